@@ -109,7 +109,8 @@ def changelog_entry(
     argument of `drop_reverted`. *files* are the change files of the release.
     """
     if not since.exists:
-        return ChangelogEntry(version, date, "First release.", parts_of((), settings, files))
+        parts = parts_of((), settings, files)
+        return ChangelogEntry(version, date, "First release.", parts)
     effective = drop_reverted(changes, unreleased=unreleased).effective
     parts = parts_of(effective, settings, files)
     remark = ""
@@ -127,25 +128,33 @@ def parts_of(changes: Sequence[Change], settings: Settings, files: Sequence[File
     """
     headings = headings_of(settings)
     breaking = headings.pop("breaking", "") or BREAKING
-    other = headings.get("other", _HIDDEN)
     excluded = [re.compile(pattern) for pattern in settings.changelog_exclude]
-
-    def heading_of(change: Change) -> str:
-        if change.breaking:
-            return breaking
-        is_excluded = any(pattern.search(change.title) for pattern in excluded)
-        if is_excluded or _is_internal(change):
-            return _HIDDEN
-        return headings.get(change.type, other)
-
-    by_heading: dict[str, list[Change]] = defaultdict(list)
+    by_heading: defaultdict[str, list[Change]] = defaultdict(list)
     for change in changes:
-        by_heading[heading_of(change)].append(change)
+        heading = breaking if change.breaking else _heading_of_type(change, headings, excluded)
+        by_heading[heading].append(change)
     by_heading.pop(_HIDDEN, None)
     files_by_heading = _files_by_heading(files, headings | {"breaking": breaking})
+    used = by_heading.keys() | files_by_heading.keys()
     order = dict.fromkeys((breaking, *headings.values(), *files_by_heading))
-    parts = [Part(heading, tuple(by_heading[heading]), tuple(files_by_heading[heading])) for heading in order]
-    return tuple(part for part in parts if part.changes or part.files)
+    parts: list[Part] = []
+    for heading in filter(used.__contains__, order):
+        part = Part(
+            heading=heading,
+            changes=tuple(by_heading[heading]),
+            files=tuple(files_by_heading[heading]),
+        )
+        parts.append(part)
+    return tuple(parts)
+
+
+def _heading_of_type(change: Change, headings: Mapping[str, str], excluded: Iterable[re.Pattern[str]]) -> str:
+    """Return the heading of a *change* that breaks nothing, by its type; "" hides it."""
+    is_excluded = any(pattern.search(change.title) for pattern in excluded)
+    if is_excluded or _is_internal(change):
+        return _HIDDEN
+    other = headings.get("other", _HIDDEN)
+    return headings.get(change.type, other)
 
 
 _HIDDEN = ""
@@ -156,17 +165,16 @@ _FILE_TYPES = {Bump.MAJOR: "breaking", Bump.MINOR: "feat", Bump.PATCH: "fix"}
 """The type under whose heading a change file of this bump stands."""
 
 
-def _files_by_heading(files: Sequence[FileChange], headings: Mapping[str, str]) -> dict[str, list[FileChange]]:
+def _files_by_heading(files: Sequence[FileChange], headings: Mapping[str, str]) -> defaultdict[str, list[FileChange]]:
     """Return *files* that have a text, under the heading that each one chooses, or else that of its bump."""
     spelling = {heading.casefold(): heading for heading in headings.values()}
-    by_heading: dict[str, list[FileChange]] = defaultdict(list)
-    for file in files:
-        kind = _FILE_TYPES.get(file.bump, "")
-        if not kind or not file.text:
-            continue
-        usual = headings[kind] or HEADINGS[kind]
+    by_heading: defaultdict[str, list[FileChange]] = defaultdict(list)
+    listed = (file for file in files if file.text and file.bump in _FILE_TYPES)
+    for file in listed:
+        kind = _FILE_TYPES[file.bump]
         own = spelling.get(file.heading.casefold(), file.heading)
-        by_heading[own or usual].append(file)
+        heading = own or headings[kind] or HEADINGS[kind]
+        by_heading[heading].append(file)
     return by_heading
 
 
@@ -178,8 +186,8 @@ def headings_of(settings: Settings) -> dict[str, str]:
         headings.setdefault(name, name.capitalize() or _UNTYPED)
     for name, heading in settings.changelog_sections.items():
         headings[name.lower()] = heading.strip()
-    if "other" in headings and "" in headings:
-        headings[""] = headings["other"]
+    if "" in headings:
+        headings[""] = headings.get("other", headings[""])
     return headings
 
 
@@ -253,9 +261,11 @@ def render_file_change(text: str) -> str:
     lines = _closed_lines(text.lstrip(" \t").split("\n"))
     is_list = _PLAIN_BULLET.match(lines[0]) and all(map(_is_of_list, lines))
     if not is_list:
-        lines = ["- " + lines[0], *(f"  {line}" for line in lines[1:])]
-    item = "\n".join(line.rstrip() for line in lines) + "\n"
-    return item + "\n" if "\n\n" in item else item
+        indented = "\n  ".join(lines)
+        lines = f"- {indented}".split("\n")
+    item = "\n".join(map(str.rstrip, lines)) + "\n"
+    has_paragraphs = "\n\n" in item
+    return f"{item}\n" if has_paragraphs else item
 
 
 _PLAIN_BULLET = re.compile(r"[-+*] (?=\S)")
@@ -268,16 +278,19 @@ def _is_of_list(line: str) -> bool:
 
 def _closed_lines(lines: Sequence[str]) -> list[str]:
     """Return *lines* with the end of a code fence or comment that is left open."""
-    index = 0
-    while index < len(lines):
-        fence = _FENCE.fullmatch(lines[index])
-        end = _end_of_fence(lines, index) or _end_of_comment(lines, index)
-        if end is None and fence:
-            return [*lines, fence["fence"]]
-        if end is None and _opens_comment(lines[index]):
-            return [*lines, "-->"]
-        index = (index if end is None else end) + 1
+    for start, end in _blocks(lines):
+        closing = _closing_line(lines[start])
+        if closing and end is None:
+            return [*lines, closing]
     return list(lines)
+
+
+def _closing_line(line: str) -> str:
+    """Return the line that closes the code fence or comment that *line* opens; empty if it opens none."""
+    fence = _FENCE.fullmatch(line)
+    if fence:
+        return fence["fence"]
+    return "-->" if _opens_comment(line) else ""
 
 
 def _render_item(change: Change, urls: RepositoryUrls) -> str:
@@ -542,8 +555,8 @@ def _with_reference(text: str, version: Version, link: str, ends: str) -> str:
     text = _end_last_line(text, ends)
     page = _ParsedChangelog(text)
     line = f"[{version}]: {link}{ends}"
-    references = ((index, _REFERENCE.match(page.lines[index])) for index in range(page.references, len(page.lines)))
-    labels = {index: reference[1] for index, reference in references if reference}
+    indexes = range(page.references, len(page.lines))
+    labels = {index: match[1] for index in indexes if (match := _REFERENCE.match(page.lines[index]))}
     if not labels:
         return f"{text}{ends}{line}"
     if str(version) in map(str.lower, labels.values()):
@@ -555,7 +568,7 @@ def _with_reference(text: str, version: Version, link: str, ends: str) -> str:
 
 def _end_last_line(text: str, ends: str) -> str:
     """Return *text*, with the line end *ends* if its last line has none."""
-    is_complete = text.endswith("\n") or not text
+    is_complete = text[-1:] in ("", "\n")
     return text if is_complete else text + ends
 
 
@@ -571,10 +584,11 @@ class _ParsedChangelog:
         self.visible = _mask_hidden_lines([line.rstrip("\r\n") for line in self.lines])
         self.references = _first_above(self.visible, len(self.visible), _REFERENCE)
         self.headings = list(_headings(self.visible))
+        self.released = [heading for heading in self.headings if heading.is_released_version]
 
     def has_released(self, version: Version) -> bool:
         """Return whether *version* has a heading that does not say that it is unreleased."""
-        return any(heading.is_released_version and heading.version == version for heading in self.headings)
+        return any(heading.version == version for heading in self.released)
 
     def unreleased_section(self, version: Version) -> int | None:
         """Return the number of the unreleased heading whose notes the release of *version* contains; None without one.
@@ -586,25 +600,26 @@ class _ParsedChangelog:
         unreleased = [number for number, heading in enumerate(self.headings) if heading.unreleased]
         own = [number for number in unreleased if self.headings[number].version == version]
         lower = [number for number in unreleased if self._may_become(number, version)]
-        if own:
-            return own[0]
-        number = next(iter(lower), None)
-        is_next = number is not None and self._is_above_older_versions(number, version)
-        return number if is_next else None
+        following = [number for number in lower[:1] if self._is_above_older_versions(number, version)]
+        candidates = own or following
+        return next(iter(candidates), None)
 
     def _may_become(self, number: int, version: Version) -> bool:
         """Return whether the heading *number* may become the heading of *version*, which is not its own."""
+        if version.is_prerelease:
+            return False
         own = self.headings[number].version
-        is_open = self.has_notes(number) if own is None else own < version
-        return is_open and not version.is_prerelease
+        if own is None:
+            return self.has_notes(number)
+        return own < version
 
     def _is_above_older_versions(self, number: int, version: Version) -> bool:
         """Return whether no released version is above the heading *number*, and the next below is under *version*."""
-        level = self.headings[number].level
-        above = [heading for heading in self.headings[:number] if heading.is_released_version]
-        below = (heading for heading in self.headings[number + 1 :] if heading.level <= level)
-        latest = next((heading.version for heading in below if heading.is_released_version), None)
-        return not above and (latest is None or latest < version)
+        heading = self.headings[number]
+        is_on_top = all(heading.index < other.index for other in self.released)
+        peers = (other.version for other in self.released if other.level <= heading.level)
+        latest = next(peers, None)
+        return is_on_top and (latest is None or latest < version)
 
     def has_notes(self, number: int) -> bool:
         """Return whether there is text below the heading *number*, other than headings and comments."""
@@ -630,7 +645,8 @@ class _ParsedChangelog:
         level = self.headings[number].level
         following = (heading for heading in self.headings[number + 1 :] if heading.level <= level)
         starts = (self.block_start(heading.index) for heading in following)
-        return min(next(starts, self.references), self.references)
+        next_start = next(starts, self.references)
+        return min(next_start, self.references)
 
     def block_start(self, index: int) -> int:
         """Return the index of the first line that belongs to the heading at *index*: anchors may be above it."""
@@ -660,14 +676,23 @@ def _mask_hidden_lines(lines: Sequence[str]) -> list[str]:
     Only closed fences and comments count, so that an open one does not hide the rest of the file.
     """
     visible = list(lines)
+    for start, end in _blocks(lines):
+        if end is not None:
+            visible[start : end + 1] = [_MASK] * (end + 1 - start)
+    return visible
+
+
+def _blocks(lines: Sequence[str]) -> Iterator[tuple[int, int | None]]:
+    """Yield the index of the first and the last line of each closed code fence and comment.
+
+    Each line outside of them is yielded too, with None as its last line.
+    """
     index = 0
     while index < len(lines):
         end = _end_of_fence(lines, index) or _end_of_comment(lines, index)
-        if end is not None:
-            visible[index : end + 1] = [_MASK] * (end + 1 - index)
-            index = end
-        index += 1
-    return visible
+        yield index, end
+        last = index if end is None else end
+        index = last + 1
 
 
 def _end_of_comment(lines: Sequence[str], start: int) -> int | None:
@@ -696,7 +721,14 @@ def _heading_of(index: int, level: int, title: str, height: int = 1) -> _Heading
     word = _version_word(title)
     version = _parse_version_word(word)
     unreleased = is_unreleased_title(title, word if version else "")
-    return _Heading(index, level, title, version, height, unreleased)
+    return _Heading(
+        index=index,
+        level=level,
+        text=title,
+        version=version,
+        height=height,
+        unreleased=unreleased,
+    )
 
 
 def _version_word(heading: str) -> str:
@@ -710,4 +742,6 @@ def _version_word(heading: str) -> str:
 
 def _parse_version_word(word: str) -> Version | None:
     match = _VERSION_WORD.fullmatch(word)
-    return parse_version(match[1]) if match else None
+    if match is None:
+        return None
+    return parse_version(match[1])
