@@ -107,10 +107,11 @@ class Package:
     @cached_property
     def written(self) -> tuple[Written, ...]:
         """Its published requirements, and its build requirements."""
+        arrays = requirement_arrays(self.document)
+        published = (array for array in arrays if array.kind is not Kind.GROUP)
         requirements: list[Written] = []
-        for path, kind, texts, _ in requirement_arrays(self.document):
-            if kind is not Kind.GROUP:
-                requirements += [Written(path, kind, text, requirement_of(text)) for text in texts]
+        for path, kind, texts, _ in published:
+            requirements += [Written(path, kind, text, requirement_of(text)) for text in texts]
         return tuple(requirements)
 
     def found(self, message: str, *path: str, item: str = "", **more: Any) -> Found:  # noqa: ANN401  see Found
@@ -135,10 +136,8 @@ class Package:
 
 
 def written_requirements(packages: Iterable[Package]) -> Iterator[tuple[Package, Written]]:
-    """Yield the published requirements and the build requirements of *packages*, each with its package."""
-    for package in packages:
-        for need in package.written:
-            yield package, need
+    """Return the published requirements and the build requirements of *packages*, each with its package."""
+    return ((package, need) for package in packages for need in package.written)
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,21 +246,27 @@ class CheckReport(BaseModel):
     @property
     def has_errors(self) -> bool:
         """Whether there is an error among the findings."""
-        return any(finding.severity is Severity.ERROR for finding in self.findings)
+        return self._counts[Severity.ERROR] > 0
 
     @property
     def summary(self) -> str:
         """The number of findings of each severity, in words."""
+        packages = _count(self.packages, "package")
+        checks = _count(len(self.checks), "check")
         findings = self._count_severities() or "no findings"
-        scope = f"{_count(self.packages, 'package')}, {_count(len(self.checks), 'check')}"
         fixable = sum(finding.fixable for finding in self.findings)
         note = f"; --fix fixes {fixable}" if fixable else ""
-        return f"{scope}: {findings}{note}"
+        return f"{packages}, {checks}: {findings}{note}"
 
     def _count_severities(self) -> str:
-        counts = Counter(finding.severity for finding in self.findings)
+        counts = self._counts
         severities = [_count(counts[severity], severity) for severity in Severity if severity in counts]
         return ", ".join(severities)
+
+    @property
+    def _counts(self) -> Counter[Severity]:
+        """The number of findings of each severity."""
+        return Counter(finding.severity for finding in self.findings)
 
 
 def _count(number: int, noun: str) -> str:

@@ -87,9 +87,6 @@ def _apply(document: Any, fix: SetKey | AddItem | DropItem) -> None:  # noqa: AN
         case SetKey(value=value):
             table[last] = value
         case AddItem(item=item):
-            if last in table:
-                table[last].append(item)
-            else:
-                table[last] = [item]
+            table.setdefault(last, []).append(item)
         case DropItem(item=item):
             table[last].remove(item)
