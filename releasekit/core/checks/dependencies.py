@@ -8,7 +8,6 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
 from packaging.specifiers import SpecifierSet
-from packaging.version import Version
 
 from releasekit.core.checks.facts import Check, Found, Severity, written_requirements
 from releasekit.core.checks.fixes import DropItem
@@ -50,9 +49,13 @@ def _cycle_finding(package: Package, required: str, refusal: Refusal) -> Found:
 
 
 def _hard_needs(package: Package, required: str) -> Iterator[Written]:
-    """Yield the requirements of *package* on *required*, at run time or to build."""
-    hard_needs = (need for need in package.written if need.kind in _HARD)
-    return (need for need in hard_needs if need.name == required)
+    """Return the requirements of *package* on *required*, at run time or to build."""
+    needs = (need for need in package.written if need.name == required)
+    return filter(_is_hard, needs)
+
+
+def _is_hard(need: Written) -> bool:
+    return need.kind in _HARD
 
 
 def self_deps(facts: WorkspaceFacts) -> Iterator[Found]:
@@ -60,35 +63,29 @@ def self_deps(facts: WorkspaceFacts) -> Iterator[Found]:
     for package in facts:
         for need in _hard_needs(package, package.name):
             message = f"{package.name} requires itself: {need.text}"
+            drop = DropItem(package.file, need.path, need.text)
             has_extras = bool(need.requirement.extras)
-            fix = None if has_extras else DropItem(package.file, need.path, need.text)
+            fix = None if has_extras else drop
             yield package.requirement_finding(need, message, fix=fix)
 
 
 def orphan_deps(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find requirements on siblings that are never published, and on unknown packages named like a sibling."""
     prefix = _common_prefix([package.name for package in facts.published])
+    unpublished = {package.name for package in facts if not package.member.publishable}
     for package, need in written_requirements(facts.published):
-        sibling = facts.packages.get(need.name)
-        if sibling and not sibling.member.publishable:
+        is_named_like_sibling = prefix != "" and need.name.startswith(prefix)
+        if need.name in unpublished:
             is_optional = need.kind is Kind.EXTRA
-            yield package.requirement_finding(
-                need,
-                f"{package.name} requires {need.name}, which is never published",
-                severity=Severity.WARNING if is_optional else Severity.ERROR,
-            )
-        elif _is_missing_sibling(need, prefix, facts):
+            severity = Severity.WARNING if is_optional else Severity.ERROR
+            message = f"{package.name} requires {need.name}, which is never published"
+            yield package.requirement_finding(need, message, severity=severity)
+        elif is_named_like_sibling and not _is_known(need, facts):
             yield package.requirement_finding(
                 need,
                 f"{package.name} requires {need.name}, which is named like a sibling but does not exist",
                 hint="Fix the name, or remove the requirement.",
             )
-
-
-def _is_missing_sibling(need: Written, prefix: str, facts: WorkspaceFacts) -> bool:
-    """Return whether *need* has the name of a sibling, which starts with *prefix*, but is unknown everywhere."""
-    is_named_like_sibling = bool(prefix) and need.name.startswith(prefix)
-    return is_named_like_sibling and not _is_known(need, facts)
 
 
 def _is_known(need: Written, facts: WorkspaceFacts) -> bool:
@@ -119,8 +116,9 @@ class _SiblingNeed(NamedTuple):
 def _sibling_needs(packages: Iterable[Package], facts: WorkspaceFacts) -> Iterator[_SiblingNeed]:
     """Yield the requirements of *packages* on other members of the workspace."""
     for package, need in written_requirements(packages):
-        sibling = facts.packages.get(need.name)
-        if sibling and sibling.name != package.name:
+        is_on_sibling = need.name in facts.packages and need.name != package.name
+        if is_on_sibling:
+            sibling = facts[need.name]
             yield _SiblingNeed(package, need, sibling)
 
 
@@ -133,10 +131,11 @@ def python_ranges(facts: WorkspaceFacts) -> Iterator[Found]:
             python_range = _format_range(excluded[0], excluded[-1])
             limit = sibling.member.requires_python
             is_never_installable = len(excluded) == len(promised)
+            severity = Severity.ERROR if is_never_installable else None
             yield package.project_finding(
                 "requires-python",
                 f"{package.name} allows Python {python_range}, but {sibling.name} does not ({limit})",
-                severity=Severity.ERROR if is_never_installable else None,
+                severity=severity,
             )
 
 
@@ -191,8 +190,8 @@ def _pythons(requires: str) -> tuple[str, ...]:
 
 
 def _allows_minor(specifier: SpecifierSet, minor: str) -> bool:
-    first, late = Version(f"{minor}.0"), Version(f"{minor}.99")
-    return first in specifier or late in specifier
+    patch_releases = (f"{minor}.0", f"{minor}.99")
+    return any(map(specifier.contains, patch_releases))
 
 
 CHECKS = (
