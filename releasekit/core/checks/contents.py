@@ -46,8 +46,7 @@ _FIRST_VERSIONS = frozenset(map(Version, ("0", "0.0.1", "0.1", "1.0")))
 
 def stale_artifacts(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find leftovers of earlier builds and edits: other versions in dist/, build output in git, backups."""
-    for package in facts:
-        yield from _check_leftovers(package)
+    return chain.from_iterable(map(_check_leftovers, facts))
 
 
 def _check_leftovers(package: Package) -> Iterator[Found]:
@@ -103,8 +102,7 @@ def type_markers(facts: WorkspaceFacts) -> Iterator[Found]:
 
 def version_consistency(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find contradicting versions: in the code of a package, and among packages that share a version."""
-    for package in facts.published:
-        yield from _check_code_versions(package)
+    yield from chain.from_iterable(map(_check_code_versions, facts.published))
     for group in _fixed_groups(facts):
         yield from _check_shared_version(group, facts)
 
@@ -152,16 +150,17 @@ def ignored_files(facts: WorkspaceFacts) -> Iterator[Found]:
     for package in facts.published:
         yield from _check_changelog(package, facts)
         documents = {path for path in package.ignored if _is_document(path, package)}
-        module_files = set(_ignored_module_files(package))
+        module_files = _ignored_module_files(package)
+        code = {path for path in module_files if path.endswith((".py", ".typed"))}
+        essential = documents | code
         paths = sorted(documents | module_files)
         if paths:
-            has_code = any(path.endswith((".py", ".typed")) for path in module_files)
-            is_essential = bool(documents) or has_code
+            severity = Severity.ERROR if essential else None
             yield Found(
                 package.name,
                 f"git ignores files that {package.name} needs: {summarize(paths)}",
                 file=package.at(paths[0]),
-                severity=Severity.ERROR if is_essential else None,
+                severity=severity,
             )
 
 
@@ -185,15 +184,13 @@ def _is_document(path: str, package: Package) -> bool:
     return not is_directory and matches_any(path, globs)
 
 
-def _ignored_module_files(package: Package) -> Iterator[str]:
-    """Yield the ignored files in the import packages of *package*, without caches and what the build generates."""
+def _ignored_module_files(package: Package) -> set[str]:
+    """Return the ignored files in the import packages of *package*, without caches and what the build generates."""
     prefixes = tuple(f"{directory}/" for directory in modules_of(package.files))
     generated = tuple(_generated_patterns(package))
     module_files = (path for path in package.ignored if path.startswith(prefixes))
-    for path in module_files:
-        is_regenerated = _CACHES.search(path) or matches_any(path, generated)
-        if not is_regenerated:
-            yield path
+    written_files = filterfalse(_CACHES.search, module_files)
+    return {path for path in written_files if not matches_any(path, generated)}
 
 
 def lock_stale(facts: WorkspaceFacts) -> Iterator[Found]:

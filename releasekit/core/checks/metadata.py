@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from fnmatch import fnmatchcase
-from itertools import filterfalse
+from itertools import chain, filterfalse
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, cast
 
@@ -19,7 +19,7 @@ from releasekit.core.workspace.dynamic_version import table_at
 from releasekit.core.workspace.workspace import Kind, looks_publishable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from releasekit.core.checks.facts import Package, WorkspaceFacts
     from releasekit.core.checks.fixes import Fix
@@ -120,8 +120,7 @@ def _undeclared_readme_finding(package: Package) -> Found:
 
 def readme_rendering(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find READMEs that an index refuses, or does not show as their repository does."""
-    for package in facts.presented:
-        yield from _check_readme(package)
+    yield from chain.from_iterable(map(_check_readme, facts.presented))
     untried = [package for package in facts.presented if package.rendering is None]
     if untried:
         names = ", ".join(package.name for package in untried)
@@ -165,7 +164,8 @@ def metadata_completeness(facts: WorkspaceFacts) -> Iterator[Found]:
         description = package.project.get("description", "")
         if missing:
             severity = Severity.NOTE if missing == ["urls"] else None
-            yield package.found(f"{package.name} lacks {', '.join(missing)}", severity=severity)
+            message = f"{package.name} lacks {', '.join(missing)}"
+            yield package.found(message, severity=severity)
         elif description.strip(" .!").lower() in _PLACEHOLDERS:
             message = f'the description of {package.name} is "{description}"'
             yield package.project_finding("description", message)
@@ -289,19 +289,23 @@ def license_globs(package: Package) -> Sequence[str] | None:
     return cast("list[str]", globs) if isinstance(globs, list) else None
 
 
-def matches_any(path: str, globs: Iterable[str]) -> bool:
+def matches_any(path: str, globs: Collection[str]) -> bool:
     """Return whether *path* matches one of *globs*; their `*` matches "/" too."""
-    return any(fnmatchcase(path, glob) for glob in globs)
+    return _any_matches([path], globs)
+
+
+def _any_matches(paths: Iterable[str], globs: Collection[str]) -> bool:
+    """Return whether one of *paths* matches one of *globs*."""
+    return any(fnmatchcase(path, glob) for path in paths for glob in globs)
 
 
 def _has_license_text(package: Package, globs: Sequence[str] | None) -> bool:
     """Return whether *package* has a file that matches *globs*; None means the globs of the build backends."""
     if globs is None:
         top_level = [path.upper() for path in package.files if "/" not in path]
-        return any(matches_any(path, LICENSES) for path in top_level)
+        return _any_matches(top_level, LICENSES)
     at_top = [glob.replace("**/", "") for glob in globs]
-    all_globs = (*globs, *at_top)
-    return any(matches_any(path, all_globs) for path in package.files)
+    return _any_matches(package.files, (*globs, *at_top))
 
 
 def _names_license(package: Package) -> bool:
