@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, ReleaseWarning
 from releasekit.core.history.tags import push_batches
+from releasekit.core.planning.release_messages import tag_message
 from releasekit.core.release.release_manifest import manifest_text
 from releasekit.formats.pr_text import draft_release_body
 from releasekit.integrations.forge_factory import connect_forge
@@ -170,7 +171,7 @@ def tag(release: ReleaseContext, repo: Repo, tags: Sequence[str]) -> None:
     if own_tags != manifest.tags:
         release.record.amend(tags=own_tags)
     for name in tags:
-        repo.make_tag(name, release.commit)
+        repo.make_tag(name, release.commit, tag_message(release.plan, name, release.settings.tag_message))
 
 
 @flow_task(

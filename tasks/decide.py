@@ -7,7 +7,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from releasekit.core.planning.make_plan import make_plan
-from releasekit.core.planning.model import RELEASE_COMMIT, Plan
 from releasekit.core.planning.plan_inputs import PlanInputs, VersionFacts, decisions
 from releasekit.core.planning.selection import named_packages
 from releasekit.core.versioning.version_requests import version_requests
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
     from releasekit.core.config.settings import Selection
+    from releasekit.core.planning.model import Plan
     from releasekit.core.versioning.groups import Decisions
     from releasekit.integrations.git import Repo
     from tasks.project import Project
@@ -65,20 +65,20 @@ def _last_raise_by_package(history: History) -> Iterator[tuple[str, str]]:
     """Yield each package whose pyproject.toml a later release has changed, and the title of the newest such release."""
     for name, changes in history.changes.items():
         touching = history.pyproject_commits(name)
-        titles = (change.title for change in changes if change.sha in touching)
-        release = next((title for title in titles if title.startswith(RELEASE_COMMIT)), None)
-        if release is not None:
-            yield name, release.removeprefix(RELEASE_COMMIT)
+        titles = (change.commit.release for change in changes if change.sha in touching)
+        release = next(filter(None, titles), "")
+        if release:
+            yield name, release
 
 
-def with_release_title(plan: Plan, repo: Repo, history: History) -> Plan:
+def with_release_title(plan: Plan, project: Project, repo: Repo, history: History) -> Plan:
     """Return *plan* with the title of the release commit that it is made at, if it is made at one.
 
     At a release commit, the files already have the new versions, and no tag marks them as published: so the plan
     contains them. Packages that are tagged already are not in the plan, and without them its own title may differ.
     """
-    _, is_release, title = repo.subject(plan.commit).rpartition(RELEASE_COMMIT)
-    waits_for_tag = is_release and plan.tags and title not in history.tags
+    title = project.release_commits.title_in(repo.subject(plan.commit))
+    waits_for_tag = title and plan.tags and title not in history.tags
     if not waits_for_tag:
         return plan
     return plan.model_copy(update={"tags": (title,)})

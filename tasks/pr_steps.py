@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from releasekit.core.errors import ErrorCode, Refusal, as_refusal
+from releasekit.core.planning.release_messages import tag_message
 from releasekit.core.release.pr_status import PR_LABEL, release_pr_ref
 from releasekit.formats.pr_text import release_pr_body, release_pr_title
 from releasekit.integrations.filesystem import make_directory, wrap_os_errors
@@ -203,7 +204,7 @@ async def open_pull_request(forge: Forge, plan: Plan, settings: Settings, base: 
     return await forge.open_pull_request(
         branch=settings.release_branch,
         base=base,
-        title=release_pr_title(plan),
+        title=release_pr_title(plan, settings),
         body=release_pr_body(plan, forge.pull_request_limit),
         labels=[PR_LABEL],
     )
@@ -303,7 +304,7 @@ def _proposed_versions(proposal: RemoteLock, read_versions: VersionReader) -> di
 def tag_merge_commit(release: ReleaseContext, repo: Repo) -> None:
     """Make the annotated tags of the whole release on the merged commit; raises ReleaseError RK-TAG-EXISTS."""
     for name in release.plan.all_tags:
-        repo.make_tag(name, release.commit)
+        repo.make_tag(name, release.commit, tag_message(release.plan, name, release.settings.tag_message))
 
 
 def remote_tags(remote_state: RemoteState, plan: Plan) -> dict[str, str]:

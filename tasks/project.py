@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from releasekit.core.history.change_files import change_directories
 from releasekit.core.history.tags import schemes_of
+from releasekit.core.planning.release_messages import ReleaseCommits
 from releasekit.core.text import summarize
 from releasekit.integrations.change_texts import read_change_files
 
@@ -52,6 +53,11 @@ class Project:
     def schemes(self) -> TagSchemes:
         """The tag formats."""
         return schemes_of(self.settings, self.member_settings)
+
+    @cached_property
+    def release_commits(self) -> ReleaseCommits:
+        """What recognises our release commits."""
+        return ReleaseCommits(self.settings.commit_templates)
 
     @cached_property
     def change_directories(self) -> tuple[ChangeDirectory, ...]:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from releasekit.core.errors import Refusal
 from releasekit.core.history.change_files import packages_in, parse_change_file
 from releasekit.core.history.pending_changes import ReleasedFiles, pending_changes
-from releasekit.core.planning.model import title_from_subject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -52,10 +51,7 @@ class ChangeFilePaths:
 
     def is_consumed_by(self, commit: Commit) -> bool:
         """Return whether *commit* is a release commit that edits or deletes change files."""
-        subject = commit.message.partition("\n")[0]
-        if not title_from_subject(subject):
-            return False
-        return any(path in self for path in commit.files)
+        return bool(commit.release) and any(path in self for path in commit.files)
 
 
 class NonPackageFiles(ChangeFilePaths):

@@ -19,7 +19,6 @@ from releasekit.core.history.baselines import find_baselines, package_tags, stra
 from releasekit.core.history.commits import parse, parse_history
 from releasekit.core.history.tag_evidence import objection
 from releasekit.core.history.tags import umbrella_candidates, umbrellas_among
-from releasekit.core.planning.model import title_from_subject
 from releasekit.core.version_numbers import parse_version
 from releasekit.integrations.filesystem import read_toml
 from releasekit.integrations.version_files import version_location
@@ -152,7 +151,7 @@ def _proposed_versions(
     for name, baseline in last.items():
         declared = project.workspace[name].version
         is_ahead = declared is not None and declared > baseline.version
-        releases = [change.sha for change in changes.get(name, ()) if title_from_subject(change.title)]
+        releases = [change.sha for change in changes.get(name, ()) if change.commit.release]
         if is_ahead and releases:
             commits[name] = releases[0]
     versions = versions_at(repo, project, commits)
@@ -204,7 +203,7 @@ def umbrella_tags(
         candidates = {tag: commit for tag, commit in candidates.items() if project.schemes.readings(tag)}
     titles: dict[str, set[str]] = {}
     for sha, subjects in repo.subjects(candidates.values()).items():
-        titles[sha] = set(map(title_from_subject, subjects))
+        titles[sha] = set(map(project.release_commits.title_in, subjects))
     return umbrellas_among(candidates, titles)
 
 
@@ -258,8 +257,9 @@ def _walk(
     latest = {name: baseline.commit for name, baseline in last.items() if baseline.version.is_prerelease}
     files = ChangeFilePaths(repo, project)
     releases = sorted({*since.values(), *latest.values()})
+    commits = project.release_commits.mark(repo.history([repo.head, *releases]))
     return attribute_commits(
-        repo.history([repo.head, *releases]),
+        commits,
         repo.head,
         since,
         owners,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from releasekit.core.changelog.changelog import insert_section
 from releasekit.core.errors import ErrorCode, Refusal
-from releasekit.core.planning.model import RELEASE_COMMIT
+from releasekit.core.planning.release_messages import commit_message
 from releasekit.core.release.release_manifest import ReleaseManifest
 from releasekit.core.workspace.siblings import group_by_file, write_raised_requirements
 from releasekit.integrations.change_texts import consume_change_file
@@ -196,7 +196,7 @@ def update_lock_file(release: ReleaseContext, repo: Repo) -> list[str]:
 @flow_task("commit", "commit-{release.plan.title}")
 def commit(release: ReleaseContext, repo: Repo, paths: Sequence[str], message: str = "") -> ReleaseContext:
     """Commit *paths* (versions, changelogs, lock file and so on, D-1), and begin the record: who releases what."""
-    message = message or f"{RELEASE_COMMIT}{release.plan.title}"
+    message = message or commit_message(release.plan, release.settings.commit_templates[0])
     sha = repo.commit(release.record.worktree, message, paths, hooks=release.settings.hooks)
     repo.save_ref(release.plan.release, sha)
     owner = current_owner(repo)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from releasekit.core.planning.model import RELEASE_COMMIT
+from releasekit.core.planning.release_messages import commit_title
 from releasekit.core.release.release_notes import truncate
 from releasekit.formats.markdown import obstacles_markdown, plan_markdown
 
 if TYPE_CHECKING:
+    from releasekit.core.config.settings import Settings
     from releasekit.core.planning.model import Plan
     from releasekit.core.release.pr_status import ReleasePullRequest
 
@@ -34,9 +35,9 @@ def release_pr_markdown(status: ReleasePullRequest) -> str:
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def release_pr_title(plan: Plan) -> str:
+def release_pr_title(plan: Plan, settings: Settings) -> str:
     """Return the title of the pull request. A squash merge makes it the title of the commit."""
-    return f"{RELEASE_COMMIT}{plan.title}"
+    return commit_title(plan, settings.commit_templates[0])
 
 
 def release_pr_body(plan: Plan, limit: int) -> str:

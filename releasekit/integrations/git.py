@@ -577,20 +577,22 @@ class Repo:
         """Track the new files *paths* of *worktree*."""
         return self.command(*_ADD, "--", *paths, cwd=worktree)
 
-    def make_tag(self, tag: str, commit: str) -> None:
-        """Create the annotated *tag* on *commit*, unless it exists there already.
+    def make_tag(self, tag: str, commit: str, message: str = "") -> None:
+        """Create the annotated *tag* on *commit*, unless it exists there already. Its *message* is by default its name.
 
         Raises ReleaseError RK-TAG-EXISTS if it exists on another commit: tags are never moved.
         """
         existing = self._sha(f"refs/tags/{tag}")
         if not existing:
-            run(self.tag_command(tag, commit))
+            run(self.tag_command(tag, commit, message or tag))
         elif self._sha(f"refs/tags/{tag}^{{commit}}") != commit:
             raise ReleaseError(ErrorCode.TAG_EXISTS, f"{tag} already exists, at {existing[:12]}")
 
-    def tag_command(self, tag: str, commit: str) -> Command:
-        """Create the annotated *tag* on *commit*."""
-        return self.command("tag", "--annotate", "--message", tag, tag, commit)
+    def tag_command(self, tag: str, commit: str, message: str) -> Command:
+        """Create the annotated *tag* with *message* on *commit*."""
+        # By default, git removes the lines of a tag's message that begin with "#".
+        options = () if message == tag else ("--cleanup=whitespace",)
+        return self.command("tag", "--annotate", *options, "--message", message, tag, commit)
 
     def tag_refs(self) -> dict[str, Ref]:
         """Return the object and commit of each local tag, by its name."""

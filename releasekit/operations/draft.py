@@ -98,7 +98,7 @@ async def create_plan_context(
         if partially_published:  # a version on the index without a tag belongs to this release
             names = [step.name for step in plan.steps]
             published = await ask_index.ask_index(index, names)
-            plan = decide.with_release_title(plan, repo, history)
+            plan = decide.with_release_title(plan, project, repo, history)
         else:
             plan, history, published = await _ask_and_plan(options, project, repo, history, plan, index, target)
     plan = add_changelogs(project, repo, plan, history)

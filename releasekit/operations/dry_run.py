@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from releasekit.core.history.tags import push_batches
 from releasekit.core.history.web_links import repository_urls
-from releasekit.core.planning.model import RELEASE_COMMIT
+from releasekit.core.planning.release_messages import commit_message, tag_message
 from releasekit.core.text import count_packages
 from releasekit.integrations.filesystem import changelog_path
 from releasekit.integrations.git import LOCK_REF, display_command
@@ -104,7 +104,7 @@ class _CommandOutline:
             yield display_command(self.repo.add_command(TREE, new_changelogs))
         if self.repo.is_tracked(self.project.root / "uv.lock"):
             yield str(self.project.uv.lock_command(self.root, names))
-        message = f"{RELEASE_COMMIT}{self.plan.title}"
+        message = commit_message(self.plan, self.settings.commit_templates[0])
         commands = self.repo.commit_commands(TREE, message, (), hooks=self.settings.hooks)
         yield from map(display_command, commands)
 
@@ -178,7 +178,8 @@ class _CommandOutline:
     def announce(self) -> Iterator[str]:
         tags = self.plan.all_tags if self.settings.tag else ()
         for tag in tags:
-            yield display_command(self.repo.tag_command(tag, self.commit))
+            message = tag_message(self.plan, tag, self.settings.tag_message)
+            yield display_command(self.repo.tag_command(tag, self.commit, message))
         if self.settings.push:
             yield from self._pushes(tags)
         if self.settings.creates_forge_release:

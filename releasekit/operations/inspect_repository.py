@@ -72,7 +72,7 @@ def inspect_repository(
     evidence = inspection.weigh(names)
     is_configured = bool(project.settings_table.keys() & PUBLISH_KEYS)
     internal = () if is_configured else _find_internal(project, reader, evidence, tags, published)
-    commits = count_types(repo.newest_commits(NEWEST_COMMITS))
+    commits = count_types(project.release_commits.mark(repo.newest_commits(NEWEST_COMMITS)))
     return replace(inspection, internal=internal, commits=commits)
 
 

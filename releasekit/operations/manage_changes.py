@@ -14,7 +14,6 @@ from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.history.attribution import owners_of
 from releasekit.core.history.change_files import CHANGES_DIRECTORY, render_change_file
 from releasekit.core.history.change_names import readable_name
-from releasekit.core.planning.model import title_from_subject
 from releasekit.core.text import summarize
 from releasekit.integrations.filesystem import make_directory, write_atomic
 from releasekit.integrations.git import Repo
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from releasekit.core.history.change_files import ChangeFile
+    from releasekit.core.planning.release_messages import ReleaseCommits
     from releasekit.options import WorkspaceOptions
     from tasks.project import Project
 
@@ -153,7 +153,7 @@ def change_status(options: WorkspaceOptions, since: str = "") -> ChangeStatus:
     """
     project, repo = _open_workspace(options)
     base = _find_base(repo, since or _default_base(repo, project.settings.remote))
-    touched_paths = frozenset(_touched_paths(repo, base))
+    touched_paths = frozenset(_touched_paths(repo, base, project.release_commits))
     prefix = workspace_prefix(repo, project)
     owners = {directory_in_repository(repo, project.root, member.path): member.name for member in project.workspace}
     touched_names = owners_of(sorted(touched_paths), owners, NonPackageFiles(repo, project))
@@ -171,11 +171,10 @@ def _changed_package(name: str, path: str, files: Sequence[ChangeFile]) -> Chang
     return ChangedPackage(name=name, path=path, files=own_files, missing=not own_files)
 
 
-def _touched_paths(repo: Repo, base: str) -> Iterator[str]:
-    """Yield the files that commits since *base* change, without release commits, and those not committed yet."""
-    for commit in repo.history([repo.head, f"^{base}"]):
-        subject = commit.message.partition("\n")[0]
-        if not title_from_subject(subject):
+def _touched_paths(repo: Repo, base: str, releases: ReleaseCommits) -> Iterator[str]:
+    """Yield the files that commits since *base* change, except *releases*, and those not committed yet."""
+    for commit in releases.mark(repo.history([repo.head, f"^{base}"])):
+        if not commit.release:
             yield from commit.files
     for path in repo.changed_paths():
         if path.endswith("/"):  # a new directory is one entry

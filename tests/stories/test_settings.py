@@ -851,6 +851,7 @@ FORGE = "tests/stories/test_forge.py"
 STAGE = "tests/stories/test_stage.py"
 PULLS = "tests/stories/test_pull_request.py"
 START = "tests/stories/test_start_release.py"
+MESSAGES = "tests/stories/test_release_messages.py"
 SWITCHES = f"{STORIES}::test_flag_skips_one_step_only"
 
 KEYS: dict[str, Proof | str] = {
@@ -872,6 +873,8 @@ KEYS: dict[str, Proof | str] = {
     "publish_from": test_publish_from_accepts_known_values,
     "release_branch": f"{PULLS}::test_merged_pull_request_is_published",
     "publish_workflow": f"{PULLS}::test_merged_pull_request_is_published",
+    "commit_message": f"{MESSAGES}::test_templates_are_written_and_recognised",
+    "tag_message": f"{MESSAGES}::test_templates_are_written_and_recognised",
     "commit_back": f"{PULLS}::test_release_proposes_next_development_versions",
     "index": test_index_key_chooses_the_index,
     "publish_url": test_publish_url_key_redirects_uploads,

@@ -99,7 +99,7 @@ def release(world: World, version: str, *names: str) -> None:
         lines = (world.root / path).read_text().splitlines(keepends=True)
         text = "".join(f'version = "{version}"\n' if line.startswith("version = ") else line for line in lines)
         world.write({path: text})
-    world.commit("chore(release): it")
+    world.commit(f"chore(release): v{version}")
     for name in names or ("core",):
         world.git("tag", f"{name}-v{version}")
 

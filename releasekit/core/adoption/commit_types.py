@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from releasekit.core.adoption.findings import CommitTypes
 from releasekit.core.history.commits import parse
-from releasekit.core.planning.model import title_from_subject
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +21,7 @@ _MIN_SHARE = 3
 def count_types(commits: Iterable[Commit]) -> CommitTypes:
     """Count the *commits* that have a type, or revert another commit; release commits of releasekit do not count."""
     changes = [parse(commit) for commit in commits]
-    counted = [change for change in changes if not (change.fixup or title_from_subject(change.title))]
+    counted = [change for change in changes if not (change.fixup or change.commit.release)]
     typed = [change for change in counted if change.type or change.is_revert]
     return CommitTypes(total=len(counted), typed=len(typed))
 

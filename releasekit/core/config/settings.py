@@ -21,6 +21,11 @@ from pydantic import (
 from pydantic_core import PydanticCustomError, from_json
 
 from releasekit.core.config.bump_rules import Bump, BumpRules
+from releasekit.core.config.message_templates import (
+    DEFAULT_COMMIT_MESSAGE,
+    commit_message_problem,
+    tag_message_problem,
+)
 from releasekit.core.config.ref_names import is_tag_name
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, did_you_mean
 from releasekit.core.toml_lines import excerpt_of
@@ -225,6 +230,15 @@ class Settings(BaseModel):
     )
     umbrella_tag_format: str = Field("v{version}", description="The tag of the release as a whole")
     label: str = Field("", description="The value of {label} in the tag formats")
+    commit_message: str | tuple[str, ...] = Field(
+        DEFAULT_COMMIT_MESSAGE,
+        description="The message of the release commit, a title and optionally a body, with {release}, {date}, "
+        "{packages} and {tags}; in a list, new commits use the first message, and commits with all of them are "
+        "recognised",
+    )
+    tag_message: str = Field(
+        "{tag}", description="The message of the tags, with {tag}, {name}, {version}, {release} and {date}"
+    )
     lead: str = Field("", description="The package whose version names the release when the versions differ")
     types: dict[str, BumpName] = Field(
         default_factory=_default_types,
@@ -365,12 +379,34 @@ class Settings(BaseModel):
             raise PydanticCustomError("branch", "not a branch name that git accepts")
         return name
 
+    @field_validator("commit_message")
+    @classmethod
+    def _check_commit_message(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        templates = (value,) if isinstance(value, str) else value
+        if not templates:
+            raise PydanticCustomError("template", "the list is empty")
+        for problem in filter(None, map(commit_message_problem, templates)):
+            raise PydanticCustomError("template", "{why}", {"why": problem})
+        return value
+
+    @field_validator("tag_message")
+    @classmethod
+    def _check_tag_message(cls, template: str) -> str:
+        if problem := tag_message_problem(template):
+            raise PydanticCustomError("template", "{why}", {"why": problem})
+        return template
+
     @field_validator("first_version")
     @classmethod
     def _check_version(cls, text: str) -> str:
         if text and not re.fullmatch(rf"(?ix)\s*{VERSION_PATTERN}\s*", text):
             raise PydanticCustomError("version", "not a version (PEP 440)")
         return text
+
+    @property
+    def commit_templates(self) -> tuple[str, ...]:
+        """All messages that release commits have or had; the first one is written."""
+        return (self.commit_message,) if isinstance(self.commit_message, str) else self.commit_message
 
     @property
     def creates_forge_release(self) -> bool:

@@ -181,7 +181,7 @@ class _Collector:
             fresh.add(commit.sha)
 
     def _add_commit(self, commit: Commit, message: str) -> None:
-        self._commits.append(Commit(commit.sha, commit.parents, message, files=()))
+        self._commits.append(Commit(commit.sha, commit.parents, message, files=(), release=commit.release))
         for directory in self._owners.pyproject_directories(commit):
             self._pyproject_changes.setdefault(directory, []).append(commit.sha)
 

@@ -13,12 +13,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A commit as git reports it; *files* are relative to the root of the repository."""
+    """A commit as git reports it; *files* are relative to the root of the repository.
+
+    *release* is the title of the release that it makes, empty for other commits; see `ReleaseCommits`.
+    """
 
     sha: str
     parents: tuple[str, ...]
     message: str
     files: tuple[str, ...]
+    release: str = ""
 
     @property
     def is_merge(self) -> bool:

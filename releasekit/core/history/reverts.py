@@ -39,7 +39,8 @@ def drop_reverted(changes: Sequence[Change], *, unreleased: Container[str] = fro
     """Return which of the unreleased *changes*, newest first, still have an effect after the reverts among them.
 
     A commit and its revert cancel each other. A revert of a revert restores the commit. A revert of something that is
-    not among *changes* counts, because it undoes released work. A merge has no effect; the merged commits have.
+    not among *changes* counts, because it undoes released work. A merge has no effect; the merged commits have. Our own
+    release commits have none.
     *unreleased* has the sha of every commit that is unreleased in some package. If a revert names one of *changes* and
     such a commit, the other commit concerns another package and does not make the revert count.
     """
@@ -84,6 +85,8 @@ class _RevertMatcher:
             return f"reverted by {revert.short_sha}"
         if change.commit.is_merge:
             return "merge commit"
+        if change.commit.release:
+            return "release commit"
         only_reverts = change.is_revert and change.release_as is None
         if only_reverts and index in self._consumed:
             target = self._changes[self._consumed[index]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
@@ -22,19 +21,6 @@ from releasekit.core.workspace.siblings import RaisedRequirement
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sized
-
-
-RELEASE_COMMIT = "chore(release): "
-"""The start of the message of a release commit; the title of the release follows."""
-
-
-def title_from_subject(subject: str) -> str:
-    """Return the title of the release in the *subject* of a release commit, empty for other commits.
-
-    A squash merge appends the number of the pull request, which is removed.
-    """
-    _, is_release, title = subject.rpartition(RELEASE_COMMIT)
-    return re.sub(r" \([#!]\d+\)$", "", title) if is_release else ""
 
 
 class Status(StrEnum):
