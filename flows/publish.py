@@ -38,7 +38,7 @@ from releasekit.operations.release_pr import hand_off, propose_next_versions
 from releasekit.operations.start_release import StartedRelease, start_release
 from releasekit.options import PublishOptions, as_flow_parameters, hands_off_to_ci
 from releasekit.store.record import MANIFEST
-from tasks import announce, build, release_commit, resume
+from tasks import announce, build, pre_release, release_commit, resume
 from tasks.context import ReleaseContext
 
 log = logging.getLogger("releasekit")
@@ -145,7 +145,8 @@ def create_commit(release: ReleaseContext, repo: Repo) -> ReleaseContext:
     written = [*release_commit.write_versions(release), *release_commit.raise_requirements(release)]
     written += [*release_commit.write_changelogs(release, repo), *release_commit.consume_change_files(release)]
     written += release_commit.update_lock_file(release, repo)
-    return release_commit.commit(release, repo, written)
+    changed = pre_release.run_pre_release(release, repo, written)
+    return release_commit.commit(release, repo, written, changed)
 
 
 def finish_version_only(release: ReleaseContext, repo: Repo) -> ReleaseReport:

@@ -49,6 +49,7 @@ def plan(
         unheard={change.short_sha: change.release_as or "" for change in history.unmatched_release_as},
         change_files=project.change_files,
         pending_files=history.files,
+        is_committed=bool(project.settings.pre_release and _untagged_release(project, repo, history)),
     )
     return make_plan(
         project.workspace,
@@ -77,11 +78,16 @@ def with_release_title(plan: Plan, project: Project, repo: Repo, history: Histor
     At a release commit, the files already have the new versions, and no tag marks them as published: so the plan
     contains them. Packages that are tagged already are not in the plan, and without them its own title may differ.
     """
-    title = project.release_commits.title_in(repo.subject(plan.commit))
-    waits_for_tag = title and plan.tags and title not in history.tags
-    if not waits_for_tag:
+    title = _untagged_release(project, repo, history)
+    if not (title and plan.tags):
         return plan
     return plan.model_copy(update={"tags": (title,)})
+
+
+def _untagged_release(project: Project, repo: Repo, history: History) -> str:
+    """Return the title of the release whose commit is checked out; empty if it is none, or has its tag already."""
+    title = project.release_commits.title_in(repo.subject(repo.head))
+    return "" if title in history.tags else title
 
 
 def decide_bumps(

@@ -43,8 +43,8 @@ def prove_commit(release: ReleaseContext, repo: Repo) -> None:
     """Refuse a staged release commit that changes more than a release does.
 
     This job pushes it with its own rights. So the plan is written once more, onto the frozen commit, and the result
-    must be the same except for uv.lock. This is skipped if the branch has that commit already, or if hooks of the
-    repository may change it. Raises Refusal RK-RECORD-INVALID.
+    must be the same except for uv.lock, and for the files that `pre_release` commands changed. This is skipped if the
+    branch has that commit already, or if hooks of the repository may change it. Raises Refusal RK-RECORD-INVALID.
     """
     manifest = release.record.require_manifest()
     tree = release.record.worktree
@@ -59,7 +59,9 @@ def prove_commit(release: ReleaseContext, repo: Repo) -> None:
     _write_changelogs(release, repo)
     _consume_change_files(release)
     lock_file = (PurePosixPath(release.workspace) / "uv.lock").as_posix()
-    extra_paths = [path for path in repo.differing_paths(tree, release_sha) if path != lock_file]
+    command_changes = manifest.command_changes if release.settings.pre_release else ()
+    explained = {lock_file, *command_changes}
+    extra_paths = [path for path in repo.differing_paths(tree, release_sha) if path not in explained]
     repo.remove_worktree(tree)
     if extra_paths:
         message = (
@@ -194,10 +196,18 @@ def update_lock_file(release: ReleaseContext, repo: Repo) -> list[str]:
 
 
 @flow_task("commit", "commit-{release.plan.title}")
-def commit(release: ReleaseContext, repo: Repo, paths: Sequence[str], message: str = "") -> ReleaseContext:
-    """Commit *paths* (versions, changelogs, lock file and so on, D-1), and begin the record: who releases what."""
+def commit(
+    release: ReleaseContext, repo: Repo, paths: Sequence[str], changed: Sequence[str] = (), message: str = ""
+) -> ReleaseContext:
+    """Commit *paths* (versions, changelogs, lock file and so on, D-1), and begin the record: who releases what.
+
+    The commit also contains the files that pre-release commands *changed*; what else they left is removed, because the
+    packages are built from the commit alone.
+    """
     message = message or commit_message(release.plan, release.settings.commit_templates[0])
-    sha = repo.commit(release.record.worktree, message, paths, hooks=release.settings.hooks)
+    sha = repo.commit(release.record.worktree, message, [*paths, *changed], hooks=release.settings.hooks)
+    if release.plan.pre_release:
+        _renew_worktree(repo, release.record.worktree, sha)
     repo.save_ref(release.plan.release, sha)
     owner = current_owner(repo)
     release.record.save_manifest(
@@ -209,6 +219,7 @@ def commit(release: ReleaseContext, repo: Repo, paths: Sequence[str], message: s
             by=owner.by,
             host=owner.host,
             begun=owner.begun,
+            command_changes=tuple(changed),
         )
     )
     return replace(release, commit=sha, epoch=repo.commit_time(sha))

@@ -868,6 +868,16 @@ _TABLE = (
         _RELEASE_NOTES,
     ),
     ErrorPage(
+        ErrorCode.PRE_RELEASE_COMMAND,
+        (
+            "The program is not installed, ends with an error, or takes longer than `build_timeout`.",
+            "It needs credentials, which no command gets, or files that git does not track.",
+            "It changes the version of a package, or makes a commit.",
+        ),
+        ('[tool.releasekit]\npre_release = ["uv run --frozen scripts/docs.py", ["npm", "run", "build"]]   # no shell'),
+        "docs/guides/release-commit.md",
+    ),
+    ErrorPage(
         ErrorCode.COMMAND_FAILED,
         (
             "A program that releasekit runs, mostly git or uv, ended with an error, and no other code describes it.",

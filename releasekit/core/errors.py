@@ -100,6 +100,7 @@ class ErrorCode(StrEnum):
     FORGE_REFUSED = "RK-FORGE-REFUSED"
     NOTES_TEMPLATE = "RK-NOTES-TEMPLATE"
     NOTES_COMMAND = "RK-NOTES-COMMAND"
+    PRE_RELEASE_COMMAND = "RK-PRE-RELEASE-COMMAND"
 
     COMMAND_FAILED = "RK-COMMAND-FAILED"
     COMMAND_TIMEOUT = "RK-COMMAND-TIMEOUT"
@@ -550,6 +551,12 @@ _TABLE = (
         ErrorCode.NOTES_COMMAND,
         "The command that rewrites the release notes failed, so the notes stay as the template renders them.",
         "Run `releasekit notes` to see its output.",
+    ),
+    ErrorInfo(
+        ErrorCode.PRE_RELEASE_COMMAND,
+        "A command of `pre_release` failed, or did what only releasekit does. Nothing is public, and the release is "
+        "discarded.",
+        "Run the command in a clean checkout and fix it, or take it out of pre_release in [tool.releasekit].",
     ),
     ErrorInfo(
         ErrorCode.COMMAND_FAILED,

@@ -88,6 +88,7 @@ def _plan_markdown(
         f"# {plan.title}: {count_packages(plan.steps)}",
         _changes_section(changes),
         *_steps_sections(plan.steps, reason, rows),
+        _escape_text(plan.pre_release_line),
         _bullets(map(_escape_text, plan.warnings)).lstrip("\n"),
         obstacles_markdown(plan.obstacles),
         _unreleased_section(plan),

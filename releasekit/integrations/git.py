@@ -461,10 +461,32 @@ class Repo:
         Files that git does not track are not added; see `add`.
         """
         changed = self._paths("diff", "--name-only", "-z", "HEAD", cwd=worktree)
-        if ours := sorted(set(paths) & set(changed)):
-            for command in self.commit_commands(worktree, message, ours, hooks=hooks):
-                run(command)
+        if set(paths).isdisjoint(changed):
+            return self.head_of(worktree)
+        self._stage(worktree, paths)
+        _, commit = self.commit_commands(worktree, message, (), hooks=hooks)
+        run(commit)
+        return self.head_of(worktree)
+
+    def head_of(self, worktree: Path) -> str:
+        """Return the commit that is checked out in *worktree*."""
         return self.git("rev-parse", "HEAD", cwd=worktree).strip()
+
+    def snapshot(self, worktree: Path, paths: Sequence[str]) -> str:
+        """Stage *paths* of *worktree*, and return what is staged there as a tree, for `differing_paths`."""
+        self._stage(worktree, paths)
+        return self.git("write-tree", cwd=worktree).strip()
+
+    def untracked_paths(self, worktree: Path) -> tuple[str, ...]:
+        """Return the new files of *worktree* that git neither tracks nor ignores."""
+        return tuple(self._paths("ls-files", "-z", "--others", "--exclude-standard", cwd=worktree))
+
+    def _stage(self, worktree: Path, paths: Sequence[str]) -> None:
+        """Stage those of *paths* that are tracked and not staged yet."""
+        unstaged = self._paths("diff", "--name-only", "--no-renames", "-z", cwd=worktree)
+        if ours := sorted(set(paths) & set(unstaged)):
+            stage, _ = self.commit_commands(worktree, "", ours, hooks=False)
+            run(stage)
 
     def commit_commands(
         self, worktree: Path, message: str, paths: Sequence[str], *, hooks: bool

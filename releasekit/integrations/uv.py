@@ -75,6 +75,11 @@ class Uv:
         log_output = argv[:1] in _LOGGED_COMMANDS or argv[:2] in _LOGGED_COMMANDS
         return Command((self.executable, *argv), cwd, full_env, timeout, ok_codes, log_output=log_output)
 
+    @property
+    def build_environment(self) -> dict[str, str | None]:
+        """What a build gets beside our own environment: no credentials, except those to read the indexes."""
+        return {**_HIDDEN_ENV, **self.secrets.environment("UV_INDEX_")}
+
     def workspace(self, path: Path) -> tuple[Path, tuple[Path, ...]]:
         """Return the root of the workspace that contains *path*, and all member directories, as uv reads them.
 

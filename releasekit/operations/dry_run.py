@@ -104,6 +104,7 @@ class _CommandOutline:
             yield display_command(self.repo.add_command(TREE, new_changelogs))
         if self.repo.is_tracked(self.project.root / "uv.lock"):
             yield str(self.project.uv.lock_command(self.root, names))
+        yield from self.plan.pre_release
         message = commit_message(self.plan, self.settings.commit_templates[0])
         commands = self.repo.commit_commands(TREE, message, (), hooks=self.settings.hooks)
         yield from map(display_command, commands)

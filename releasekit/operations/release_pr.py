@@ -25,7 +25,7 @@ from releasekit.operations.planning import compute_plan
 from releasekit.options import Options
 from releasekit.store.record import release_lock, scratch_record
 from releasekit.store.remote_lock import read_lock_commit
-from tasks import announce, pr_steps, read_history, read_workspace, release_commit
+from tasks import announce, pr_steps, pre_release, read_history, read_workspace, release_commit
 from tasks.context import ReleaseContext
 from tasks.preflight import collect
 
@@ -205,7 +205,8 @@ def push_release_branch(context: PullRequestContext, plan: Plan, message: str = 
         written += release_commit.write_changelogs(release, repo)
         written += release_commit.consume_change_files(release)
         written += release_commit.update_lock_file(release, repo)
-        release = release_commit.commit(release, repo, written, message)
+        changed = pre_release.run_pre_release(release, repo, written)
+        release = release_commit.commit(release, repo, written, changed, message)
         pr_steps.push_branch(release, repo, context.remote_state)
     return release.commit
 
@@ -407,6 +408,7 @@ def next_plan(context: PullRequestContext, released: Plan) -> Plan:
         "warnings": (),
         "raises": (),
         "consumes": (),
+        "pre_release": (),
     }
     fields = {"commit": tip, "release": release_id(tip, steps), "packages": tuple(steps), **cleared}
     return released.model_copy(update=fields)

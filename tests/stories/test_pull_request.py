@@ -210,6 +210,39 @@ def test_merged_pull_request_is_published(  # noqa: PLR0915  one story is expens
         assert (undoing["tags"], undoing["remote_tags"]) == ([], [])
 
 
+@pytest.mark.usefixtures("own_index")
+def test_own_messages_and_commands_are_merged(world: World, hub: GitHubDouble) -> None:
+    """The pull request has the title of the template, and what the commands change; after a squash nothing is left.
+
+    Neither the job that tags the merge nor the one that publishes it runs the commands.
+    """
+    log = world.root.parent / "runs.txt"
+    command = f"printf done > docs.txt; echo run >> {log}"
+    keys = 'commit_message = "feat!: ship {release}"\ntag_message = "Tag {tag}"\n'
+    keys += f'pre_release = [["sh", "-c", "{command}"]]'
+    world.commit("docs: begin", {"docs.txt": "begun"})
+    configure(world, hub, keys)
+
+    first = told(world.releasekit(*PREPARE))
+
+    (number,) = hub.pulls
+    assert hub.pulls[number]["title"] == f"feat!: ship {first['title']}"
+    assert "1 pre-release command: sh -c 'printf done" in hub.pulls[number]["body"]
+    assert hub.git("show", "releasekit/release:docs.txt") == "done"
+    merged = hub.merge(number, "squash")
+    pull(world)
+    done = told(world.releasekit(*HAND_ON))
+    assert (done["commit"], done["title"]) == (merged, first["title"])
+    pull(world)
+    for tag in done["tags"]:
+        assert world.git("tag", "--list", "--format=%(contents)", tag) == f"Tag {tag}"
+    report = told(world.releasekit(*PUBLISH, done["title"]))
+    assert [package["outcome"] for package in report["packages"]] == ["confirmed"]
+    assert log.read_text() == "run\n"
+    plan = told(world.releasekit("plan", "--offline", "--format", "json"))
+    assert {row["name"]: row["next"] for row in plan["packages"]} == {"app": None, "core": None}
+
+
 def killed(*_: object, **__: object) -> None:
     """Stand for a step that is killed."""
     raise KeyboardInterrupt

@@ -895,6 +895,7 @@ KEYS: dict[str, Proof | str] = {
     "overlay": "tests/tasks/test_overlay.py::test_failing_import_stops_the_package",
     "audit": test_audit_key_turns_off_audit,
     "strict_audit": test_strict_audit_key_stops_release,
+    "pre_release": "tests/stories/test_pre_release.py::test_release_contains_what_commands_change",
     "hooks": test_hooks_key_runs_git_hooks,
     "http_pool_size": test_pool_size_limits_index_requests,
     "build_concurrency": test_build_concurrency_limits_the_builds,

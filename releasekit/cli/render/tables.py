@@ -71,8 +71,9 @@ def plan_table(plan: Plan) -> RenderableType:
         position = (step.order, step.level) if is_ordered else ("", "")
         versions = (_or_dash(step.current), _or_dash(step.next))
         table.add(icon, *position, step.name, *versions, step.bump, _status_and_reason(step), style=style)
+    commands = filter(None, [plan.pre_release_line])
     warnings = [f"warning {warning}" for warning in plan.warnings]
-    return Group(table, *_styled_lines(warnings, "yellow"))
+    return Group(table, *_styled_lines(commands, "dim"), *_styled_lines(warnings, "yellow"))
 
 
 def _or_dash(value: object) -> str:

@@ -21,6 +21,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError, from_json
 
 from releasekit.core.config.bump_rules import Bump, BumpRules
+from releasekit.core.config.command_lines import CommandLine
 from releasekit.core.config.message_templates import (
     DEFAULT_COMMIT_MESSAGE,
     commit_message_problem,
@@ -349,13 +350,18 @@ class Settings(BaseModel):
     )
     audit: bool = Field(default=True, description="Run `uv audit` before the release; findings are warnings")
     strict_audit: bool = Field(default=False, description="Stop the release if `uv audit` has findings")
+    pre_release: tuple[CommandLine, ...] = Field(
+        (),
+        description="Commands that run before the release commit, without a shell (texts or lists of words); the "
+        "commit contains what they change",
+    )
     hooks: bool = Field(default=False, description="Run the repository's git hooks on the release commit")
     http_pool_size: int = Field(10, ge=1, description="How many connections to the index stay open")
     build_concurrency: int = Field(
         0, ge=0, description="How many packages are built at the same time; 0: one per CPU core"
     )
     confirm_timeout: float = Field(600, gt=0, description="Seconds to wait until the index lists an upload")
-    build_timeout: float = Field(1800, gt=0, description="Maximum seconds for one build")
+    build_timeout: float = Field(1800, gt=0, description="Maximum seconds for one build or `pre_release` command")
     upload_timeout: float = Field(600, gt=0, description="Maximum seconds for the upload of one package")
     approval_timeout: float = Field(
         86400, gt=0, description="Seconds that `publish --approve` waits until the plan is approved"

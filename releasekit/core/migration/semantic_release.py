@@ -32,7 +32,7 @@ PYPROJECT = "pyproject.toml"
 
 ADVICE = {
     "allow_zero_version": "The version in your files is the first one; write 1.0.0 there to begin with it.",
-    "assets": "The release commit has what releasekit changes. Commit other files before.",
+    "assets": "The release commit has what releasekit and your `pre_release` commands change.",
     "build_command": "`uv build` builds each package.",
     "changelog": "The form of the changelog is fixed; `changelog_exclude` leaves out commits.",
     "commit_author": "Git's own `user.name` and `user.email` write the release commit.",

@@ -6,6 +6,7 @@ from hashlib import sha256
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from releasekit.core.config.command_lines import command_texts
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseWarning
 from releasekit.core.history.pending_changes import consumed_files
 from releasekit.core.history.tags import schemes_of, umbrella_tag
@@ -84,7 +85,6 @@ def make_plan(
     warnings += [*_plan_warnings(basis, statuses, steps, excluded), *first_release_warnings(unallowed_new)]
     own_obstacles = map(Obstacle.from_error, (*undecided, *_taken_tags(released, inputs)))
     raised = map(siblings.raised_requirements, workspace)
-    uses_limits = "compatible" in siblings.modes.values()
     only_extras_conflict = all(exclusion.extra for exclusion in excluded)
     return Plan(
         commit=inputs.commit,
@@ -95,13 +95,14 @@ def make_plan(
         unread=tuple(_assumed_releases(candidates)),
         packages=tuple(steps),
         versions=siblings.versions,
-        limits=siblings.limits if uses_limits else {},
+        limits=siblings.limits if "compatible" in siblings.modes.values() else {},
         raises=tuple(chain.from_iterable(raised)),
         unallowed_new=unallowed_new,
         together=only_extras_conflict and keeps_all_installable(settings, siblings),
         date=inputs.date,
         consumes=tuple(consumed_files(inputs.change_files, inputs.pending_files, _stable_names(released))),
         requested=selection.versions.recorded,
+        pre_release=command_texts(settings.pre_release) if released and not inputs.is_committed else (),
     )
 
 

@@ -145,7 +145,8 @@ class Plan(BaseModel):
     *unread* are releases whose requirements are assumed. *together*: whether the latest versions of all packages can be
     installed together after the release. *unfinished* is the title of the unfinished release in this clone; None if
     there is none, or nobody looked. *consumes* are the change files that the release commit edits or deletes.
-    *requested* are the options that requested versions, such as "--bump core=minor".
+    *requested* are the options that requested versions, such as "--bump core=minor". *pre_release* are the commands
+    that run before the release commit.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True, serialize_by_alias=True, populate_by_name=True)
@@ -169,6 +170,7 @@ class Plan(BaseModel):
     unfinished: str | None = None
     consumes: tuple[ConsumedFile, ...] = ()
     requested: tuple[str, ...] = ()
+    pre_release: tuple[str, ...] = ()
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -215,6 +217,13 @@ class Plan(BaseModel):
         if self.obstacles:
             summary = f"{summary}, {count_obstacles(self.obstacles)}"
         return summary
+
+    @property
+    def pre_release_line(self) -> str:
+        """The commands that run before the release commit: "2 pre-release commands: make docs; npm run build"."""
+        if not self.pre_release:
+            return ""
+        return f"{count_as('pre-release command', self.pre_release)}: {'; '.join(self.pre_release)}"
 
     def matches_approved(self, approved: Plan, without: Collection[str] = ()) -> bool:
         """Return whether the approval of *approved*, *without* some of its packages, also covers this plan.

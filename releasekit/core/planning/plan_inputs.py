@@ -37,7 +37,8 @@ class PlanInputs(BaseModel):
     version; those of other releases are assumed. *raised* names for a package the release that raised a requirement in
     its files, but did not publish it. *unheard* are the versions in Release-As footers of commits that touch no
     package, by short sha. *change_files* are all change files, *pending_files* by package those of no stable release.
-    *strays* are tags that only look like releases, each with the reason.
+    *strays* are tags that only look like releases, each with the reason. *is_committed*: the commit is the release
+    commit of a release that has no tag yet, so `pre_release` commands have run before it.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -53,6 +54,7 @@ class PlanInputs(BaseModel):
     change_files: tuple[ChangeFile, ...] = ()
     pending_files: Mapping[str, PendingChanges] = {}
     strays: tuple[str, ...] = ()
+    is_committed: bool = False
 
     def installable_versions(self, name: str) -> frozenset[Version] | None:
         """Return the versions of the package *name* that an installer finds; None if no index was asked."""

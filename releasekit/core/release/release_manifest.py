@@ -80,6 +80,8 @@ class ReleaseManifest(BaseModel):
     empty without one. *undoing* says that a rollback has begun, *finished* that the release has ended.
     *indexes* are those that may have files of the release, the latest last. Each is recorded before the first upload.
 
+    *command_changes* are the files that the `pre_release` commands changed in the release commit.
+
     *plan* is set only outside the record (see `with_plan`), so that one file contains everything.
     """
 
@@ -100,6 +102,7 @@ class ReleaseManifest(BaseModel):
     undoing: bool = False
     staged: bool = False
     finished: bool = False
+    command_changes: tuple[str, ...] = ()
     plan: Plan | None = None
 
     def with_index(self, index: IndexAddress) -> ReleaseManifest:
