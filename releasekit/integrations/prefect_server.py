@@ -19,8 +19,8 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from releasekit.core.errors import ErrorCode, ReleaseError
-from releasekit.integrations.process import Command, background, last_lines, mask, run
+from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
+from releasekit.integrations.process import Command, background, last_lines, mask, run, start_detached
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -65,6 +65,11 @@ START_TIMEOUT = 300.0
 _STARTS = 4
 """How often a server is started during one release; if it dies more often, a restart does not help."""
 _PID_FILE = "server.pid"  # as `prefect server start --background` calls it
+_LOG_FILE = "server.log"  # of the background server; each start begins it again
+_HANG_TIMEOUT = 2.0
+"""Seconds. A background server that listens and does not answer for so long hangs."""
+_STOP_TIMEOUT = 10.0
+"""Seconds that a background server may take to end by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,11 +182,9 @@ def prefect_server() -> Generator[Server]:
     home.mkdir(parents=True, exist_ok=True)
     port = _free_port()
     url = f"http://127.0.0.1:{port}/api"
-    listen_options = ("--host", "127.0.0.1", "--port", str(port))
-    argv = (sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app", *listen_options)
     env = {"PREFECT_HOME": str(home), "PREFECT_API_URL": url, **RELEASE_SERVER_SETTINGS}
     output = home / f"server-{port}.log"
-    command, stopping = Command((*argv, "--log-level", "warning"), home, env), Event()
+    command, stopping = Command(_server_command(port), home, env), Event()
     with ExitStack() as stack:
         alive_checks = [stack.enter_context(background(command, output))]
 
@@ -207,16 +210,35 @@ def prefect_server() -> Generator[Server]:
     output.unlink(missing_ok=True)
 
 
+def _server_command(port: int) -> tuple[str, ...]:
+    app = ("--factory", "prefect.server.api.server:create_app")
+    return (sys.executable, "-m", "uvicorn", *app, "--host", "127.0.0.1", "--port", str(port), "--log-level", "warning")
+
+
 def running_server() -> Server | None:
-    """Return the background server on this machine, started by `start_server` or by Prefect's own command, if any."""
+    """Return the background server on this machine, started by `start_server` or by Prefect's own command, if any.
+
+    Raises Refusal RK-SERVER-UNREACHABLE if it hangs.
+    """
     running = _find_background_server()
-    return running.server() if running else None
+    if not running:
+        return None
+    if running.hangs():
+        raise Refusal(
+            ErrorCode.SERVER_UNREACHABLE,
+            f"the Prefect server in the background, process {running.pid}, does not answer",
+            running.url,
+            hint="Run `releasekit server stop`, then `releasekit server start`.",
+        )
+    return running.server()
 
 
 def start_server(port: int) -> Server:
     """Start a background server on *port*, unless one runs already; call its `wait` before you use it.
 
-    Raises ReleaseError RK-SERVER-START if Prefect refuses.
+    It is the server of `prefect server start --background`, and Prefect's own commands find it. But its output goes to
+    a file: Prefect connects it to a pipe that nobody reads, and then the first warning ends the server.
+    Raises ReleaseError RK-SERVER-START if another program uses the port.
     """
     from filelock import FileLock
 
@@ -225,27 +247,19 @@ def start_server(port: int) -> Server:
     with FileLock(home / "server.lock"):
         if running := _find_background_server():
             return running.server()
-        (home / _PID_FILE).unlink(missing_ok=True)  # of a killed server; Prefect would refuse to start a new one
         url = f"http://127.0.0.1:{port}/api"
-        listen_options = ("--host", "127.0.0.1", "--port", str(port))
+        if is_listening(url):
+            raise ReleaseError(ErrorCode.SERVER_START, f"another program uses port {port}", url)
         env: dict[str, str | None] = {
             **SERVER_SETTINGS,
             "PREFECT_SERVER_UI_API_URL": url,  # otherwise its web UI always uses port 4200
             "PREFECT_HOME": str(home),
             "PREFECT_API_URL": None,
-            "UVICORN_LOG_LEVEL": "warning",  # its lines go to a pipe that no one reads
+            "PREFECT__SERVER_FINAL": "1",  # as Prefect's own command has it
         }
-        try:
-            run(
-                Command(
-                    (sys.executable, "-m", "prefect", "server", "start", "--background", *listen_options), home, env
-                )
-            )
-        except ReleaseError as error:
-            raise ReleaseError(
-                ErrorCode.SERVER_START, "Prefect did not start a server", url, output=error.output
-            ) from None
-        started = _BackgroundServer(home, int((home / _PID_FILE).read_text()), url).server()
+        pid = start_detached(Command(_server_command(port), home, env), home / _LOG_FILE)
+        (home / _PID_FILE).write_text(str(pid))
+        started = _BackgroundServer(home, pid, url).server()
     return replace(started, wait=lambda: _wait_or_stop(started))
 
 
@@ -265,7 +279,10 @@ def stop_server() -> Server | None:
     # Not `prefect server stop`: it does not check which process has this number now.
     os.kill(running.pid, signal.SIGTERM)
     (running.home / _PID_FILE).unlink(missing_ok=True)
+    deadline = time.monotonic() + _STOP_TIMEOUT
     while running.is_alive():  # it completes its requests first
+        if time.monotonic() > deadline:
+            os.kill(running.pid, signal.SIGKILL)
         time.sleep(0.1)
     return running.server()
 
@@ -281,8 +298,20 @@ class _BackgroundServer:
     def is_alive(self) -> bool:
         return _listening_port(self.pid) != ""
 
+    def hangs(self) -> bool:
+        """Return whether it listens and does not answer; a server that is starting does not listen yet."""
+        from http.client import HTTPException  # late: most commands need no server
+
+        try:
+            _request(self.url, "GET", "/health", timeout=_HANG_TIMEOUT)
+        except TimeoutError:
+            return True
+        except (OSError, HTTPException):
+            return False
+        return False
+
     def server(self) -> Server:
-        return Server(self.url, lambda: _wait_until_healthy(self.url, self.is_alive, self.home))
+        return Server(self.url, lambda: _wait_until_healthy(self.url, self.is_alive, self.home / _LOG_FILE))
 
 
 def _find_background_server() -> _BackgroundServer | None:
@@ -304,7 +333,7 @@ def _listening_port(pid: int) -> str:
 
 
 def _wait_until_healthy(url: str, is_alive: Callable[[], bool], output: Path) -> None:
-    from http.client import HTTPException  # late: most commands need no server
+    from http.client import HTTPException
 
     started_at = time.monotonic()
     has_logged = False
@@ -325,12 +354,12 @@ def _wait_until_healthy(url: str, is_alive: Callable[[], bool], output: Path) ->
 _SLOW_START = 10.0  # seconds
 
 
-def _request(url: str, method: str, path: str, body: str = "") -> bytes:
-    """Send a request to the server at *url* and return the body of the response."""
+def _request(url: str, method: str, path: str, body: str = "", timeout: float = 30) -> bytes:
+    """Send a request to the server at *url* and return the body of the response; *timeout* is in seconds."""
     from http.client import HTTPConnection
 
     parts = urlsplit(url)
-    connection = HTTPConnection(parts.hostname or "", parts.port, timeout=30)
+    connection = HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
     try:
         connection.request(method, f"{parts.path}{path}", body, {"Content-Type": "application/json"} if body else {})
         return connection.getresponse().read()

@@ -181,6 +181,22 @@ def background(command: Command, output: Path) -> Generator[Callable[[], bool]]:
         yield lambda: child.poll() is None
 
 
+def start_detached(command: Command, output: Path) -> int:
+    """Start a server that stays when this process ends, with its output in the file *output*; return its process id.
+
+    It has a session of its own, so a Ctrl-C or a closed terminal does not reach it. Raises as `run` does if it cannot
+    start.
+    """
+    with output.open("wb") as sink:
+        child = _start(command, subprocess.DEVNULL, sink, sink)
+    log.debug("started %s", command)
+    _detached.append(child)
+    return child.pid
+
+
+_detached: list[subprocess.Popen[bytes]] = []  # Python warns of a running child that nobody refers to
+
+
 def mask(text: str, env: Mapping[str, str | None] | None = None) -> str:
     """Return *text* without credentials: user info in addresses, and values of variables with names like secrets.
 

@@ -6,29 +6,43 @@ import json
 import os
 import socket
 import ssl
+from dataclasses import replace
+from datetime import UTC, datetime
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import ANY
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
 from releasekit.cli.app import main
-from releasekit.core.errors import ErrorCode, ReleaseError
+from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
 from releasekit.integrations import prefect_server as server
 from releasekit.integrations.prefect_server import (
     CLIENT_SETTINGS,
     apply_settings,
     client_settings,
     configured_api,
+    is_listening,
     prefect_server,
     running_server,
+    start_server,
+    stop_server,
 )
 from releasekit.integrations.process import Command, run
+from tests.support.processes import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+HANGS = """
+import signal, socket, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+with socket.create_server(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1]))):
+    time.sleep(600)
+"""
 PROFILES = """\
 active = "team"
 
@@ -208,6 +222,53 @@ class TestServer:
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port), timeout=5)
 
+    def test_background_server_survives_its_warnings(self, lived_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """An event that its task-run recorder cannot store is a line in its log file, and the server lives on."""
+        monkeypatch.setenv("PREFECT_HOME", str(lived_in))
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+        log = lived_in / "server.log"
+        run_id = "00000000-0000-0000-0000-000000000001"
+        event = {
+            "event": "prefect.task-run.Running",
+            "occurred": datetime.now(UTC).isoformat(),
+            "resource": {"prefect.resource.id": f"prefect.task-run.{run_id}", "prefect.orchestration": "client"},
+            "payload": {"validated_state": {"type": "no such state"}},
+            "id": run_id,
+        }
+        kept = start_server(port)
+        try:
+            kept.wait()
+            httpx.post(f"{kept.url}/events", json=[event], timeout=60).raise_for_status()
+
+            assert eventually(lambda: "Error flushing 1 events" in log.read_text())
+            assert running_server() == replace(kept, wait=ANY)
+            assert _get(kept.url, "/health") is True
+        finally:
+            stop_server()
+
+    def test_hanging_server_is_an_error(
+        self, lived_in: Path, monkeypatch: pytest.MonkeyPatch, fake_uvicorn: Callable[[str], None]
+    ) -> None:
+        """A background server that listens and does not answer is an error of every use; `stop` ends it."""
+        monkeypatch.setenv("PREFECT_HOME", str(lived_in))
+        monkeypatch.setattr(server, "_HANG_TIMEOUT", 0.2)
+        monkeypatch.setattr(server, "_STOP_TIMEOUT", 0.2)
+        monkeypatch.setattr(server, "START_TIMEOUT", 5)
+        fake_uvicorn(HANGS)
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+        start_server(port)
+        assert eventually(lambda: is_listening(f"http://127.0.0.1:{port}/api"))
+
+        with pytest.raises(Refusal) as caught:
+            running_server()
+
+        assert caught.value.code is ErrorCode.SERVER_UNREACHABLE
+        assert "releasekit server stop" in caught.value.hint
+        assert stop_server()
+        assert running_server() is None
+
     def test_silent_server_is_not_kept(self, lived_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """One that does not answer in time is not left behind."""
         monkeypatch.setenv("PREFECT_HOME", str(lived_in))
@@ -219,14 +280,14 @@ class TestServer:
         assert running_server() is None
 
     def test_taken_port_is_an_error(self, capsys: pytest.CaptureFixture[str]) -> None:
-        """What Prefect says of a port is told, and nothing is left to be taken for a server."""
+        """A port that another program uses is an error, and nothing is left to be taken for a server."""
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
             assert main(["server", "start", "--port", str(port)]) == 1
 
         said = capsys.readouterr().err
         assert "RK-SERVER-START" in said
-        assert f"Port {port} is already in use" in " ".join(said.split())
+        assert f"another program uses port {port}" in said
         assert running_server() is None
 
     def test_early_server_death_is_error(

@@ -17,6 +17,7 @@ import pytest
 
 from releasekit.core.errors import ErrorCode, ReleaseError
 from releasekit.integrations.process import Command, background, last_lines, mask, run, run_async, stream
+from tests.support.processes import eventually, is_alive
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,25 +46,6 @@ DOORS = [run, run_on_a_loop, consumed]
 def python(script: str, *argv: str) -> tuple[str, ...]:
     """Return the command line of a Python script."""
     return (sys.executable, "-c", textwrap.dedent(script), *argv)
-
-
-def is_alive(pid: int) -> bool:
-    """Tell whether a process runs; a zombie, which nobody has waited for, does not."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:  # noqa: PTH123
-            return file.read().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 20) -> bool:
-    """Tell whether *condition* comes true."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 BACKGROUND = "background(command, path / 'output').__enter__()"

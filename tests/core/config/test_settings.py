@@ -59,6 +59,7 @@ def test_defaults_match_the_documentation() -> None:
         "release_branch": "releasekit/release",
         "publish_workflow": "publish.yml",
         "remote": "origin",
+        "record": "auto",
         "concurrency": 5,
         "tag": True,
         "push": True,
