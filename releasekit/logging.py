@@ -31,6 +31,11 @@ def is_json_log() -> bool:
     return any(isinstance(handler.formatter, _JsonFormatter) for handler in handlers)
 
 
+def is_verbose() -> bool:
+    """Return whether `--verbose` asks for everything, so that nothing is summarized."""
+    return logging.getLogger("releasekit").isEnabledFor(logging.DEBUG)
+
+
 def ensure_log_level() -> None:
     """Set the log level in a run that Prefect started by itself: no command line has set it there."""
     logger = logging.getLogger("releasekit")

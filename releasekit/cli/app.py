@@ -161,7 +161,7 @@ def launch(
     words
         The command and its options.
     verbose
-        Also log every command that is run and every request.
+        Summarize nothing, and log every command that is run and every request.
     quiet
         Log only warnings and errors.
     log_format

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Group, Parameter
 
+from releasekit.core.similar_texts import calm_warnings
+from releasekit.logging import is_json_log, is_verbose
 from releasekit.options import (
     RUN_MODE,
     complete_packages,
@@ -43,6 +45,6 @@ def report_obstacles(obstacles: Sequence[Obstacle], command: str = "publish") ->
 
 
 def log_warnings(warnings: Sequence[str]) -> None:
-    """Log *warnings*, one a line."""
-    for warning in warnings:
+    """Log *warnings*, one a line; many that are similar are one line."""
+    for warning in calm_warnings(warnings, verbose=is_verbose() or is_json_log()):
         log.warning("warning %s", warning)

@@ -65,10 +65,10 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class DryRunResult:
-    """The result of a dry run: the plan, and the commands that a release would run."""
+    """The result of a dry run: the plan, and the commands that a release would run, by phase."""
 
     plan: Plan
-    commands: tuple[str, ...]
+    commands: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from releasekit.cli.render import tables, terminal
 from releasekit.core.adoption.findings import Adoption
 from releasekit.core.planning.model import Plan
+from releasekit.logging import is_verbose
 from releasekit.operations.confirmation import ConfirmationAnswer, FileDiffs
 
 if TYPE_CHECKING:
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from releasekit.core.adoption.findings import Question
     from releasekit.operations.confirmation import Proposal, Subject
-
-log = logging.getLogger("releasekit")
 
 _NO_TERMINAL = "confirmation required, but this is not a terminal; pass --yes"
 _UNCHANGED = "Nothing was changed. Run the command again to decide anew."
@@ -41,7 +39,7 @@ class TerminalConfirmation:
         """
         if isinstance(subject, Adoption):
             if not self.quiet:
-                terminal.print_parts(tables.adoption_table(subject, verbose=log.isEnabledFor(logging.DEBUG)))
+                terminal.print_parts(tables.adoption_table(subject, verbose=is_verbose()))
             return
         parts: list[RenderableType] = []
         if isinstance(subject, FileDiffs):

@@ -8,8 +8,9 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from releasekit.core.changelog.changelog import escape
-from releasekit.core.planning.model import count_obstacles
+from releasekit.core.planning.model import calm_obstacles, count_obstacles
 from releasekit.core.release.report import PackageOutcome
+from releasekit.core.similar_texts import calm_warnings
 from releasekit.core.text import count_packages, summarize
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ _REASON_LIMIT, _MENTION_LIMIT = 60, 20
 
 def _short_markdown(plan: Plan, changes: Sequence[str] | None, rows: int) -> str:
     first_changes = None if changes is None else _first_texts(changes)
-    plan = plan.model_copy(update={"warnings": _first_texts(plan.warnings)})
+    plan = plan.model_copy(update={"warnings": _first_texts(calm_warnings(plan.warnings))})
     return _plan_markdown(plan, first_changes, reason=_REASON_LIMIT, rows=rows)
 
 
@@ -89,7 +90,7 @@ def _plan_markdown(
         _changes_section(changes),
         *_steps_sections(plan.steps, reason, rows),
         _escape_text(plan.pre_release_line),
-        _bullets(map(_escape_text, plan.warnings)).lstrip("\n"),
+        _bullets(map(_escape_text, calm_warnings(plan.warnings))).lstrip("\n"),
         obstacles_markdown(plan.obstacles),
         _unreleased_section(plan),
     ]
@@ -128,7 +129,8 @@ def obstacles_markdown(obstacles: Sequence[Obstacle]) -> str:
     """Return the obstacles of a release, each with a hint what to do; empty if there are none."""
     if not obstacles:
         return ""
-    texts = [f"{_escape_text(str(obstacle))}: {_escape_text(obstacle.hint)}" for obstacle in obstacles]
+    calm = calm_obstacles(obstacles)
+    texts = [f"{_escape_text(str(obstacle))}: {_escape_text(obstacle.hint)}" for obstacle in calm]
     return f"**{count_obstacles(obstacles)}: publish would refuse**\n{_bullets(_first_texts(texts))}"
 
 

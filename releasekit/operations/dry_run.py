@@ -30,8 +30,10 @@ TREE, DIST = RELEASE / "tree", RELEASE / "dist"
 COMMIT, LOCK_COMMIT = "COMMIT", "LOCK"
 
 
-def release_commands(project: Project, repo: Repo, pending: PendingRelease, options: PublishOptions) -> list[str]:
-    """Return the commands of a release, in order; other effects are comments.
+def release_commands(
+    project: Project, repo: Repo, pending: PendingRelease, options: PublishOptions
+) -> list[tuple[str, ...]]:
+    """Return the commands of a release, by phase and in order; other effects are comments.
 
     RELEASE stands for the directory of the release, COMMIT for the release commit, LOCK for the commit that locks the
     release on the remote and contains plan and manifest for other clones, and VENV for a new environment each time.
@@ -41,30 +43,22 @@ def release_commands(project: Project, repo: Repo, pending: PendingRelease, opti
         return []
     commit = bundle.manifest.release_commit if bundle else COMMIT
     release = _CommandOutline(project, repo, plan, target_of(project), commit, options.output)
-    lines = [f"# {RELEASE}: {repo.common_dir / 'releasekit' / plan.release}"]
+    start = f"# {RELEASE}: {repo.common_dir / 'releasekit' / plan.release}"
     if bundle:
-        lines.append("# verify that the release commit changes only what a release changes")
-        lines.append(release.check_out(commit))
+        check = "# verify that the release commit changes only what a release changes"
+        first_phase = (start, check, release.check_out(commit))
     else:
-        lines.append(release.check_out(plan.commit))
-        lines += release.prepare()
+        first_phase = (start, release.check_out(plan.commit), *release.prepare())
+    phases: list[tuple[str, ...]] = [first_phase]
     if options.version_only:
-        lines += release.fast_forward()
-        lines.append(release.clean_up())
-        return lines
+        return [*phases, (*release.fast_forward(), release.clean_up())]
     has_files = bundle is not None and bool(bundle.manifest.packages)
     if not has_files:
-        lines += release.build()
-        lines += release.prove()
+        phases += [tuple(release.build()), tuple(release.prove())]
     if options.stage_only:
-        lines += release.export_staged()
-        return lines
-    lines += release.lock_remote()
-    lines += release.publish()
-    lines += release.announce()
-    lines += release.fast_forward()
-    lines.append(release.clean_up())
-    return lines
+        return [*phases, tuple(release.export_staged())]
+    phases += [tuple(release.lock_remote()), tuple(release.publish()), tuple(release.announce())]
+    return [*phases, (*release.fast_forward(), release.clean_up())]
 
 
 @dataclass(frozen=True, slots=True)

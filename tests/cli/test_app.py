@@ -249,7 +249,7 @@ def test_dry_run_changes_nothing(orchard: World) -> None:
     """A dry run shows plan and commands; no file, reference or record is touched, and the checkout may be read-only."""
     before = orchard.state()
 
-    said = orchard.releasekit("publish", "--dry-run", "--offline")
+    said = orchard.releasekit("--verbose", "publish", "--dry-run", "--offline")
 
     assert said.code == 0, said.err
     place = 0

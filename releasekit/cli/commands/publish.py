@@ -84,8 +84,10 @@ def _dry_run(options: PublishOptions, output_format: str) -> int:
     from releasekit.cli import runner
     from releasekit.cli.render import tables, terminal
     from releasekit.core.release.pr_status import ReleasePullRequest
+    from releasekit.core.similar_texts import calm_commands
     from releasekit.formats.csv import plan_csv
     from releasekit.formats.markdown import COMMENT_LIMIT, plan_markdown
+    from releasekit.logging import is_verbose
 
     result = asyncio.run(runner.dry_run(options))
     if isinstance(result, ReleasePullRequest):
@@ -100,6 +102,6 @@ def _dry_run(options: PublishOptions, output_format: str) -> int:
         markdown=lambda: plan_markdown(plan, limit=COMMENT_LIMIT),
     )
     if output_format == "table" and result.commands:
-        lines = [f"  {command}" for command in result.commands]
+        lines = [f"  {line}" for phase in result.commands for line in calm_commands(phase, verbose=is_verbose())]
         terminal.write_stdout("\n".join(["would run:", *lines]))
     return report_obstacles(plan.obstacles)

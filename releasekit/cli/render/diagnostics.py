@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from releasekit.cli.render.terminal import make_console, print_parts
-from releasekit.core.planning.model import count_obstacles
+from releasekit.core.planning.model import calm_obstacles, count_obstacles
 from releasekit.integrations.process import mask
-from releasekit.logging import is_json_log
+from releasekit.logging import is_json_log, is_verbose
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,8 +42,11 @@ def print_error(error: ReleaseError) -> None:
 
 
 def print_obstacles(obstacles: Sequence[Obstacle], consequence: str) -> None:
-    """Print *obstacles* like errors, then their number and the consequence: "2 obstacles: *consequence*"."""
-    for obstacle in obstacles:
+    """Print *obstacles* like errors, then their number and the consequence: "2 obstacles: *consequence*".
+
+    Many that are similar are printed once.
+    """
+    for obstacle in calm_obstacles(obstacles, verbose=is_verbose() or is_json_log()):
         print_error(obstacle.as_refusal())
     if obstacles:
         print_parts(Text(f"{count_obstacles(obstacles)}: {consequence}", style="bold red"), on_stderr=True)

@@ -15,9 +15,11 @@ from releasekit.cli.render.sheet import Indented, ResponsiveTable
 from releasekit.core.adoption.setup_steps import describe_step
 from releasekit.core.planning.model import Status
 from releasekit.core.release.report import PackageOutcome
+from releasekit.core.similar_texts import calm_warnings, select_texts
 from releasekit.core.text import count_as, count_packages, summarize
 from releasekit.core.workspace.workspace import Kind
 from releasekit.integrations.process import mask
+from releasekit.logging import is_verbose
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from releasekit.core.planning.model import Plan, Step
     from releasekit.core.planning.plan_diff import PlanDifference
     from releasekit.core.release.pr_status import ReleasePullRequest
-    from releasekit.core.release.report import ReleaseReport
+    from releasekit.core.release.report import PackageReport, ReleaseReport
     from releasekit.core.release.rollback_plan import Rollback
     from releasekit.core.release.unfinished_release import ReleaseStatus, UnfinishedRelease
     from releasekit.core.workspace.workspace import Workspace
@@ -59,7 +61,10 @@ _SEVERITY_STYLES = {"error": ("❌", "red"), "warning": ("⚠️ ", "yellow"), "
 
 
 def plan_table(plan: Plan) -> RenderableType:
-    """Draw a plan: first the packages that are released, in order; then the others with the reason."""
+    """Draw a plan: first the packages that are released, in order; then the others with the reason.
+
+    Many similar warnings are one line.
+    """
     title = "nothing to release"
     if plan.steps:
         title = f"{plan.title}: {count_packages(plan.steps)}"
@@ -72,7 +77,7 @@ def plan_table(plan: Plan) -> RenderableType:
         versions = (_or_dash(step.current), _or_dash(step.next))
         table.add(icon, *position, step.name, *versions, step.bump, _status_and_reason(step), style=style)
     commands = filter(None, [plan.pre_release_line])
-    warnings = [f"warning {warning}" for warning in plan.warnings]
+    warnings = [f"warning {line}" for line in calm_warnings(plan.warnings, verbose=is_verbose())]
     return Group(table, *_styled_lines(commands, "dim"), *_styled_lines(warnings, "yellow"))
 
 
@@ -258,19 +263,29 @@ def report_table(report: ReleaseReport) -> RenderableType:
         return Text(report.title)
     headers = ("", "Package", "Version", "Outcome", "Tag")  # the icon shows the outcome too
     table = ResponsiveTable(*headers, title=report.headline, droppable=("Outcome",))
-    panels: list[RenderableType] = []
     for package in report.packages:
         icon, style = _OUTCOME_STYLES[package.outcome]
         tag = package.tag if package.tag in report.tags else ""
         table.add(icon, package.name, package.version, package.outcome, tag, style=style)
-        if package.outcome is PackageOutcome.FAILED:
-            panels.append(Diagnostic(package.error, package.output, package.hint))
-        elif package.outcome is PackageOutcome.BLOCKED:
-            panels.append(Text(f"{package.name}: {package.error}", style="yellow"))
     problems = _styled_lines(report.problems, "red")
     notes = _styled_lines(report.notes, "")
     page = [Text(f"released: {report.page}")] if report.page else []
-    return Group(table, *panels, *problems, *notes, *page)
+    return Group(table, *_failures(report.packages), *problems, *notes, *page)
+
+
+def _failures(packages: Iterable[PackageReport]) -> Iterator[RenderableType]:
+    """Yield the errors of failed packages, and what blocked others. Many similar ones are one."""
+    stopped = [package for package in packages if package.outcome in (PackageOutcome.FAILED, PackageOutcome.BLOCKED)]
+    texts = [f"{package.name}: {package.error}\n{package.output}" for package in stopped]
+    kinds = [f"{package.outcome} {package.error.partition(':')[0]}" for package in stopped]
+    for group in select_texts(texts, kinds, verbose=is_verbose()):
+        package = stopped[group.position]
+        if group.is_rest:
+            yield Text(f"{package.outcome}: {group.remark}", style="yellow")
+        elif package.outcome is PackageOutcome.FAILED:
+            yield Diagnostic(group.extend(package.error), package.output, package.hint)
+        else:
+            yield Text(group.extend(f"{package.name}: {package.error}"), style="yellow")
 
 
 def release_pr_table(status: ReleasePullRequest) -> RenderableType:
@@ -404,16 +419,23 @@ def settings_table(settings: EffectiveSettings) -> RenderableType:
 
 
 def findings_list(report: CheckReport) -> RenderableType:
-    """Draw the findings, the worst first: for each check, all places, never shortened, and what to do."""
+    """Draw the findings, the worst first: for each check, the places, and what to do.
+
+    Many findings of a check that are similar are one line.
+    """
     lines: list[RenderableType] = []
+    is_full = is_verbose()
     for (severity, check), group in groupby(report.findings, key=lambda finding: (finding.severity, finding.check)):
         icon, style = _SEVERITY_STYLES[severity]
         lines.append(Text(f"{icon} {severity} {check}", style=f"bold {style}"))
-        hints: dict[str, None] = {}  # each hint once, in order
-        for finding in group:
-            position = Text(f"{finding.path}:{finding.line}: {finding.what}", style=style)
-            lines.append(Indented(position, 3))
-            hints[finding.hint] = None
+        findings = list(group)
+        texts = [f"{finding.package}: {finding.what}" for finding in findings]
+        for similar in select_texts(texts, [check] * len(texts), verbose=is_full):
+            finding = findings[similar.position]
+            position = f"{finding.path}:{finding.line}: {finding.what}"
+            message = similar.remark if similar.is_rest else similar.extend(position)
+            lines.append(Indented(Text(message, style=style), 3))
+        hints = dict.fromkeys(finding.hint for finding in findings)
         for hint in hints:
             line = Text(f"= help: {hint}", style="cyan")
             lines.append(Indented(line, 3))

@@ -14,13 +14,14 @@ from releasekit.core.changelog.note_entries import PackageNotes
 from releasekit.core.config.settings import PinMode
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
 from releasekit.core.history.pending_changes import ConsumedFile
+from releasekit.core.similar_texts import select_texts
 from releasekit.core.text import count_as, count_packages
 from releasekit.core.version_numbers import PyVersion
 from releasekit.core.workspace.pins import Pins
 from releasekit.core.workspace.siblings import RaisedRequirement
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sized
+    from collections.abc import Collection, Iterable, Sequence, Sized
 
 
 class Status(StrEnum):
@@ -127,6 +128,23 @@ def unique_obstacles(obstacles: Iterable[Obstacle]) -> tuple[Obstacle, ...]:
         details = () if is_reported_once else (obstacle.what, obstacle.where)
         first.setdefault((obstacle.code, *details), obstacle)
     return tuple(first.values())
+
+
+def calm_obstacles(obstacles: Sequence[Obstacle], *, verbose: bool = False) -> tuple[Obstacle, ...]:
+    """Return *obstacles*, but of many that differ in one word the first one only, with these words; all if *verbose*.
+
+    Where they are does not count.
+    """
+    texts = [f"{obstacle.code}: {obstacle.what}\n{obstacle.output}" for obstacle in obstacles]
+    codes = [obstacle.code for obstacle in obstacles]
+    selected: list[Obstacle] = []
+    for group in select_texts(texts, codes, verbose=verbose):
+        obstacle = obstacles[group.position]
+        if group.is_rest:
+            selected.append(Obstacle(code=obstacle.code, what=group.remark, hint=obstacle.hint))
+        else:
+            selected.append(obstacle.model_copy(update={"what": group.extend(obstacle.what)}))
+    return tuple(selected)
 
 
 def count_obstacles(obstacles: Sized) -> str:
