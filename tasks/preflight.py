@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from releasekit.core.config.settings import CHANGELOG, bump_files
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, ReleaseWarning
+from releasekit.core.history.build_tags import unread_tag_warnings
 from releasekit.core.planning.model import Obstacle, Status
 from releasekit.core.release.branches import branch_refusal
 from releasekit.core.release.release_notes import MIN_BODY_LIMIT
@@ -146,6 +147,7 @@ def workspace(
         _taken_versions(project, plan, on_index),
         _changelog_paths(project, plan),
         _ignored_changelogs(project, repo, plan),
+        _unread_tags(project),
     ]
     if target.is_pypi:
         probes.append(_new_projects(plan, on_index))
@@ -240,6 +242,13 @@ def _ignored_changelogs(project: Project, repo: Repo, plan: Plan) -> Iterator[Pr
         names = [os.path.relpath(path, project.root) for path in ignored]
         message = f"git ignores {summarize(names, 5)}, so the release commit does not contain it"
         yield ReleaseWarning(ErrorCode.CHANGELOG_IGNORED, message)
+
+
+def _unread_tags(project: Project) -> Iterator[PreflightFinding]:
+    """Find packages whose build reads other tags than those that the release makes."""
+    documents = {path: document for path, (document, _) in project.manifests.items()}
+    if project.settings.tag:
+        yield from unread_tag_warnings(project.workspace, project.schemes, documents)
 
 
 def _dirty_worktree(repo: Repo) -> Iterator[PreflightFinding]:

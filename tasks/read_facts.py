@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from releasekit.core.errors import ReleaseError
+from releasekit.core.history.build_tags import unread_tags
 from releasekit.integrations.filesystem import changelog_path
 from releasekit.integrations.process import mask
 from tasks.decorators import flow_task
@@ -32,6 +33,7 @@ def read_facts(project: Project, repo: Repo, needs: Collection[str]) -> Workspac
 
     tracked, ignored = repo.list_files(project.root)
     members = [(member, *project.manifests[member.path]) for member in project.workspace]
+    documents = {path: document for path, (document, _) in project.manifests.items()}
     lock = project.root / "uv.lock"
     license_file, license_text = read_license(project.root)
     return WorkspaceFacts(
@@ -45,6 +47,7 @@ def read_facts(project: Project, repo: Repo, needs: Collection[str]) -> Workspac
         license_file=license_file,
         license_text=license_text,
         ignored_changelogs=_ignored_changelogs(project, repo),
+        unread_tags=unread_tags(project.workspace, project.schemes, documents) if project.settings.tag else {},
     )
 
 

@@ -459,6 +459,7 @@ _TABLE = (
         ErrorCode.BASELINE_INDEX,
         (
             "The package was released before without a tag, or its tags have another format or were not fetched.",
+            "The last release was made by hand: the index has it, and the tags end before it.",
             "With --offline, a package has no tag, so an earlier release on the index is not seen.",
         ),
         "$ git fetch --tags\n$ releasekit init --tag-baselines",
@@ -473,7 +474,7 @@ _TABLE = (
             ),
             "Another project on the index has the same name.",
         ),
-        "$ git fetch --tags\n$ git tag core-v1.2.0 3f2c1ab   # the commit that core 1.2.0 was made from",
+        "$ git fetch --tags\n$ git tag core-v1.2.0 3f2c1ab   # a commit where core declares 1.2.0, in any branch",
         _ADOPT,
     ),
     ErrorPage(
@@ -511,6 +512,15 @@ _TABLE = (
         ),
         "$ git show core-v1.3.0:packages/core/pyproject.toml   # which version does it declare?",
         _VERSION_RULES,
+    ),
+    ErrorPage(
+        ErrorCode.TAG_UNREAD,
+        (
+            "The package's own tag_format does not begin with the `pattern-prefix` of uv-dynamic-versioning.",
+            "A regular expression, such as `tag_regex` of setuptools-scm, does not match the tags of the package.",
+        ),
+        ('[tool.releasekit]\ntag_format = "core-v{version}"\n[tool.uv-dynamic-versioning]\npattern-prefix = "core-"'),
+        "docs/guides/dynamic-versions.md",
     ),
     ErrorPage(
         ErrorCode.GIT_MISSING,

@@ -58,6 +58,7 @@ class ErrorCode(StrEnum):
     TAG_INVALID = "RK-TAG-INVALID"
     TAG_EXISTS = "RK-TAG-EXISTS"
     TAG_STRAY = "RK-TAG-STRAY"
+    TAG_UNREAD = "RK-TAG-UNREAD"
 
     GIT_MISSING = "RK-GIT-MISSING"
     GIT_NOT_A_REPOSITORY = "RK-GIT-NOT-A-REPOSITORY"
@@ -325,8 +326,9 @@ _TABLE = (
     ),
     ErrorInfo(
         ErrorCode.BASELINE_INDEX,
-        "A package has no tag. Its latest version on the index, up to the declared one, counts as its last release, "
-        "made from the last commit that set that version. If no index is asked, it counts as never released.",
+        "The last release of a package has no tag. Its latest version on the index, up to the declared one, counts as "
+        "its last release, made from the last commit that set that version; if there is none, the changes count from "
+        "the last tag. If no index is asked, a package without a tag counts as never released.",
         "`git fetch --tags` if there are tags elsewhere. `releasekit init` shows what it finds, and with "
         "--tag-baselines creates the missing tags.",
     ),
@@ -334,8 +336,8 @@ _TABLE = (
         ErrorCode.BASELINE_UNKNOWN,
         "The index has a release of a package, but neither a tag nor a commit shows its source. So the changes since "
         "then are not known.",
-        "`git fetch --tags` if there are tags elsewhere; otherwise tag the commit that it was made from. "
-        "`releasekit init` shows what it finds, and the form of the tag.",
+        "`git fetch --tags` if there are tags elsewhere. A tag counts only at a commit where the package declares that "
+        "version. If there is none, commit that version: the changes count from this commit on.",
     ),
     ErrorInfo(
         ErrorCode.TAG_INVALID,
@@ -352,6 +354,12 @@ _TABLE = (
         "A tag looks like a later release of a package than its last one, but it does not count: at its commit, the "
         "package declared another version, or did not exist.",
         "Nothing, if the tag is no release. Otherwise move the tag to the commit that set the version.",
+    ),
+    ErrorInfo(
+        ErrorCode.TAG_UNREAD,
+        "The build of a package is set up to read its version from other tags than those that tag_format makes. A "
+        "release tells the build its version; every other build of the tagged commit gets a wrong one.",
+        "Give the package a tag_format that its build reads, or change the setting of the build.",
     ),
     ErrorInfo(
         ErrorCode.GIT_MISSING,

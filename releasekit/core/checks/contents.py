@@ -223,6 +223,12 @@ def tag_baseline(facts: WorkspaceFacts) -> Iterator[Found]:
             yield package.project_finding("version", message)
 
 
+def build_tags(facts: WorkspaceFacts) -> Iterator[Found]:
+    """Find packages whose build reads other tags than those that releases make."""
+    for name, problem in facts.unread_tags.items():
+        yield facts[name].project_finding("dynamic", f"{name}: {problem}")
+
+
 def _no_tags_finding(untagged: Sequence[Package]) -> Found:
     """Return one finding for the whole workspace, at the version of the first package."""
     names = summarize([package.name for package in untagged])
@@ -326,5 +332,12 @@ CHECKS = (
         "Run `releasekit init --tag-baselines`: it finds the released versions and tags them.",
         tag_baseline,
         frozenset({"tags"}),
+    ),
+    Check(
+        "build_tags",
+        Severity.WARNING,
+        "The build of a package reads its version from other tags than those that releases make.",
+        "Give the package a `tag_format` that its build reads, or change the setting of the build.",
+        build_tags,
     ),
 )

@@ -148,6 +148,7 @@ class WorkspaceFacts:
     check it; *locked* is its text. *tagged* are the packages whose last release has a tag, None if tags were not read.
     *license_text* is the text of *license_file*, a file at the root; both are empty if there is none.
     *ignored_changelogs* are the changelogs that releases write and git ignores, by package and relative to it.
+    *unread_tags* says by package why its build does not read the tags of its releases.
     """
 
     workspace: Workspace
@@ -160,6 +161,7 @@ class WorkspaceFacts:
     license_file: str = ""
     license_text: str = ""
     ignored_changelogs: Mapping[str, str] = field(default_factory=dict[str, str])
+    unread_tags: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def __iter__(self) -> Iterator[Package]:
         return iter(self.packages.values())

@@ -119,14 +119,49 @@ def build_tag_pattern(document: Table) -> re.Pattern[str] | None:
     for family in ("uv-dynamic-versioning", "poetry-dynamic-versioning"):
         if family == hatch.get("source") or table_at(tool, family).get("enable") is True:
             return _dunamai_pattern(table_at(tool, family))
-    settings = (
-        hatch.get("tag-pattern"),
-        table_at(hatch, "raw-options").get("tag_regex"),
-        table_at(tool, "setuptools_scm").get("tag_regex"),
-        table_at(tool, "pdm", "version").get("tag_regex"),
-    )
-    configured = next((setting for setting in settings if isinstance(setting, str)), None)
-    return None if configured is None else _pattern_or_none(configured)
+    settings = _tag_settings(tool)
+    return _pattern_or_none(next(iter(settings.values()))) if settings else None
+
+
+def _tag_settings(tool: Table) -> dict[str, str]:
+    """Return the settings with a regular expression for tags, by key; none of tools that are built on dunamai."""
+    hatch = table_at(tool, "hatch", "version")
+    settings: dict[str, object] = {
+        "tag-pattern": hatch.get("tag-pattern"),
+        "raw-options.tag_regex": table_at(hatch, "raw-options").get("tag_regex"),
+        "setuptools_scm.tag_regex": table_at(tool, "setuptools_scm").get("tag_regex"),
+        "pdm.version.tag_regex": table_at(tool, "pdm", "version").get("tag_regex"),
+    }
+    return {key: value for key, value in settings.items() if isinstance(value, str)}
+
+
+@dataclass(frozen=True, slots=True)
+class TagRule:
+    """The setting that tells a build which tags it reads: its *key* and *value*, and the *pattern* that they mean."""
+
+    key: str
+    value: str
+    pattern: re.Pattern[str]
+
+    def reads(self, tag: str) -> bool:
+        """Return whether the build reads *tag*."""
+        return self.pattern.match(tag) is not None
+
+
+def configured_tag_rule(document: Table) -> TagRule | None:
+    """Return the setting that tells a dynamic build which tags it reads; None if there is none."""
+    pattern = build_tag_pattern(document)
+    if pattern is None or not is_dynamic(document):
+        return None
+    tool = table_at(document, "tool")
+    settings = _tag_settings(tool)
+    for family in ("uv-dynamic-versioning", "poetry-dynamic-versioning"):
+        settings |= {key: value for key, value in table_at(tool, family).items() if key in _DUNAMAI_KEYS}
+    key, value = next(iter(settings.items()), ("", ""))
+    return TagRule(key, value, pattern) if value else None
+
+
+_DUNAMAI_KEYS = ("pattern-prefix", "pattern")
 
 
 def build_tag_prefix(document: Table) -> str:

@@ -359,6 +359,11 @@ FIRES = [
         [f"warning {CORE_AT}/LOG:1 git ignores the changelog of core, so release commits do not contain it: LOG"],
     ),
     Row(
+        "build_tags",
+        scene(pkg("app"), pkg("core"), unread_tags={"core": "its build does not read tags such as v1.2.3"}),
+        [f"warning {CORE_AT}/pyproject.toml:1 core: its build does not read tags such as v1.2.3"],
+    ),
+    Row(
         "lock_stale",
         scene(pkg("core"), lock="stale"),
         ["error uv.lock:1 uv.lock does not match the pyproject.toml files"],
