@@ -180,6 +180,7 @@ def _with_known_commits(baseline: Baseline, commits: Mapping[Version, str], tagg
     return replace(
         located,
         commit=located.commit or tagged.commit,
+        since="" if located.commit else tagged.tag,
         stable=stable,
         taken=baseline.taken | tagged.taken,
     )

@@ -398,11 +398,22 @@ def refuse_unlocated(project: Project, released: Mapping[str, Baseline]) -> None
         if lost is None:
             continue
         message = f"the index has {name} {lost}, which has no tag, and no commit here set that version"
-        tag = project.schemes.of(name).tag(name, lost)
-        hint = f"Tag the commit that it was made from: `git tag {tag} COMMIT`; `releasekit init` shows all of "
-        hint += "them. If that project belongs to somebody else, this package needs another name."
         location = f"{project.workspace[name].path}/pyproject.toml"
-        raise Refusal(ErrorCode.BASELINE_UNKNOWN, message, location, hint)
+        raise Refusal(ErrorCode.BASELINE_UNKNOWN, message, location, _baseline_hint(project, name, lost))
+
+
+def _baseline_hint(project: Project, name: str, lost: Version) -> str:
+    """Return how to show from which commit the release *lost* of the package *name* was made."""
+    member = project.workspace[name]
+    tag = project.schemes.of(name).tag(name, lost)
+    hint = f"Tag the commit that it was made from: `git tag {tag} COMMIT`"
+    if member.version is not None:
+        file = f"{member.path}/{member.version_file or 'pyproject.toml'}"
+        hint = (
+            f"If another branch has a commit where {name} declares {lost}, tag it: `git tag {tag} COMMIT`. Otherwise "
+        )
+        hint += f"commit {lost} as the version in {file}: the changes count from this commit on"
+    return f"{hint}. If that project belongs to somebody else, this package needs another name."
 
 
 def with_commits(baseline: Baseline, commits: Mapping[Version, str]) -> Baseline:

@@ -51,10 +51,10 @@ class TerminalConfirmation:
             parts.append(tables.rollback_table(subject))
         terminal.print_parts(*parts, on_stderr=True)
 
-    async def show_changes(self, adoption: Adoption) -> None:
+    async def show_changes(self, adoption: Adoption, *, tag_baselines: bool) -> None:
         """Show the changes that `init` proposes on standard output, unless its JSON output contains them."""
         if not self.quiet:
-            terminal.print_parts(*tables.adoption_changes(adoption))
+            terminal.print_parts(*tables.adoption_changes(adoption, tag_baselines=tag_baselines))
 
     async def choose(self, question: Question) -> str:
         """Return the answer of the user; the default with `--yes`, in JSON output and without a terminal."""

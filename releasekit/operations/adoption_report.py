@@ -85,8 +85,9 @@ def collect_rows(
             row = _untagged_row(member, last, tag, source)
             if published is not None and last.version not in versions:
                 row = row.model_copy(update={"note": f"{row.note}; not on the index: use --tag-baselines"})
-            if last.commit:
+            if last.commit and not last.since:
                 missing.append((tag, last.commit))
+                row = row.model_copy(update={"missing_tag": tag})
         elif name in history.baselines:
             row = _tagged_row(member, history.baselines[name], versions)
         else:
@@ -95,8 +96,12 @@ def collect_rows(
         is_published = bool(versions) if published is not None and member.publishable else None
         rows.append(row.model_copy(update={"evidence": reasons.get(row.tag, ""), "published": is_published}))
     next_versions, notes = _next_versions(repo, project, history, untagged, published)
-    packages = tuple(row.model_copy(update={"next": next_versions.get(row.name)}) for row in rows)
-    return AdoptionRows(packages, missing_tags(missing), notes)
+    tags = missing_tags(missing)
+    packages: list[AdoptedPackage] = []
+    for row in rows:
+        missing_tag = row.missing_tag if row.missing_tag in tags else ""
+        packages.append(row.model_copy(update={"next": next_versions.get(row.name), "missing_tag": missing_tag}))
+    return AdoptionRows(tuple(packages), tags, notes)
 
 
 def _evidence_by_tag(evidence: Iterable[FormEvidence]) -> dict[str, str]:
@@ -130,7 +135,9 @@ def _next_versions(
 
 def _untagged_row(member: Member, last: Baseline, tag: str, source: BaselineSource) -> AdoptedPackage:
     note = f"no tag {tag}"
-    if not last.commit:
+    if last.since:
+        note += f", and no commit here sets the version {last.version}, so the changes count from {last.since}"
+    elif not last.commit:
         note += f", and no commit here sets the version {last.version}"
     return _make_row(member, source, last, note)
 

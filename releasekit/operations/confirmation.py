@@ -82,8 +82,11 @@ class Interview(Confirmation, Protocol):
         """Return the answer to *question*; its default if nobody can answer."""
         ...
 
-    async def show_changes(self, adoption: Adoption) -> None:
-        """Show the changes of files that *adoption* proposes, and what is to be done by hand."""
+    async def show_changes(self, adoption: Adoption, *, tag_baselines: bool) -> None:
+        """Show the changes of files that *adoption* proposes, and what is to be done by hand.
+
+        With *tag_baselines*, show the tags to make too.
+        """
 
 
 class AssumeYes:

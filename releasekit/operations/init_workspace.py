@@ -13,6 +13,7 @@ from releasekit.core.adoption.internal_packages import describe_internal
 from releasekit.core.adoption.tag_forms import with_literal_label
 from releasekit.core.adoption.tagging import find_unread
 from releasekit.core.errors import ErrorCode, Refusal
+from releasekit.core.history.build_tags import unread_tag_warnings
 from releasekit.core.history.web_links import repository_urls
 from releasekit.core.workspace.pins import text_diff
 from releasekit.integrations.filesystem import make_directory, read_text, write_atomic
@@ -26,13 +27,14 @@ from releasekit.operations.take_over import apply_take_over, read_take_over
 from tasks import ask_index, read_workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from releasekit.core.adoption.configuration import MissingKey
     from releasekit.core.adoption.findings import InternalPackage, SetupStep, UnreadTags
     from releasekit.core.adoption.form_evidence import FormEvidence
     from releasekit.core.adoption.setup_steps import CiSystem
     from releasekit.core.adoption.tagging import Tagging
+    from releasekit.core.errors import ReleaseWarning
     from releasekit.core.history.web_links import RepositoryUrls
     from releasekit.core.migration.foreign_setup import ForeignTool
     from releasekit.operations.confirmation import Interview
@@ -90,7 +92,7 @@ async def init_workspace(
     answers = await _ask(interview, repo, project, inspection, proposed)
     if answers != proposed:
         draft = make_draft(repo, project, inspection, answers)
-    await interview.show_changes(draft.adoption)
+    await interview.show_changes(draft.adoption, tag_baselines=tag_baselines)
     return await _write_after_yes(interview, repo, project, draft, tag_baselines=tag_baselines)
 
 
@@ -239,12 +241,18 @@ def make_draft(repo: Repo, project: Project, inspection: Inspection, answers: An
         missing=dict(rows.missing),
         diffs=diffs,
         setup_steps=_setup_steps(repo, configured, inspection, answers),
-        notes=(*inspection.notes, *rows.notes),
+        notes=(*inspection.notes, *rows.notes, *map(str, _unread_tags(configured))),
         other_tools=take_over.tools,
         not_taken_over=take_over.setup.not_taken_over if take_over.setup else (),
         removable=take_over.setup.removable if take_over.setup else (),
     )
     return InitDraft(adoption, texts)
+
+
+def _unread_tags(project: Project) -> Iterator[ReleaseWarning]:
+    """Yield a warning for each package whose build would not read its tags."""
+    documents = {path: document for path, (document, _) in project.manifests.items()}
+    return unread_tag_warnings(project.workspace, project.schemes, documents)
 
 
 def _root_keys(project: Project, tagging: Tagging, inspection: Inspection, answers: Answers) -> list[MissingKey]:

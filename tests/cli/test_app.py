@@ -678,7 +678,15 @@ def test_unexplained_index_version_is_refused(tmp_path: Path, own_index: Embedde
     assert (refused.code, f"error: {ErrorCode.BASELINE_UNKNOWN}: the index has core 0.2.0" in refused.err) == (2, True)
     assert "`git tag core-v0.2.0 COMMIT`" in refused.err
     assert planned(world, "-p", "lone")[0]["lone"] == ("included", "0.1.0")
-    world.git("tag", "core-v0.2.0", source)
+    world.git("tag", "core-v0.2.0")
+    again = world.releasekit("plan")
+    assert "`git tag core-v0.2.0 COMMIT`" in again.err, "core declares another version there, so the tag does not count"
+    world.git("tag", "--force", "core-v0.2.0", source)
+    assert planned(world)[0]["core"] == ("skipped", None)
+    world.git("tag", "--delete", "core-v0.2.0")
+    assert "commit 0.2.0 as the version in packages/core/pyproject.toml" in again.err
+    edit(world, "packages/core/pyproject.toml", "0.3.0.dev0", "0.2.0")
+    world.lock()
     assert planned(world)[0]["core"] == ("skipped", None)
 
 

@@ -416,6 +416,14 @@ def test_init_tags_baselines_when_asked(tmp_path: Path, own_index: EmbeddedIndex
     assert world.git("for-each-ref") == refs
 
     assert init(world, "--tag-baselines")["made"] == [], "nobody said yes"
+    asked = world.releasekit("init", "--tag-baselines")
+    (table,) = re.findall(r"Tags to make, in this repository only\n(?:.+\n){3}", asked.out)
+    assert [line.split()[:3] for line in table.splitlines()[2:]] == [
+        ["app", "app-v0.1.0", sha[:7]],
+        ["core", "core-v0.1.0", sha[:7]],
+    ]
+    assert table.count("the index has 0.1.0, and this commit set it") == 2
+    assert "--tag-baselines would tag" not in asked.out
     assert init(world, "--tag-baselines", "--yes")["made"] == ["app-v0.1.0", "core-v0.1.0"]
     assert world.git("rev-parse", "core-v0.1.0^{commit}") == sha
     assert world.tags() == {}, "none is pushed"

@@ -66,6 +66,45 @@ def test_stray_tag_is_warned_about(world: World) -> None:
     assert warnings == [f"{ErrorCode.TAG_STRAY}: 1 tag looks like a release, but does not count: {reason}"]
 
 
+def test_unread_tag_format_is_told(world: World) -> None:
+    """A tag format without the prefix that the build reads is told by plan, check and init; one with it is not."""
+    text = """
+        [project]
+        name = "core"
+        dynamic = ["version"]
+        requires-python = ">=3.11"
+
+        [build-system]
+        requires = ["hatchling", "uv-dynamic-versioning"]
+        build-backend = "hatchling.build"
+
+        [tool.hatch.version]
+        source = "uv-dynamic-versioning"
+
+        [tool.uv-dynamic-versioning]
+        pattern-prefix = "core-"
+
+        [tool.releasekit]
+        tag_format = "{name}@{version}"
+        """
+    world.git("rm", "--quiet", "--cached", "uv.lock")
+    world.commit("build(core): take the version from the tag", {"packages/core/pyproject.toml": text})
+    problem = "core: its build does not read tags such as core@1.2.3: pattern-prefix is 'core-'"
+
+    warnings = [warning for warning in plan(world)["warnings"] if ErrorCode.TAG_UNREAD in warning]
+    checked = world.releasekit("check", "--select", "build_tags")
+    adopted = world.releasekit("init", "--offline")
+
+    assert warnings == [f"{ErrorCode.TAG_UNREAD}: {problem} (packages/core/pyproject.toml)"]
+    assert (checked.code, f"packages/core/pyproject.toml:4: {problem}" in checked.out) == (0, True)
+    assert f"note {warnings[0]}" in adopted.out
+    world.commit("build(core): tag as it reads", {
+        "packages/core/pyproject.toml": text.replace("{name}@{version}", "core-{version}")
+    })  # fmt: skip
+    assert str(ErrorCode.TAG_UNREAD) not in str(plan(world)["warnings"])
+    assert problem not in world.releasekit("check", "--select", "build_tags").out
+
+
 def test_undeclared_version_is_told(world: World) -> None:
     """A file that declares more than the last known release is told once, for all packages."""
     for name in ("core", "app"):
@@ -107,8 +146,9 @@ def test_later_index_version_beats_tags(world: World, published: str, expected: 
 
     found = baselines_on_index(repo, workspace, read_history(repo, workspace), on_index)
 
-    assert {name: (str(last.version), last.commit) for name, last in found.items()} == (
-        {"core": (expected, commits[commit])} if expected else {}
+    since = "core-v0.1.0" if commit == "tag" else ""
+    assert {name: (str(last.version), last.commit, last.since) for name, last in found.items()} == (
+        {"core": (expected, commits[commit], since)} if expected else {}
     )
 
 

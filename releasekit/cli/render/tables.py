@@ -182,11 +182,8 @@ def _adoption_lines(adoption: Adoption, *, verbose: bool) -> list[Text]:
         lines.append(Text(f"not published: {summarize(unpublished, limit)}", style="dim"))
     lines += _unread_lines(adoption, verbose=verbose)
     lines += _other_tool_lines(adoption)
-    lines += [Text(f"note {note}", style="yellow") for note in adoption.notes]
-    missing = [f"{commit[:7]} as {tag}" for tag, commit in adoption.missing.items()]
-    limit = len(missing) if verbose else _MAX_EQUAL_ROWS
-    if missing:
-        lines.append(Text(f"--tag-baselines would tag {summarize(missing, limit)}"))
+    notes = calm_warnings(adoption.notes, verbose=verbose)
+    lines += [Text(f"note {note}", style="yellow") for note in notes]
     return lines
 
 
@@ -208,13 +205,33 @@ def _unread_lines(adoption: Adoption, *, verbose: bool) -> list[Text]:
     return lines
 
 
-def adoption_changes(adoption: Adoption) -> list[RenderableType]:
-    """Draw the changes of files, and the checklist of what you do by hand."""
-    lines: list[RenderableType] = list(map(colored_diff, adoption.diffs.values()))
+def adoption_changes(adoption: Adoption, *, tag_baselines: bool) -> list[RenderableType]:
+    """Draw the missing tags, the changes of files, and the checklist of what you do by hand."""
+    lines: list[RenderableType] = []
+    if adoption.missing:
+        lines.append(_missing_tags_table(adoption) if tag_baselines else _missing_tags_line(adoption))
+    lines += map(colored_diff, adoption.diffs.values())
     if adoption.setup_steps:
         lines.append(Text("Do by hand, once:", style="bold"))
     lines += [Indented(Text(f"[ ] {describe_step(step)}"), 2) for step in adoption.setup_steps]
     return lines
+
+
+def _missing_tags_line(adoption: Adoption) -> Text:
+    missing = [f"{commit[:7]} as {tag}" for tag, commit in adoption.missing.items()]
+    limit = len(missing) if is_verbose() else _MAX_EQUAL_ROWS
+    return Text(f"--tag-baselines would tag {summarize(missing, limit)}")
+
+
+def _missing_tags_table(adoption: Adoption) -> RenderableType:
+    """Draw each tag that is made, with its commit, its packages, and why the commit is that of their last release."""
+    table = ResponsiveTable("Package", "Tag", "Commit", "Evidence", title="Tags to make, in this repository only")
+    for tag, commit in adoption.missing.items():
+        rows = [row for row in adoption.packages if row.missing_tag == tag]
+        source = "the manifest" if any(row.baseline == "manifest" for row in rows) else "the index"
+        evidence = f"{source} has {rows[0].version}, and this commit set it"
+        table.add(summarize([row.name for row in rows]), tag, commit[:7], evidence)
+    return table
 
 
 def _other_tool_lines(adoption: Adoption) -> list[Text]:

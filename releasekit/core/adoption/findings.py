@@ -20,7 +20,7 @@ class AdoptedPackage(BaseModel):
     released), "unasked" (no tag, no index was queried) or "home" (the package is not published). *commit* is empty if
     the commit of the release is unknown. *evidence* says why the tag counts. *next* is the version that the plan would
     release now, None if it would release none. *published* says whether the index has the package, None if no index was
-    asked.
+    asked. *missing_tag* is the tag that the last release lacks and that `--tag-baselines` makes.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -36,6 +36,7 @@ class AdoptedPackage(BaseModel):
     next: PyVersion | None = None
     published: bool | None = None
     note: str = ""
+    missing_tag: str = ""
 
 
 class FormFinding(BaseModel):

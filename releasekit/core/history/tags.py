@@ -192,7 +192,8 @@ class Baseline:
     """The last release of a package: its tag, its version, and the commit that the tag points to.
 
     *stable* is the last release that is not a prerelease, often this one; if there is none, *first* is the first
-    prerelease. *taken* are all versions that have a tag. *tag* is empty if only the index knows the release.
+    prerelease. *taken* are all versions that have a tag. *tag* is empty if only the index knows the release. Where
+    nothing shows the commit of such a release, *commit* is that of an earlier release, whose tag is *since*.
     """
 
     tag: str
@@ -201,6 +202,7 @@ class Baseline:
     stable: Baseline | None = None
     taken: frozenset[Version] = frozenset()
     first: Baseline | None = None
+    since: str = ""
 
     @property
     def begin(self) -> Baseline:
