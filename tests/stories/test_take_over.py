@@ -129,3 +129,116 @@ def test_broken_manifest_stops_init(tmp_path: Path) -> None:
     assert "RK-CONFIG-FOREIGN" in said.err
     assert ".release-please-manifest.json:2" in said.err
     assert "Traceback" not in said.err
+
+
+def lockstep(directory: Path, files: dict[str, str]) -> World:
+    """Make app and core, both released as 0.1.0 under one bare tag, with the *files* of another tool."""
+    world = make_world(directory, "app: core; core")
+    world.commit("bump: version 0.0.9 → 0.1.0", files)
+    world.git("tag", "v0.1.0")
+    world.git("push", "--quiet", "origin", "main", "--tags")
+    return world
+
+
+def move_over(world: World, tool: str) -> dict[str, Any]:
+    """Take the configuration over and commit it; return what `init` said."""
+    adoption = say(world, "init", "--from", tool, "--yes")
+    if adoption["removable"]:
+        world.git("rm", "--quiet", "-r", *adoption["removable"])
+    world.commit(f"chore: move from {tool} to releasekit")
+    world.git("push", "--quiet", "origin", "main")
+    assert say(world, "init", "--yes")["diffs"] == {}, "one call is enough"
+    return adoption
+
+
+def dry_run(world: World) -> str:
+    """Return the commands of a release that would run."""
+    said = world.releasekit("publish", "--dry-run", "--skip-audit")
+    assert said.code == 0, said.err
+    return said.out.partition("would run:")[2]
+
+
+CZ_TOML = """\
+[tool.commitizen]
+name = "cz_conventional_commits"
+version = "0.1.0"
+version_scheme = "pep440"
+version_files = ["packages/app/pyproject.toml:version", "packages/core/pyproject.toml:version"]
+tag_format = "v$version"
+update_changelog_on_bump = true
+major_version_zero = true
+"""
+
+
+@pytest.mark.usefixtures("own_index")
+def test_commitizen_repository_moves_over(tmp_path: Path) -> None:
+    """One version for all packages under one tag goes on in lockstep."""
+    world = lockstep(tmp_path, {".cz.toml": CZ_TOML})
+    world.commit("feat(core): sort shelves", {"packages/core/src/core/__init__.py": "SORT = 1\n"})
+
+    adoption = move_over(world, "commitizen")
+
+    assert {row["name"]: (row["baseline"], row["version"]) for row in adoption["packages"]} == {
+        "app": ("tag", "0.1.0"),
+        "core": ("tag", "0.1.0"),
+    }
+    assert next_versions(world) == {"app": "0.2.0", "core": "0.2.0"}
+    commands = dry_run(world)
+    assert "git tag --annotate --message v0.2.0 v0.2.0 COMMIT\n" in commands
+    assert "core-v" not in commands
+
+
+@pytest.mark.usefixtures("own_index")
+def test_semversioner_repository_moves_over(tmp_path: Path) -> None:
+    """The history of releases tells the last one, and the waiting changes decide the next one."""
+    history = {"changes": [{"description": "Begin", "type": "minor"}], "created_at": "2026-07-30T08:00:00+00:00"}
+    waiting = {"description": "Sort the shelves", "type": "minor"}
+    name = "next-release/minor-20260731080000000000.json"
+    world = lockstep(tmp_path, {".semversioner/0.1.0.json": json.dumps({**history, "version": "0.1.0"}, indent=2)})
+    source = "packages/core/src/core/__init__.py"
+    world.commit("Sort", {f".semversioner/{name}": json.dumps(waiting, indent=2), source: "SORT = 1\n"})
+
+    move_over(world, "semversioner")
+
+    plan = say(world, "plan")
+    assert {row["name"]: row["next"] for row in plan["packages"]} == {"app": "0.2.0", "core": "0.2.0"}
+    assert "Sort the shelves" in plan["changelogs"]["core"]["text"]
+    assert [file["path"] for file in plan["consumes"]] == [f".semversioner/{name}"]
+    assert f"# delete .semversioner/{name}" in dry_run(world)
+
+
+BUMP_TOML = """\
+[tool.bumpversion]
+current_version = "0.1.0"
+commit = true
+tag = true
+tag_name = "core-v{new_version}"
+message = "Bump core: {current_version} → {new_version}"
+
+[[tool.bumpversion.files]]
+filename = "pyproject.toml"
+search = 'version = "{current_version}"'
+replace = 'version = "{new_version}"'
+
+[[tool.bumpversion.files]]
+filename = "src/core/__init__.py"
+search = '__version__ = "{current_version}"'
+replace = '__version__ = "{new_version}"'
+"""
+
+
+@pytest.mark.usefixtures("own_index")
+def test_bump_my_version_repository_moves_over(tmp_path: Path) -> None:
+    """A package with its own file keeps its tags, and the release writes the version into the same files."""
+    world = make_world(tmp_path, "core; lone", core='__version__ = "0.1.0"\n')
+    world.commit("Bump core: 0.0.9 → 0.1.0", {"packages/core/.bumpversion.toml": BUMP_TOML})
+    for name in ("core", "lone"):
+        world.git("tag", f"{name}-v0.1.0")
+    world.commit("fix: nails", {"packages/core/src/core/nails.py": "NAIL = 1\n"})
+
+    move_over(world, "bump-my-version")
+
+    assert next_versions(world) == {"core": "0.1.1", "lone": None}
+    assert "git tag --annotate --message core-v0.1.1 core-v0.1.1 COMMIT\n" in dry_run(world)
+    assert world.releasekit("publish", "--version-only", "--yes", "--skip-audit").code == 0
+    assert (world.root / "packages/core/src/core/__init__.py").read_text() == '__version__ = "0.1.1"\n'

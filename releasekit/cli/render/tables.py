@@ -238,7 +238,8 @@ def _other_tool_lines(adoption: Adoption) -> list[Text]:
     """Return what the configuration of another tool says in vain, or how to take one over."""
     lines = [Text(f"not taken over: {left.what}. {left.advice}", style="yellow") for left in adoption.not_taken_over]
     if adoption.removable:
-        return [*lines, Text(f"no longer needed: {', '.join(adoption.removable)}")]
+        limit = len(adoption.removable) if is_verbose() else _MAX_FORMS
+        return [*lines, Text(f"no longer needed: {summarize(adoption.removable, limit)}")]
     return lines or [
         Text(f"{tool} has a configuration here; `releasekit init --from {tool}` takes it over")
         for tool in adoption.other_tools

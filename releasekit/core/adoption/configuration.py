@@ -240,6 +240,8 @@ def _toml(value: object) -> str:
     if isinstance(value, dict):
         pairs = ", ".join(_pairs(cast("object", value)))
         return f"{{ {pairs} }}"
+    if isinstance(value, list) and any(isinstance(entry, dict) for entry in cast("list[object]", value)):
+        return f"[{', '.join(map(_toml, cast('list[object]', value)))}]"
     item: Any = tomlkit.item  # its type hints accept fewer types than it does
     return item(value).as_string()
 

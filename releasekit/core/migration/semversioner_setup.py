@@ -34,16 +34,21 @@ def read_semversioner(texts: Mapping[str, str], places: Places) -> ForeignSetup:
         baselines=baselines,
         root_keys=tuple(root_keys),
         not_taken_over=(LeftOut(what="the template of `semversioner changelog`", advice=advice),),
-        removable=tuple(f"{directory}/{DIRECTORY}/*{SUFFIX}".removeprefix("./") for directory in last),
+        removable=tuple(filter(_is_release, texts)),  # by name: a pattern would also mean the waiting changes
     )
 
 
 def _last_releases(paths: Iterable[str]) -> dict[str, Version]:
     """Return the highest version among the releases at *paths*, by the directory that contains `.semversioner`."""
     last: dict[str, Version] = {}
-    for file in map(PurePosixPath, paths):
+    for file in map(PurePosixPath, filter(_is_release, paths)):
         version = version_of(file.name.removesuffix(SUFFIX))
-        if version and file.parent.name == DIRECTORY:
+        if version:
             directory = str(file.parent.parent)
             last[directory] = max(version, last.get(directory, version))
     return last
+
+
+def _is_release(path: str) -> bool:
+    file = PurePosixPath(path)
+    return file.parent.name == DIRECTORY and version_of(file.name.removesuffix(SUFFIX)) is not None

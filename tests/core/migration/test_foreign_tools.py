@@ -193,6 +193,7 @@ def test_semversioner_history_names_last_release() -> None:
 
     assert setup.baselines == dict.fromkeys(("shop-core", "shop-web"), Version("1.10.0"))
     assert values(setup.root_keys) == {"changes": "files", "versioning": "fixed"}
+    assert setup.removable == (".semversioner/1.9.0.json", ".semversioner/1.10.0.json")
 
 
 BUMP_TOML = """\
