@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -110,6 +111,30 @@ def test_beta_stays_beside_stable_packages(tmp_path: Path, own_index: EmbeddedIn
     assert published(world, fast) == {"beta": "1.1.0"}
     assert {"beta-v1.0.0b7", "beta-v1.0.0", "beta-v1.1.0"} <= world.tags().keys()
     assert own_index.requests()
+
+
+def test_dates_number_published_prereleases(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+    """Betas numbered by date go to the index, a second one on the same day too, and then the stable version."""
+    world = make_world(tmp_path, "app: core; core", 'prerelease = "b"\nprerelease_numbering = "date"')
+    for name in ("core", "app"):
+        world.git("tag", f"{name}-v0.1.0")
+    world.commit("feat(core): pears", {"packages/core/src/core/__init__.py": "X = 2\n"})
+    world.commit("fix(app): apples", {"packages/app/src/app/__init__.py": "X = 2\n"})
+    today = int(datetime.now(UTC).strftime("%y%m%d"))
+
+    first = published(world)
+    world.commit("fix(core): pips", {"packages/core/src/core/__init__.py": "X = 3\n"})
+    second = published(world)
+    stable = published(world, "--prerelease", "none", "--promote", "all")
+
+    day = int(first["core"].removeprefix("0.2.0b"))
+    assert today <= day <= today + 8870, "midnight, or the turn of the year, may come in between"
+    assert first == {"core": f"0.2.0b{day}", "app": f"0.1.1b{day}"}
+    assert second["core"] in (f"0.2.0b{day + 1}", f"0.2.0b{int(datetime.now(UTC).strftime('%y%m%d'))}")
+    assert stable == {"core": "0.2.0", "app": "0.1.1"}
+    uploads = [request.uploaded_file for request in own_index.requests() if request.uploaded_file]
+    assert {f"core-0.2.0b{day}.tar.gz", f"core-{second['core']}.tar.gz", "core-0.2.0.tar.gz"} <= set(uploads)
+    assert {f"core-v0.2.0b{day}", f"core-v{second['core']}", "core-v0.2.0"} <= world.tags().keys()
 
 
 def test_maintainer_releases_untyped_commits(tmp_path: Path, own_index: EmbeddedIndex) -> None:
