@@ -7,9 +7,11 @@ from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from releasekit.core.config.settings import VersionOptions
 from releasekit.core.errors import ErrorCode, Refusal, as_refusal
 from releasekit.core.planning.make_plan import release_id
 from releasekit.core.planning.model import PlanRefusal, unique_obstacles
+from releasekit.core.planning.selection import named_packages
 from releasekit.core.release.pr_status import (
     ReleasePullRequest,
     next_development_version,
@@ -113,9 +115,10 @@ async def propose(options: PrepareOptions) -> ReleasePullRequest:
         options = stack.enter_context(checkout_workspace(options, keep=not options.dry_run))
         project, repo = open_project(options)
         stack.enter_context(release_lock(repo.common_dir))
-        async with open_context(options, project, repo) as context:
-            if blocking := await find_blocking_release(context):
+        async with open_context(options, project, repo) as opened_context:
+            if blocking := await find_blocking_release(opened_context):
                 return blocking
+            context = await keep_requests(opened_context)
             plan = await compute_proposal(context)
             if options.dry_run:
                 return release_pr_status("open" if plan.steps else "none", plan.headline, plan)
@@ -124,6 +127,31 @@ async def propose(options: PrepareOptions) -> ReleasePullRequest:
             if plan.steps:
                 return await update_release_pr(context, plan)
             return await close_release_pr(context, plan)
+
+
+async def keep_requests(context: PullRequestContext) -> PullRequestContext:
+    """Return *context* with the requests of the open pull request, such as `--bump`, unless there are new ones.
+
+    CI runs `prepare` without them after each push. A bump without a name gets the names of the selected packages,
+    because later runs do not select them.
+    """
+    options, proposal = context.options, context.remote_state.proposal
+    requested = options.version_options()
+    if requested.recorded:
+        named = named_packages(context.project.workspace, options.selection(), context.settings)
+        bumps = requested.with_names(sorted(named)).bump
+        return replace(context, options=options.model_copy(update={"bump": bumps}))
+    if proposal is None or not proposal.plan.requested:
+        return context
+    settings = context.settings
+    if await context.forge.find_pull_request(settings.release_branch, context.remote_state.base) is None:
+        return context
+    log.info("kept from the release pull request: %s", ", ".join(proposal.plan.requested))
+    kept = VersionOptions.from_recorded(proposal.plan.requested)
+    update: dict[str, object] = {"bump": kept.bump, "set_version": kept.set_version, "promote": kept.promote}
+    if kept.prerelease:
+        update["prerelease"] = kept.prerelease
+    return replace(context, options=options.model_copy(update=update))
 
 
 async def compute_proposal(context: PullRequestContext) -> Plan:

@@ -328,6 +328,54 @@ def test_prepare_refuses_first_release(world: World, hub: GitHubDouble, monkeypa
     assert "lone" in hub.pulls[1]["body"]
 
 
+@pytest.mark.usefixtures("own_index")
+def test_prepare_keeps_requested_versions(world: World, hub: GitHubDouble) -> None:
+    """What a maintainer requests stays in the pull request when CI prepares again, until something else is asked."""
+    asked = told(world.releasekit(*PREPARE, "--bump", "patch", "-p", "core"))
+    assert asked["packages"] == ["core 0.1.1"], "the commits ask for 0.2.0"
+    land(world, hub, "fix: words", app='"""words"""\n')
+
+    again = world.releasekit(*PREPARE)
+
+    assert (told(again)["packages"], told(again)["changed"]) == (["core 0.1.1", "app 0.1.1"], True)
+    assert "kept from the release pull request: --bump core=patch\n" in again.err
+    assert "--bump patch" in hub.pulls[1]["body"]
+    other = told(world.releasekit(*PREPARE, "--set-version", "core=3.0.0"))
+    assert other["packages"] == ["core 3.0.0", "app 0.1.1"]
+    assert told(world.releasekit(*PREPARE))["packages"] == ["core 3.0.0", "app 0.1.1"]
+    hub.pulls[1]["state"] = "closed"
+    assert told(world.releasekit(*PREPARE))["packages"] == ["core 0.2.0", "app 0.1.1"], "nobody wants it any more"
+
+
+@pytest.mark.usefixtures("own_index")
+def test_change_files_reach_pull_request(world: World, hub: GitHubDouble) -> None:
+    """Change files decide the pull request, are deleted by it, and count no more once it is merged and tagged."""
+    text = "---\ncore: major\napp: patch\n---\n\nPears are ripe\n"
+    land_files(world, hub, {".changes/pears.md": text})
+
+    proposed = told(world.releasekit(*PREPARE))
+
+    assert proposed["packages"] == ["core 0.2.0", "app 0.1.1"]
+    assert ".changes/pears.md" in hub.pulls[1]["body"]
+    branch = "releasekit/release"
+    assert ".changes/pears.md" not in hub.git("ls-tree", "-r", "--name-only", branch)
+    assert "- Pears are ripe" in hub.git("show", f"{branch}:packages/app/CHANGELOG.md")
+    land_files(world, hub, {".changes/apples.md": "---\napp: minor\n---\n\nApples\n"})
+    assert told(world.releasekit(*PREPARE))["packages"] == ["core 0.2.0", "app 0.2.0"]
+    hub.merge(1, "squash")
+    pull(world)
+    assert told(world.releasekit(*HAND_ON))["stage"] == "draft"
+    pull(world)
+    plan = json.loads(world.releasekit("plan", "--offline", "--format", "json").out)
+    assert {row["name"]: row["next"] for row in plan["packages"]} == {"core": None, "app": None}
+
+
+def land_files(world: World, hub: GitHubDouble, files: dict[str, str]) -> None:
+    """Let a commit with *files* come to main."""
+    world.write(files)
+    land(world, hub, "Describe it")
+
+
 def test_changed_versions_renew_pull_request(world: World, hub: GitHubDouble, own_index: EmbeddedIndex) -> None:
     """What lands meanwhile and asks for other versions makes another pull request; what others push is kept."""
     assert own_index

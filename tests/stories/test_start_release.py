@@ -152,6 +152,30 @@ def test_unfinished_release_resumes(tmp_path: Path) -> None:
     assert remote.locked == [True], "the answer is there at once"
 
 
+@pytest.mark.parametrize(
+    "other",
+    [{"bump": ("core=major",)}, {"set_version": ("core=3.0",)}, {"promote": ("core",)}, {"prerelease": "rc"}],
+    ids=["bump", "set-version", "promote", "prerelease"],
+)
+def test_resumed_release_keeps_its_requests(tmp_path: Path, other: dict[str, object]) -> None:
+    """A release that has begun cannot get other versions; with the same options, or without any, it resumes."""
+    world = make_world(tmp_path, "core")
+    world.git("tag", "core-v0.1.0")
+    world.commit("Mend the shelves", {"packages/core/src/core/__init__.py": "X = 2\n"})
+    start(world, AssumeYes(), bump=("core=minor",))
+    begun = unfinished_record(world.root / ".git")
+    assert begun
+
+    with pytest.raises(Refusal) as refusal:
+        start(world, AssumeYes(), **other)
+
+    assert refusal.value.code == ErrorCode.USAGE
+    assert "v0.2.0 has begun with --bump core=minor, and --" in refusal.value.message
+    assert "releasekit rollback" in refusal.value.hint
+    assert start(world, AssumeYes(), bump=("core=minor",)) == start(world, AssumeYes()) == ["core"]
+    assert [str(step.version) for step in begun.plan().steps] == ["0.2.0"]
+
+
 def test_empty_release_is_not_recorded(tmp_path: Path) -> None:
     """Without packages nobody is asked, and nothing is on record."""
     world = make_world(tmp_path, "core")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast, get_args, get_origin
 
@@ -460,10 +460,33 @@ class VersionOptions:
     def recorded(self) -> tuple[str, ...]:
         """The options that a release puts on record: a run that resumes it cannot have others."""
         options = {"--bump": self.bump, "--set-version": self.set_version, "--promote": self.promote}
+        options["--prerelease"] = (self.prerelease,) if self.prerelease else ()
         texts: dict[str, None] = {}
         for flag, values in options.items():
             texts |= dict.fromkeys(f"{flag} {value}" for value in values)
         return tuple(texts)
+
+    def with_names(self, names: Sequence[str]) -> VersionOptions:
+        """Return the options with the packages *names* in each bump that names none, if there are any."""
+        bumps: list[str] = []
+        for bump in self.bump:
+            is_nameless = "=" not in bump and bool(names)
+            bumps += [f"{name}={bump}" for name in names] if is_nameless else [bump]
+        return replace(self, bump=tuple(bumps))
+
+    @classmethod
+    def from_recorded(cls, texts: Iterable[str]) -> VersionOptions:
+        """Return the options that a release has put on record as *texts*."""
+        values: dict[str, list[str]] = {}
+        for text in texts:
+            flag, _, value = text.partition(" ")
+            values.setdefault(flag, []).append(value)
+        return cls(
+            bump=tuple(values.get("--bump", ())),
+            set_version=tuple(values.get("--set-version", ())),
+            promote=tuple(values.get("--promote", ())),
+            prerelease="".join(values.get("--prerelease", ())),
+        )
 
 
 @dataclass(frozen=True, slots=True)
