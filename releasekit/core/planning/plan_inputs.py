@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from releasekit.core.history.change_files import ChangeFile
 from releasekit.core.history.pending_changes import PendingChanges
+from releasekit.core.history.tags import schemes_of
 from releasekit.core.versioning.groups import Decisions, decide_all, package_values, pin_modes, version_groups
 from releasekit.core.versioning.version_requests import VersionRequest
 from releasekit.core.versioning.versions import PackageHistory
@@ -20,12 +21,13 @@ from releasekit.core.workspace.graph import offers_of
 from releasekit.core.workspace.siblings import Siblings
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
+    from collections.abc import Container, Iterable, Sequence
 
     from releasekit.core.config.bump_rules import BumpRules
     from releasekit.core.config.settings import PinMode, Selection, Settings
     from releasekit.core.history.commits import Change
-    from releasekit.core.history.tags import Baseline
+    from releasekit.core.history.tags import Baseline, TagSchemes
+    from releasekit.core.versioning.groups import VersionGroup
     from releasekit.core.workspace.workspace import Member, Workspace
 
 
@@ -169,6 +171,8 @@ def decisions(
     consumed_versions = consumed or {}
     pending_files = files or {}
     rules = _package_rules(workspace, settings, member_settings, facts.date)
+    groups = version_groups(workspace, settings)
+    tagged_by_others = _versions_tagged_by_others(groups, baselines, schemes_of(settings, member_settings))
     histories: dict[str, tuple[PackageHistory, BumpRules]] = {}
     for member in workspace.publishable:
         name = member.name
@@ -178,7 +182,7 @@ def decisions(
             changes=changes.get(name, ()),
             since_stable=changes_since_stable.get(name),
             first=settings.first_version,
-            consumed=consumed_versions.get(name, frozenset()),
+            consumed=consumed_versions.get(name, frozenset()) | tagged_by_others.get(name, frozenset()),
         )
         history = replace(
             history,
@@ -188,7 +192,26 @@ def decisions(
             requested=facts.requests.get(name, VersionRequest()),
         )
         histories[name] = (history, rules[name])
-    return decide_all(histories, version_groups(workspace, settings), unreleased)
+    return decide_all(histories, groups, unreleased)
+
+
+def _versions_tagged_by_others(
+    groups: Iterable[VersionGroup], baselines: Mapping[str, Baseline], schemes: TagSchemes
+) -> dict[str, frozenset[Version]]:
+    """Return, for each new package of a group, the versions that it cannot join: their tag names no package.
+
+    Such a tag marks a commit at which the new package was not released.
+    """
+    versions: dict[str, frozenset[Version]] = {}
+    for group in groups:
+        releases = [baselines[name] for name in group.names if name in baselines]
+        for name in group.names:
+            if name in baselines:
+                continue
+            scheme = schemes.of(name)
+            taken = [last.version for last in releases if last.tag == scheme.tag(name, last.version)]
+            versions[name] = frozenset(taken)
+    return versions
 
 
 def _package_rules(
@@ -215,7 +238,7 @@ def _package_history(
 ) -> PackageHistory:
     if baseline is None:
         first_version = Version(first) if first else None
-        return PackageHistory(member.version or first_version, changes=changes)
+        return PackageHistory(member.version or first_version, changes=changes, consumed=consumed)
     since_last = None
     if since_stable is not None:
         since_last = frozenset(change.sha for change in changes)

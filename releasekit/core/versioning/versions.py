@@ -572,6 +572,8 @@ class _TargetVersion:
         """Return whether all packages are new and declare the *last* version of the others."""
         if self._footer is not None or kind_of(last) != self._kind:
             return False
+        if any(last in history.consumed for history in self._histories):
+            return False
         return all(history.last is None and history.declared == last for history in self._histories)
 
     def _computed_target(self) -> Version:

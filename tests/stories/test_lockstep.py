@@ -1,0 +1,86 @@
+"""Packages that come to a workspace whose packages share a version and a tag."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.world import World, make_world, write_package
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from releasekit.integrations.peryx import EmbeddedIndex
+
+SHOP = '\n[tool.releasekit]\ntag_format = "shop-v{version}"\n'
+
+
+def plan_of(world: World) -> dict[str, Any]:
+    """Return the plan of what git says."""
+    return json.loads(world.releasekit("plan", "--offline", "--format", "json").out)
+
+
+def next_versions(world: World) -> dict[str, str]:
+    """Return the next version of each package that is released."""
+    return {row["name"]: row["next"] for row in plan_of(world)["packages"] if row["order"] >= 0}
+
+
+def add_package(world: World, name: str, table: str = "") -> None:
+    """Commit a new package that declares the version of the others."""
+    write_package(world, name, [])
+    path = world.root / f"packages/{name}/pyproject.toml"
+    world.write({f"packages/{name}/pyproject.toml": path.read_text() + table})
+    world.lock()
+
+
+@pytest.mark.usefixtures("prefect_api")
+def test_new_package_joins_shared_tag(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+    """One tag is for all, and it is there already: so all packages get the next version, and the next tag."""
+    world = make_world(tmp_path, "app: core; core", 'versioning = "fixed"\ntag_format = "v{version}"')
+    world.git("tag", "v0.1.0")
+    world.git("push", "--quiet", "--tags")
+    add_package(world, "new")
+
+    assert next_versions(world) == {"core": "0.1.1", "app": "0.1.1", "new": "0.1.1"}
+    assert plan_of(world)["obstacles"] == []
+    said = world.releasekit("publish", "--yes", "--skip-audit", "--skip-smoke-test", "--format", "json")
+    assert said.code == 0, said.err
+    assert world.tags().keys() == {"v0.1.0", "v0.1.1"}
+    assert next_versions(world) == {}
+    assert own_index.requests()
+
+
+@pytest.mark.parametrize(
+    ("versioning", "expected"),
+    [("fixed", {"core": "0.1.1", "app": "0.1.1", "new": "0.1.1"}), ("linked", {"new": "0.1.1"})],
+)
+def test_new_group_member_needs_free_tag(tmp_path: Path, versioning: str, expected: dict[str, str]) -> None:
+    """A group with its own form of tags does the same; packages outside it stay."""
+    world = make_world(tmp_path, "app: core; core; other")
+    for name in ("app", "core"):
+        path = f"packages/{name}/pyproject.toml"
+        world.write({path: (world.root / path).read_text() + SHOP})
+    world.commit("chore: tags of the shop")
+    world.git("tag", "shop-v0.1.0")
+    world.git("tag", "other-v0.1.0")
+    root = (world.root / "pyproject.toml").read_text()
+    group = f'[tool.releasekit.groups]\nshop = {{ packages = ["app", "core", "new"], versioning = "{versioning}" }}\n'
+    world.write({"pyproject.toml": f"{root}\n{group}"})
+
+    add_package(world, "new", SHOP)
+
+    assert next_versions(world) == expected
+    assert plan_of(world)["obstacles"] == []
+
+
+def test_named_tag_joins_current_version(tmp_path: Path) -> None:
+    """Where each package has its own tag, the new one is released alone, as the version that it declares."""
+    world = make_world(tmp_path, "app: core; core", 'versioning = "fixed"')
+    for name in ("app", "core"):
+        world.git("tag", f"{name}-v0.1.0")
+
+    add_package(world, "new")
+
+    assert next_versions(world) == {"new": "0.1.0"}
