@@ -10,6 +10,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from examples.orchard_repository import WORKSPACE, make
+from releasekit.core.errors import ErrorCode
 from releasekit.core.workspace.built_files import metadata_of
 from releasekit.integrations.filesystem import read_wheel
 from releasekit.integrations.git import clone
@@ -115,6 +116,20 @@ def test_rehearsal_leaves_no_trace(tmp_path: Path) -> None:
     assert said.code == 0, said.err
     assert "orchard_press-2.0.0-py3-none-any.whl" in said.out
     assert 'orchard-store[fast]==0.4.0; python_full_version >= "3.9"' in said.out
+    assert world.state() == before
+
+
+def test_any_branch_can_be_rehearsed(tmp_path: Path) -> None:
+    """`allow_branches` keeps a feature branch from being published, and not from being rehearsed."""
+    world = make_world(tmp_path, "core", 'allow_branches = ["main"]')
+    world.git("switch", "--quiet", "--create", "feature/pears")
+    before = world.state()
+
+    refused = world.releasekit("publish", "--dry-run", "--offline", "--skip-audit")
+    rehearsed = world.releasekit("publish", "--rehearse", "--skip-audit", "--skip-smoke-test")
+
+    assert (refused.code, ErrorCode.BRANCH_NOT_ALLOWED in refused.err) == (2, True), refused.err
+    assert (rehearsed.code, "core-0.1.0-py3-none-any.whl" in rehearsed.out) == (0, True), rehearsed.err
     assert world.state() == before
 
 
