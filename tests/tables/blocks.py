@@ -12,6 +12,7 @@ from tests.tables import (
     error_reference,
     fault_table,
     key_reference,
+    migration_table,
     navigation,
     requirement_table,
     version_table,
@@ -59,5 +60,6 @@ BLOCKS = (
     Block("faults", REFERENCE / "index-faults.md", fault_table.table),
     Block("versions", REFERENCE / "version-rules.md", version_table.table),
     Block("requirements", REFERENCE / "requirement-forms.md", requirement_table.table),
+    Block("migration", DOCS / "migration" / "index.md", migration_table.migration_table),
     Block("nav", ROOT / "mkdocs.yml", navigation.nav),
 )
