@@ -18,7 +18,7 @@ from releasekit.core.history.attribution import attribute_commits
 from releasekit.core.history.baselines import find_baselines, package_tags, stray_tags
 from releasekit.core.history.commits import parse, parse_history
 from releasekit.core.history.tag_evidence import objection
-from releasekit.core.history.tags import umbrella_candidates, umbrellas_among
+from releasekit.core.history.tags import dated_umbrellas, umbrella_candidates, umbrellas_among
 from releasekit.core.version_numbers import parse_version
 from releasekit.integrations.filesystem import read_toml
 from releasekit.integrations.version_files import version_location
@@ -137,7 +137,8 @@ def find_tagged_releases(
         if not unread:
             return baselines, stray_tags(by_name, objections, baselines)
         declarations = reader.read(reading.place for reading in unread)
-        objections |= {reading: objection(reading, declarations[reading.place]) for reading in unread}
+        for reading in unread:
+            objections[reading] = objection(reading, declarations[reading.place], umbrellas)
 
 
 def _proposed_versions(
@@ -199,12 +200,14 @@ def umbrella_tags(
     """
     settings = project.settings
     candidates = umbrella_candidates(tags, settings.umbrella_tag_format, settings.label)
+    dated = dated_umbrellas(tags)
+    undecided = {tag: commit for tag, commit in candidates.items() if tag not in dated}
     if not in_any_format:
-        candidates = {tag: commit for tag, commit in candidates.items() if project.schemes.readings(tag)}
+        undecided = {tag: commit for tag, commit in undecided.items() if project.schemes.readings(tag)}
     titles: dict[str, set[str]] = {}
-    for sha, subjects in repo.subjects(candidates.values()).items():
+    for sha, subjects in repo.subjects(undecided.values()).items():
         titles[sha] = set(map(project.release_commits.title_in, subjects))
-    return umbrellas_among(candidates, titles)
+    return dated | umbrellas_among(undecided, titles)
 
 
 def versions_at(repo: Repo, project: Project, commits: Mapping[str, str]) -> dict[str, Version | None]:

@@ -363,6 +363,36 @@ def test_merge_commit_marks_umbrella_tag(tmp_path: Path) -> None:
     assert init(world, "--offline")["tag_format"] == ["{name}-v{version}", "v{version}"]
 
 
+def test_squash_merge_keeps_dated_umbrella(tmp_path: Path) -> None:
+    """A dated umbrella tag is no package's, whatever the title of its commit is; a dynamic version does not take it."""
+    world = make_world(tmp_path, "app; core; late")
+    path = "packages/late/pyproject.toml"
+    dynamic = (world.root / path).read_text().replace('version = "0.1.0"', 'dynamic = ["version"]')
+    source = '\n[tool.hatch.version]\nsource = "vcs"\n'
+    world.commit("build: version from tags", {path: dynamic + source})
+    world.git("tag", "late-v0.0.9")
+    world.commit("Release the packages (#12)")
+    for tag in ("app-v0.1.0", "core-v0.1.0", "release-2026.01.31"):
+        world.git("tag", tag)
+
+    adoption = init(world, "--offline")
+    assert (adoption["tag_format"], adoption["unread"]) == (["{name}-v{version}"], [])
+
+    keys = 'allow_new = true\ntag_format = ["{name}-v{version}", "release-{version}"]\n'
+    world.write({"pyproject.toml": f"{root(world)}\n[tool.releasekit]\n{keys}"})
+    world.commit("feat: read older tags", {"packages/late/late.py": ""})
+    planned = json.loads(world.releasekit("plan", "--offline", "--format", "json").out)
+    versions = {row["name"]: (row["current"], row["next"]) for row in planned["packages"]}
+    assert versions == {"app": ("0.1.0", None), "core": ("0.1.0", None), "late": ("0.0.9", "0.1.0")}
+    assert "release-2026.01.31" not in str(planned["warnings"])
+
+    own = dynamic + '\n[tool.releasekit]\ntag_format = ["release-{version}", "late-v{version}"]\n' + source
+    world.commit("build: a format like that of umbrella tags", {path: own})
+    planned = json.loads(world.releasekit("plan", "--offline", "--format", "json").out)
+    (late,) = (row for row in planned["packages"] if row["name"] == "late")
+    assert (late["current"], late["next"], late["tag"]) == ("0.0.9", "0.1.0", "release-0.1.0")
+
+
 def test_bare_tag_releases_every_package(tmp_path: Path) -> None:
     """Where all packages share one tag without a name, that is the release of each, whatever else is tagged there."""
     world = make_world(tmp_path, "app: core; core")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from releasekit.core.history.tags import is_dated
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
 
     from packaging.version import Version
 
@@ -33,10 +35,15 @@ class TagReading(NamedTuple):
         return self.commit, self.name
 
 
-def objection(reading: TagReading, declaration: Declaration | None) -> str:
-    """Return why the tag is not a release of the package, which had this *declaration* there; empty if it can be."""
+def objection(reading: TagReading, declaration: Declaration | None, umbrellas: Container[str] = frozenset()) -> str:
+    """Return why the tag is not a release of the package, which had this *declaration* there; empty if it can be.
+
+    *umbrellas* are tags of releases as a whole. A date in one of them is a version only if the package declared it.
+    """
     if declaration is None:
         return f"{reading.name} was not there"
+    if declaration.version is None and is_dated(reading.tag) and reading.tag in umbrellas:
+        return "the date of a release is no version"
     if declaration.version is None:
         reads_it = reading.is_own or declaration.reads(reading.tag)
         if reads_it:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 _PLACEHOLDER = re.compile(r"\{(name|version|label)\}")
 # Tags that may mark a release as a whole, and tags that name a package and a version.
-_UMBRELLA_TAG = re.compile(r"v?\d[^/]*|release-\d{4}\.\d\d\.\d\d(\.\d+)?")
+_DATED_TAG = re.compile(r"release-\d{4}\.\d\d\.\d\d(\.\d+)?")
+_UMBRELLA_TAG = re.compile(rf"v?\d[^/]*|{_DATED_TAG.pattern}")
+_VERSION_TAG = re.compile(r"(.*\D)?\d[\w.+!]*")
 _PACKAGE_TAG = re.compile(rf"(?!(?:{_UMBRELLA_TAG.pattern})$).*\D\d[\w.+!]*")
 
 
@@ -270,6 +272,26 @@ def _dated_tag(date: str, used: Container[str]) -> str:
         number += 1
         tag = f"release-{date}.{number}"
     return tag
+
+
+def is_dated(tag: str) -> bool:
+    """Return whether *tag* has the form of an umbrella tag without a version: `release-DATE`."""
+    return _DATED_TAG.fullmatch(tag) is not None
+
+
+def dated_umbrellas(tags: Mapping[str, str]) -> frozenset[str]:
+    """Return the dated *tags* (tag to commit) whose commit has several other tags of versions.
+
+    releasekit makes such a tag only for several packages. So it is recognized without the title of a release commit.
+    """
+    dated = {tag: commit for tag, commit in tags.items() if is_dated(tag)}
+    commits = frozenset(dated.values())
+    counts: Counter[str] = Counter()
+    for tag, commit in tags.items():
+        is_version = tag not in dated and _VERSION_TAG.fullmatch(tag) is not None
+        if commit in commits and is_version:
+            counts[commit] += 1
+    return frozenset(tag for tag, commit in dated.items() if counts[commit] > 1)
 
 
 def umbrella_candidates(tags: Mapping[str, str], umbrella_format: str, label: str = "") -> dict[str, str]:

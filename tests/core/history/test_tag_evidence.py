@@ -32,6 +32,18 @@ def test_declared_version_must_match(declaration: Declaration | None, reason: st
     assert objection(reading("core-v1.2"), declaration) == reason
 
 
+def test_release_date_is_no_version() -> None:
+    """The date in an umbrella tag is the version of a package that declared it, never that of a dynamic one."""
+    tag = "release-2026.11.22"
+    dated = TagReading("core", tag, Version("2026.11.22"), "c0ffee")
+
+    assert objection(dated, Declaration(), {tag}) == "the date of a release is no version"
+    assert objection(dated, Declaration(Version("1.2")), {tag}) == "core declared 1.2"
+    assert objection(dated, Declaration(Version("2026.11.22")), {tag}) == ""
+    assert objection(dated, Declaration()) == "", "the package has such tags of its own"
+    assert objection(reading("v1.2"), Declaration(), {"v1.2"}) == ""
+
+
 def hatch(source: str, **table: object) -> dict[str, object]:
     """Return a pyproject.toml with this version source; *table* configures uv-dynamic-versioning, or hatch-vcs."""
     version = {"source": source, **(table if source == "vcs" else {})}

@@ -16,6 +16,7 @@ from releasekit.core.history.tags import (
     TagScheme,
     TagSchemes,
     baseline_on_index,
+    dated_umbrellas,
     push_batches,
     umbrella_candidates,
     umbrella_tag,
@@ -397,3 +398,25 @@ def test_umbrella_needs_its_release_commit() -> None:
     assert umbrella_candidates(tags, "{label}/{version}", "all") == {**candidates, "all/2.0": "e"}
     titles = {"a": {"v1.0"}, "c": {"release-2026.01.02"}}
     assert umbrellas_among(candidates, titles) == {"v1.0"}
+
+
+@pytest.mark.parametrize(
+    ("tags", "umbrellas"),
+    [
+        ("release-2026.11.22 core-v1.0 web-v2.0", "release-2026.11.22"),
+        ("release-2026.11.22.2 core@1.0b1 v2.0", "release-2026.11.22.2"),
+        # one package released alone has no umbrella tag, and a tag without a version is no package's
+        ("release-2026.11.22 core-v1.0", ""),
+        ("release-2026.11.22 core-v1.0 latest", ""),
+        ("release-2026.11.22 release-2026.11.22.2 core-v1.0", ""),
+        ("release-2026.11.22", ""),
+        # other forms need the title of a release commit
+        ("release-2026.1.5 core-v1.0 web-v2.0", ""),
+        ("v1.0 core-v1.0 web-v1.0", ""),
+    ],
+)
+def test_dated_umbrella_needs_no_title(tags: str, umbrellas: str) -> None:
+    """A dated tag on a commit with the tags of several packages is an umbrella tag, whatever the commit says."""
+    elsewhere = {"cli-v1.0": "b", "docs-v1.0": "b"}
+
+    assert dated_umbrellas({**dict.fromkeys(tags.split(), "a"), **elsewhere}) == set(umbrellas.split())
