@@ -94,9 +94,10 @@ class LiveTable:
         self._builders = settings.build_concurrency or os.cpu_count() or 1
         self._uploaders = settings.concurrency
         levels = len({step.level for step in plan.steps})
-        self._title = f"releasekit publish ─ {plan.title}: {_count_text(len(plan.steps), 'package')} across "
-        self._title += _count_text(levels, "level")
-        self._concurrency_note = f" (concurrency: {settings.concurrency})"
+        title = f"releasekit publish ─ {plan.title}: {_count_text(len(plan.steps), 'package')}"
+        with_levels = f"{title} across {_count_text(levels, 'level')}"
+        with_concurrency = f"{with_levels} (concurrency: {settings.concurrency})"
+        self._titles = (with_concurrency, with_levels, title)
         self._phase = "starting"
         self._started_at = time.monotonic()
 
@@ -123,11 +124,15 @@ class LiveTable:
         )
         table = _TableRows([_row_cells(row, now) for row in rows], [_STAGE_STYLES[row.stage][1] for row in rows])
         more = [Text(f"… and {hidden} more", style="dim")] if hidden else []
-        full_title = self._title + self._concurrency_note
-        fits = cell_len(full_title) <= self._console.width - 4  # the frame, and a space beside it
-        head = Panel(Text(full_title if fits else self._title, no_wrap=True, overflow="ellipsis"))
+        head = Panel(Text(self._longest_title(), no_wrap=True, overflow="ellipsis"))
         panels = [_error_panel(name, error_lines) for name, error_lines in errors.items()]
         return Group(head, table, *more, *panels, self._footer(now))
+
+    def _longest_title(self) -> str:
+        """Return the longest title that fits the terminal; the shortest one if none fits."""
+        width = self._console.width - 4  # the frame, and a space beside it
+        fitting = (title for title in self._titles if cell_len(title) <= width)
+        return next(fitting, self._titles[-1])
 
     def _footer(self, now: float) -> RenderableType:
         counts = self.progress.stage_counts()
