@@ -300,7 +300,7 @@ async def announce_release(release: ReleaseContext, repo: Repo, packages: tuple[
     # A tag that names all packages is made once all are published.
     tags = [package.tag for package in report.confirmed_packages if package.tag not in release.plan.tags]
     if report.is_successful:
-        tags += release.plan.tags  # the umbrella tag means that all are published
+        tags += release.plan.tags  # the tag that names the release means that all are published
     if not tags:
         return report
     release.observer.on_phase("announcing")

@@ -302,7 +302,7 @@ def retry_if_unreachable(_task: Task[..., Any], _run: TaskRun, state: State[Any]
     retry_condition_fn=retry_if_unreachable,
 )
 async def create_forge_release(release: ReleaseContext, repo: Repo) -> tuple[str, tuple[str, ...]]:
-    """Create or update the release of the umbrella tag on the forge; returns its page, and remarks.
+    """Create or update the release on the forge, at the tag that names it; returns its page, and remarks.
 
     Without a forge, or a token that may write, the page is empty and a remark says why, unless a forge is required.
     Raises ReleaseError RK-FORGE-…, RK-NOTES-TEMPLATE.
@@ -343,7 +343,7 @@ async def _update_text(forge: Forge, forge_release: ForgeRelease, title: str, bo
 
 @flow_task("draft", "draft-{release.plan.title}")
 async def create_draft(release: ReleaseContext, repo: Repo, forge: Forge, manifest: ReleaseManifest) -> ForgeRelease:
-    """Make the release of the umbrella tag as a draft that contains the exported *manifest*.
+    """Make the release on the forge as a draft that contains the exported *manifest*.
 
     A release that is announced already stays unchanged.
     """
@@ -366,7 +366,7 @@ async def create_draft(release: ReleaseContext, repo: Repo, forge: Forge, manife
 
 @flow_task("dispatch", "dispatch-{release.plan.title}")
 async def dispatch_workflow(release: ReleaseContext, forge: Forge) -> None:
-    """Start the workflow that publishes, on the umbrella tag, so that it checks out the merged commit.
+    """Start the workflow that publishes, on the tag that names the release, so that it checks out the merged commit.
 
     Raises ReleaseError RK-FORGE-….
     """

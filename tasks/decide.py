@@ -77,9 +77,11 @@ def with_release_title(plan: Plan, project: Project, repo: Repo, history: Histor
 
     At a release commit, the files already have the new versions, and no tag marks them as published: so the plan
     contains them. Packages that are tagged already are not in the plan, and without them its own title may differ.
+    A title that is the tag of a package is no tag of other packages.
     """
     title = _untagged_release(project, repo, history)
-    if not (title and plan.tags):
+    names_release = title and not project.schemes.names_package(title, project.workspace.members)
+    if not (names_release and plan.tags):
         return plan
     return plan.model_copy(update={"tags": (title,)})
 

@@ -601,7 +601,7 @@ def test_dry_run_respects_untracked_lock(tmp_path: Path) -> None:
     world.git("tag", "core-v0.1.0")
     world.commit("feat: more", {"packages/core/more.txt": ""})
     staged = "  git add --update --pathspec-from-file=- --pathspec-file-nul\n"
-    staged += "  git commit --message 'chore(release): v0.2.0'\n"
+    staged += "  git commit --message 'chore(release): core-v0.2.0'\n"
 
     locked = world.releasekit("publish", "--dry-run", "--offline").out
     world.git("rm", "--quiet", "--cached", "uv.lock")

@@ -16,7 +16,7 @@ from tests.support.builders import plan_of, settings_of
 
 GOLDEN = """\
 ╭──────────────────────────────────────────────────────────────────────────────╮
-│ releasekit publish ─ v1.1: 4 packages across 3 levels (concurrency: 5)       │
+│ releasekit publish ─ release-2026.11.22: 4 packages across 3 levels          │
 ╰──────────────────────────────────────────────────────────────────────────────╯
 Level  Package          Stage         Progress    Duration
 0      core             ✅ published  ██████████      7.0s
@@ -85,7 +85,7 @@ def test_live_table_fits_the_width(monkeypatch: pytest.MonkeyPatch, width: int) 
 
     assert max(map(len, text.splitlines())) <= width
     assert len(text.splitlines()) == len(GOLDEN.splitlines())
-    assert ("(concurrency: 5) " in text, "…" in text) == (width > 60, False)
+    assert ("across 3 levels" in text, "(concurrency: 5) " in text, "…" in text) == (width > 60, width > 80, False)
 
 
 @pytest.mark.parametrize("height", [14, 24, 50])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from deployments import screenshots
-from tests.support.world import make_world
+from tests.support.world import dated_tag, make_world
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,11 +51,11 @@ def test_browser_click_retries_release(tmp_path: Path, browser: str) -> None:
     with screenshots.team(home, browser) as (page, prefect):
         run = prefect.start("releasekit/publish", f"workspace={world.root}", "audit=false")
         failed = prefect.await_state(run, "FAILED", "COMPLETED", "CRASHED")
-        assert failed["state"]["message"] == "v0.1.0: 1 failed, 1 blocked"
+        assert failed["state"]["message"] == f"{dated_tag()}: 1 failed, 1 blocked"
         gate.touch()
         screenshots.retry_in(page, prefect, run)
         ended = prefect.await_state(run, "COMPLETED", "CRASHED")
 
     assert ended["run_count"] == 2
-    assert ended["state"]["message"] == "v0.1.0: 2 confirmed"
-    assert set(world.tags()) == {"app-v0.1.0", "core-v0.1.0", "v0.1.0"}
+    assert ended["state"]["message"] == f"{dated_tag()}: 2 confirmed"
+    assert set(world.tags()) == {"app-v0.1.0", "core-v0.1.0", dated_tag()}

@@ -113,7 +113,7 @@ class TestMarkdown:
 
         rows = text.count("| minor |")
         assert len(text) <= COMMENT_LIMIT
-        assert text.startswith(f"# v1.1: {packages} packages\n")
+        assert text.startswith(f"# release-2026.11.22: {packages} packages\n")
         assert rows == packages or f"\n… and {packages - rows} more packages\n" in text
         assert ("```mermaid" in text) == (packages == 60)
         assert rows > 400 or packages == 60
@@ -128,7 +128,7 @@ class TestMarkdown:
         """For a form with little room, a plan is a paragraph, and names no more packages than fit."""
         text = plan_summary(builders.plan_of(*(f"p{number}:" for number in range(32))))
 
-        assert text.startswith("**v1.1: 32 packages.** p0 1.0 → 1.1, p1 1.0 → 1.1,")
+        assert text.startswith("**release-2026.11.22: 32 packages.** p0 1.0 → 1.1, p1 1.0 → 1.1,")
         assert " and 2 more. The artifact" in text
 
 

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 SPAWN = "import os, pty, sys; raise SystemExit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
 ON_A_TERMINAL = (sys.executable, "-c", SPAWN, sys.executable, "-m", "releasekit")
 CORE = "packages/core/src/core/__init__.py"
-MERGED = "chore(release): v0.2.0 (#4)"
+MERGED = "chore(release): core-v0.2.0 (#4)"
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ from releasekit.integrations.git import Repo
 from releasekit.integrations.notes_sources import commits_in_notes
 from tests.support.builders import plan_of, settings_of
 from tests.support.github import READER, WRITER, Answer, GitHubDouble
-from tests.support.world import Said, World, empty_world, make_world
+from tests.support.world import Said, World, dated_tag, empty_world, make_world
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -77,7 +77,7 @@ def test_github_release_follows_its_tags(
     assert (said.code, report(said)["pushed"], report(said)["page"]) == (1, True, "")
     assert f"{ErrorCode.FORGE_REFUSED}: 422 for POST" in str(report(said)["problems"])
     assert "not today" in str(report(said)["problems"])
-    tags = {"one-v0.1.0", "two-v0.1.0", "three-v0.1.0", "four-v0.1.0", "v0.1.0", "one-v0.0.9"}
+    tags = {"one-v0.1.0", "two-v0.1.0", "three-v0.1.0", "four-v0.1.0", dated_tag(), "one-v0.0.9"}
     assert set(world.tags()) == tags, "what is out is tagged"
 
     again = world.releasekit(*RELEASE)
@@ -87,13 +87,13 @@ def test_github_release_follows_its_tags(
     assert report(again)["page"] == release["html_url"]
     asked = {"artifacts": {"key": {"any_": ["on-the-forge"]}}, "limit": 200}
     links = httpx.post(f"{prefect_api}/artifacts/filter", json=asked).raise_for_status().json()
-    assert f"[v0.1.0]({release['html_url']})" in [link["data"] for link in links]
-    assert (release["tag_name"], release["name"], release["draft"]) == ("v0.1.0", "v0.1.0", False)
+    assert f"[{dated_tag()}]({release['html_url']})" in [link["data"] for link in links]
+    assert (release["tag_name"], release["name"], release["draft"]) == (dated_tag(), dated_tag(), False)
     assert f"- pears ([#{number}]({hub.url}/ada/engine/pull/{number})) by @bea" in release["body"]
     assert f"| [one]({own_index.simple_url.rstrip('/')}/one/) | 0.1.0 | 0.0.9 |" in release["body"]
     tagged = [[name.removeprefix("refs/tags/") for name in push if "/tags/" in name] for push in hub.pushes()]
     assert [len(tags) for tags in tagged if tags] == [1, 3, 1, 1], "ours are three, one, and the last alone"
-    assert [tags for tags in tagged if tags][-1] == ["v0.1.0"]
+    assert [tags for tags in tagged if tags][-1] == [dated_tag()]
     assert world.releasekit(*RELEASE).code == 0, "there is nothing to do then"
     assert len(hub.releases) == 1
 
@@ -119,7 +119,7 @@ def test_missing_forge_token_is_reported(tmp_path: Path, hub: GitHubDouble, monk
     said = world.releasekit(*RELEASE)
     assert said.code == 0, said.err
     assert f"{ErrorCode.FORGE_READ_ONLY}: the token may not create releases in ada/engine" in str(report(said)["notes"])
-    assert set(world.tags()) == {"one-v0.1.0", "v0.1.0", "one-v0.2.0", "v0.2.0"}
+    assert set(world.tags()) == {"one-v0.1.0", "one-v0.2.0"}
     assert not hub.releases
 
     text = (world.root / "pyproject.toml").read_text()
@@ -136,7 +136,7 @@ def test_missing_forge_token_is_reported(tmp_path: Path, hub: GitHubDouble, monk
             assert (said.code, f"error: {code}" in said.err) == (2, True), said.err
         assert world.state() == before
     monkeypatch.setenv("GITHUB_TOKEN", WRITER)
-    assert asyncio_release(hub, "v0.2.1")
+    assert asyncio_release(hub, "one-v0.2.1")
     for said in (world.releasekit(*RELEASE), world.releasekit("plan")):
         assert (said.code, f"error: {ErrorCode.PREFLIGHT_CONCURRENT_RELEASE}" in said.err) == (2, True), said.err
     assert world.state() == before

@@ -295,7 +295,7 @@ def test_no_obstacle_hides_another(
     assert rows == {"core": "0.2.0", "app": None}
     drawn = [line.split(": ")[1] for line in refused.err.splitlines() if line.startswith("error: ")]
     assert (refused.code, drawn) == (2, list(ALL)), refused.err
-    assert "v0.2.0: 1 package\n" in refused.err
+    assert "core-v0.2.0: 1 package\n" in refused.err
     assert refused.err.endswith("5 obstacles: nothing was changed\n")
     assert world.state() == before
     assert not [request for request in own_index.requests() if request.uploaded_file]
@@ -322,7 +322,7 @@ def test_obstacles_go_to_standard_error(
     for command in (("plan",), ("publish", "--dry-run", "--skip-audit")):
         said = world.releasekit(*command)
         assert said.code == 2
-        assert "v0.2.0: 1 package" in said.out
+        assert "core-v0.2.0: 1 package" in said.out
         assert ("would run:" in said.out) == (len(command) > 1)
         assert "RK-" not in said.out.partition("warning RK-PIN-OLD")[0]
         assert said.err.endswith("2 obstacles: publish would refuse\n")

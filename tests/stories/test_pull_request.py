@@ -15,7 +15,7 @@ from releasekit.integrations.github import GitHub
 from releasekit.integrations.uv import Uv
 from tasks import pr_steps as pull_tasks
 from tests.support.github import WRITER, GitHubDouble
-from tests.support.world import Said, World, make_world, upload, write_package
+from tests.support.world import Said, World, dated_tag, make_world, upload, write_package
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -144,7 +144,7 @@ def test_merged_pull_request_is_published(  # noqa: PLR0915  one story is expens
     (number,) = hub.pulls
     body, labels = hub.pulls[number]["body"], [label["name"] for label in hub.pulls[number]["labels"]]
     assert (first["stage"], first["changed"], first["packages"]) == ("open", True, ["core 0.2.0"])
-    assert (hub.pulls[number]["title"], labels) == ("chore(release): v0.2.0", ["release"])
+    assert (hub.pulls[number]["title"], labels) == ("chore(release): core-v0.2.0", ["release"])
     assert "| core | 0.1.0 | 0.2.0 | minor | feat: pears" in body
     assert hub.git("diff", "--stat", f"main...{branch}").count("|") == 3, "version, changelog, uv.lock"
     if closely:
@@ -162,36 +162,35 @@ def test_merged_pull_request_is_published(  # noqa: PLR0915  one story is expens
         monkeypatch.setenv("PREFECT_API_URL", prefect_api)
     done = told(world.releasekit(*HAND_ON))
 
-    assert (done["stage"], done["commit"], done["tags"]) == ("draft", merged, ["core-v0.2.0", "v0.2.0"])
+    assert (done["stage"], done["commit"], done["tags"]) == ("draft", merged, ["core-v0.2.0"])
     beside = "merged after the pull request was made, and missing in its changelogs"
     assert done["notes"] == [f"{beside}: {between[:7]} docs: between"]
     assert {tag: world.tags()[tag] for tag in done["tags"]} == dict.fromkeys(done["tags"], merged)
-    assert [push for push in hub.pushes() if any("/tags/" in name for name in push)][-2:] == [
+    assert [push for push in hub.pushes() if any("/tags/" in name for name in push)][-1:] == [
         ["refs/tags/core-v0.2.0"],
-        ["refs/tags/v0.2.0"],
     ]
     (draft,) = hub.releases.values()
-    assert (draft["draft"], draft["tag_name"]) == (True, "v0.2.0")
+    assert (draft["draft"], draft["tag_name"]) == (True, "core-v0.2.0")
     assert draft["body"].startswith("> **Not published yet.**")
-    started = {"ref": "v0.2.0", "inputs": {"release": "v0.2.0"}}
+    started = {"ref": "core-v0.2.0", "inputs": {"release": "core-v0.2.0"}}
     assert hub.dispatched == [(workflow, started) for workflow in WORKFLOWS[how]]
     assert [name for name in refs(hub) if "release" in name] == []
     if closely:
         monkeypatch.setenv("PREFECT_API_URL", "")
         with nothing_written(hub):
             for command in (HAND_ON, PREPARE):
-                assert told(world.releasekit(*command))["what"] == "v0.2.0 is tagged, and waits to be published"
+                assert told(world.releasekit(*command))["what"] == "core-v0.2.0 is tagged, and waits to be published"
             concurrent = world.releasekit("publish", "--yes", "--skip-audit")
             assert (concurrent.code, ErrorCode.PREFLIGHT_CONCURRENT_RELEASE in concurrent.err) == (2, True), (
                 concurrent.err
             )
 
     if how == "merge":
-        undoing = told(world.releasekit("rollback", "v0.2.0", "--dry-run", "--format", "json"))
+        undoing = told(world.releasekit("rollback", "core-v0.2.0", "--dry-run", "--format", "json"))
         assert f"`git revert -m 1 {merged[:12]}` reverts" in "".join(undoing["notes"])
     before = refs(hub)
     monkeypatch.setenv("PREFECT_API_URL", prefect_api)
-    report = told(world.releasekit(*PUBLISH, "draft" if closely else "v0.2.0"))
+    report = told(world.releasekit(*PUBLISH, "draft" if closely else "core-v0.2.0"))
 
     assert [(p["name"], p["version"], p["outcome"]) for p in report["packages"]] == [("core", "0.2.0", "confirmed")]
     assert (draft["draft"], "Not published yet" in draft["body"], report["page"]) == (False, False, draft["html_url"])
@@ -200,12 +199,14 @@ def test_merged_pull_request_is_published(  # noqa: PLR0915  one story is expens
         pushed = len(hub.pushes())
         with monkeypatch.context() as patched:
             patched.setattr(Uv, "build_command", killed)
-            assert told(world.releasekit(*PUBLISH, "v0.2.0")) == report, "nothing is built again where it was released"
+            assert told(world.releasekit(*PUBLISH, "core-v0.2.0")) == report, (
+                "nothing is built again where it was released"
+            )
         shutil.rmtree(world.root / ".git" / "releasekit")
-        assert told(world.releasekit(*PUBLISH, "v0.2.0")) == report, "and elsewhere it is compared"
+        assert told(world.releasekit(*PUBLISH, "core-v0.2.0")) == report, "and elsewhere it is compared"
         assert len(hub.pushes()) == pushed
     if how == "merge":
-        undoing = told(world.releasekit("rollback", "v0.2.0", "--dry-run", "--format", "json"))
+        undoing = told(world.releasekit("rollback", "core-v0.2.0", "--dry-run", "--format", "json"))
         assert "stays: it contains versions that are on the index" in "".join(undoing["notes"])
         assert (undoing["tags"], undoing["remote_tags"]) == ([], [])
 
@@ -282,7 +283,7 @@ def test_pull_request_survives_every_kill(
     assert told(world.releasekit(*PREPARE))["stage"] == "draft", "another one has to wait, wherever it was killed"
     done = told(world.releasekit(*HAND_ON))
 
-    assert (done["commit"], done["tags"]) == (proposed["commit"], ["core-v0.2.0", "v0.2.0"])
+    assert (done["commit"], done["tags"]) == (proposed["commit"], ["core-v0.2.0"])
     assert {world.tags()[tag] for tag in done["tags"]} == {proposed["commit"]}
     made = [request.rpartition("/")[2] for request in written(hub, asked)]
     assert made == ["releases", "assets", "dispatches", "dispatches"], "only the workflow may be started twice"
@@ -294,14 +295,14 @@ def test_pull_request_survives_every_kill(
         "",
     )
 
-    fetch(world, "v0.2.0")
-    private = told(world.releasekit("rollback", "v0.2.0", "--dry-run", "--format", "json"))
+    fetch(world, "core-v0.2.0")
+    private = told(world.releasekit("rollback", "core-v0.2.0", "--dry-run", "--format", "json"))
     assert (private["public"], private["remote_tags"]) == ([], done["tags"])
     upload(world, own_index, "core")  # by a machine of which nothing is known here
-    public = told(world.releasekit("rollback", "v0.2.0", "--dry-run", "--format", "json"))
+    public = told(world.releasekit("rollback", "core-v0.2.0", "--dry-run", "--format", "json"))
     assert [package["name"] for package in public["public"]] == ["core"]
     assert [kept["tag"] for kept in public["kept_tags"]] == done["tags"]
-    undone = world.releasekit("rollback", "v0.2.0", "--yes", "--all-tags", "--format", "json")
+    undone = world.releasekit("rollback", "core-v0.2.0", "--yes", "--all-tags", "--format", "json")
     assert undone.code == 0, undone.err
     assert (json.loads(undone.out)["draft"], hub.releases) == (done["page"], {})
     assert set(world.tags()) == {"app-v0.1.0", "core-v0.1.0"}
@@ -401,7 +402,10 @@ def test_changed_versions_renew_pull_request(world: World, hub: GitHubDouble, ow
     assert refs(hub) == before
 
     again = told(world.releasekit(*PREPARE))
-    assert (again["packages"], again["what"]) == (["core 0.2.0", "app 0.2.0"], "#2 releases v0.2.0 when it is merged")
+    assert (again["packages"], again["what"]) == (
+        ["core 0.2.0", "app 0.2.0"],
+        f"#2 releases {dated_tag()} when it is merged",
+    )
     theirs = hub.git("commit-tree", "-p", "releasekit/release", "-m", "docs: theirs", "releasekit/release^{tree}")
     hub.git("update-ref", "refs/heads/releasekit/release", theirs)
     asked = len(hub.requests)
@@ -410,7 +414,7 @@ def test_changed_versions_renew_pull_request(world: World, hub: GitHubDouble, ow
     assert written(hub, asked) == []
     hub.git("update-ref", "-d", "refs/heads/releasekit/release")
     assert told(world.releasekit(*PREPARE))["what"].startswith("#3 ")
-    undone = told(world.releasekit("rollback", "v0.2.0", "--yes", "--format", "json"))
+    undone = told(world.releasekit("rollback", dated_tag(), "--yes", "--format", "json"))
     assert (undone["pull"], undone["done"], hub.pulls[3]["state"]) == ("releasekit/release", True, "closed")
     assert [name for name in refs(hub) if "releasekit" in name] == []
     assert told(world.releasekit(*PREPARE))["what"].startswith("#4 ")

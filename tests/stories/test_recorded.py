@@ -20,7 +20,7 @@ import pytest
 from releasekit.core.planning.model import Plan
 from releasekit.integrations.peryx import EmbeddedIndex, embedded_index
 from releasekit.integrations.process import Command, run
-from tests.support.world import World, make_world
+from tests.support.world import World, dated_tag, make_world
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -162,11 +162,13 @@ def test_release_is_one_flow_run(recorder: Recorder, good: Recorded) -> None:
     """A release is a run of the flow `releasekit`, Completed, with its summary, and a task run for each step."""
     flow = httpx.get(f"{recorder.api}/flows/{good.run['flow_id']}").raise_for_status().json()
     assert flow["name"] == "releasekit"
-    assert (good.run["state_type"], good.run["state"]["message"]) == ("COMPLETED", "v0.1.0: 2 confirmed")
-    assert good.run["name"] == "publish v0.1.0 (2 packages)"
+    assert (good.run["state_type"], good.run["state"]["message"]) == ("COMPLETED", f"{dated_tag()}: 2 confirmed")
+    assert good.run["name"] == f"publish {dated_tag()} (2 packages)"
 
-    names = {step.format(package) for step in STEPS for package in ("app", "core")} | {"prove-resolution-v0.1.0"}
-    tasks = recorder.tasks_of(good.run, *names, "push-v0.1.0", "fast-forward-main")
+    names = {step.format(package) for step in STEPS for package in ("app", "core")} | {
+        f"prove-resolution-{dated_tag()}"
+    }
+    tasks = recorder.tasks_of(good.run, *names, f"push-{dated_tag()}", "fast-forward-main")
 
     assert {task["state_type"] for task in tasks.values()} == {"COMPLETED"}
     decisions = {"read-workspace", "find-unfinished", "read-history", "plan", "ask-index"}
@@ -205,7 +207,7 @@ def test_partial_release_is_failed_run(recorder: Recorder, bad: Recorded) -> Non
     """A release that is not all out is a Failed run, says what is not, and leaves its report too."""
     assert (bad.run["state_type"], bad.run["state"]["message"]) == (
         "FAILED",
-        "v0.1.0: 1 confirmed, 1 failed, 1 blocked",
+        f"{dated_tag()}: 1 confirmed, 1 failed, 1 blocked",
     )
     tasks = recorder.tasks_of(bad.run, "smoke-test-broken-0.1.0", "blocked-late", "smoke-test-sound-0.1.0")
     assert tasks["smoke-test-broken-0.1.0"]["state_type"] == "FAILED"
@@ -244,8 +246,8 @@ def test_plan_state_counts_due_packages(recorder: Recorder, tmp_path: Path) -> N
     before = world.state()
     run, text = planned()
     assert (run["state_type"], run["state_name"]) == ("COMPLETED", "2 packages to release")
-    assert run["name"] == "plan v0.1.0 (2 packages)"
-    assert {"releasekit", "plan", "v0.1.0"} <= set(run["tags"])
+    assert run["name"] == f"plan {dated_tag()} (2 packages)"
+    assert {"releasekit", "plan", dated_tag()} <= set(run["tags"])
     assert "Since the last plan" not in text
     world.git("tag", "app-v0.1.0")
     world.commit("feat: more", {"packages/app/src/app/more.py": ""})
@@ -390,4 +392,4 @@ def test_record_key_decides_the_server(
     result = run(Command(argv, world.root, env))
     assert SERVER_COMMAND in result.stderr
     with closing(sqlite3.connect(home / "prefect.db")) as database:
-        assert database.execute("select name from flow_run").fetchall() == [("publish v0.1.2 (1 package)",)]
+        assert database.execute("select name from flow_run").fetchall() == [("publish unheard-v0.1.2 (1 package)",)]

@@ -14,7 +14,7 @@ from releasekit.core.errors import ErrorCode
 from releasekit.core.workspace.built_files import metadata_of
 from releasekit.integrations.filesystem import read_wheel
 from releasekit.integrations.git import clone
-from tests.support.world import World, make_world
+from tests.support.world import World, dated_tag, make_world
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -271,12 +271,55 @@ def test_older_sibling_is_left_alone(tmp_path: Path, own_index: EmbeddedIndex) -
     assert any(name.startswith("core-2.0.0") for name in uploads(own_index))
 
 
+@pytest.mark.usefixtures("own_index")
+def test_umbrella_tag_needs_several_packages(tmp_path: Path) -> None:
+    """Independent packages get a dated umbrella tag, one alone has only its tag, and each next release begins there."""
+    world = make_world(tmp_path, "app; core; lone")
+
+    def release(*argv: str) -> dict[str, str]:
+        """Publish; return the released versions. The title names the commit, and is a tag there."""
+        said = world.releasekit("publish", "--yes", "--skip-audit", "--skip-smoke-test", "--format", "json", *argv)
+        assert said.code == 0, said.err
+        report = json.loads(said.out)
+        assert world.git("log", "-1", "--format=%s") == f"chore(release): {report['title']}"
+        new_tags = {tag for tag, commit in world.tags().items() if commit == report["commit"]}
+        assert new_tags == {*(package["tag"] for package in report["packages"]), report["title"]}
+        titles.append(report["title"])
+        return {package["name"]: package["version"] for package in report["packages"]}
+
+    def change(*names: str) -> None:
+        files = {f"packages/{name}/src/{name}/more.py": f"MORE = {len(titles)}\n" for name in names}
+        world.commit("feat: more", files)
+        world.git("push", "--quiet")
+
+    titles: list[str] = []
+    assert release() == {"app": "0.1.0", "core": "0.1.0", "lone": "0.1.0"}
+    change("core")
+    assert release() == {"core": "0.2.0"}
+    change("app", "core")
+    assert release() == {"app": "0.2.0", "core": "0.3.0"}
+    assert titles == [dated_tag(), "core-v0.2.0", f"{dated_tag()}.2"]
+
+    world.git("commit", "--quiet", "--amend", "--message", "Release of today (#4)")
+    for tag in ("app-v0.2.0", "core-v0.3.0", titles[-1]):
+        world.git("tag", "--force", tag)
+    plan = json.loads(world.releasekit("plan", "--offline", "--format", "json").out)
+    assert {row["name"]: row["current"] for row in plan["packages"]} == {
+        "app": "0.2.0",
+        "core": "0.3.0",
+        "lone": "0.1.0",
+    }
+    assert (plan["tags"], plan["warnings"]) == ([], [])
+    undone = json.loads(world.releasekit("rollback", "core-v0.2.0", "--dry-run", "--format", "json").out)
+    assert (undone["title"], [kept["tag"] for kept in undone["kept_tags"]]) == ("core-v0.2.0", ["core-v0.2.0"])
+
+
 @pytest.mark.parametrize(
     ("flag", "tags", "pushed", "commands"),
     [
         ("--no-tag", {"core-v0.1.0"}, True, "smoke-test"),
-        ("--no-push", {"core-v0.1.0", "core-v0.1.1", "v0.1.1"}, False, "smoke-test"),
-        ("--skip-smoke-test", {"core-v0.1.0", "core-v0.1.1", "v0.1.1"}, True, ""),
+        ("--no-push", {"core-v0.1.0", "core-v0.1.1"}, False, "smoke-test"),
+        ("--skip-smoke-test", {"core-v0.1.0", "core-v0.1.1"}, True, ""),
     ],
 )
 @pytest.mark.usefixtures("own_index")

@@ -16,7 +16,7 @@ from releasekit.integrations.git import LOCK_REF, clone
 from tests.stories.test_rollback import refs
 from tests.stories.test_terminal import running, until, uploads
 from tests.support.fault_index import INVALID, STORED, FaultIndex, fault_index
-from tests.support.world import World, make_world
+from tests.support.world import World, dated_tag, make_world
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -72,18 +72,18 @@ def test_fresh_clone_finishes_the_release(tmp_path: Path, own_index: EmbeddedInd
     refused = fresh.releasekit(*RELEASE)
     other = fresh.releasekit(*RESUME, "--manifest", str(kept / "plan.json"))
     assert (refused.code, ErrorCode.RELEASE_ELSEWHERE in refused.err) == (2, True), refused.err
-    assert "v0.1.0 is being released by Ada <ada@example.invalid> on " in refused.err
+    assert f"{dated_tag()} is being released by Ada <ada@example.invalid> on " in refused.err
     assert (other.code, ErrorCode.RECORD_INVALID in other.err) == (2, True), other.err
     assert fresh.state() == before
     ended = fresh.releasekit(*RESUME, "--manifest", str(kept / "manifest.json"))
 
     assert ended.code == 0, ended.err
-    assert "taking over v0.1.0, begun by Ada" in ended.err
+    assert f"taking over {dated_tag()}, begun by Ada" in ended.err
     assert len(uploads(own_index)) == len(set(uploads(own_index))) == 40, "nothing is sent twice"
     assert uploads(own_index)[: len(sent)] == sent
     head = fresh.git("rev-parse", "HEAD")
     assert refs(fresh)["refs/heads/main"] == head
-    assert set(world.tags()) == {f"p{n:02}-v0.1.0" for n in range(20)} | {"v0.1.0"}
+    assert set(world.tags()) == {f"p{n:02}-v0.1.0" for n in range(20)} | {dated_tag()}
     assert set(world.tags().values()) == {head}
     assert LOCK_REF not in refs(fresh)
 
@@ -92,7 +92,7 @@ def test_release_commit_suffices_to_resume(tmp_path: Path, own_index: EmbeddedIn
     """With the release commit alone, what is on the index with equal bytes is done, and other bytes are an error."""
     world = make_world(tmp_path, "app: core; core; lone")
     assert world.releasekit(*RELEASE).code == 0
-    world.git("push", "--quiet", "origin", ":refs/tags/app-v0.1.0", ":refs/tags/v0.1.0")
+    world.git("push", "--quiet", "origin", ":refs/tags/app-v0.1.0", f":refs/tags/{dated_tag()}")
     sent = len(uploads(own_index))
     fresh = another_clone(world, tmp_path / "fresh")
     said = fresh.releasekit(*RELEASE)
@@ -104,10 +104,10 @@ def test_release_commit_suffices_to_resume(tmp_path: Path, own_index: EmbeddedIn
 
     assert ended.code == 0, ended.err
     assert [package["name"] for package in json.loads(ended.out)["packages"]] == ["app"]
-    assert json.loads(ended.out)["title"] == "v0.1.0"
+    assert json.loads(ended.out)["title"] == dated_tag()
     assert len(uploads(own_index)) == sent
     assert set(fresh.tags().values()) == {world.git("rev-parse", "HEAD")}
-    assert set(fresh.tags()) == {"app-v0.1.0", "core-v0.1.0", "lone-v0.1.0", "v0.1.0"}
+    assert set(fresh.tags()) == {"app-v0.1.0", "core-v0.1.0", "lone-v0.1.0", dated_tag()}
 
     fresh.git("push", "--quiet", "origin", ":refs/tags/app-v0.1.0")
     fresh.git("tag", "--delete", "app-v0.1.0")
@@ -124,7 +124,7 @@ def test_broken_published_package_blocks_nobody(tmp_path: Path, own_index: Embed
     """A package that is out already, and cannot be imported, does not keep the others of its lost release back."""
     world = make_world(tmp_path, "broken; lone", broken="raise RuntimeError('does not import')")
     assert world.releasekit(*RELEASE).code == 0
-    tags = ("broken-v0.1.0", "lone-v0.1.0", "v0.1.0")
+    tags = ("broken-v0.1.0", "lone-v0.1.0", dated_tag())
     world.git("push", "--quiet", "origin", *(f":refs/tags/{tag}" for tag in tags))
     fresh = another_clone(world, tmp_path / "fresh")
 
@@ -163,10 +163,10 @@ def test_closed_upload_gets_next_version(tmp_path: Path, faulty: FaultIndex, mon
         "half": "confirmed",
     }
     assert reports["core"]["hint"].startswith(
-        "`releasekit rollback v0.1.0` abandons this release. Then commit a `fix:`"
+        f"`releasekit rollback {dated_tag()}` abandons this release. Then commit a `fix:`"
     )
 
-    assert world.releasekit("rollback", "v0.1.0", "--yes", *where).code == 0
+    assert world.releasekit("rollback", dated_tag(), "--yes", *where).code == 0
     world.commit("fix: go on", {"packages/core/src/core/__init__.py": "FIXED = True\n"})
     world.git("push", "--quiet")
     ended = world.releasekit(*RELEASE, *where)
@@ -212,7 +212,7 @@ def test_rejected_push_loses_nothing(tmp_path: Path, own_index: EmbeddedIndex) -
     assert problem.startswith(f"{ErrorCode.PUSH_REJECTED}: main was refused; the tags were then pushed without it")
     assert "refs/heads/main is protected" in problem
     assert f"{ErrorCode.RELEASE_NOT_HELD}: " in rejected.err
-    assert set(world.tags()) == {"core-v0.1.0", "v0.1.0"}, "they are true, so they go alone"
+    assert set(world.tags()) == {"core-v0.1.0"}, "they are true, so they go alone"
     assert locked.startswith(f"{ErrorCode.GIT_LOCKED}: Unable to create '{world.root}/.git/index.lock': File exists")
     (world.root / ".git/index.lock").unlink()
     (again,) = json.loads(world.releasekit(*RELEASE).out)["problems"]
@@ -228,8 +228,8 @@ def test_rejected_push_loses_nothing(tmp_path: Path, own_index: EmbeddedIndex) -
     assert "main has 1 new commit since then; `releasekit rollback`" in moved.err
     world.git("pull", "--quiet", "--no-rebase", "--no-edit")
     world.git("push", "--quiet")
-    world.git("tag", "--delete", "v0.1.0")  # as in a clone that takes over: its own one would be another object
     world.git("update-ref", "refs/remotes/origin/main", "core-v0.1.0~1")  # as by a push that was killed at its end
+    world.git("tag", "--delete", "core-v0.1.0")  # as in a clone that takes over: its own one would be another object
     ended = world.releasekit(*RELEASE)
 
     assert ended.code == 0, ended.out

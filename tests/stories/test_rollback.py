@@ -15,7 +15,7 @@ from releasekit.integrations.peryx import embedded_index
 from releasekit.store.record import Record, list_records
 from releasekit.store.remote_lock import write_lock_commit
 from tasks import preflight
-from tests.support.world import RESOLVE_ONLY, Said, World, make_world
+from tests.support.world import RESOLVE_ONLY, Said, World, dated_tag, make_world
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -181,27 +181,29 @@ def test_rollback_without_push_ignores_remote(
     assert held == write_lock_commit(repo, Plan.model_validate(plan), manifest), (
         "the same release makes the same commit"
     )
-    world.git("push", "--quiet", "origin", f"{held}:{LOCK_REF}", f"{repo.head}:refs/tags/v0.1.0")
+    world.git("push", "--quiet", "origin", f"{held}:{LOCK_REF}", f"{repo.head}:refs/tags/core-v0.1.0")
 
     with monkeypatch.context() as late:  # it was begun after we have looked
         late.setattr(preflight, "other_clones", nothing)
         faster = world.releasekit(*RELEASE)
     assert (faster.code, ErrorCode.RELEASE_ELSEWHERE in faster.err) == (2, True), faster.err
-    assert "v0.1.0 is being released by Ada <ada@example.invalid> on lost since 2026-11-22T12" in faster.err
+    assert "core-v0.1.0 is being released by Ada <ada@example.invalid> on lost since 2026-11-22T12" in faster.err
     assert world.state()["records"] == before["records"], "nothing of ours was public, so it is dropped"
     alone = world.releasekit(*UNDO, "--no-push")
     unnamed = world.releasekit(*UNDO)
-    undone = world.releasekit(*UNDO, "v0.1.0")
+    undone = world.releasekit(*UNDO, "core-v0.1.0")
 
     assert (alone.code, told(alone)["release"]) == (0, "")
     assert (unnamed.code, f"`releasekit rollback {plan['release']}` rolls it back" in unnamed.err) == (2, True)
-    assert (told(undone)["held"], told(undone)["remote_tags"]) == (True, ["v0.1.0"])
+    assert (told(undone)["held"], told(undone)["remote_tags"]) == (True, ["core-v0.1.0"])
     assert world.state() == before
 
     repo.save_ref(plan["release"], held)
     lost = world.releasekit(*RELEASE, "--no-push")
-    assert (lost.code, f"{ErrorCode.RECORD_INVALID}: the record of v0.1.0 is lost" in lost.err) == (2, True), lost.err
-    assert told(world.releasekit(*UNDO, "--no-push"))["title"] == "v0.1.0"
+    assert (lost.code, f"{ErrorCode.RECORD_INVALID}: the record of core-v0.1.0 is lost" in lost.err) == (2, True), (
+        lost.err
+    )
+    assert told(world.releasekit(*UNDO, "--no-push"))["title"] == "core-v0.1.0"
     assert world.state() == before
 
 
@@ -248,26 +250,26 @@ def test_finished_release_needs_its_name(
     before = world.state()
 
     unnamed = world.releasekit("rollback", "--yes")
-    shown = told(world.releasekit(*UNDO, "v0.1.0", "--dry-run"))
-    everything = told(world.releasekit(*UNDO, "v0.1.0", "--dry-run", "--all-tags"))
+    shown = told(world.releasekit(*UNDO, "core-v0.1.0", "--dry-run"))
+    everything = told(world.releasekit(*UNDO, "core-v0.1.0", "--dry-run", "--all-tags"))
 
     assert (unnamed.code, world.state()) == (0, before)
     assert unnamed.out == (
         "nothing to roll back: no release is unfinished here\n"
-        "v0.1.0 is finished; `releasekit rollback v0.1.0` rolls it back\n"
+        "core-v0.1.0 is finished; `releasekit rollback core-v0.1.0` rolls it back\n"
     )
-    assert (shown["tags"], everything["tags"]) == ([], ["core-v0.1.0", "v0.1.0"])
-    assert [kept["tag"] for kept in shown["kept_tags"]] == ["core-v0.1.0", "v0.1.0"]
-    pushing = "origin does not have core-v0.1.0, v0.1.0: `git push origin refs/tags/core-v0.1.0 refs/tags/v0.1.0`"
+    assert (shown["tags"], everything["tags"]) == ([], ["core-v0.1.0"])
+    assert [kept["tag"] for kept in shown["kept_tags"]] == ["core-v0.1.0"]
+    pushing = "origin does not have core-v0.1.0: `git push origin refs/tags/core-v0.1.0`"
     assert pushing in shown["notes"]
 
     with monkeypatch.context() as killed:
         killed.setattr(Record, "discard", interrupted)
-        assert world.releasekit(*UNDO, "v0.1.0").code == 130
+        assert world.releasekit(*UNDO, "core-v0.1.0").code == 130
     undone = told(world.releasekit(*UNDO))
     assert (undone["release"], undone["done"]) == (shown["release"], True), "what was begun is the unfinished one"
-    assert world.git("tag", "--list").split() == ["core-v0.1.0", "v0.1.0"]
-    gone = world.releasekit(*UNDO, "v0.1.0")
+    assert world.git("tag", "--list").split() == ["core-v0.1.0"]
+    gone = world.releasekit(*UNDO, "core-v0.1.0")
     assert (gone.code, ErrorCode.RELEASE_UNKNOWN in gone.err) == (2, True)
     assert own_index.publish_url in undone["kept"][0]
 
@@ -291,14 +293,14 @@ def test_incomplete_package_loses_its_tag(
         for package in manifest.packages
     ]
     record.amend(packages=tuple(packages))  # as if one file of it had never arrived
-    for name in ("core-v0.1.0", "lone-v0.1.0", "v0.1.0"):
+    for name in ("core-v0.1.0", "lone-v0.1.0", dated_tag()):
         world.git("tag", name, manifest.release_commit)
 
     undone = told(world.releasekit(*UNDO))
 
     assert (untagged["tags"], untagged["kept"]) == ([], [])
     assert any("without a tag: core 0.1.0, lone 0.1.0; the next plan counts" in note for note in untagged["notes"])
-    assert undone["tags"] == ["core-v0.1.0", "v0.1.0"]
+    assert undone["tags"] == ["core-v0.1.0", dated_tag()]
     assert [kept["tag"] for kept in undone["kept_tags"]] == ["lone-v0.1.0"]
     found = {package["name"]: (package["complete"], package["tag"]) for package in undone["public"]}
     assert found == {"core": (False, ""), "lone": (True, "lone-v0.1.0")}

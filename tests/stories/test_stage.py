@@ -15,7 +15,7 @@ from releasekit.store.bundle import check_output_directory, read_bundle
 from tests.stories.test_resume import another_clone
 from tests.support.fault_index import INVALID as INVALID_UPLOAD
 from tests.support.fault_index import FaultIndex, fault_index
-from tests.support.world import Said, World, make_world
+from tests.support.world import Said, World, dated_tag, make_world
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -195,7 +195,7 @@ UNFIT: list[tuple[Change, ErrorCode, str]] = [
     (elsewhere, ErrorCode.COMMIT_MISSING, "that the release starts from is not in the history of this clone"),
     (astray, ErrorCode.COMMIT_MISSING, "nor on its branch"),
     (lambda it: astray(it, 1), INVALID, "more than a release does: packages/app/CHANGELOG.md"),
-    (begun, ErrorCode.RELEASE_ELSEWHERE, "v0.1.0 has begun here and is unfinished"),
+    (begun, ErrorCode.RELEASE_ELSEWHERE, "has begun here and is unfinished"),
 ]
 
 
@@ -269,7 +269,7 @@ def test_manifest_publishes_exactly_that_release(mine: Handed, tmp_path: Path, f
     assert LOCK_REF in mine.world.git("ls-remote", "origin")
     before = mine.world.state()
     other = mine.world.releasekit("publish", "--version-only", "--yes", "--skip-audit")
-    assert (other.code, "v0.1.0 has begun here and is unfinished" in other.err) == (2, True), other.err
+    assert (other.code, f"{dated_tag()} has begun here and is unfinished" in other.err) == (2, True), other.err
     assert mine.world.state() == before
     sent = [upload.file for upload in faulty.uploads if upload.stored]
     mine.manifest.with_name("commit.bundle").unlink()
@@ -284,7 +284,7 @@ def test_manifest_publishes_exactly_that_release(mine: Handed, tmp_path: Path, f
     ended = mine.publish(faulty, clone=another)
 
     assert ended.code == 0, ended.err
-    assert "taking over v0.1.0, begun by" in ended.err
+    assert f"taking over {dated_tag()}, begun by" in ended.err
     assert json.loads(ended.out)["commit"] == manifest["release_commit"]
     stored = [upload for upload in faulty.uploads if upload.stored]
     assert [upload.file for upload in stored][: len(sent)] == sent, "nothing is sent twice"
@@ -292,7 +292,7 @@ def test_manifest_publishes_exactly_that_release(mine: Handed, tmp_path: Path, f
         f["name"]: f["sha256"] for package in manifest["packages"] for f in package["files"]
     }
     assert {u.file: u.attested for u in stored if u.attested} == {mine.wheel.name: '[{"made":"afterwards"}]'}
-    assert mine.world.tags() == dict.fromkeys(("app-v0.1.0", "core-v0.1.0", "v0.1.0"), manifest["release_commit"])
+    assert mine.world.tags() == dict.fromkeys(("app-v0.1.0", "core-v0.1.0", dated_tag()), manifest["release_commit"])
     assert LOCK_REF not in mine.world.git("ls-remote", "origin")
 
 
@@ -351,7 +351,7 @@ def test_version_only_commits_the_versions(tmp_path: Path, faulty: FaultIndex) -
     dry = world.releasekit("publish", "--version-only", "--dry-run", "--offline")
     told = [line.strip() for line in dry.out.partition("would run:")[2].splitlines()]
     assert told[-3:] == [
-        "git commit --message 'chore(release): v0.2.0'",
+        "git commit --message 'chore(release): core-v0.2.0'",
         "git merge --quiet --ff-only COMMIT",
         "git worktree remove --force --force RELEASE/tree",
     ]
@@ -362,7 +362,7 @@ def test_version_only_commits_the_versions(tmp_path: Path, faulty: FaultIndex) -
     assert json.loads(said.out)["packages"][0]["outcome"] == "versioned"
     changed = world.git("show", "--name-only", "--format=%s", "HEAD").split("\n")
     assert changed == [
-        "chore(release): v0.2.0", "", "packages/core/CHANGELOG.md", "packages/core/pyproject.toml", "uv.lock",
+        "chore(release): core-v0.2.0", "", "packages/core/CHANGELOG.md", "packages/core/pyproject.toml", "uv.lock",
     ]  # fmt: skip
     assert world.state()["status"] == ""
     assert not list((world.root / ".git/releasekit").glob("*/"))

@@ -170,7 +170,7 @@ def test_resumed_release_keeps_its_requests(tmp_path: Path, other: dict[str, obj
         start(world, AssumeYes(), **other)
 
     assert refusal.value.code == ErrorCode.USAGE
-    assert "v0.2.0 has begun with --bump core=minor, and --" in refusal.value.message
+    assert "core-v0.2.0 has begun with --bump core=minor, and --" in refusal.value.message
     assert "releasekit rollback" in refusal.value.hint
     assert start(world, AssumeYes(), bump=("core=minor",)) == start(world, AssumeYes()) == ["core"]
     assert [str(step.version) for step in begun.plan().steps] == ["0.2.0"]

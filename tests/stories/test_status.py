@@ -20,7 +20,7 @@ from tests.stories.test_pull_request import world as hub_world
 from tests.stories.test_resume import RELEASE, another_clone
 from tests.stories.test_rollback import BROKEN, UNDO, interrupted
 from tests.stories.test_terminal import running, until, uploads
-from tests.support.world import RESOLVE_ONLY, World, make_world
+from tests.support.world import RESOLVE_ONLY, World, dated_tag, make_world
 
 if TYPE_CHECKING:
     from releasekit.integrations.peryx import EmbeddedIndex
@@ -81,8 +81,8 @@ def test_status_shows_a_failed_package(tmp_path: Path, own_index: EmbeddedIndex)
 
     release = only(world)
 
-    assert (release["stage"], release["title"], release["published"]) == ("begun", "v0.1.0", 3)
-    assert release["what"] == "Release v0.1.0 is unfinished: 3 of 4 packages published."
+    assert (release["stage"], release["title"], release["published"]) == ("begun", dated_tag(), 3)
+    assert release["what"] == f"Release {dated_tag()} is unfinished: 3 of 4 packages published."
     assert release["by"] == "Ada <ada@example.invalid>"
     assert (release["umbrella_here"], release["umbrella_there"]) == (False, False)
     done, waits = ("confirmed", True, True), ("built", False, False)
@@ -101,10 +101,13 @@ def test_status_shows_a_failed_package(tmp_path: Path, own_index: EmbeddedIndex)
     assert "next: `releasekit publish` resumes it\nor:   `releasekit rollback` abandons it\n" in said.out
 
     plan = world.releasekit("plan", "--format", "json")
-    assert json.loads(plan.out)["unfinished"] == "v0.1.0"
-    assert "note: release v0.1.0 is unfinished (3 of 4 packages published); `releasekit status` shows it" in plan.err
+    assert json.loads(plan.out)["unfinished"] == dated_tag()
+    assert (
+        f"note: release {dated_tag()} is unfinished (3 of 4 packages published); `releasekit status` shows it"
+        in plan.err
+    )
     plan = world.releasekit("plan", "--offline")
-    assert "note: release v0.1.0 is unfinished; `releasekit status` shows it" in plan.err
+    assert f"note: release {dated_tag()} is unfinished; `releasekit status` shows it" in plan.err
     assert "note:" not in plan.out
     asked = len(own_index.requests())
     offline = only(world, "--offline")
@@ -141,7 +144,7 @@ def test_status_shows_an_unfinished_rollback(
 
     release = only(world)
     assert (release["stage"], commands(release)) == ("undoing", ["releasekit rollback"])
-    assert release["what"] == "The rollback of release v0.1.0 is unfinished."
+    assert release["what"] == f"The rollback of release {dated_tag()} is unfinished."
     assert status(other)["releases"] == []
     assert world.releasekit(*UNDO).code == 0
     assert status(world)["releases"] == []
@@ -161,7 +164,7 @@ def test_status_shows_a_staged_release(tmp_path: Path, own_index: EmbeddedIndex)
     assert commands(release) == ["releasekit publish", "releasekit publish --stage-only", "releasekit rollback"]
     record = Path(release["where"])
     plan = world.releasekit("publish", "--dry-run", "--skip-audit", "--format", "json")
-    assert json.loads(plan.out)["unfinished"] == "v0.1.0"
+    assert json.loads(plan.out)["unfinished"] == dated_tag()
     world.commit("docs: more", {"README.md": "words"})
     assert only(world)["notes"] == ["1 commit since then is not in this release"]
 
@@ -201,11 +204,11 @@ def test_status_helps_after_lost_record(tmp_path: Path, own_index: EmbeddedIndex
 
     (record / "manifest.json").write_text("{}")
     damaged = only(world)
-    assert (damaged["stage"], damaged["title"], commands(damaged)[0]) == ("damaged", "v0.1.0", recover)
+    assert (damaged["stage"], damaged["title"], commands(damaged)[0]) == ("damaged", dated_tag(), recover)
     assert progress(damaged)["core"] == ("confirmed", True, True)
     shutil.rmtree(record)
     orphaned = only(world)
-    assert (orphaned["stage"], orphaned["title"], commands(orphaned)[0]) == ("orphaned", "v0.1.0", recover)
+    assert (orphaned["stage"], orphaned["title"], commands(orphaned)[0]) == ("orphaned", dated_tag(), recover)
     assert progress(orphaned)["late"] == ("built", False, False)
 
     world.git("update-ref", "-d", f"refs/releasekit/{orphaned['release']}")
@@ -224,7 +227,10 @@ def test_moved_branch_needs_a_pull(tmp_path: Path, own_index: EmbeddedIndex) -> 
     hook.chmod(0o755)
     assert world.releasekit(*RELEASE).code == 1
     release = only(world)
-    assert (release["what"], release["umbrella_there"]) == ("Release v0.1.0 is unfinished: 1 package published.", True)
+    assert (release["what"], release["umbrella_there"]) == (
+        "Release core-v0.1.0 is unfinished: 1 package published.",
+        True,
+    )
     assert commands(release)[0] == "releasekit publish"
     hook.unlink()
     other = another_clone(world, tmp_path / "other")
@@ -255,7 +261,7 @@ def test_status_follows_a_pull_request(world: World, hub: GitHubDouble, monkeypa
     (number,) = hub.pulls
     proposed = only(world)
     name = f"releasekit rollback {proposed['release']}"
-    assert (proposed["stage"], proposed["title"], proposed["published"]) == ("proposed", "v0.2.0", 0)
+    assert (proposed["stage"], proposed["title"], proposed["published"]) == ("proposed", "core-v0.2.0", 0)
     assert (proposed["next"]["effect"], commands(proposed)) == (
         "merge the pull request",
         ["", "releasekit prepare", name],
@@ -275,10 +281,10 @@ def test_status_follows_a_pull_request(world: World, hub: GitHubDouble, monkeypa
 
     assert world.releasekit(*HAND_ON).code == 0
     draft = only(world)
-    assert (draft["stage"], commands(draft)) == ("draft", ["releasekit publish --manifest v0.2.0", name])
+    assert (draft["stage"], commands(draft)) == ("draft", ["releasekit publish --manifest core-v0.2.0", name])
     assert progress(draft) == {"core": ("planned", True, True)}, "handing it on has tagged it"
     pull(world)
-    assert world.releasekit(*PUBLISH, "v0.2.0").code == 0
+    assert world.releasekit(*PUBLISH, "core-v0.2.0").code == 0
     assert status(world)["releases"] == []
 
 

@@ -8,6 +8,7 @@ import re
 import textwrap
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,11 @@ GIT: dict[str, str | None] = {
 
 RESOLVE_ONLY = 'overlay = "resolve"'
 """The key with which a package that cannot be imported fails only once it is published."""
+
+
+def dated_tag() -> str:
+    """Return the umbrella tag that a release of several packages gets today, if their versions are independent."""
+    return f"release-{datetime.now(UTC):%Y.%m.%d}"
 
 
 @dataclass(frozen=True)

@@ -260,7 +260,7 @@ def test_closed_version_gets_no_uploads(scene: Callable[[str], Scene], faulty: F
             "lone": "confirmed",
         }
         assert reports["core"].error.startswith(ErrorCode.UPLOAD_CLOSED)
-        assert "`releasekit rollback v1.1` abandons this release" in reports["core"].hint
+        assert "`releasekit rollback release-2026.11.22` abandons this release" in reports["core"].hint
         assert "commit a `fix:` to packages/core" in reports["core"].hint
 
     faulty.days["core-1.1"] = 13

@@ -229,7 +229,10 @@ class Settings(BaseModel):
     root_tag_format: str | tuple[str, ...] = Field(
         "", description="The tag of the package at the root, if its form is not `tag_format`; a list as there"
     )
-    umbrella_tag_format: str = Field("v{version}", description="The tag of the release as a whole")
+    umbrella_tag_format: str = Field(
+        "v{version}",
+        description="The tag of a release of several packages, if all packages share one version or `lead` is set",
+    )
     label: str = Field("", description="The value of {label} in the tag formats")
     commit_message: str | tuple[str, ...] = Field(
         DEFAULT_COMMIT_MESSAGE,
@@ -240,7 +243,9 @@ class Settings(BaseModel):
     tag_message: str = Field(
         "{tag}", description="The message of the tags, with {tag}, {name}, {version}, {release} and {date}"
     )
-    lead: str = Field("", description="The package whose version names the release when the versions differ")
+    lead: str = Field(
+        "", description="The package whose version names a release of several packages with independent versions"
+    )
     types: dict[str, BumpName] = Field(
         default_factory=_default_types,
         description="The bump that each Conventional Commits type triggers; other types trigger none",

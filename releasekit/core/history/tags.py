@@ -142,6 +142,11 @@ class TagSchemes:
         """Return whether a scheme reads the umbrella tag *tag* as the version of one package, or of every package."""
         return "" in dict(self.readings(tag))
 
+    def names_package(self, tag: str, packages: Container[str]) -> bool:
+        """Return whether *tag* is the tag of one of *packages*, and not of a release as a whole."""
+        is_own = any(scheme.read(tag) for scheme in self.own.values())
+        return is_own or any(name in packages for name, _ in self.common.readings(tag))
+
 
 def schemes_of(settings: Settings, own: Mapping[str, Mapping[str, Any]]) -> TagSchemes:
     """Return the tag schemes of the *settings*, and of members that set `tag_format` in *own*, settings by name.
@@ -243,22 +248,18 @@ def _version(release: Baseline) -> Version:
 def umbrella_tag(
     pattern: str,
     schemes: TagSchemes,
-    versions: Iterable[Version],
-    lead: Version | None,
+    version: Version | None,
     date: str,
     taken: Iterable[str],
 ) -> str:
-    """Return the tag of the release as a whole.
+    """Return the tag of the release as a whole, which has this *version*, or none.
 
-    It contains the version that all released packages share, or the version *lead* of the lead package. If there is
-    neither, or the tag is in *taken*, or it could be read as the tag of a package, the tag is `release-DATE`; if that
-    is taken too, a number from 2 is added. *date* is "YYYY.MM.DD".
+    Without a version, or if the tag is in *taken*, or could be read as the tag of a package, the tag is `release-DATE`;
+    if that is taken too, a number from 2 is added. *date* is "YYYY.MM.DD".
     """
     used = frozenset(taken)
-    distinct = set(versions)
-    version = distinct.pop() if len(distinct) == 1 else lead
+    scheme = TagScheme(pattern, schemes.common.label)
     if version is not None:
-        scheme = TagScheme(pattern, schemes.common.label)
         tag = scheme.tag("", version)
         if tag not in used and not schemes.is_ambiguous(tag):
             return tag

@@ -89,7 +89,7 @@ def make_plan(
     return Plan(
         commit=inputs.commit,
         release=release_id(inputs.commit, released),
-        tags=_umbrella_tags(basis, steps, schemes),
+        tags=_release_tags(basis, steps, schemes, decisions),
         warnings=tuple(map(str, warnings)),
         obstacles=(*own_obstacles, *find_obstacles(basis, siblings, candidates)),
         unread=tuple(_assumed_releases(candidates)),
@@ -222,26 +222,45 @@ def _refuse_shared_tags(released: Sequence[Step], schemes: TagSchemes, decisions
             raise Refusal(ErrorCode.TAG_INVALID, message, hint="Put {name} into the tag_format of one of them.")
 
 
-def _umbrella_tags(basis: PlanBasis, steps: Sequence[Step], schemes: TagSchemes) -> tuple[str, ...]:
-    """Return the tag of the release as a whole, in a tuple; an empty one if nothing is released."""
+def _release_tags(
+    basis: PlanBasis, steps: Sequence[Step], schemes: TagSchemes, decisions: Decisions
+) -> tuple[str, ...]:
+    """Return the tag that names the release, in a tuple; an empty one if nothing is released.
+
+    It is the umbrella tag. If all released packages share one tag, as one package alone does, it is that tag.
+    """
     released = {step.name: step.version for step in steps if step.is_released}
     if not released:
         return ()
     sharing = {name: version for name, version in released.items() if name not in schemes.own}
     if sharing and not schemes.common.names_packages:
         return (_shared_tag(sharing, schemes.common),)
+    version = _version_of_release(basis, released, decisions)
+    released_tags = {step.tag for step in steps if step.is_released}
+    if len(released_tags) == 1:
+        return tuple(released_tags)
     package_tags = [step.tag for step in steps]
-    leads = basis.workspace.matching_names(filter(None, (basis.settings.lead,)))
-    lead_versions = [version for name, version in released.items() if name in leads]
     tag = umbrella_tag(
         pattern=basis.settings.umbrella_tag_format,
         schemes=schemes,
-        versions=released.values(),
-        lead=next(iter(lead_versions), None),
+        version=version,
         date=basis.inputs.date,
         taken=[*basis.inputs.tags, *package_tags],
     )
     return (tag,)
+
+
+def _version_of_release(basis: PlanBasis, released: Mapping[str, Version], decisions: Decisions) -> Version | None:
+    """Return the version of the release as a whole: that of all packages, or of the lead package; None without one.
+
+    Packages whose versions are independent can have the same version by chance, so that one does not count.
+    """
+    leads = basis.workspace.matching_names(filter(None, (basis.settings.lead,)))
+    lead_versions = [version for name, version in released.items() if name in leads]
+    versions = set(released.values())
+    if decisions.are_together and len(versions) == 1:
+        return versions.pop()
+    return next(iter(lead_versions), None)
 
 
 def _shared_tag(released: Mapping[str, Version], scheme: TagScheme) -> str:

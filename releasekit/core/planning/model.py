@@ -14,6 +14,7 @@ from releasekit.core.changelog.note_entries import PackageNotes
 from releasekit.core.config.settings import PinMode
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
 from releasekit.core.history.pending_changes import ConsumedFile
+from releasekit.core.history.tags import is_dated
 from releasekit.core.similar_texts import select_texts
 from releasekit.core.text import count_as, count_packages
 from releasekit.core.version_numbers import PyVersion
@@ -155,16 +156,17 @@ def count_obstacles(obstacles: Sized) -> str:
 class Plan(BaseModel):
     """One decision about a whole workspace.
 
-    *versions* are the versions that internal pins name, by package: the new version, or the current one. *limits* are
-    by package the first version after that which may break its dependents. *date* is "YYYY.MM.DD". *changelogs* are
-    the new changelog sections by package, *tales* the contents of the release notes. *obstacles* are the reasons for
-    which `publish` would refuse the plan. *raises* are the requirements on siblings that the release commit changes.
-    *unallowed_new* are the packages that are released for the first time, without the ones that `allow_new` names.
-    *unread* are releases whose requirements are assumed. *together*: whether the latest versions of all packages can be
-    installed together after the release. *unfinished* is the title of the unfinished release in this clone; None if
-    there is none, or nobody looked. *consumes* are the change files that the release commit edits or deletes.
-    *requested* are the options that requested versions, such as "--bump core=minor". *pre_release* are the commands
-    that run before the release commit.
+    *tags* is the tag that names the release: the umbrella tag, or the only tag of its packages; empty if nothing is
+    released. *versions* are the versions that internal pins name, by package: the new version, or the current one.
+    *limits* are by package the first version after that which may break its dependents. *date* is "YYYY.MM.DD".
+    *changelogs* are the new changelog sections by package, *tales* the contents of the release notes. *obstacles* are
+    the reasons for which `publish` would refuse the plan. *raises* are the requirements on siblings that the release
+    commit changes. *unallowed_new* are the packages that are released for the first time, without the ones that
+    `allow_new` names. *unread* are releases whose requirements are assumed. *together*: whether the latest versions of
+    all packages can be installed together after the release. *unfinished* is the title of the unfinished release in
+    this clone; None if there is none, or nobody looked. *consumes* are the change files that the release commit edits
+    or deletes. *requested* are the options that requested versions, such as "--bump core=minor". *pre_release* are the
+    commands that run before the release commit.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True, serialize_by_alias=True, populate_by_name=True)
@@ -197,7 +199,7 @@ class Plan(BaseModel):
 
     @property
     def all_tags(self) -> tuple[str, ...]:
-        """The tags of all packages that are released, and the umbrella tag last."""
+        """The tags of all packages that are released, and the umbrella tag last, if there is one."""
         package_tags = [step.tag for step in self.steps if step.tag not in self.tags]
         return tuple(dict.fromkeys([*package_tags, *self.tags]))
 
@@ -223,7 +225,7 @@ class Plan(BaseModel):
 
     @property
     def title(self) -> str:
-        """The name of the release: its umbrella tag."""
+        """The name of the release: its umbrella tag, or the only tag of its packages."""
         return self.tags[0] if self.tags else f"release-{self.release}"
 
     @property
@@ -246,9 +248,11 @@ class Plan(BaseModel):
     def matches_approved(self, approved: Plan, without: Collection[str] = ()) -> bool:
         """Return whether the approval of *approved*, *without* some of its packages, also covers this plan.
 
-        It does if the commit, the tags and the versions of the other packages are the same, and no warning is new.
+        It does if the commit, the tags and the versions of the other packages are the same, and no warning is new. The
+        date in an umbrella tag does not count: a release may begin on the day after its approval.
         """
-        if (self.commit, self.tags) != (approved.commit, approved.tags):
+        new_tags = set(self.all_tags).difference(approved.all_tags)
+        if self.commit != approved.commit or not all(map(is_dated, new_tags)):
             return False
         new_warnings = set(self.warnings).difference(approved.warnings)
         if new_warnings:

@@ -129,7 +129,8 @@ class UnfinishedRelease(BaseModel):
     *what* describes its *stage* in a sentence. *next* is the recommended command, *others* are alternatives.
     *by*, *host* and *since* say who began it, where and when. *where* is the record, the reference or the URL.
     *published* counts the packages whose files the index lists, None if the index was not asked. *umbrella_here* and
-    *umbrella_there* say whether the umbrella tags exist locally and on the remote, None if the remote was not asked.
+    *umbrella_there* say whether the tag that names the release exists locally and on the remote, None if the remote was
+    not asked.
     """
 
     model_config = ConfigDict(frozen=True)

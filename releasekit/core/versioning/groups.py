@@ -65,6 +65,12 @@ class Decisions(Mapping[str, Decision]):
                 requests[name] = request_bump(request.history, request.rules, propagation_reason=reason)
         return decide_groups(requests, self.groups)
 
+    @property
+    def are_together(self) -> bool:
+        """Whether the versions of all packages are decided together, because one group contains them all."""
+        all_names = set(self.by_name)
+        return any(set(group.names) == all_names for group in self.groups)
+
     def share_version(self, one: str, other: str) -> bool:
         """Return whether the versions of two packages are decided together."""
         return any(one in group.names and other in group.names for group in self.groups)

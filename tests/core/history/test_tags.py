@@ -323,33 +323,27 @@ class TestUmbrella:
     """The tag of the release as a whole."""
 
     @pytest.mark.parametrize(
-        ("versions", "lead", "taken", "expected"),
+        ("version", "taken", "expected"),
         [
-            ("1.2 1.2", None, "", "v1.2"),
-            ("1.2", None, "", "v1.2"),
-            # the shared version says more than the lead's, which is the same then
-            ("1.2 1.3", "1.3", "", "v1.3"),
-            ("1.2 1.3", None, "", "release-2026.11.22"),
-            ("1.2 1.3", None, "release-2026.11.22", "release-2026.11.22.2"),
-            ("1.2 1.3", None, "release-2026.11.22 release-2026.11.22.2", "release-2026.11.22.3"),
-            ("1.2 1.3", "1.3", "v1.3", "release-2026.11.22"),
-            ("1.2", None, "v1.2 release-2026.11.22", "release-2026.11.22.2"),
+            ("1.2", "", "v1.2"),
+            ("", "", "release-2026.11.22"),
+            ("", "release-2026.11.22", "release-2026.11.22.2"),
+            ("", "release-2026.11.22 release-2026.11.22.2", "release-2026.11.22.3"),
+            ("1.3", "v1.3", "release-2026.11.22"),
+            ("1.2", "v1.2 release-2026.11.22", "release-2026.11.22.2"),
         ],
     )
-    def test_umbrella_tag_follows_shared_version(
-        self, versions: str, lead: str | None, taken: str, expected: str
-    ) -> None:
-        """It has the shared version, or the lead's, or the date; numbered when that is taken."""
-        shared = map(Version, versions.split())
-        first = Version(lead) if lead else None
+    def test_umbrella_tag_has_version_or_date(self, version: str, taken: str, expected: str) -> None:
+        """It has the version of the release, or the date; a number follows if that tag exists."""
+        of_release = Version(version) if version else None
 
-        assert umbrella_tag("v{version}", NAMED, shared, first, "2026.11.22", taken.split()) == expected
+        assert umbrella_tag("v{version}", NAMED, of_release, "2026.11.22", taken.split()) == expected
 
     def test_umbrella_tag_includes_the_label(self) -> None:
         """The label stands in it as it does in a package's tag."""
         schemes = TagSchemes(TagScheme("{name}@{version}", "py"))
 
-        assert umbrella_tag("{label}@{version}", schemes, [Version("1.0")], None, "2026.11.22", ()) == "py@1.0"
+        assert umbrella_tag("{label}@{version}", schemes, Version("1.0"), "2026.11.22", ()) == "py@1.0"
 
     @pytest.mark.parametrize(
         "schemes",
@@ -360,14 +354,14 @@ class TestUmbrella:
     )
     def test_umbrella_never_imitates_package_tag(self, schemes: TagSchemes) -> None:
         """A tag that would be read as one package's, or as everybody's, is not taken for the release as a whole."""
-        assert umbrella_tag("v{version}", schemes, [Version("1.0")], None, "2026.11.22", ()) == "release-2026.11.22"
-        assert umbrella_tag("all/{version}", schemes, [Version("1.0")], None, "2026.11.22", ()) == "all/1.0"
+        assert umbrella_tag("v{version}", schemes, Version("1.0"), "2026.11.22", ()) == "release-2026.11.22"
+        assert umbrella_tag("all/{version}", schemes, Version("1.0"), "2026.11.22", ()) == "all/1.0"
 
     def test_invalid_umbrella_format_is_refused(self) -> None:
         """A format that makes no tag is refused; a release as a whole has no name to put in."""
         for pattern in ("all", "{name}-v{version}"):
             with pytest.raises(Refusal) as caught:
-                umbrella_tag(pattern, NAMED, [Version("1.0")], None, "2026.11.22", ())
+                umbrella_tag(pattern, NAMED, Version("1.0"), "2026.11.22", ())
             assert caught.value.code is ErrorCode.TAG_INVALID
 
 
@@ -420,3 +414,11 @@ def test_dated_umbrella_needs_no_title(tags: str, umbrellas: str) -> None:
     elsewhere = {"cli-v1.0": "b", "docs-v1.0": "b"}
 
     assert dated_umbrellas({**dict.fromkeys(tags.split(), "a"), **elsewhere}) == set(umbrellas.split())
+
+
+def test_names_package_of_workspace() -> None:
+    """The tag of a package has the form of its own, or the common form with the name of a package."""
+    schemes = TagSchemes(TagScheme("{name}-{version}"), {"top": TagScheme("v{version}")})
+    tags = ("core-1.0", "v1.0", "other-1.0", "release-2026.11.22", "all/1.0")
+
+    assert [tag for tag in tags if schemes.names_package(tag, {"core", "top"})] == ["core-1.0", "v1.0"]

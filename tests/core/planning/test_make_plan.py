@@ -14,6 +14,11 @@ from releasekit.core.planning.model import Obstacle, Plan, PlanRefusal, Status, 
 from tests.support.builders import SHA, documents_of, plan_of
 
 DIAMOND = ("app: web db", "web: core", "db: core")
+BOTH = {"app": "feat: it", "core": "feat: it"}
+FIXED = {"versioning": "fixed"}
+TOOL = {"packages": ["tool"], "versioning": "independent"}
+TWO = {"packages": ["app", "core"], "versioning": "fixed"}
+X = {"packages": ["x"], "versioning": "independent"}
 
 
 def row(plan: Plan, name: str) -> Any:
@@ -550,23 +555,37 @@ class TestTags:
     @pytest.mark.parametrize(
         ("lines", "changes", "settings", "tag"),
         [
-            # the shared version
-            (("app:", "core:"), {"app": "feat: it", "core": "feat: it"}, {}, "v1.1"),
-            # the lead's, however its name is spelt
+            # the version of all packages, which one group decides
+            (("app:", "core:"), BOTH, FIXED, "v1.1"),
+            (("app:", "core:"), BOTH, {"versioning": "linked"}, "v1.1"),
+            (("app:", "core:", "x:"), BOTH, {"versioning": "linked"}, "v1.1"),
+            (("app:", "core:"), BOTH, {"groups": {"all": {"packages": ["*"], "versioning": "linked"}}}, "v1.1"),
+            (("app:", "core:", "x:"), BOTH, {**FIXED, "exclude": ["x"]}, "v1.1"),
+            # independent versions are equal by chance
+            (("app:", "core:"), BOTH, {}, "release-2026.11.22"),
+            (("app:", "core:", "x:"), BOTH, {"groups": {"two": TWO}}, "release-2026.11.22"),
+            (("app:", "core:", "x:"), BOTH, {**FIXED, "groups": {"x": X}}, "release-2026.11.22"),
+            # the version of the lead package, whose name can be spelled in any way
             (("Fps_App:", "core:"), {"fps-app": "feat: it", "core": "fix: it"}, {"lead": "fps.APP"}, "v1.1"),
             # neither: the date
             (("app:", "core:"), {"app": "feat: it", "core": "fix: it"}, {}, "release-2026.11.22"),
-            # the lead is not released
+            # the lead package is not released
             (("app:", "core:", "x:"), {"app": "feat: it", "core": "fix: it"}, {"lead": "x"}, "release-2026.11.22"),
-            # the umbrella's name is a package's tag already
-            (("app:",), {"app": "feat: it"}, {"umbrella_tag_format": "app-v{version}"}, "release-2026.11.22"),
-            (("app:",), {"app": "feat: it"}, {"umbrella_tag_format": "{label}@{version}", "label": "py"}, "py@1.1"),
+            # the umbrella tag would be the tag of a package
+            (("app:", "core:"), BOTH, {**FIXED, "umbrella_tag_format": "app-v{version}"}, "release-2026.11.22"),
+            (("app:", "core:"), BOTH, {**FIXED, "umbrella_tag_format": "{label}@{version}", "label": "py"}, "py@1.1"),
+            # a package that is released alone has no umbrella tag
+            (("app:",), {"app": "feat: it"}, {}, "app-v1.1"),
+            (("app:",), {"app": "feat: it"}, {**FIXED, "lead": "app"}, "app-v1.1"),
+            (("app:", "core:"), {"app": "feat: it"}, {"lead": "app"}, "app-v1.1"),
+            (("app:", "core:"), {"app": "feat: it"}, {"versioning": "linked"}, "app-v1.1"),
+            (("app:", "core:"), {"app": "feat: it"}, {"tag_format": "{name}/v{version}"}, "app/v1.1"),
             # nothing is released
             (("app:",), {}, {}, None),
         ],
     )
     def test_one_tag_names_whole_release(
-        self, lines: tuple[str, ...], changes: dict[str, str], settings: dict[str, str], tag: str | None
+        self, lines: tuple[str, ...], changes: dict[str, str], settings: dict[str, Any], tag: str | None
     ) -> None:
         """One tag names the release as a whole."""
         plan = plan_of(*lines, changes=changes, settings=settings)
@@ -607,7 +626,7 @@ class TestTags:
         both = plan(app="feat: it", tool="fix: it")
         assert {step.name: step.tag for step in both.steps} == {"app": "v1.1", "core": "v1.1", "tool": "tool@1.0.1"}
         assert both.tags == ("v1.1",)
-        assert plan(tool="fix: it").tags == ("release-2026.11.22",)
+        assert plan(tool="fix: it").tags == ("tool@1.0.1",)
 
     def test_two_packages_cannot_share_tag(self) -> None:
         """Two packages cannot share a tag unless all do."""
@@ -622,11 +641,18 @@ class TestTags:
         group = {"packages": ["app", "core"], "versioning": "fixed"}
         lines = ("app:", "core:", "tool:")
 
-        plan = plan_of(*lines, tags=["py-v1.0", "tool-v1.0"], own=own, settings={"groups": {"py": group}})
+        def plan(**changes: str) -> Plan:
+            tags = ["py-v1.0", "tool-v1.0"]
+            return plan_of(*lines, changes=changes, tags=tags, own=own, settings={"groups": {"py": group}})
 
-        assert {step.name: step.tag for step in plan.steps} == {
+        both = plan(app="feat: it", tool="feat: it")
+
+        assert {step.name: step.tag for step in both.steps} == {
             "app": "py-v1.1", "core": "py-v1.1", "tool": "tool-v1.1",
         }  # fmt: skip
+        assert both.all_tags[-1:] == both.tags == ("release-2026.11.22",)
+        group_alone = plan(core="feat: it")
+        assert group_alone.all_tags == group_alone.tags == ("py-v1.1",)
 
     def test_invalid_own_format_names_package(self) -> None:
         """A format that makes no tag is refused with the package's name."""
@@ -654,9 +680,6 @@ class TestTags:
         (warning,) = plan_of("app:", "core:", "new:", tags=["core-v1.0"]).warnings
         assert warning == "RK-BASELINE-INDEX: app, new have no tag, and no index was asked for earlier releases"
         assert plan_of("app:", tags=["x"], published={}).warnings == ()
-
-
-TOOL = {"packages": ["tool"], "versioning": "independent"}
 
 
 class TestRelease:
@@ -692,7 +715,7 @@ class TestJson:
 
         assert given.keys() >= self.KEYS
         assert all(package.keys() >= self.ROW for package in given["packages"])
-        assert (given["schema"], given["commit"], given["tags"]) == ("releasekit.plan/1", SHA, ["v1.1"])
+        assert (given["schema"], given["commit"], given["tags"]) == ("releasekit.plan/1", SHA, ["app-v1.1"])
         app, core = given["packages"]
         assert {key: app[key] for key in self.ROW} == {
             "order": 0,
@@ -752,6 +775,23 @@ class TestIsWhatWasSeen:
         assert rest.matches_approved(seen, ("app",))
         assert not rest.matches_approved(seen)
         assert not seen.matches_approved(seen, ("app",))
+
+    def test_dropped_packages_change_umbrella_tag(self) -> None:
+        """An approval without some packages covers a package that is released alone, which has no umbrella tag."""
+        approved = plan_of("app:", "core:", "db:")
+        rest = plan_of("app:", "core:", "db:", selection={"package": ("app",)})
+
+        assert (approved.title, rest.title) == ("release-2026.11.22", "app-v1.1")
+        assert rest.matches_approved(approved, ("core", "db"))
+        assert not approved.matches_approved(rest)
+
+    def test_approval_is_valid_overnight(self) -> None:
+        """An approval covers the release on the next day too; another tag of a package needs a new approval."""
+        approved = plan_of(*DIAMOND)
+        next_day = approved.model_copy(update={"tags": ("release-2026.11.23",)})
+
+        assert next_day.matches_approved(approved)
+        assert not approved.model_copy(update={"tags": ("v1.1",)}).matches_approved(approved)
 
     def test_different_plan_is_not_approved(self) -> None:
         """Another version, another commit or a new warning is another plan."""

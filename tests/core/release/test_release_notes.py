@@ -96,7 +96,7 @@ def test_umbrella_notes_start_with_breaking() -> None:
 
 - @bea made a first contribution in [#7]({PAGE}/pull/7)
 
-**All changes**: {PAGE}/compare/x-v1.0...v1.1
+**All changes**: {PAGE}/compare/x-v1.0...release-2026.11.22
 """
     )
 
@@ -107,7 +107,7 @@ def test_first_release_notes_skip_history() -> None:
 
     assert f"| [core]({INDEX}/core/) | 1.1 | new |" in said
     assert "feat" not in said
-    assert said.endswith(f"**All changes**: {PAGE}/commits/v1.1\n")
+    assert said.endswith(f"**All changes**: {PAGE}/commits/core-v1.1\n")
 
 
 def test_notes_name_people_without_mentions() -> None:
@@ -202,7 +202,7 @@ def test_notes_template_gets_documented_values() -> None:
 """
     assert text(notes({"core": tale("feat: a")}, pulls={1: PULL}), template) == (
         f"""\
-v1.1 2026-11-22
+core-v1.1 2026-11-22
 core 1.0 1.1 core-v1.1 {INDEX}/core/ {PAGE}/blob/core-v1.1/packages/core/CHANGELOG.md
 Features: 0000000 a Take \\<b>things\\</b> fruit
 """

@@ -16,6 +16,9 @@ COMMIT = "beef" * 10
 WHEEL, SDIST = "core-1.1-py3-none-any.whl", "core-1.1.tar.gz"
 RECOVER = "releasekit publish --resume-from-registry"
 
+DATED = "release-2026.11.22"
+"""The umbrella tag of the release of core and app."""
+
 
 def traces_of(**changes: Any) -> ReleaseTraces:
     """Return the traces of a release of core and app in which only core is built."""
@@ -61,7 +64,7 @@ def test_progress_compares_files_with_index(
 
 def test_tags_count_on_release_commit() -> None:
     """A tag counts where it is on the release commit, and nowhere else."""
-    release = describe_release(traces_of(tags_here={"core-v1.1": COMMIT, "app-v1.1": SHA}, tags_there={"v1.1": COMMIT}))
+    release = describe_release(traces_of(tags_here={"core-v1.1": COMMIT, "app-v1.1": SHA}, tags_there={DATED: COMMIT}))
 
     assert {p.name: (p.tagged_here, p.tagged_there) for p in release.packages} == {
         "core": (True, False),
@@ -110,7 +113,7 @@ def test_each_stage_has_its_commands(changes: dict[str, Any], stage: str, wanted
         ({"source": "pull", "pull_state": "open"}, "proposed", ""),
         ({"source": "pull", "pull_state": "closed"}, "closed", "releasekit prepare"),
         ({"source": "pull", "pull_state": "merged"}, "merged", "releasekit publish --publish-from ci"),
-        ({"source": "draft"}, "draft", "releasekit publish --manifest v1.1"),
+        ({"source": "draft"}, "draft", f"releasekit publish --manifest {DATED}"),
     ],
 )
 def test_release_elsewhere_needs_its_id(changes: dict[str, Any], stage: str, first: str) -> None:
@@ -129,7 +132,7 @@ def test_running_release_allows_only_status() -> None:
 
     assert commands(traces_of(), holder) == commands(traces_of(undoing=True), holder) == ["releasekit status"]
     assert describe_release(traces_of(undoing=True), holder).what.startswith(
-        "Release v1.1 is being rolled back now by process 12 on laptop"
+        f"Release {DATED} is being rolled back now by process 12 on laptop"
     )
     perhaps = describe_release(traces_of(), "", holder)
     assert (perhaps.stage, holder in perhaps.notes[0]) == ("begun", True)
@@ -140,13 +143,13 @@ def test_unfinished_release_has_one_sentence() -> None:
     half = traces_of(index_files={"core": {WHEEL: f"sha of {WHEEL}", SDIST: f"sha of {SDIST}"}})
     release = describe_release(half)
 
-    assert release.what == "Release v1.1 is unfinished: 1 of 2 packages published."
+    assert release.what == f"Release {DATED} is unfinished: 1 of 2 packages published."
     so = "is unfinished (1 of 2 packages published); `releasekit status` shows it"
-    assert unfinished_note(release) == f"note: release v1.1 {so}"
+    assert unfinished_note(release) == f"note: release {DATED} {so}"
     unknown = unfinished_note(describe_release(traces_of()))
-    assert unknown == "note: release v1.1 is unfinished; `releasekit status` shows it"
+    assert unknown == f"note: release {DATED} is unfinished; `releasekit status` shows it"
     assert describe_release(traces_of(packages=())).what == (
-        "Release v1.1 is unfinished: 2 packages planned, none built."
+        f"Release {DATED} is unfinished: 2 packages planned, none built."
     )
     ahead = describe_release(traces_of(ahead=2))
     assert ahead.notes == ("2 commits since then are not in this release",)
