@@ -55,7 +55,7 @@ def _gitlab_steps() -> list[SetupStep]:
     return [
         SetupStep(
             what="create a project access token with the scope `api`, and store it as a masked, protected variable",
-            where="Settings > Access words, then Settings > CI/CD > Variables",
+            where="Settings > Access tokens, then Settings > CI/CD > Variables",
             values={"variable": "GITLAB_TOKEN", "environment scope": ENVIRONMENT},
         ),
         SetupStep(
