@@ -13,7 +13,7 @@ from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Failed, get_state_exception
-from prefect.utilities.annotations import quote
+from prefect.utilities.annotations import opaque
 
 from flows.artifacts import ProgressBar
 from releasekit.core.errors import ERRORS, ErrorCode, ReleaseError
@@ -22,6 +22,7 @@ from releasekit.core.release.progress import PackageStage
 from releasekit.core.release.report import PackageOutcome, PackageReport
 from releasekit.integrations.prefect_server import wrap_unexpected
 from tasks import build, upload
+from tasks.decorators import quote_arguments
 
 if TYPE_CHECKING:
     from releasekit.core.release.observer import Observer
@@ -75,15 +76,16 @@ async def run_step(
 ) -> State[Any]:
     """Run one step as a Prefect task that waits for *upstream*, in this event loop; returns its final state.
 
-    The *observer* is called with the stage that the step brings its package to.
-    Only this function decides how steps run. Prefect's types don't know that the state can be awaited.
+    The *observer* is called with the stage that the step brings its package to. Only this function decides how steps
+    run.
     """
     if step_task.name in _STAGES:
         package = next(argument for argument in args if isinstance(argument, Step))
         observer.on_stage(package.name, _STAGES[step_task.name])
-    # Quoted, because they contain no futures: Prefect would search every field of the plan for one, in every step.
-    running: Any = step_task(*map(quote, args), **kwargs, wait_for=upstream, return_state=True)
-    return await running
+    opaque_states = [opaque(state) for state in upstream]  # otherwise Prefect looks into their results too
+    plain_task: Any = step_task  # Prefect's types know neither these options nor that the state can be awaited
+    positional, named = quote_arguments(step_task.fn, *args, **kwargs)
+    return await plain_task(*positional, **named, wait_for=opaque_states, return_state=True)
 
 
 _STAGES = {
@@ -166,7 +168,9 @@ async def prove_all(
     if not is_needed:
         return ()
     observer.on_phase("proving")
-    fits = await build.prove_resolution(release, built, together=together)
+    prove_resolution: Any = build.prove_resolution
+    positional, named = quote_arguments(prove_resolution.fn, release, built, together=together)
+    fits = await prove_resolution(*positional, **named)
     imported: set[str] = set()
     if settings.overlay == "install":
         imported = {step.name for step in steps if step.is_smoke_tested(default=settings.smoke_test)}

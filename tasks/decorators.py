@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from contextvars import ContextVar
 from functools import wraps
@@ -47,12 +48,28 @@ def flow_task(name: str, run_name: str = "", **options: object) -> Callable[[Cal
             names = {"name": name, "task_run_name": run_name or name}
             plain: Any = task  # its overloads expect each option by name
             decorator = plain(**names, cache_policy=NO_CACHE, persist_result=False, **options)
-            recorded: Callable[P, R] = decorator(function)
-            return recorded(*args, **kwargs)
+            recorded: Callable[..., R] = decorator(function)
+            positional, named = quote_arguments(function, *args, **kwargs)
+            return recorded(*positional, **named)
 
         return call
 
     return decorate
+
+
+def quote_arguments(
+    function: Callable[P, object], *args: P.args, **kwargs: P.kwargs
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the positional and the named arguments of *function*, also its defaults, closed to Prefect.
+
+    They contain no futures. Otherwise Prefect would search every field of each value for one. In the graph of the run,
+    it would draw an edge from each step that has returned any part of a value, or an equal text.
+    """
+    from prefect.utilities.annotations import quote
+
+    bound = inspect.signature(function).bind(*args, **kwargs)
+    bound.apply_defaults()
+    return tuple(map(quote, bound.args)), {name: quote(value) for name, value in bound.kwargs.items()}
 
 
 def in_flow() -> bool:

@@ -183,6 +183,8 @@ def test_prefect_knows_the_task_order(recorder: Recorder, good: Recorded) -> Non
         known = {task["id"]: other for other, task in tasks.items()}
         return {known[source["id"]] for source in tasks[name]["task_inputs"].get("wait_for", ())}
 
+    inputs = {key for task in tasks.values() for key, sources in task["task_inputs"].items() if sources}
+    assert inputs == {"wait_for"}, "no step looks as if it waited for a value that it only has in common with another"
     assert waits_for("upload-app-0.1.0") == {"smoke-test-core-0.1.0"}
     assert waits_for("upload-core-0.1.0") == set()
     assert waits_for("confirm-app-0.1.0") == {"upload-app-0.1.0"}
