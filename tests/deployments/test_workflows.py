@@ -213,8 +213,6 @@ class Runner:
             rights = self.index.environment if uploads else dict[str, "str | None"]()
             for name, value in chain(env.items(), runner.items(), rights.items()):
                 patch.setenv(name, str(value)) if value is not None else patch.delenv(name, raising=False)
-            if "--manifest" not in argv:  # what needs no server is not recorded: this is about the workflows
-                patch.delenv("PREFECT_API_URL")
             said = World(place, self.hub.bare).releasekit(*argv)
         self.ran.append(line)
         self.summary = summary.read_text() if summary.exists() else ""
