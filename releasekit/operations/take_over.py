@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from releasekit.core.config.settings import MEMBER_KEYS, Settings, parse_member_settings, settings_of
+from releasekit.core.config.settings import (
+    MEMBER_KEYS,
+    Settings,
+    merge_member_settings,
+    parse_member_settings,
+    settings_of,
+)
 from releasekit.core.migration import foreign_tools, semversioner_setup
 from releasekit.core.migration.foreign_setup import ForeignSetup, Places
-from releasekit.core.workspace.workspace import Workspace
 from releasekit.integrations.filesystem import read_text_if_exists
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping
     from pathlib import Path
 
     from packaging.version import Version
@@ -55,6 +60,11 @@ class _ForeignFiles:
     places: Places
     texts: Mapping[str, str] = field(default_factory=dict[str, str])
 
+    @property
+    def tools(self) -> tuple[ForeignTool, ...]:
+        """The tools that have a configuration among the texts."""
+        return foreign_tools.detect_tools(self.texts)
+
 
 def read_take_over(repo: Repo, project: Project, tool: ForeignTool | None) -> TakeOver:
     """Read what *tool* says about the workspace. Raises Refusal RK-CONFIG-FOREIGN if it is broken or not there.
@@ -62,31 +72,38 @@ def read_take_over(repo: Repo, project: Project, tool: ForeignTool | None) -> Ta
     The configuration is in the directory of the workspace, or at the top of the repository. Without *tool*, only say
     which tools have one.
     """
-    candidates = [_read_files(directory, project) for directory in dict.fromkeys((project.root, repo.top))]
+    directories = dict.fromkeys((project.root, repo.top))
+    candidates = [_read_files(directory, project) for directory in directories]
     if tool is None:
-        tools: list[ForeignTool] = [
-            detected for files in candidates for detected in foreign_tools.detect_tools(files.texts)
-        ]
+        tools: list[ForeignTool] = []
+        for files in candidates:
+            tools += files.tools
         return TakeOver(tools=tuple(dict.fromkeys(tools)))
-    used = next((files for files in candidates if tool in foreign_tools.detect_tools(files.texts)), candidates[0])
+    configured = (files for files in candidates if tool in files.tools)
+    used = next(configured, candidates[0])
     setup = foreign_tools.read_foreign(tool, used.texts, used.places)
     return TakeOver(_without_present_keys(setup, project), (tool,))
 
 
 def _read_files(directory: Path, project: Project) -> _ForeignFiles:
     """Read the files of all tools in *directory* and in the packages below it."""
-    members = [member for member in project.workspace if member.publishable]
+    members = project.workspace.publishable
     places = Places({_relative(project.root / member.path, directory): member.name for member in members})
     texts: dict[str, str] = {}
     for place in dict.fromkeys((".", *places.names)):
-        for name in foreign_tools.FILE_NAMES:
-            path = f"{place}/{name}".removeprefix("./")
-            text = read_text_if_exists(directory / path)
-            if text:
-                texts[path] = text
-        releases = sorted((directory / place / semversioner_setup.DIRECTORY).glob(f"*{semversioner_setup.SUFFIX}"))
-        texts |= {_relative(release, directory): "" for release in releases}
+        texts |= _read_texts(directory, place)
     return _ForeignFiles(places, texts)
+
+
+def _read_texts(directory: Path, place: str) -> dict[str, str]:
+    """Return the files of all tools at *place* by path. The texts of semversioner's releases are not read."""
+    paths = [f"{place}/{name}".removeprefix("./") for name in foreign_tools.FILE_NAMES]
+    texts = {path: read_text_if_exists(directory / path) for path in paths}
+    releases = directory / place / semversioner_setup.DIRECTORY
+    release_files = sorted(releases.glob(f"*{semversioner_setup.SUFFIX}"))
+    unread = {_relative(file, directory): "" for file in release_files}
+    present = {path: text for path, text in texts.items() if text}
+    return present | unread
 
 
 def _relative(path: Path, directory: Path) -> str:
@@ -96,17 +113,22 @@ def _relative(path: Path, directory: Path) -> str:
 def _without_present_keys(setup: ForeignSetup, project: Project) -> ForeignSetup:
     """Return *setup* without keys that are set already, and without those that this version does not have."""
     known = setup.only_known(Settings.model_fields, MEMBER_KEYS)
-    table = project.settings_table
-    at_root = {name for name in known.member_keys if project.workspace[name].path == "."}
-    from_root = [key for name in at_root for key in known.member_keys[name]]
-    root_keys = {key.name: key for key in (*from_root, *known.root_keys) if key.name not in table}
+    keys_at_root: list[ForeignKey] = []
     member_keys: dict[str, tuple[ForeignKey, ...]] = {}
     for name, keys in known.member_keys.items():
-        own = project.member_settings.get(name, {})
-        missing = tuple(key for key in keys if key.name not in own)
-        if missing and name not in at_root:
+        if project.workspace[name].path == ".":
+            keys_at_root += keys
+            continue
+        missing = _missing_keys(keys, project.member_settings.get(name, {}))
+        if missing:
             member_keys[name] = missing
+    missing_at_root = _missing_keys((*keys_at_root, *known.root_keys), project.settings_table)
+    root_keys = {key.name: key for key in missing_at_root}
     return replace(known, root_keys=tuple(root_keys.values()), member_keys=member_keys)
+
+
+def _missing_keys(keys: Iterable[ForeignKey], present: Container[str]) -> tuple[ForeignKey, ...]:
+    return tuple(key for key in keys if key.name not in present)
 
 
 def apply_take_over(project: Project, take_over: TakeOver) -> Project:
@@ -117,21 +139,19 @@ def apply_take_over(project: Project, take_over: TakeOver) -> Project:
     table = {**project.settings_table, **_values(setup.root_keys)}
     parsed = settings_of({"tool": {"releasekit": table}}, "")
     update = {key.name: getattr(parsed, key.name) for key in setup.root_keys}
-    own = {name: dict(settings) for name, settings in project.member_settings.items()}
+    overrides: dict[str, dict[str, Any]] = {}
     for name, keys in setup.member_keys.items():
         document = {"tool": {"releasekit": _values(keys)}}
-        own[name] = {**own.get(name, {}), **parse_member_settings(document, f"{name}: pyproject.toml")}
+        overrides[name] = parse_member_settings(document, f"{name}: pyproject.toml")
     excluded = project.workspace.matching_names(update.get("exclude", ()))
-    members = [
-        replace(member, publishable=member.publishable and member.name not in excluded) for member in project.workspace
-    ]
+    published = frozenset(project.workspace.publishable_names) - excluded
     tool = project.document.get("tool", {})
     return replace(
         project,
         document={**project.document, "tool": {**tool, "releasekit": table}},
         settings=project.settings.model_copy(update=update),
-        member_settings=own,
-        workspace=Workspace.of(members),
+        member_settings=merge_member_settings(project.member_settings, overrides),
+        workspace=project.workspace.with_publishable(published),
     )
 
 

@@ -557,6 +557,14 @@ def parse_member_settings(pyproject: Mapping[str, Any], display_path: str, text:
     return _values_of(settings, table)
 
 
+def merge_member_settings(
+    settings: Mapping[str, Mapping[str, Any]], overrides: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """Return the *settings* of members by name, with *overrides* put over them."""
+    names = {**settings, **overrides}
+    return {name: {**settings.get(name, {}), **overrides.get(name, {})} for name in names}
+
+
 def _table_of(pyproject: Mapping[str, Any]) -> Mapping[str, Any]:
     return pyproject.get("tool", {}).get("releasekit", {})
 

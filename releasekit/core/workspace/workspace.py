@@ -20,7 +20,7 @@ from releasekit.core.errors import ErrorCode, Excerpt, Refusal, did_you_mean
 from releasekit.core.workspace.dynamic_version import is_dynamic, table_at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
     from releasekit.core.config.settings import Settings
 
@@ -101,6 +101,15 @@ class Workspace:
         """The members that may be published, sorted by name."""
         return tuple(member for member in self if member.publishable)
 
+    @property
+    def publishable_names(self) -> tuple[str, ...]:
+        """The names of the members that may be published, sorted."""
+        return tuple(member.name for member in self.publishable)
+
+    def with_publishable(self, names: Container[str]) -> Workspace:
+        """Return the workspace in which only the members *names* may be published."""
+        return Workspace.of(replace(member, publishable=member.name in names) for member in self)
+
     def __getitem__(self, name: str) -> Member:
         return self.members[name]
 
@@ -153,8 +162,8 @@ def workspace_of(
         members.append(member)
     members.sort(key=attrgetter("name"))
     _refuse_duplicates(members)
-    chosen = _publishable_names(Workspace.of(members), settings)
-    return Workspace.of(replace(member, publishable=member.name in chosen) for member in members)
+    workspace = Workspace.of(members)
+    return workspace.with_publishable(_publishable_names(workspace, settings))
 
 
 def _refuse_duplicates(members: list[Member]) -> None:
@@ -171,11 +180,11 @@ def _refuse_duplicates(members: list[Member]) -> None:
 
 def _publishable_names(workspace: Workspace, settings: Settings) -> frozenset[str]:
     """Return the members that may be published, according to the settings or else to their files."""
+    chosen = frozenset(workspace.publishable_names)
     if settings.packages:
         chosen = workspace.matching_names(settings.packages)
-    else:
-        chosen = frozenset(member.name for member in workspace if member.publishable)
-    return chosen - workspace.matching_names(settings.exclude)
+    excluded = workspace.matching_names(settings.exclude)
+    return chosen - excluded
 
 
 def requirement_of(written: str) -> Requirement:
