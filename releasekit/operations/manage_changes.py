@@ -95,13 +95,10 @@ def unreleased_packages(options: WorkspaceOptions) -> tuple[tuple[str, ...], tup
     """Return the published packages with commits since their last release, and the other ones, both sorted."""
     project, repo = _open_workspace(options)
     history = read_history.read_history(repo, project)
-    changed: list[str] = []
-    unchanged: list[str] = []
-    for member in project.workspace:
-        if member.publishable:
-            names = changed if history.changes.get(member.name) else unchanged
-            names.append(member.name)
-    return tuple(changed), tuple(unchanged)
+    names = project.workspace.publishable_names
+    changed = tuple(name for name in names if history.changes.get(name))
+    unchanged = tuple(name for name in names if not history.changes.get(name))
+    return changed, unchanged
 
 
 def _open_workspace(options: WorkspaceOptions) -> tuple[Project, Repo]:
@@ -160,8 +157,8 @@ def change_status(options: WorkspaceOptions, since: str = "") -> ChangeStatus:
     files = [file for file in project.change_files if prefix + file.path in touched_paths]
     packages = [
         _changed_package(member.name, member.path, files)
-        for member in project.workspace
-        if member.publishable and member.name in touched_names
+        for member in project.workspace.publishable
+        if member.name in touched_names
     ]
     return ChangeStatus(since=base, packages=tuple(packages))
 
@@ -176,6 +173,10 @@ def _touched_paths(repo: Repo, base: str, releases: ReleaseCommits) -> Iterator[
     for commit in releases.mark(repo.history([repo.head, f"^{base}"])):
         if not commit.release:
             yield from commit.files
+    yield from _uncommitted_paths(repo)
+
+
+def _uncommitted_paths(repo: Repo) -> Iterator[str]:
     for path in repo.changed_paths():
         if path.endswith("/"):  # a new directory is one entry
             included, _ = repo.list_files(repo.top / path)
