@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
+from itertools import chain, product
 from typing import TYPE_CHECKING
 
 from releasekit.core.adoption.commit_types import NEWEST_COMMITS, count_types
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from releasekit.core.adoption.form_evidence import FormEvidence, FormTags
     from releasekit.core.adoption.tagging import Tagging
     from releasekit.core.history.tag_evidence import Declarations
+    from releasekit.core.history.tags import TagScheme
     from releasekit.integrations.git import Repo
     from releasekit.operations.take_over import TakeOver
     from tasks.project import Project
@@ -64,9 +67,9 @@ def inspect_repository(
     """Read tags, what packages declared at them, and the newest commits. Changes nothing."""
     tags = repo.tags()
     forms = _read_forms(repo, project, tags)
-    names = [member.name for member in project.workspace.publishable]
+    names = project.workspace.publishable_names
     reader = DeclarationReader(repo, project)
-    readings = [reading for form in forms for reading in form.readings(names)]
+    readings = chain.from_iterable(form.readings(names) for form in forms)
     declarations = reader.read(reading.place for reading in readings)
     inspection = Inspection(tags, forms, declarations, published, notes=tuple(notes))
     evidence = inspection.weigh(names)
@@ -85,11 +88,13 @@ def _read_forms(repo: Repo, project: Project, tags: Mapping[str, str]) -> list[F
     parsed = parse_tags(common, package_words(directories))
     times = repo.commit_times({tags[tag] for tag in parsed})
     merged = repo.merged_tags()
-    limit = max((member.version for member in project.workspace if member.version), default=None)
+    declared = (member.version for member in project.workspace if member.version)
+    limit = max(declared, default=None)
     dated: list[DatedTag] = []
     for tag, reading in parsed.items():
         commit = tags[tag]
-        is_ahead = limit is not None and reading.version > limit and tag not in merged
+        is_above = limit is not None and reading.version > limit
+        is_ahead = is_above and tag not in merged
         dated.append(DatedTag(reading, commit, times[commit], is_ahead))
     return tags_by_form(dated)
 
@@ -103,26 +108,41 @@ def _find_internal(
 ) -> tuple[InternalPackage, ...]:
     """Return the packages that were never released and have a sign that they never will be."""
     on_index = {name for name, versions in (published or {}).items() if versions}
-    released = set(on_index)
+    tagged, sharing = _tagged_names(evidence)
+    in_own_format = {name for name, scheme in project.schemes.own.items() if _reads_any(scheme, name, tags)}
+    released = on_index | tagged | in_own_format
+    if not on_index:  # the index knows better who shares a tag
+        released |= sharing
+    commits = _newest_releases(evidence)
+    unreleased = [name for name in project.workspace.publishable_names if name not in released]
+    declarations = reader.read(product(commits, unreleased))
+    present = Counter(name for (_, name), declaration in declarations.items() if declaration is not None)
+    facts = ReleaseFacts(
+        released=released,
+        shared=sharing,
+        is_index_known=published is not None,
+        releases=len(commits),
+        present=present,
+    )
+    return find_internal(project.workspace, facts)
+
+
+def _tagged_names(evidence: Iterable[FormEvidence]) -> tuple[set[str], set[str]]:
+    """Return the packages that tags name, and those that declared the versions of tags without a name."""
+    named: set[str] = set()
     sharing: set[str] = set()
     for weighed in evidence:
         if weighed.form.name:
-            released |= {*weighed.owners, *weighed.opposed}
+            named |= {*weighed.owners, *weighed.opposed}
         elif weighed.is_supported:
             sharing |= weighed.owners.keys()
-    if not on_index:  # the index knows better who shares a tag
-        released |= sharing
-    for name, scheme in project.schemes.own.items():
-        if any(read in ("", name) for tag in tags for read, _ in scheme.readings(tag)):
-            released.add(name)
-    commits = _newest_releases(evidence)
-    names = [member.name for member in project.workspace.publishable]
-    places = reader.read((commit, name) for commit in commits for name in names if name not in released)
-    present: dict[str, int] = {}
-    for (_, name), declaration in places.items():
-        present[name] = present.get(name, 0) + (declaration is not None)
-    facts = ReleaseFacts(released, sharing, published is not None, len(commits), present)
-    return find_internal(project.workspace, facts)
+    return named, sharing
+
+
+def _reads_any(scheme: TagScheme, name: str, tags: Iterable[str]) -> bool:
+    """Return whether *scheme* reads one of *tags* as a release of the package *name*."""
+    readings = chain.from_iterable(map(scheme.readings, tags))
+    return any(named in ("", name) for named, _ in readings)
 
 
 def _newest_releases(evidence: Iterable[FormEvidence]) -> list[str]:
