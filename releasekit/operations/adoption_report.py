@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 from releasekit.core.adoption.configuration import missing_tags
 from releasekit.core.adoption.findings import AdoptedPackage
-from releasekit.core.config.settings import Selection, Settings
+from releasekit.core.config.settings import Selection, Settings, merge_member_settings
 from releasekit.core.errors import Refusal
-from releasekit.core.workspace.workspace import Workspace
 from releasekit.operations.take_over import with_baselines
 from tasks import ask_index, decide, read_history
 from tasks.ask_index import IndexAnswers
@@ -44,13 +43,14 @@ def apply_keys(project: Project, keys: Iterable[MissingKey], tagging: Tagging, e
     """Return *project* as if the *keys* of the root were set, with the *tagging* and without packages *excluded*."""
     update = {key.name: key.value for key in keys if key.name != "exclude"}
     settings = Settings.model_validate(project.settings.model_dump() | update)
-    own = {name: dict(overrides) for name, overrides in project.member_settings.items()}
-    for name, formats in tagging.own.items():
-        own.setdefault(name, {})["tag_format"] = formats
-    members = [
-        replace(member, publishable=member.publishable and member.name not in excluded) for member in project.workspace
-    ]
-    return replace(project, settings=settings, member_settings=own, workspace=Workspace.of(members))
+    formats = {name: {"tag_format": own} for name, own in tagging.own.items()}
+    published = frozenset(project.workspace.publishable_names).difference(excluded)
+    return replace(
+        project,
+        settings=settings,
+        member_settings=merge_member_settings(project.member_settings, formats),
+        workspace=project.workspace.with_publishable(published),
+    )
 
 
 def collect_rows(
@@ -67,49 +67,84 @@ def collect_rows(
     Raises Refusal as `read_history` does.
     """
     history = read_history.read_history(repo, project)
-    versions_on_index = published or {}
-    known_versions = with_baselines(versions_on_index, manifest)
+    known_versions = with_baselines(published or {}, manifest)
     untagged = ask_index.baselines_on_index(repo, project, history, known_versions)
+    releases = _LastReleases(project, history.baselines, untagged, published, manifest)
+    rows = [releases.row_of(member) for member in project.workspace]
+    missing = missing_tags((row.missing_tag, row.commit) for row in rows if row.missing_tag)
     reasons = _evidence_by_tag(evidence)
-    rows: list[AdoptedPackage] = []
-    missing: list[tuple[str, str]] = []
-    for member in project.workspace:
-        name = member.name
-        versions = versions_on_index.get(name, frozenset())
-        if not member.publishable:
-            row = _make_row(member, "home")
-        elif name in untagged:
-            last = untagged[name]
-            tag = project.schemes.of(name).tag(name, last.version)
-            source = "manifest" if manifest.get(name) == last.version else "index"
-            row = _untagged_row(member, last, tag, source)
-            if published is not None and last.version not in versions:
-                row = row.model_copy(update={"note": f"{row.note}; not on the index: use --tag-baselines"})
-            if last.commit and not last.since:
-                missing.append((tag, last.commit))
-                row = row.model_copy(update={"missing_tag": tag})
-        elif name in history.baselines:
-            row = _tagged_row(member, history.baselines[name], versions)
-        else:
-            baseline = "unasked" if published is None else "first"
-            row = _unreleased_row(member, baseline, versions)
-        is_published = bool(versions) if published is not None and member.publishable else None
-        rows.append(row.model_copy(update={"evidence": reasons.get(row.tag, ""), "published": is_published}))
     next_versions, notes = _next_versions(repo, project, history, untagged, published)
-    tags = missing_tags(missing)
     packages: list[AdoptedPackage] = []
     for row in rows:
-        missing_tag = row.missing_tag if row.missing_tag in tags else ""
-        packages.append(row.model_copy(update={"next": next_versions.get(row.name), "missing_tag": missing_tag}))
-    return AdoptionRows(tuple(packages), tags, notes)
+        update = {
+            "evidence": reasons.get(row.tag, ""),
+            "next": next_versions.get(row.name),
+            "missing_tag": row.missing_tag if row.missing_tag in missing else "",
+        }
+        packages.append(row.model_copy(update=update))
+    return AdoptionRows(tuple(packages), missing, notes)
+
+
+@dataclass(frozen=True, slots=True)
+class _LastReleases:
+    """The last releases by package: *tagged* ones, and *untagged* ones that an index or a *manifest* names.
+
+    *published* has the versions on the index, None if it was not asked.
+    """
+
+    project: Project
+    tagged: Mapping[str, Baseline]
+    untagged: Mapping[str, Baseline]
+    published: PublishedVersions | None
+    manifest: Mapping[str, Version]
+
+    def row_of(self, member: Member) -> AdoptedPackage:
+        """Return the row of *member*, without evidence and next version."""
+        name = member.name
+        if not member.publishable:
+            return _make_row(member, "home")
+        if name in self.untagged:
+            row = self._untagged_row(member, self.untagged[name])
+        elif name in self.tagged:
+            row = _tagged_row(member, self.tagged[name], self._versions_on_index(name))
+        else:
+            baseline = "unasked" if self.published is None else "first"
+            row = _unreleased_row(member, baseline, self._versions_on_index(name))
+        return row.model_copy(update={"published": self._is_published(name)})
+
+    def _versions_on_index(self, name: str) -> frozenset[Version]:
+        return (self.published or {}).get(name, frozenset())
+
+    def _is_published(self, name: str) -> bool | None:
+        """Return whether the index has the package *name*, None if it was not asked."""
+        if self.published is None:
+            return None
+        return bool(self._versions_on_index(name))
+
+    def _untagged_row(self, member: Member, last: Baseline) -> AdoptedPackage:
+        name = member.name
+        tag = self.project.schemes.of(name).tag(name, last.version)
+        notes = [f"no tag {tag}"]
+        if last.since or not last.commit:
+            notes.append(f", and no commit here sets the version {last.version}")
+        if last.since:
+            notes.append(f", so the changes count from {last.since}")
+        is_missing_on_index = self.published is not None and last.version not in self._versions_on_index(name)
+        if is_missing_on_index:
+            notes.append("; not on the index: use --tag-baselines")
+        source = "manifest" if self.manifest.get(name) == last.version else "index"
+        row = _released_row(member, source, last, "".join(notes))
+        has_release_commit = last.commit and not last.since
+        return row.model_copy(update={"missing_tag": tag}) if has_release_commit else row
 
 
 def _evidence_by_tag(evidence: Iterable[FormEvidence]) -> dict[str, str]:
     """Return how many tags of its form support each of the newest tags."""
     reasons: dict[str, str] = {}
     for weighed in evidence:
-        for tag in weighed.form.tags:
-            reasons[tag.parsed.tag] = f"{weighed.matching} of {weighed.recent} newest tags"
+        reason = f"{weighed.matching} of {weighed.recent} newest tags"
+        tags = [tag.parsed.tag for tag in weighed.form.tags]
+        reasons |= dict.fromkeys(tags, reason)
     return reasons
 
 
@@ -133,28 +168,28 @@ def _next_versions(
     return {step.name: step.next for step in plan.packages if step.name not in lost}, ()
 
 
-def _untagged_row(member: Member, last: Baseline, tag: str, source: BaselineSource) -> AdoptedPackage:
-    note = f"no tag {tag}"
-    if last.since:
-        note += f", and no commit here sets the version {last.version}, so the changes count from {last.since}"
-    elif not last.commit:
-        note += f", and no commit here sets the version {last.version}"
-    return _make_row(member, source, last, note)
-
-
 def _unreleased_row(member: Member, baseline: BaselineSource, published: Collection[Version]) -> AdoptedPackage:
     later = max(published, default=None)
     note = f"the index has {later}, which is above the declared version" if later else ""
-    return _make_row(member, baseline, note=note)
+    return _make_row(member, baseline, note)
 
 
 def _tagged_row(member: Member, last: Baseline, published: Collection[Version]) -> AdoptedPackage:
     later = max(published, default=last.version)
     note = f"the index has {later}" if later > last.version else ""
-    return _make_row(member, "tag", last, note)
+    return _released_row(member, "tag", last, note)
 
 
-def _make_row(member: Member, baseline: BaselineSource, last: Baseline | None = None, note: str = "") -> AdoptedPackage:
-    row = AdoptedPackage(name=member.name, path=member.path, declared=member.version, baseline=baseline, note=note)
-    release_fields = {"version": last.version, "tag": last.tag, "commit": last.commit} if last else {}
-    return row.model_copy(update=release_fields)
+def _released_row(member: Member, baseline: BaselineSource, last: Baseline, note: str) -> AdoptedPackage:
+    row = _make_row(member, baseline, note)
+    return row.model_copy(update={"version": last.version, "tag": last.tag, "commit": last.commit})
+
+
+def _make_row(member: Member, baseline: BaselineSource, note: str = "") -> AdoptedPackage:
+    return AdoptedPackage(
+        name=member.name,
+        path=member.path,
+        declared=member.version,
+        baseline=baseline,
+        note=note,
+    )

@@ -38,6 +38,11 @@ class AdoptedPackage(BaseModel):
     note: str = ""
     missing_tag: str = ""
 
+    @property
+    def lacks_tag(self) -> bool:
+        """Whether the package has a last release that no tag names."""
+        return self.baseline in ("index", "manifest")
+
 
 class FormFinding(BaseModel):
     """A form of tags and its evidence: of the *recent* newest tags, *matching* have a declared version.
