@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from rich.console import Group
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from releasekit.core.release.pr_status import ReleasePullRequest
     from releasekit.core.release.report import PackageReport, ReleaseReport
     from releasekit.core.release.rollback_plan import Rollback
-    from releasekit.core.release.unfinished_release import ReleaseStatus, UnfinishedRelease
+    from releasekit.core.release.unfinished_release import FileStatus, ReleaseStatus, UnfinishedRelease
     from releasekit.core.workspace.workspace import Workspace
     from releasekit.formats.explained import Explanation
     from releasekit.operations.manage_changes import ChangeStatus
@@ -76,9 +77,10 @@ def plan_table(plan: Plan) -> RenderableType:
         position = (step.order, step.level) if is_ordered else ("", "")
         versions = (_or_dash(step.current), _or_dash(step.next))
         table.add(icon, *position, step.name, *versions, step.bump, _status_and_reason(step), style=style)
-    commands = filter(None, [plan.pre_release_line])
-    warnings = [f"warning {line}" for line in calm_warnings(plan.warnings, verbose=is_verbose())]
-    return Group(table, *_styled_lines(commands, "dim"), *_styled_lines(warnings, "yellow"))
+    commands = _styled_lines([plan.pre_release_line], "dim")
+    lines = calm_warnings(plan.warnings, verbose=is_verbose())
+    warnings = _styled_lines(lines, "yellow", prefix="warning ")
+    return Group(table, *commands, *warnings)
 
 
 def _or_dash(value: object) -> str:
@@ -92,8 +94,10 @@ def _status_and_reason(step: Step) -> str:
     return f"{status}: {step.reason}"
 
 
-def _styled_lines(lines: Iterable[str], style: str) -> list[Text]:
-    return [Text(line, style=style) for line in lines]
+def _styled_lines(values: Iterable[object], style: str = "", *, prefix: str = "") -> list[Text]:
+    """Return a line for each of *values* that has a text."""
+    texts = filter(None, map(str, values))
+    return [Text(f"{prefix}{text}", style=style) for text in texts]
 
 
 def difference_list(difference: PlanDifference) -> RenderableType:
@@ -145,13 +149,15 @@ def adoption_table(adoption: Adoption, *, verbose: bool = False) -> RenderableTy
     for row in rows:
         by_cells.setdefault(_adoption_cells(row, adoption), []).append(row)
     for cells, equal_rows in by_cells.items():
-        is_long = len(equal_rows) > _MAX_EQUAL_ROWS and not verbose
+        *first_cells, common_note = cells
         names = [row.name for row in equal_rows]
-        labels = [summarize(names)] if is_long else names
-        for name, row in zip(labels, equal_rows, strict=False):
-            _, style = _BASELINE_STYLES[row.baseline]
-            note = cells[-1] if is_long else row.note
-            table.add(name, *cells[:-1], note, style=style)
+        _, style = _BASELINE_STYLES[equal_rows[0].baseline]
+        is_long = len(names) > _MAX_EQUAL_ROWS and not verbose
+        if is_long:
+            table.add(summarize(names), *first_cells, common_note, style=style)
+            continue
+        for row in equal_rows:
+            table.add(row.name, *first_cells, row.note, style=style)
     return Group(table, *_adoption_lines(adoption, verbose=verbose))
 
 
@@ -161,7 +167,7 @@ _MAX_FORMS = 5
 
 def _adoption_cells(row: AdoptedPackage, adoption: Adoption) -> tuple[str, ...]:
     """Return the cells of a row after the name; the name in its remark is left out, so that equal rows are equal."""
-    published = {True: "yes", False: "no", None: "-"}[row.published]
+    published = _yes_or_no(row.published)
     versions = (_or_dash(row.declared), _or_dash(row.version))
     source = _baseline_source(row, adoption)
     note = row.note.replace(row.name, "NAME")
@@ -177,14 +183,18 @@ def _adoption_lines(adoption: Adoption, *, verbose: bool) -> list[Text]:
         own.setdefault(", ".join(formats), []).append(name)
     lines += [Text(f"tag_format of {summarize(names, 5)}: {formats}") for formats, names in own.items()]
     unpublished = [row.name for row in adoption.packages if row.baseline == "home"]
-    if unpublished:
-        limit = len(unpublished) if verbose else 5
-        lines.append(Text(f"not published: {summarize(unpublished, limit)}", style="dim"))
+    names = _summarize(unpublished, 5, verbose=verbose)
+    lines += _styled_lines([names], "dim", prefix="not published: ")
     lines += _unread_lines(adoption, verbose=verbose)
     lines += _other_tool_lines(adoption)
     notes = calm_warnings(adoption.notes, verbose=verbose)
-    lines += [Text(f"note {note}", style="yellow") for note in notes]
+    lines += _styled_lines(notes, "yellow", prefix="note ")
     return lines
+
+
+def _summarize(names: Sequence[str], limit: int, *, verbose: bool) -> str:
+    """Return the first *limit* of *names*, all of them if *verbose*."""
+    return ", ".join(names) if verbose else summarize(names, limit)
 
 
 def _unread_lines(adoption: Adoption, *, verbose: bool) -> list[Text]:
@@ -192,17 +202,15 @@ def _unread_lines(adoption: Adoption, *, verbose: bool) -> list[Text]:
     limit = len(adoption.unread) if verbose else _MAX_FORMS
     lines: list[Text] = []
     for tags in adoption.unread[:limit]:
+        style = "yellow" if tags.advice else "dim"
         head = f"not read: {count_as('tag', tags.tags)} {tags.form} (newest {tags.newest}): {tags.reason}."
-        lines.append(Text(f"{head} {tags.advice}".rstrip(), style="yellow" if tags.advice else "dim"))
-    more = adoption.unread[limit:]
-    if more:
-        forms = [tags.form for tags in more]
-        lines.append(Text(f"not read: {summarize(forms)}; `--verbose` shows the reasons", style="yellow"))
+        lines.append(Text(f"{head} {tags.advice}".rstrip(), style=style))
+    more_forms = [tags.form for tags in adoption.unread[limit:]]
+    if more_forms:
+        lines.append(Text(f"not read: {summarize(more_forms)}; `--verbose` shows the reasons", style="yellow"))
     unread = {tag for tags in adoption.unread for tag in tags.tags}
     others = [tag for tag in adoption.unexplained if tag not in unread]
-    if others:
-        lines.append(Text(f"tags that match no package: {summarize(others, 5)}", style="dim"))
-    return lines
+    return [*lines, *_styled_lines([summarize(others, 5)], "dim", prefix="tags that match no package: ")]
 
 
 def adoption_changes(adoption: Adoption, *, tag_baselines: bool) -> list[RenderableType]:
@@ -255,14 +263,15 @@ def _baseline_source(row: AdoptedPackage, adoption: Adoption) -> str:
     tag = row.tag or baseline_text
     if row.tag == usual_tag:
         tag = "tag"
-    preposition = "; set at" if row.baseline in ("index", "manifest") else " at"
+    preposition = "; set at" if row.lacks_tag else " at"
     return f"{tag}{preposition} {row.commit[:7]}"
 
 
 def colored_diff(text: str) -> Text:
     """Colour a unified diff."""
     styles = {"+": "green", "-": "red", "@": "cyan"}
-    return Text("\n").join(Text(line, style=styles.get(line[:1], "")) for line in text.splitlines())
+    lines = [Text(line, style=styles.get(line[:1], "")) for line in text.splitlines()]
+    return Text("\n").join(lines)
 
 
 _BASELINE_STYLES = {
@@ -285,10 +294,13 @@ def report_table(report: ReleaseReport) -> RenderableType:
         icon, style = _OUTCOME_STYLES[package.outcome]
         tag = package.tag if package.tag in report.tags else ""
         table.add(icon, package.name, package.version, package.outcome, tag, style=style)
-    problems = _styled_lines(report.problems, "red")
-    notes = _styled_lines(report.notes, "")
-    page = [Text(f"released: {report.page}")] if report.page else []
-    return Group(table, *_failures(report.packages), *problems, *notes, *page)
+    return Group(
+        table,
+        *_failures(report.packages),
+        *_styled_lines(report.problems, "red"),
+        *_styled_lines(report.notes),
+        *_styled_lines([report.page], prefix="released: "),
+    )
 
 
 def _failures(packages: Iterable[PackageReport]) -> Iterator[RenderableType]:
@@ -308,10 +320,9 @@ def _failures(packages: Iterable[PackageReport]) -> Iterator[RenderableType]:
 
 def release_pr_table(status: ReleasePullRequest) -> RenderableType:
     """Draw the state of a release by pull request."""
-    packages = [f"  {package}" for package in status.packages]
     return Group(
         Text(status.what),
-        *_styled_lines(packages, ""),
+        *_styled_lines(status.packages, prefix="  "),
         *_styled_lines(status.notes, "yellow"),
         Text(status.page, style="cyan"),
     )
@@ -323,21 +334,23 @@ def rollback_table(rollback: Rollback) -> RenderableType:
         return Group(Text(rollback.summary), *map(Text, rollback.notes))
     header = "Removed" if rollback.done else "To be removed"
     table = ResponsiveTable("", header, title=rollback.summary)
-    for name in rollback.tags:
-        table.add("tag", f"{name} here")
-    for name in rollback.remote_tags:
-        table.add("tag", f"{name} on the remote")
+    table.add_rows(_removed_things(rollback))
+    remarks = _styled_lines((*rollback.kept, *rollback.notes), "yellow")
+    public = [_public_table(rollback)] if rollback.public else []
+    return Group(table, *remarks, *public)
+
+
+def _removed_things(rollback: Rollback) -> Iterator[tuple[str, str]]:
+    """Yield the kind and the description of everything that the rollback removes."""
+    yield from (("tag", f"{name} here") for name in rollback.tags)
+    yield from (("tag", f"{name} on the remote") for name in rollback.remote_tags)
     if rollback.held:
-        table.add("lock", "the lock on the remote, which other clones see")
+        yield "lock", "the lock on the remote, which other clones see"
     if rollback.draft:
-        table.add("draft", rollback.draft)
+        yield "draft", rollback.draft
     if rollback.pull:
-        table.add("pull request", f"of the branch {rollback.pull}, and this branch")
-    table.add("record", f"release {rollback.release}: plan, manifest, files and temporary worktree")
-    parts: list[RenderableType] = [table, *_styled_lines((*rollback.kept, *rollback.notes), "yellow")]
-    if rollback.public:
-        parts.append(_public_table(rollback))
-    return Group(*parts)
+        yield "pull request", f"of the branch {rollback.pull}, and this branch"
+    yield "record", f"release {rollback.release}: plan, manifest, files and temporary worktree"
 
 
 def _public_table(rollback: Rollback) -> RenderableType:
@@ -375,23 +388,28 @@ def status_table(status: ReleaseStatus) -> RenderableType:
 
 def _unfinished_release(release: UnfinishedRelease) -> Iterator[RenderableType]:
     yield Text(release.what, style="bold")
-    origin = (_origin_text(release), release.where)
-    yield from _styled_lines(filter(None, origin), "dim")
+    yield from _styled_lines((_origin_text(release), release.where), "dim")
     headers = ("", "Package", "Version", "Files", "Tag here", "On the remote", "State")
     table = ResponsiveTable(*headers, droppable=("Files",))
     is_index_known = release.published is not None
     for package in release.packages:
         icon, style, state = _PROGRESS_STYLES[package.progress]
-        listed = sum(file.index in ("same", "listed") for file in package.files)
-        files = f"{listed} of {len(package.files)}" if package.files and is_index_known else ""
+        files = _count_listed(package.files) if is_index_known else ""
         tag_here = _yes_or_no(package.tagged_here)
         tag_on_remote = _yes_or_no(package.tagged_there)
         table.add(icon, package.name, package.version, files, tag_here, tag_on_remote, state, style=style)
     yield table
     yield from _styled_lines(release.notes, "yellow")
     yield Text(f"next: {release.next}", style="cyan")
-    alternatives = [f"or:   {other}" for other in release.others]
-    yield from _styled_lines(alternatives, "cyan")
+    yield from _styled_lines(release.others, "cyan", prefix="or:   ")
+
+
+def _count_listed(files: Sequence[FileStatus]) -> str:
+    """Return how many of *files* the index lists; empty without files."""
+    if not files:
+        return ""
+    listed = [file for file in files if file.is_listed]
+    return f"{len(listed)} of {len(files)}"
 
 
 def _origin_text(release: UnfinishedRelease) -> str:
@@ -420,7 +438,8 @@ def members_table(workspace: Workspace) -> RenderableType:
         version = str(member.version or "")
         if member.dynamic:
             version = f"{version} (dynamic)".lstrip()
-        published, style = ("yes", "") if member.publishable else ("no", "dim")
+        published = _yes_or_no(member.publishable)
+        style = "" if member.publishable else "dim"
         table.add(member.name, member.path, version, published, needs, style=style)
     return table
 
@@ -443,7 +462,8 @@ def findings_list(report: CheckReport) -> RenderableType:
     """
     lines: list[RenderableType] = []
     is_full = is_verbose()
-    for (severity, check), group in groupby(report.findings, key=lambda finding: (finding.severity, finding.check)):
+    groups = groupby(report.findings, key=attrgetter("severity", "check"))
+    for (severity, check), group in groups:
         icon, style = _SEVERITY_STYLES[severity]
         lines.append(Text(f"{icon} {severity} {check}", style=f"bold {style}"))
         findings = list(group)

@@ -91,6 +91,11 @@ class FileStatus(BaseModel):
         """Whether the file is neither on this machine nor on the index, if the index was asked."""
         return not self.here and self.index == "absent"
 
+    @property
+    def is_listed(self) -> bool:
+        """Whether the index has the file, as far as a checksum shows."""
+        return self.index in ("same", "listed")
+
 
 class PackageStatus(BaseModel):
     """The progress of one package. *tagged_there* is None if the remote was not asked."""
