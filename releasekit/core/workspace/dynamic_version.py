@@ -63,6 +63,18 @@ def _as_table(value: Any) -> Table:  # noqa: ANN401  a value of any TOML type
     return cast("Table", value) if isinstance(value, dict) else {}
 
 
+def texts_in(value: Any) -> list[str]:  # noqa: ANN401  a value of any TOML type
+    """Return the strings in *value*, which is a list or a single string."""
+    items = cast("list[Any]", value) if isinstance(value, list) else [value]
+    return [text for text in items if isinstance(text, str)]
+
+
+def text_at(table: Table, key: str, default: str = "") -> str:
+    """Return the text at *key* of *table*; *default* if there is none, or a value of another type."""
+    value: object = table.get(key)
+    return value if isinstance(value, str) else default
+
+
 def is_dynamic(document: Table) -> bool:
     """Return whether `project.dynamic` lists the version."""
     return "version" in document.get("project", {}).get("dynamic", ())
@@ -117,8 +129,10 @@ def build_tag_pattern(document: Table) -> re.Pattern[str] | None:
     tool = table_at(document, "tool")
     hatch = table_at(tool, "hatch", "version")
     for family in ("uv-dynamic-versioning", "poetry-dynamic-versioning"):
-        if family == hatch.get("source") or table_at(tool, family).get("enable") is True:
-            return _dunamai_pattern(table_at(tool, family))
+        table = table_at(tool, family)
+        is_used = family == hatch.get("source") or table.get("enable") is True
+        if is_used:
+            return _dunamai_pattern(table)
     settings = _tag_settings(tool)
     return _pattern_or_none(next(iter(settings.values()))) if settings else None
 
@@ -167,10 +181,10 @@ _DUNAMAI_KEYS = ("pattern-prefix", "pattern")
 def build_tag_prefix(document: Table) -> str:
     """Return the `pattern-prefix` with which uv-dynamic-versioning reads tags; empty if it has none."""
     tool = table_at(document, "tool")
-    if not is_dynamic(document) or table_at(tool, "hatch", "version").get("source") != "uv-dynamic-versioning":
-        return ""
-    prefix: object = table_at(tool, "uv-dynamic-versioning").get("pattern-prefix")
-    return prefix if isinstance(prefix, str) else ""
+    source = table_at(tool, "hatch", "version").get("source")
+    reads_tags = is_dynamic(document) and source == "uv-dynamic-versioning"
+    prefix = text_at(table_at(tool, "uv-dynamic-versioning"), "pattern-prefix")
+    return prefix if reads_tags else ""
 
 
 def _dunamai_pattern(table: Table) -> re.Pattern[str] | None:
@@ -224,8 +238,7 @@ def _hatch(table: Table, tool: Table) -> VersionSource:
 
 def _hatch_regex(table: Table) -> Iterator[VersionLocation]:
     path = str(table.get("path", ""))
-    configured: object = table.get("pattern")
-    pattern = configured if isinstance(configured, str) else _HATCH
+    pattern = text_at(table, "pattern", _HATCH)
     if path:
         yield _location(path, pattern)
 
@@ -271,7 +284,7 @@ def _pdm_file(table: Table) -> VersionLocation:
 
 def _setuptools(directive: Table, table: Table) -> VersionSource:
     locations: list[VersionLocation] = []
-    paths = _texts(directive.get("file"))
+    paths = texts_in(directive.get("file"))
     if attr := directive.get("attr"):
         module, _, name = str(attr).strip().rpartition(".")
         locations += [_assignment_location(path, name) for path in _modules(module, table)]
@@ -286,7 +299,7 @@ def _setuptools(directive: Table, table: Table) -> VersionSource:
 def _modules(module: str, table: Table) -> Iterator[str]:
     """Yield the files in which setuptools looks for *module*: as configured, then in src, then in the package root."""
     directories = {package: str(path) for package, path in table_at(table, "package-dir").items()}
-    search_paths = _texts(table_at(table, "packages", "find").get("where"))
+    search_paths = texts_in(table_at(table, "packages", "find").get("where"))
     parent, rest = module, ""
     while parent:
         if parent in directories:
@@ -313,12 +326,6 @@ def _flit(document: Table) -> Iterator[VersionLocation]:
     for base in ("", "src/"):
         for file in ("/version.py", "/_version.py", "/__version__.py", "/__init__.py", ".py"):
             yield _assignment_location(f"{base}{name}{file}", "__version__")
-
-
-def _texts(value: Any) -> list[str]:  # noqa: ANN401  a value of any TOML type
-    """Return the strings in *value*, which is a list or a single string."""
-    items = cast("list[Any]", value) if isinstance(value, list) else [value]
-    return [text for text in items if isinstance(text, str)]
 
 
 def _location(path: str, pattern: str, group: str | int = "version") -> VersionLocation:

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from itertools import pairwise
 from operator import attrgetter
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from releasekit.core.errors import ErrorCode, Excerpt, Refusal, did_you_mean
-from releasekit.core.workspace.dynamic_version import is_dynamic, table_at
+from releasekit.core.workspace.dynamic_version import is_dynamic, table_at, texts_in
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -276,10 +276,8 @@ def requirement_files(document: Mapping[str, Any]) -> Iterator[RequirementFile]:
 
 def _files_of(kind: Kind, extra: str, paths: object) -> Iterator[RequirementFile]:
     """Yield the requirement files that *paths* names, which is a string or a list of strings."""
-    items = cast("list[object]", paths) if isinstance(paths, list) else [paths]
-    for path in items:
-        if isinstance(path, str):
-            yield RequirementFile(path, kind, extra)
+    for path in texts_in(paths):
+        yield RequirementFile(path, kind, extra)
 
 
 def requirement_lines(text: str) -> Iterator[str]:
@@ -304,11 +302,12 @@ def _parse_member(
     raw_name = str(project.get("name", ""))
     static_version = DeclaredVersion(str(project.get("version", "")), PYPROJECT)
     declared = dynamic_version or static_version
+    version = _parse_version(declared, path) if declared.version else None
     return Member(
         name=canonicalize_name(raw_name),
         raw_name=raw_name,
         path=path,
-        version=_parse_version(declared, path) if declared.version else None,
+        version=version,
         dynamic=is_dynamic(document),
         publishable=looks_publishable(document),
         needs=tuple(_parse_needs(path, document, files)),
