@@ -21,6 +21,7 @@ from releasekit.core.workspace.dynamic_version import (
     is_dynamic,
     literal_location,
     table_at,
+    texts_in,
     version_source,
 )
 
@@ -42,8 +43,11 @@ NAME_LINE = r"^[^#]*name *= *[\"']?[A-Za-z0-9]"
 
 _NAME_IN_LINE = re.compile(r"""name\s*=\s*["']?([A-Za-z0-9][\w.-]*)""")
 _DYNAMIC_POETRY = ("tool", "poetry-dynamic-versioning")
-_NAME_ARGUMENT = re.compile(r"""\bname\s*=\s*(?P<quote>['"])(?P<value>[^'"]+)(?P=quote)""")
-_VERSION_ARGUMENT = re.compile(r"""\bversion\s*=\s*(?P<quote>['"])(?P<value>[^'"]+)(?P=quote)""")
+_ARGUMENTS = {
+    "name": re.compile(r"""\bname\s*=\s*(?P<quote>['"])(?P<value>[^'"]+)(?P=quote)"""),
+    "version": re.compile(r"""\bversion\s*=\s*(?P<quote>['"])(?P<value>[^'"]+)(?P=quote)"""),
+}
+"""The arguments of `setup()` with literal values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,7 @@ def declared_name(document: Mapping[str, Any], texts: Mapping[str, str]) -> str:
 
     *texts* are the other files of its directory, by path: see `OLD_MANIFESTS`.
     """
-    name = _static_value(document, "name") or _setup_cfg_value(texts, "name") or _argument(_NAME_ARGUMENT, texts)
+    name = _static_value(document, "name") or _old_value(texts, "name")
     return canonicalize_name(name)
 
 
@@ -100,7 +104,7 @@ def version_paths(document: Mapping[str, Any]) -> tuple[str, ...]:
 def declaration_of(document: Mapping[str, Any], texts: Mapping[str, str]) -> Declaration:
     """Return what the package with this parsed pyproject.toml declares; *texts* are its other files, by path."""
     text = _version_text(document, texts)
-    version = parse_version(text) if text else None
+    version = parse_version(text)
     if version is not None:
         return Declaration(version)
     return Declaration(build_tags=build_tag_pattern(document))
@@ -115,7 +119,7 @@ def _version_text(document: Mapping[str, Any], texts: Mapping[str, str]) -> str:
     declared = next(filter(None, in_files), "")
     if declared or is_dynamic(document):
         return declared
-    return _setup_cfg_value(texts, "version") or _argument(_VERSION_ARGUMENT, texts)
+    return _old_value(texts, "version")
 
 
 def _may_be_dynamic(document: Mapping[str, Any]) -> bool:
@@ -126,11 +130,9 @@ def _may_be_dynamic(document: Mapping[str, Any]) -> bool:
 
 def _static_value(document: Mapping[str, Any], key: str) -> str:
     """Return the *key* of the package's table in pyproject.toml; empty if it has none."""
-    for path in (("project",), ("tool", "poetry")):
-        value: object = table_at(document, *path).get(key)
-        if isinstance(value, str):
-            return value
-    return ""
+    tables = (table_at(document, "project"), table_at(document, "tool", "poetry"))
+    values = texts_in([table.get(key) for table in tables])
+    return next(iter(values), "")
 
 
 def _version_locations(document: Mapping[str, Any]) -> Iterator[VersionLocation]:
@@ -143,6 +145,11 @@ def _version_locations(document: Mapping[str, Any]) -> Iterator[VersionLocation]
             yield literal_location(file.pattern, file.path)
 
 
+def _old_value(texts: Mapping[str, str], key: str) -> str:
+    """Return the *key* of the package in setup.cfg, or else in setup.py; empty if neither has it as text."""
+    return _setup_cfg_value(texts, key) or _argument(texts, key)
+
+
 def _setup_cfg_value(texts: Mapping[str, str], key: str) -> str:
     """Return the *key* of [metadata] in setup.cfg; empty if the value is a reference to another file."""
     parser = ConfigParser(interpolation=None)
@@ -151,10 +158,12 @@ def _setup_cfg_value(texts: Mapping[str, str], key: str) -> str:
     except ConfigParserError:
         return ""
     value = parser.get("metadata", key, fallback="")
-    return "" if value.startswith(("attr:", "file:")) else value.strip()
+    is_reference = value.startswith(("attr:", "file:"))
+    return "" if is_reference else value.strip()
 
 
-def _argument(pattern: re.Pattern[str], texts: Mapping[str, str]) -> str:
-    """Return the literal value of an argument in setup.py; empty if only running the file can tell."""
-    match = pattern.search(texts.get(SETUP_PY, ""))
+def _argument(texts: Mapping[str, str], key: str) -> str:
+    """Return the literal value of the argument *key* in setup.py; empty if only running the file can tell."""
+    setup = texts.get(SETUP_PY, "")
+    match = _ARGUMENTS[key].search(setup)
     return match["value"] if match else ""
