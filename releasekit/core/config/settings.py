@@ -73,8 +73,9 @@ SecretName = Annotated[str, StringConstraints(pattern=r"^([a-z0-9][a-z0-9-]*|[A-
 
 def _path_in_package(path: str) -> str:
     posix, windows = PurePosixPath(path), PureWindowsPath(path)
-    outside = posix.is_absolute() or windows.drive or windows.root or ".." in (*posix.parts, *windows.parts)
-    if not path or "\0" in path or outside:
+    has_root = posix.is_absolute() or windows.drive or windows.root
+    has_parent = ".." in (*posix.parts, *windows.parts)
+    if not path or "\0" in path or has_root or has_parent:
         raise PydanticCustomError("outside", "the path must be inside the package")
     return posix.as_posix()
 
@@ -149,9 +150,16 @@ class PackageSettings(BaseModel):
 
 
 def _as_group(value: Any) -> Any:  # noqa: ANN401  any value of the file; pydantic validates it afterwards
-    if not isinstance(value, (list, dict, Group)):
+    if isinstance(value, list):
+        return {"packages": cast("list[object]", value)}
+    if not isinstance(value, (dict, Group)):
         raise PydanticCustomError("group", "a group is a list of packages, or a table with the key `packages`")
-    return {"packages": cast("list[object]", value)} if isinstance(value, list) else cast("object", value)
+    return cast("object", value)
+
+
+def _as_tuple(value: str | tuple[str, ...]) -> tuple[str, ...]:
+    """Return the values of a key that is one text or a list."""
+    return (value,) if isinstance(value, str) else value
 
 
 def _regex(value: str) -> str:
@@ -393,7 +401,7 @@ class Settings(BaseModel):
     @field_validator("commit_message")
     @classmethod
     def _check_commit_message(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
-        templates = (value,) if isinstance(value, str) else value
+        templates = _as_tuple(value)
         if not templates:
             raise PydanticCustomError("template", "the list is empty")
         for problem in filter(None, map(commit_message_problem, templates)):
@@ -417,7 +425,7 @@ class Settings(BaseModel):
     @property
     def commit_templates(self) -> tuple[str, ...]:
         """All messages that release commits have or had; the first one is written."""
-        return (self.commit_message,) if isinstance(self.commit_message, str) else self.commit_message
+        return _as_tuple(self.commit_message)
 
     @property
     def creates_forge_release(self) -> bool:
@@ -442,12 +450,13 @@ class Settings(BaseModel):
     def rules(self, date: str = "") -> BumpRules:
         """Return the settings that decide versions; *date*, "YYYY.MM.DD", numbers prereleases if they ask for it."""
         is_dated = self.prerelease_numbering == "date" and date
+        first_number = int(date.replace(".", "")[2:]) if is_dated else 1
         return BumpRules(
             types=self.bumps(),
             major_on_zero=self.major_on_zero,
             force=self.force_unchanged,
             prerelease=self.prerelease,
-            first_number=int(date.replace(".", "")[2:]) if is_dated else 1,
+            first_number=first_number,
             commits_count=self.changes != "files",
         )
 
@@ -578,13 +587,13 @@ def _validate(
     table: object,
     text: str,
     display_path: str = "pyproject.toml",
-    keys: Iterable[str] = (),
+    keys: Iterable[str] = Settings.model_fields,
 ) -> M:
     """Return *table* as *model*; *text*, *display_path* and the allowed *keys* are for errors."""
     try:
         return model.model_validate(table)
     except ValidationError as error:
-        raise _refusal(error, text, display_path, keys or Settings.model_fields) from None
+        raise _refusal(error, text, display_path, keys) from None
 
 
 def _refusal(error: ValidationError, text: str, display_path: str, keys: Iterable[str]) -> Refusal:
@@ -657,12 +666,18 @@ def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     try:
         settings = Settings.model_validate(overrides)
     except ValidationError as error:
-        problem = error.errors()[0]
-        key = str(problem["loc"][0])
-        value = "" if key == "secrets" else f" = {environ[variable(key)]!r}"
-        message = f"{variable(key)}{value}: {problem['msg']}"
-        raise Refusal(ErrorCode.CONFIG_INVALID_VALUE, message, "the environment") from None
+        raise _environment_refusal(error, environ) from None
     return _values_of(settings, overrides)
+
+
+def _environment_refusal(error: ValidationError, environ: Mapping[str, str]) -> Refusal:
+    problem = error.errors()[0]
+    key = str(problem["loc"][0])
+    name = variable(key)
+    is_secret = key == "secrets"  # no message shows its value
+    value = "" if is_secret else f" = {environ[name]!r}"
+    message = f"{name}{value}: {problem['msg']}"
+    return Refusal(ErrorCode.CONFIG_INVALID_VALUE, message, "the environment")
 
 
 _JSON_KINDS: Mapping[str, set[Any]] = {"[": {tuple}, "{": {dict}}
