@@ -17,6 +17,7 @@ from rich.segment import Segment
 from rich.text import Text
 
 from releasekit.core.release.progress import PackageStage, ReleaseProgress
+from releasekit.core.text import count_as, count_packages
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -80,6 +81,8 @@ _STAGE_STYLES = {
 _BAR_WIDTH = 10
 _FIXED_LINES = 8
 """Lines that are not rows: the title, the header of the table, the footer, and a line for the cursor."""
+_FRAME_LINES = 2
+"""Lines of the frame of a panel."""
 _MIN_ROWS, _MAX_ERRORS, _MAX_ERROR_LINES = 3, 2, 6
 """The rows that always have room; at most so many packages' errors are shown, and so many lines of each."""
 
@@ -93,9 +96,9 @@ class LiveTable:
         self._console = console
         self._builders = settings.build_concurrency or os.cpu_count() or 1
         self._uploaders = settings.concurrency
-        levels = len({step.level for step in plan.steps})
-        title = f"releasekit publish ─ {plan.title}: {_count_text(len(plan.steps), 'package')}"
-        with_levels = f"{title} across {_count_text(levels, 'level')}"
+        levels = {step.level for step in plan.steps}
+        title = f"releasekit publish ─ {plan.title}: {count_packages(plan.steps)}"
+        with_levels = f"{title} across {count_as('level', levels)}"
         with_concurrency = f"{with_levels} (concurrency: {settings.concurrency})"
         self._titles = (with_concurrency, with_levels, title)
         self._phase = "starting"
@@ -115,18 +118,25 @@ class LiveTable:
 
     def frame(self, now: float) -> RenderableType:
         """Draw the state at *now*, in seconds of the monotonic clock, in as many lines as the terminal has."""
-        failed = [row for row in self.progress.packages.values() if row.error][:_MAX_ERRORS]
         room = max(self._console.height - _FIXED_LINES, 1)
-        lines = min((room - _MIN_ROWS) // max(len(failed), 1) - 2, _MAX_ERROR_LINES)  # in each panel, without its frame
-        errors = {row.name: row.error.splitlines()[-lines:] for row in failed if lines > 0}
-        rows, hidden = self.progress.visible_packages(
-            max(room - sum(2 + len(error_lines) for error_lines in errors.values()), 1)
-        )
-        table = _TableRows([_row_cells(row, now) for row in rows], [_STAGE_STYLES[row.stage][1] for row in rows])
+        errors = self._error_lines(room)
+        error_height = sum(_FRAME_LINES + len(lines) for lines in errors.values())
+        rows, hidden = self.progress.visible_packages(max(room - error_height, 1))
+        cells = [_row_cells(row, now) for row in rows]
+        styles = [_STAGE_STYLES[row.stage][1] for row in rows]
         more = [Text(f"… and {hidden} more", style="dim")] if hidden else []
         head = Panel(Text(self._longest_title(), no_wrap=True, overflow="ellipsis"))
-        panels = [_error_panel(name, error_lines) for name, error_lines in errors.items()]
-        return Group(head, table, *more, *panels, self._footer(now))
+        panels = [_error_panel(name, lines) for name, lines in errors.items()]
+        return Group(head, _TableRows(cells, styles), *more, *panels, self._footer(now))
+
+    def _error_lines(self, room: int) -> dict[str, list[str]]:
+        """Return the last lines of the first errors, by package, in *room* lines for table and panels."""
+        failed = [row for row in self.progress.packages.values() if row.error][:_MAX_ERRORS]
+        panel_height = (room - _MIN_ROWS) // max(len(failed), 1)
+        limit = min(panel_height - _FRAME_LINES, _MAX_ERROR_LINES)
+        if limit <= 0:
+            return {}
+        return {row.name: row.error.splitlines()[-limit:] for row in failed}
 
     def _longest_title(self) -> str:
         """Return the longest title that fits the terminal; the shortest one if none fits."""
@@ -172,24 +182,17 @@ _NAME_COLUMN, _MIN_NAME_WIDTH, _GAP = 1, 8, "  "
 
 
 def _row_cells(row: PackageProgress, now: float) -> tuple[str, ...]:
-    filled, seconds = round(row.fraction * _BAR_WIDTH), row.total_seconds(now)
+    icon, _ = _STAGE_STYLES[row.stage]
+    filled = round(row.fraction * _BAR_WIDTH)
     bar = "█" * filled + "░" * (_BAR_WIDTH - filled)
-    return (
-        str(row.level),
-        row.name,
-        f"{_STAGE_STYLES[row.stage][0]} {row.stage}",
-        bar,
-        f"{seconds:.1f}s" if seconds else "-",
-    )
+    seconds = row.total_seconds(now)
+    duration = f"{seconds:.1f}s" if seconds else "-"
+    return (str(row.level), row.name, f"{icon} {row.stage}", bar, duration)
 
 
 def _error_panel(name: str, lines: list[str]) -> RenderableType:
     text = Text("\n".join(lines), no_wrap=True, overflow="ellipsis")
     return Panel(text, title=f"{name} failed", title_align="left", style="red")
-
-
-def _count_text(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _duration_text(seconds: float) -> str:
