@@ -66,18 +66,20 @@ class ResponsiveTable:
                 yield from self._render_stacked(console, [*layout.columns, last], cells, style, width)
 
     def _column_width(self, column: int) -> int:
-        texts = [self._headers[column], *(cells[column] for cells, _ in self._rows)]
-        lines = "\n".join(texts).splitlines()
-        return max(map(cell_len, lines), default=0)
+        lines = "\n".join(self._column_texts(column)).splitlines()
+        return _max_width(lines)
+
+    def _column_texts(self, column: int) -> list[str]:
+        """Return the header and the cells of *column*."""
+        return [self._headers[column], *(cells[column] for cells, _ in self._rows)]
 
     def _min_last_width(self, width: int) -> int:
         """Return the smallest width at which the last column, *width* wide, stays beside the others."""
-        longest_word = 0
+        least = _MIN_WIDTH
         if self._wraps:
-            texts = [self._headers[-1], *(cells[-1] for cells, _ in self._rows)]
-            words = " ".join(texts).split()
-            longest_word = max(map(cell_len, words), default=0)
-        return min(width, max(_MIN_WIDTH, longest_word))
+            words = " ".join(self._column_texts(-1)).split()
+            least = max(least, _max_width(words))
+        return min(width, least)
 
     def _render_columns(self, console: Console, layout: _Layout, room: int) -> Iterator[Text]:
         """Yield all columns side by side; the last one has *room* columns."""
@@ -127,6 +129,10 @@ class ResponsiveTable:
             start = " " * cell_len(before)
 
 
+def _max_width(texts: Iterable[str]) -> int:
+    return max(map(cell_len, texts), default=0)
+
+
 class _Layout:
     """The *columns* beside the last one, each with its width and the gap after it."""
 
@@ -137,7 +143,8 @@ class _Layout:
 
     def total_width(self) -> int:
         """Return the width of the columns with their gaps."""
-        return sum(self._widths[column] + len(self._gaps[column]) for column in self.columns)
+        widths = [self._widths[column] + len(self._gaps[column]) for column in self.columns]
+        return sum(widths)
 
     def pad_cells(self, cells: Sequence[str]) -> str:
         """Return a row, in which each cell is as wide as its column."""
@@ -155,6 +162,7 @@ class Indented:
         self._text, self._columns = text, columns
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        for line in self._text.wrap(console, max(options.max_width - self._columns, 1)):
+        room = max(options.max_width - self._columns, 1)
+        for line in self._text.wrap(console, room):
             line.rstrip()
             yield Text(" " * self._columns).append_text(line)
