@@ -95,11 +95,17 @@ def _ask_packages(options: WorkspaceOptions) -> tuple[str, ...]:
     if not terminal.is_terminal():
         return ()
     changed, unchanged = unreleased_packages(options)
-    changed_names, unchanged_names = ", ".join(changed) or "none", ", ".join(unchanged) or "none"
-    lines = f"Changed since their last release: {changed_names}", f"Not changed: {unchanged_names}"
-    terminal.print_parts(*lines, on_stderr=True)
+    terminal.print_parts(
+        f"Changed since their last release: {_join_names(changed)}",
+        f"Not changed: {_join_names(unchanged)}",
+        on_stderr=True,
+    )
     answer = terminal.ask("Packages that change", " ".join(changed))
     return tuple(answer.replace(",", " ").split())
+
+
+def _join_names(names: tuple[str, ...]) -> str:
+    return ", ".join(names) or "none"
 
 
 def _show_status(options: WorkspaceOptions, since: str, output_format: str) -> int:

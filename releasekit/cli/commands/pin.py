@@ -43,7 +43,9 @@ def pin(
     from releasekit.cli.render import terminal
     from releasekit.operations.pinning import open_tree
 
-    if (apply and restore) or (command and not apply):
+    has_two_actions = apply and restore
+    has_unused_command = command and not apply
+    if has_two_actions or has_unused_command:
         raise Refusal(ErrorCode.USAGE, "use only one of --apply [-- COMMAND] and --restore")
     with open_tree(options.directory) as tree:
         if command:
