@@ -53,7 +53,8 @@ def commit_message_problem(template: str) -> str:
     lists = [name for name in placeholders if name not in _TITLE_PLACEHOLDERS]
     if lists:
         return f"{{{lists[0]}}} is a list, which only the body can contain; the body is the text after the first line"
-    if not _WORD.search(PLACEHOLDER.sub(" ", title)):
+    text_beside_placeholders = PLACEHOLDER.sub(" ", title)
+    if not _WORD.search(text_beside_placeholders):
         return "the title needs a word beside its placeholders; without one, other commits look like release commits"
     return ""
 
@@ -67,14 +68,18 @@ def _message_problem(template: str, placeholders: Sequence[str]) -> str:
     title, _ = split_message(template)
     if not title:
         return "the title is empty"
-    if "\t" in title or _CONTROLS.search(template.replace("\r\n", "\n")):
+    text = template.replace("\r\n", "\n")
+    has_controls = "\t" in title or _CONTROLS.search(text) is not None
+    if has_controls:
         return "control characters are not allowed"
-    if len(PLACEHOLDER.sub("", title)) > TITLE_LENGTH:
+    title_without_placeholders = PLACEHOLDER.sub("", title)
+    if len(title_without_placeholders) > TITLE_LENGTH:
         return f"the title is longer than {TITLE_LENGTH} characters; text after the first line is the body"
     known = ", ".join(f"{{{name}}}" for name in placeholders)
     unknown = [name for name in PLACEHOLDER.findall(template) if name not in placeholders]
     if unknown:
         return f"{{{unknown[0]}}} is unknown; the placeholders are {known}"
-    if re.search("[{}]", PLACEHOLDER.sub("", template)):
+    text_without_placeholders = PLACEHOLDER.sub("", template)
+    if re.search("[{}]", text_without_placeholders):
         return f"braces are only for placeholders: {known}"
     return ""
