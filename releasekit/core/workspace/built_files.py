@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from email.parser import HeaderParser
-from itertools import chain
+from itertools import chain, filterfalse
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -131,7 +131,7 @@ def file_name_problems(project: str, version: Version, names: Sequence[str]) -> 
     """Yield the problems of the file *names* of *project*: expected are one sdist and its wheels, of *version*."""
     sdists = [name for name in names if name.endswith(".tar.gz")]
     wheels = [name for name in names if name.endswith(".whl")]
-    is_complete = len(sdists) == 1 and len(wheels) > 0
+    is_complete = len(sdists) == 1 and bool(wheels)
     if not is_complete:
         listed = ", ".join(names) or "nothing"
         yield f"expected one sdist and a wheel, found: {listed}"
@@ -208,9 +208,8 @@ def _content_problems(wheel: Wheel, metadata: Message, *, sdist_has_no_code: boo
 
 def _is_empty(wheel: Wheel) -> bool:
     """Return whether the wheel has nothing to install: no module, no data and no types."""
-    if import_names(wheel.hashes):
-        return False
-    return not any(map(_is_content, wheel.hashes))
+    contents = chain(import_names(wheel.hashes), filter(_is_content, wheel.hashes))
+    return not any(contents)
 
 
 def _is_content(file: str) -> bool:
@@ -237,9 +236,8 @@ _BUILD_SCRIPTS = frozenset({"setup.py", "hatch_build.py", "pdm_build.py", "build
 
 
 def _record_problems(wheel: Wheel) -> Iterator[str]:
-    for name, digest in wheel.hashes.items():
-        if name.endswith(_FILES_OUTSIDE_RECORD):
-            continue
+    for name in filterfalse(_is_outside_record, wheel.hashes):
+        digest = wheel.hashes[name]
         recorded = wheel.record.get(name)
         if recorded is None:
             yield f"{name} is not in RECORD"
@@ -248,6 +246,10 @@ def _record_problems(wheel: Wheel) -> Iterator[str]:
     missing = wheel.record.keys() - wheel.hashes.keys()
     for name in sorted(missing):
         yield f"RECORD lists {name}, which is not in the wheel"
+
+
+def _is_outside_record(name: str) -> bool:
+    return name.endswith(_FILES_OUTSIDE_RECORD)
 
 
 _FILES_OUTSIDE_RECORD = (".dist-info/RECORD", ".dist-info/RECORD.jws", ".dist-info/RECORD.p7s")

@@ -89,7 +89,8 @@ def directories_by_name(lines: Iterable[tuple[str, str]]) -> dict[str, tuple[str
     for path, line in lines:
         directory, _, _ = path.rpartition("/")
         for name in _NAME_IN_LINE.findall(line):
-            directories[canonicalize_name(name)][directory] = None
+            package = canonicalize_name(name)
+            directories[package][directory] = None
     return {name: tuple(paths) for name, paths in directories.items()}
 
 
@@ -97,7 +98,8 @@ def version_paths(document: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the files, other than pyproject.toml, that may declare the version of the package."""
     if not _may_be_dynamic(document):
         return ()
-    paths = dict.fromkeys(location.path for location in _version_locations(document))
+    locations = _version_locations(document)
+    paths = dict.fromkeys(location.path for location in locations)
     return tuple(paths)
 
 
