@@ -38,16 +38,17 @@ def ci_texts(repo: Repo, project: Project, ci: CiSystem, target: Target) -> tupl
             wanted[_GITLAB_FILE] = f"include:\n  - local: {include}\n"
         elif include not in read_text(repo.top / _GITLAB_FILE):
             log.info("add to %s: `include: [{local: %s}]`", _GITLAB_FILE, include)
-    branch = json.dumps(repo.branch) if repo.branch not in ("", "main") else "main"
+    is_main = repo.branch in ("", "main")
+    branch = "main" if is_main else json.dumps(repo.branch)
     before: dict[str, str] = {}
     after: dict[str, str] = {}
     for path, text in sorted(wanted.items()):
         target_file = repo.top / path
         display_path = os.path.relpath(target_file, project.root)
         before[display_path] = read_text(target_file) if target_file.is_file() else ""
-        after[display_path] = text.replace("branches: [main]", f"branches: [{branch}]")
-        if path.endswith("/publish.yml") and not target.is_pypi:
-            after[display_path] = _with_token(after[display_path])
+        workflow = text.replace("branches: [main]", f"branches: [{branch}]")
+        needs_token = path.endswith("/publish.yml") and not target.is_pypi
+        after[display_path] = _with_token(workflow) if needs_token else workflow
     return before, after
 
 
