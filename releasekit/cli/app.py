@@ -87,16 +87,18 @@ app.suppress_keyboard_interrupt = app.meta.suppress_keyboard_interrupt = False  
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code: 0 done, 1 failed, 2 refused, 130 interrupted, 141 broken pipe."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    arguments = sys.argv[1:] if argv is None else argv
+    words = list(arguments)
     enable_interrupts()
     try:
         if wants_short_help(words):
-            print(short_help(app, words, get_terminal_size().columns))  # noqa: T201
+            text = short_help(app, words, get_terminal_size().columns)
+            print(text)  # noqa: T201
             return DONE
         result = app.meta(words, exit_on_error=False, print_error=False, result_action="return_value")
     except KeyboardInterrupt as interrupt:
-        sentences = ["Interrupted.", *(str(sentence) for sentence in interrupt.args if sentence)]  # from the command
-        log.warning("%s", " ".join(sentences))
+        from_command = [str(sentence) for sentence in interrupt.args if sentence]
+        log.warning("%s", " ".join(("Interrupted.", *from_command)))
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output, such as `head`, has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -129,20 +131,22 @@ def _report_error(error: Exception) -> int:
 
 def _usage_message(error: CycloptsError) -> str:
     """Return what is wrong with the command line, or with the variable that replaces an option."""
-    if not isinstance(cause := error.__cause__, ValidationError):
+    cause = error.__cause__
+    if not isinstance(cause, ValidationError):
         return str(error).strip()
     problem = cause.errors()[0]
     name = str(problem["loc"][0])
-    source = f"--{name.replace('_', '-')}"
-    if error.argument and _is_from_variable(error.argument, variable(name)):
-        source = variable(name)
+    option = f"--{name.replace('_', '-')}"
+    is_from_variable = error.argument and _is_from_variable(error.argument, variable(name))
+    source = variable(name) if is_from_variable else option
     return f"{source} = {problem['input']!r}: {problem['msg']}"
 
 
 def _is_from_variable(options: Argument, variable_name: str) -> bool:
     """Return whether one of the *options* of a command got its value from the environment variable."""
     tokens = chain.from_iterable(argument.tokens for argument in options.children)
-    return any((token.source, token.keyword) == ("env", variable_name) for token in tokens)
+    sources = {(token.source, token.keyword) for token in tokens}
+    return ("env", variable_name) in sources
 
 
 @app.meta.default
