@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from releasekit.core.adoption.findings import Question
+    from releasekit.core.release.rollback_plan import Rollback
     from releasekit.operations.confirmation import Proposal, Subject
 
 _NO_TERMINAL = "confirmation required, but this is not a terminal; pass --yes"
@@ -38,18 +39,22 @@ class TerminalConfirmation:
         follows.
         """
         if isinstance(subject, Adoption):
-            if not self.quiet:
-                terminal.print_parts(tables.adoption_table(subject, verbose=is_verbose()))
+            self._show_findings(subject)
+        else:
+            terminal.print_parts(*self._draw(subject), on_stderr=True)
+
+    def _show_findings(self, adoption: Adoption) -> None:
+        if self.quiet:
             return
-        parts: list[RenderableType] = []
+        table = tables.adoption_table(adoption, verbose=is_verbose())
+        terminal.print_parts(table)
+
+    def _draw(self, subject: FileDiffs | Plan | Rollback) -> list[RenderableType]:
         if isinstance(subject, FileDiffs):
-            parts += map(tables.colored_diff, subject.texts)
-        elif isinstance(subject, Plan):
-            if not subject.obstacles:
-                parts.append(tables.plan_table(subject))
-        elif self._will_ask():
-            parts.append(tables.rollback_table(subject))
-        terminal.print_parts(*parts, on_stderr=True)
+            return list(map(tables.colored_diff, subject.texts))
+        if isinstance(subject, Plan):
+            return [] if subject.obstacles else [tables.plan_table(subject)]
+        return [tables.rollback_table(subject)] if self._will_ask() else []
 
     async def show_changes(self, adoption: Adoption, *, tag_baselines: bool) -> None:
         """Show the changes that `init` proposes on standard output, unless its JSON output contains them."""
