@@ -43,12 +43,10 @@ class StageTracker:
 
     def summary(self) -> str:
         """Return a sentence such as "Published: core, web; in progress: app."; empty if no package has begun."""
-        published = [name for name, stage in self.stages.items() if stage is PackageStage.PUBLISHED]
-        in_progress = [name for name, stage in self.stages.items() if stage in _IN_PROGRESS]
-        parts: list[str] = []
-        if published:
-            parts.append(f"published: {summarize(published, _MAX_NAMES)}")
-        if in_progress:
-            parts.append(f"in progress: {summarize(in_progress, _MAX_NAMES)}")
+        names_by_label = {
+            "published": [name for name, stage in self.stages.items() if stage is PackageStage.PUBLISHED],
+            "in progress": [name for name, stage in self.stages.items() if stage in _IN_PROGRESS],
+        }
+        parts = [f"{label}: {summarize(names, _MAX_NAMES)}" for label, names in names_by_label.items() if names]
         sentence = "; ".join(parts)
         return f"{sentence[0].upper()}{sentence[1:]}." if sentence else ""
