@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from releasekit.core.error_pages import ErrorPage
 
 _WIDEST_TEXT = 100
+_MIN_ROOM = 20
 _INDENT = "  "
 
 
@@ -47,6 +48,12 @@ def _heading(title: str) -> Iterable[Text]:
 
 def _wrap(head: str, text: str, width: int) -> Iterator[Text]:
     """Yield the lines of *text*, all of them to the right of *head*."""
-    lines = wrap(text, max(width - len(head), 20), break_long_words=False, break_on_hyphens=False)
-    for number, line in enumerate(lines):
-        yield Text(f"{' ' * len(head) if number else head}{line}")
+    lines = wrap(
+        text,
+        width=max(width, len(head) + _MIN_ROOM),
+        initial_indent=head,
+        subsequent_indent=" " * len(head),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return map(Text, lines)
