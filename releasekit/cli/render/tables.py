@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import logging
 from itertools import groupby
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Group
 from rich.text import Text
@@ -23,7 +22,7 @@ from releasekit.integrations.process import mask
 from releasekit.logging import is_verbose
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from rich.console import RenderableType
 
@@ -40,7 +39,8 @@ if TYPE_CHECKING:
     from releasekit.operations.manage_changes import ChangeStatus
     from releasekit.operations.show_config import EffectiveSettings
 
-log = logging.getLogger("releasekit")
+K = TypeVar("K")
+T = TypeVar("T")
 
 _STATUS_STYLES = {
     Status.INCLUDED: ("📦", "green"),
@@ -132,9 +132,13 @@ def change_table(status: ChangeStatus) -> RenderableType:
     """Draw the packages that a branch changes, and the change files that name each one."""
     table = ResponsiveTable("", "Package", "Change files", wraps=False)
     for package in status.packages:
-        icon, style = ("❌", "red") if package.missing else ("✅", "green")
+        icon, style = _CHANGED_PACKAGE_STYLES[package.missing]
         table.add(icon, package.name, ", ".join(package.files) or "none", style=style)
     return table
+
+
+_CHANGED_PACKAGE_STYLES = {True: ("❌", "red"), False: ("✅", "green")}
+"""The styles of a changed package that lacks a change file, and of one that has one."""
 
 
 def adoption_table(adoption: Adoption, *, verbose: bool = False) -> RenderableType:
@@ -145,9 +149,7 @@ def adoption_table(adoption: Adoption, *, verbose: bool = False) -> RenderableTy
     headers = ("Package", "Declared", "Last release", "Found as", "Evidence", "Next", "Published", "Remark")
     table = ResponsiveTable(*headers, droppable=("Evidence", "Published"))
     rows = [row for row in adoption.packages if row.baseline != "home"]
-    by_cells: dict[tuple[str, ...], list[AdoptedPackage]] = {}
-    for row in rows:
-        by_cells.setdefault(_adoption_cells(row, adoption), []).append(row)
+    by_cells = _group_by(rows, lambda row: _adoption_cells(row, adoption))
     for cells, equal_rows in by_cells.items():
         *first_cells, common_note = cells
         names = [row.name for row in equal_rows]
@@ -159,6 +161,14 @@ def adoption_table(adoption: Adoption, *, verbose: bool = False) -> RenderableTy
         for row in equal_rows:
             table.add(row.name, *first_cells, row.note, style=style)
     return Group(table, *_adoption_lines(adoption, verbose=verbose))
+
+
+def _group_by(values: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
+    """Return *values* by their *key*, in the order of the first value of each."""
+    groups: dict[K, list[T]] = {}
+    for value in values:
+        groups.setdefault(key(value), []).append(value)
+    return groups
 
 
 _MAX_EQUAL_ROWS = 3
@@ -178,13 +188,12 @@ def _adoption_lines(adoption: Adoption, *, verbose: bool) -> list[Text]:
     """Return the lines below the table."""
     label = f", label {adoption.label}" if adoption.label else ""
     lines = [Text(f"tag_format: {', '.join(adoption.tag_format)}{label}")]
-    own: dict[str, list[str]] = {}
-    for name, formats in adoption.own_tag_formats.items():
-        own.setdefault(", ".join(formats), []).append(name)
-    lines += [Text(f"tag_format of {summarize(names, 5)}: {formats}") for formats, names in own.items()]
+    names_by_formats = _group_by(adoption.own_tag_formats, adoption.own_tag_formats.__getitem__)
+    for formats, names in names_by_formats.items():
+        lines.append(Text(f"tag_format of {summarize(names, 5)}: {', '.join(formats)}"))
     unpublished = [row.name for row in adoption.packages if row.baseline == "home"]
-    names = _summarize(unpublished, 5, verbose=verbose)
-    lines += _styled_lines([names], "dim", prefix="not published: ")
+    left_out = _summarize(unpublished, 5, verbose=verbose)
+    lines += _styled_lines([left_out], "dim", prefix="not published: ")
     lines += _unread_lines(adoption, verbose=verbose)
     lines += _other_tool_lines(adoption)
     notes = calm_warnings(adoption.notes, verbose=verbose)
