@@ -253,13 +253,16 @@ def _hatch_code(table: Table) -> Iterator[VersionLocation]:
 
 def _from_file(table: Table) -> Iterator[VersionLocation]:
     path = str(table.get("source", ""))
-    if not path:
-        return
+    if path:
+        yield _configured_location(table, VersionLocation(path, _WHOLE_FILE))
+
+
+def _configured_location(table: Table, default: VersionLocation) -> VersionLocation:
+    """Return the location that the `pattern` of *table* describes in the file of *default*, or else *default*."""
     pattern: object = table.get("pattern")
     if isinstance(pattern, str):
-        yield _location(path, pattern, 1)
-    else:
-        yield VersionLocation(path, _WHOLE_FILE)
+        return _location(default.path, pattern, 1)
+    return default
 
 
 def _pdm(table: Table) -> VersionSource:
@@ -276,10 +279,7 @@ def _pdm(table: Table) -> VersionSource:
 
 def _pdm_file(table: Table) -> VersionLocation:
     path = str(table.get("path", ""))
-    pattern: object = table.get("pattern")
-    if isinstance(pattern, str):
-        return _location(path, pattern, 1)
-    return _location(path, _PDM)
+    return _configured_location(table, _location(path, _PDM))
 
 
 def _setuptools(directive: Table, table: Table) -> VersionSource:

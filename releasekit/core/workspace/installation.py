@@ -50,9 +50,8 @@ class Conflict(NamedTuple):
 
 def exclusions(candidates: Candidates) -> tuple[Exclusion, ...]:
     """Return the requirements because of which the latest releases and their extras cannot be installed together."""
-    results: list[Exclusion] = []
-    for name, extra in _nodes_of(_latest(candidates)):
-        results += _exclusions_of(name, extra, candidates)
+    nodes = _nodes_of(_latest(candidates))
+    results = chain.from_iterable(_exclusions_of(node, candidates) for node in nodes)
     return tuple(results)
 
 
@@ -73,7 +72,7 @@ def conflicts(candidates: Candidates) -> tuple[Conflict, ...]:
     """
     planned = [candidate for candidate in _latest(candidates) if candidate.planned]
     edges = _reachable(_nodes_of(planned), candidates)
-    exclusions_of = {(name, extra): tuple(_exclusions_of(name, extra, candidates)) for name, extra in edges}
+    exclusions_of = {node: tuple(_exclusions_of(node, candidates)) for node in edges}
     broken = filter(exclusions_of.__getitem__, edges)
     suspects = closure(reverse(edges), broken)
     if not suspects:
@@ -93,7 +92,7 @@ def _uninstallable_extras(candidate: Candidate, suspects: frozenset[Node], candi
         can_be_installed,  # late: without suspects no resolver is needed
     )
 
-    suspect_nodes = [node for node in _nodes_of([candidate]) if node in suspects]
+    suspect_nodes = filter(suspects.__contains__, _nodes_of([candidate]))
     for _, extra in suspect_nodes:
         if can_be_installed(candidate, extra, candidates):
             continue
@@ -127,8 +126,9 @@ def _required_nodes(node: Node, candidates: Candidates) -> set[Node]:
     return nodes
 
 
-def _exclusions_of(name: str, extra: str, candidates: Candidates) -> Iterator[Exclusion]:
-    """Yield the requirements of the latest *name*, or of its *extra*, that do not allow another latest release."""
+def _exclusions_of(node: Node, candidates: Candidates) -> Iterator[Exclusion]:
+    """Yield the requirements of the latest version of *node* that do not allow another latest release."""
+    name, extra = node
     dependent = candidates[name][0]
     for required in internal_requirements(dependent, extra, candidates):
         specifier = required.requirement.specifier

@@ -65,7 +65,8 @@ def raise_specifier(written: str, version: Version, *, always: bool = False, str
     if is_satisfied and not always:
         return written
     raised = [_raise_clause(clause, version) for clause in written.split(",")]
-    text = ",".join(clause for clause in raised if clause is not None)
+    remaining = [clause for clause in raised if clause is not None]
+    text = ",".join(remaining)
     # Space before the first clause belongs to the name, so it stays even if that clause is dropped.
     return text if text.strip() else ""
 
@@ -81,14 +82,16 @@ def _raise_clause(clause: str, version: Version) -> str | None:
     match = _CLAUSE.search(clause)
     if not match:
         return clause
-    operator, bound = match["operator"], match["version"]
+    operator = match["operator"]
+    bound = match["version"]
     specifier = Specifier(f"{operator}{bound}")
     included = specifier.contains(version, prereleases=True)
     if operator == "!=" and not included:
         return None
     new_operator = ">=" if operator in _LOWER else operator
     new_bound = _raise_bound(operator, bound, version, included=included)
-    start, end = clause[: match.start()], clause[match.end() :]
+    start = clause[: match.start()]
+    end = clause[match.end() :]
     return f"{start}{new_operator}{match['gap']}{new_bound}{end}"
 
 
@@ -115,8 +118,7 @@ def _as_many_parts(bound: str, version: Version) -> str:
         return numbers
     if len(version.release) > 1:
         return str(version)
-    suffix = _RELEASE.sub("", str(version), count=1)
-    return f"{numbers}{suffix}"
+    return f"{numbers}{_suffix(str(version))}"
 
 
 def _prefix(bound: str, version: Version) -> str:
@@ -142,8 +144,12 @@ def _next_limit(bound: str, version: Version) -> str:
     head[-1] += 1
     zeros = [0] * (len(limit) - len(head))
     numbers = _join(version.epoch, head + zeros)
-    suffix = _RELEASE.sub("", bound, count=1)
-    return f"{numbers}{suffix}"
+    return f"{numbers}{_suffix(bound)}"
+
+
+def _suffix(version: str) -> str:
+    """Return what follows the release numbers of *version*, such as "rc1"."""
+    return _RELEASE.sub("", version, count=1)
 
 
 def _first_numbers(version: Version, count: int) -> list[int]:

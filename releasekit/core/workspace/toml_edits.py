@@ -27,8 +27,8 @@ def write_version(pyproject: str, version: Version) -> str:
     import tomlkit  # late: it is slow to import, and commands that only read do not need it
 
     document: Any = tomlkit.parse(pyproject)
-    literal = document["project"]["version"].as_string().startswith("'")
-    document["project"]["version"] = tomlkit.string(str(version), literal=literal)
+    project = document["project"]
+    project["version"] = _in_its_quotes(project["version"], str(version))
     return tomlkit.dumps(document)
 
 
@@ -95,8 +95,9 @@ def _in_its_quotes(before: str, after: str) -> Any:  # noqa: ANN401  tomlkit's t
     import tomlkit
 
     item: Any = before
-    is_literal = item.as_string().startswith("'")
-    return tomlkit.string(after, literal=is_literal and "'" not in after)
+    was_literal = item.as_string().startswith("'")
+    can_be_literal = was_literal and "'" not in after
+    return tomlkit.string(after, literal=can_be_literal)
 
 
 def _rewrite_lines(text: str, change: Callable[[str], str]) -> str:
@@ -105,10 +106,9 @@ def _rewrite_lines(text: str, change: Callable[[str], str]) -> str:
 
 
 def _rewrite_line(line: str, change: Callable[[str], str]) -> str:
-    for written in requirement_lines(line):
-        after = change(written)
-        return line.replace(written, after, 1) if after else line
-    return line
+    written = next(requirement_lines(line), "")
+    after = change(written) if written else ""
+    return line.replace(written, after, 1) if after else line
 
 
 def parses_to(text: str, document: Mapping[str, Any]) -> bool:
