@@ -20,6 +20,7 @@ from releasekit.core.workspace.built_files import file_name_problems
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from releasekit.core.planning.model import Step
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -45,6 +46,11 @@ class BuiltPackage(BaseModel):
     files: tuple[BuiltFile, ...]
     imports: tuple[str, ...] = ()
     extras: tuple[str, ...] = ()
+
+    @property
+    def file_names(self) -> tuple[str, ...]:
+        """The names of its files."""
+        return tuple(file.name for file in self.files)
 
     @property
     def requirement(self) -> str:
@@ -213,15 +219,20 @@ def _step_problems(plan: Plan) -> Iterator[str]:
     if not (names and has_unique_names):
         yield "its plan releases no package, or one package twice"
     for step in plan.steps:
-        is_release_of_package = step.next is not None and is_normalized_name(step.name)
-        if not is_release_of_package:
-            yield f"{step.name!r} has no version, or is not a package name"
-        if not _is_inside_workspace(step.path):
-            yield f"{step.path!r} leads out of the workspace"
-        needs = {*step.needs, *step.build_needs, *step.after, *step.batch}
-        unknown = sorted(needs - names)
-        if unknown:
-            yield f"{step.name} needs {', '.join(unknown)}, which the plan does not release"
+        yield from _problems_of_step(step, names)
+
+
+def _problems_of_step(step: Step, names: set[str]) -> Iterator[str]:
+    """Yield the problems of one *step* of a plan that releases the packages *names*."""
+    is_release_of_package = step.next is not None and is_normalized_name(step.name)
+    if not is_release_of_package:
+        yield f"{step.name!r} has no version, or is not a package name"
+    if not _is_inside_workspace(step.path):
+        yield f"{step.path!r} leads out of the workspace"
+    needs = {*step.needs, *step.build_needs, *step.after, *step.batch}
+    unknown = sorted(needs - names)
+    if unknown:
+        yield f"{step.name} needs {', '.join(unknown)}, which the plan does not release"
 
 
 def _is_inside_workspace(directory: str) -> bool:
@@ -239,8 +250,7 @@ def _package_problems(manifest: ReleaseManifest, plan: Plan) -> Iterator[str]:
     if planned != built:
         yield "its packages differ from those of its plan"
     for package in manifest.packages:
-        file_names = [file.name for file in package.files]
-        yield from file_name_problems(package.name, package.version, file_names)
+        yield from file_name_problems(package.name, package.version, package.file_names)
         for file in filterfalse(_is_valid_file, package.files):
             yield f"{file.name!r} is not a file of {package.name}, or its sha256 is not valid"
 

@@ -60,8 +60,7 @@ def find_partial_uploads(
     for package in packages:
         uploaded_files = uploaded.get(package.name, {})
         upload_times = [time for time in uploaded_files.values() if time]
-        built_files = {file.name for file in package.files}
-        missing_files = built_files - uploaded_files.keys()
+        missing_files = set(package.file_names) - uploaded_files.keys()
         if upload_times and missing_files:
             yield PartialUpload(package.name, package.version, min(upload_times))
 
