@@ -142,8 +142,8 @@ def _is_public(parts: SplitResult, path: str) -> bool:
     hostname = parts.hostname or ""
     domain, _, top_level = hostname.rpartition(".")
     _, _, host = parts.netloc.rpartition("@")
-    if parts.scheme != "https" or ":" in host:
-        return False
-    if not domain or top_level.isdigit():  # an IP address ends with digits
+    is_https = parts.scheme == "https" and ":" not in host
+    has_domain = domain and not top_level.isdigit()  # an IP address ends with digits
+    if not (is_https and has_domain):
         return False
     return parts.path.rstrip("/") == path

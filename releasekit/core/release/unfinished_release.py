@@ -115,6 +115,11 @@ class PackageStatus(BaseModel):
         """Whether the index lists all files."""
         return self.progress in ("uploaded", "confirmed")
 
+    @property
+    def differing_files(self) -> tuple[str, ...]:
+        """The names of the files that have different content on the index."""
+        return tuple(file.name for file in self.files if file.index == "differs")
+
 
 class NextCommand(BaseModel):
     """A *command* to run and its *effect*. Without a command, *effect* says what else to do."""
@@ -277,9 +282,10 @@ def _upload_progress(files: tuple[FileStatus, ...]) -> UploadProgress:
         return "differs"
     if states == {"same"}:
         return "confirmed"
-    if states <= {"same", "listed"}:
+    listed_states = {"same", "listed"}
+    if states <= listed_states:
         return "uploaded"
-    return "partly_uploaded" if states & {"same", "listed"} else "built"
+    return "partly_uploaded" if states & listed_states else "built"
 
 
 def _are_tags_here(traces: ReleaseTraces, tags: tuple[str, ...]) -> bool:
@@ -383,9 +389,9 @@ def _notes(
     if unrecoverable:
         yield f"missing or damaged on this machine, and not on the index: {unrecoverable}"
     for package in packages:
-        differing = ", ".join(file.name for file in package.files if file.index == "differs")
-        if differing:
-            yield f"{package.name}: the index has different content for {differing}"
+        if package.differing_files:
+            names = ", ".join(package.differing_files)
+            yield f"{package.name}: the index has different content for {names}"
     if traces.moved:
         branch = traces.manifest_or_empty.branch
         yield f"{branch} on {traces.remote} has new commits, but not the release commit"
