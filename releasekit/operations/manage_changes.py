@@ -82,12 +82,14 @@ def add_change(options: WorkspaceOptions, change: NewChange) -> Path:
     names = _published_names(project, change.packages)
     if not change.bump:
         raise Refusal(ErrorCode.USAGE, "the bump is missing: use --bump major, minor, patch or none")
-    text, bump = change.text.strip(), Bump[change.bump.upper()]
+    text = change.text.strip()
+    bump = Bump[change.bump.upper()]
     if bump and not text:
         raise Refusal(ErrorCode.USAGE, "the text for the changelog is missing: use --message")
     file = _new_file(project.root / CHANGES_DIRECTORY, change.name)
     make_directory(file.parent)
-    write_atomic(file, render_change_file(dict.fromkeys(names, bump), text))
+    bumps = dict.fromkeys(names, bump)
+    write_atomic(file, render_change_file(bumps, text))
     return file
 
 
@@ -127,14 +129,22 @@ _FILE_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 
 def _new_file(directory: Path, name: str) -> Path:
     """Return the path of a file that does not exist yet, named *name* or at random."""
-    taken = {file.stem for file in directory.iterdir()} if directory.is_dir() else set[str]()
+    taken = _taken_names(directory)
     stem = name.removesuffix(".md") or readable_name(secrets.choice, taken)
     if stem in taken:
         raise Refusal(ErrorCode.USAGE, f"{CHANGES_DIRECTORY}/{stem}.md exists already", hint="Choose another --name.")
-    if not _FILE_NAME.fullmatch(stem) or stem.lower() == "readme":
+    is_readme = stem.lower() == "readme"
+    if is_readme or not _FILE_NAME.fullmatch(stem):
         hint = "Use letters, digits, dots, dashes and underscores, and not README."
         raise Refusal(ErrorCode.USAGE, f"a change file cannot be named {name!r}", hint=hint)
     return directory / f"{stem}.md"
+
+
+def _taken_names(directory: Path) -> set[str]:
+    """Return the names of the files in *directory*, without suffixes; a missing directory has none."""
+    if not directory.is_dir():
+        return set()
+    return {file.stem for file in directory.iterdir()}
 
 
 # ---- status ---------------------------------------------------------------------------------------------------------
@@ -170,7 +180,8 @@ def _changed_package(name: str, path: str, files: Sequence[ChangeFile]) -> Chang
 
 def _touched_paths(repo: Repo, base: str, releases: ReleaseCommits) -> Iterator[str]:
     """Yield the files that commits since *base* change, except *releases*, and those not committed yet."""
-    for commit in releases.mark(repo.history([repo.head, f"^{base}"])):
+    commits = repo.history([repo.head, f"^{base}"])
+    for commit in releases.mark(commits):
         if not commit.release:
             yield from commit.files
     yield from _uncommitted_paths(repo)
