@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from releasekit.core.adoption.findings import AdoptedPackage, Adoption
+    from releasekit.core.adoption.findings import AdoptedPackage, Adoption, UnreadTags
     from releasekit.core.checks.facts import CheckReport
     from releasekit.core.planning.model import Plan, Step
     from releasekit.core.planning.plan_diff import PlanDifference
@@ -209,17 +209,20 @@ def _summarize(names: Sequence[str], limit: int, *, verbose: bool) -> str:
 def _unread_lines(adoption: Adoption, *, verbose: bool) -> list[Text]:
     """Return one line for each form of tags that look like versions and are not read; then all other tags."""
     limit = len(adoption.unread) if verbose else _MAX_FORMS
-    lines: list[Text] = []
-    for tags in adoption.unread[:limit]:
-        style = "yellow" if tags.advice else "dim"
-        head = f"not read: {count_as('tag', tags.tags)} {tags.form} (newest {tags.newest}): {tags.reason}."
-        lines.append(Text(f"{head} {tags.advice}".rstrip(), style=style))
+    lines = list(map(_unread_line, adoption.unread[:limit]))
     more_forms = [tags.form for tags in adoption.unread[limit:]]
     if more_forms:
         lines.append(Text(f"not read: {summarize(more_forms)}; `--verbose` shows the reasons", style="yellow"))
     unread = {tag for tags in adoption.unread for tag in tags.tags}
     others = [tag for tag in adoption.unexplained if tag not in unread]
     return [*lines, *_styled_lines([summarize(others, 5)], "dim", prefix="tags that match no package: ")]
+
+
+def _unread_line(tags: UnreadTags) -> Text:
+    count = count_as("tag", tags.tags)
+    head = f"not read: {count} {tags.form} (newest {tags.newest}): {tags.reason}."
+    style = "yellow" if tags.advice else "dim"
+    return Text(f"{head} {tags.advice}".rstrip(), style=style)
 
 
 def adoption_changes(adoption: Adoption, *, tag_baselines: bool) -> list[RenderableType]:
@@ -236,8 +239,8 @@ def adoption_changes(adoption: Adoption, *, tag_baselines: bool) -> list[Rendera
 
 def _missing_tags_line(adoption: Adoption) -> Text:
     missing = [f"{commit[:7]} as {tag}" for tag, commit in adoption.missing.items()]
-    limit = len(missing) if is_verbose() else _MAX_EQUAL_ROWS
-    return Text(f"--tag-baselines would tag {summarize(missing, limit)}")
+    tags = _summarize(missing, _MAX_EQUAL_ROWS, verbose=is_verbose())
+    return Text(f"--tag-baselines would tag {tags}")
 
 
 def _missing_tags_table(adoption: Adoption) -> RenderableType:
