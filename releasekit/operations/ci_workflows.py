@@ -30,14 +30,9 @@ def ci_texts(repo: Repo, project: Project, ci: CiSystem, target: Target) -> tupl
     They are the templates of releasekit, for the branch that is checked out. If *target* needs a token, the step that
     publishes gets it from a secret. On GitLab, jobs see all variables.
     """
-    templates = files("releasekit") / "templates" / ci
-    wanted = {f"{_CI_DIRECTORIES[ci]}/{template.name}": template.read_text() for template in templates.iterdir()}
+    wanted = _template_texts(ci)
     if ci == "gitlab":
-        include = next(iter(wanted))
-        if not (repo.top / _GITLAB_FILE).exists():
-            wanted[_GITLAB_FILE] = f"include:\n  - local: {include}\n"
-        elif include not in read_text(repo.top / _GITLAB_FILE):
-            log.info("add to %s: `include: [{local: %s}]`", _GITLAB_FILE, include)
+        wanted |= _gitlab_file(repo, include=next(iter(wanted)))
     is_main = repo.branch in ("", "main")
     branch = "main" if is_main else json.dumps(repo.branch)
     before: dict[str, str] = {}
@@ -50,6 +45,23 @@ def ci_texts(repo: Repo, project: Project, ci: CiSystem, target: Target) -> tupl
         needs_token = path.endswith("/publish.yml") and not target.is_pypi
         after[display_path] = _with_token(workflow) if needs_token else workflow
     return before, after
+
+
+def _template_texts(ci: CiSystem) -> dict[str, str]:
+    """Return the texts of the templates, by path in the repository."""
+    templates = files("releasekit") / "templates" / ci
+    directory = _CI_DIRECTORIES[ci]
+    return {f"{directory}/{template.name}": template.read_text() for template in templates.iterdir()}
+
+
+def _gitlab_file(repo: Repo, include: str) -> dict[str, str]:
+    """Return the main file of the pipeline, which includes the file *include*; empty if the repository has one."""
+    path = repo.top / _GITLAB_FILE
+    if not path.exists():
+        return {_GITLAB_FILE: f"include:\n  - local: {include}\n"}
+    if include not in read_text(path):
+        log.info("add to %s: `include: [{local: %s}]`", _GITLAB_FILE, include)
+    return {}
 
 
 def _with_token(workflow: str) -> str:
