@@ -102,10 +102,7 @@ class ResponsiveTable:
         head_text = " ".join(cells[column] for column in head)
         yield Text(head_text.rstrip(), style=style, overflow="fold")
         labelled = [f"{self._headers[column]} {cells[column]}" for column in rest if cells[column]]
-        if labelled:
-            details = Text(_GAP.join(labelled))
-            for line in details.wrap(console, width - len(_INDENT)):
-                yield Text(f"{_INDENT}{line.plain.rstrip()}", style=style)
+        yield from _render_details(console, _GAP.join(labelled), width, style)
         last = cells[-1]
         if last and self._wraps:
             last = f"{self._headers[-1]} {last}"
@@ -127,6 +124,15 @@ class ResponsiveTable:
         for line in Text(cell).wrap(console, max(room, 1)):
             yield Text((start + line.plain).rstrip(), style=style, no_wrap=True, overflow="ignore")
             start = " " * cell_len(before)
+
+
+def _render_details(console: Console, details: str, width: int, style: str) -> Iterator[Text]:
+    """Yield *details* indented and wrapped, unless they are empty."""
+    if not details:
+        return
+    room = width - len(_INDENT)
+    for line in Text(details).wrap(console, room):
+        yield Text(f"{_INDENT}{line.plain.rstrip()}", style=style)
 
 
 def _max_width(texts: Iterable[str]) -> int:
