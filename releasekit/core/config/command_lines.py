@@ -32,7 +32,7 @@ def _split_command(value: object) -> object:
 def _require_program(words: tuple[str, ...]) -> tuple[str, ...]:
     if not words or not words[0].strip():
         raise PydanticCustomError("command", "the command is empty")
-    if any("\0" in word for word in words):
+    if "\0" in "".join(words):
         raise PydanticCustomError("command", "a command cannot contain a null character")
     return words
 
