@@ -146,8 +146,8 @@ def write_bundle(record: Record, repo: Repo, remote: str, directory: Path) -> No
         (directory / name).unlink(missing_ok=True)
     remove_tree(directory / DIST)
     for package in manifest.packages:
-        names = [file.name for file in package.files]
-        sources = _existing_files(record.directory, package.name, [*names, *_attestation_names(package)])
+        names = [*package.file_names, *_attestation_names(package)]
+        sources = _existing_files(record.directory, package.name, names)
         _copy_files(sources, directory / DIST / package.name)
     sums = [f"{file.sha256}  {path}" for path, file in _built_files(manifest).items()]
     is_own_commit = manifest.release_commit != manifest.commit
