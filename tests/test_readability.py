@@ -55,6 +55,13 @@ def test_functions_fit_a_screen() -> None:
     assert [str(location) for location in readability.long_functions(sources())] == []
 
 
+def test_functions_do_not_grow_denser() -> None:
+    """At most a third of the lines decide: no tree of branches and comprehensions. The goal is 30 in 100 lines."""
+    pairs = [readability.count_decisions(source) for source in sources()]
+
+    assert 3 * sum(decisions for decisions, _ in pairs) <= sum(lines for _, lines in pairs)
+
+
 def test_names_of_tests_are_unique() -> None:
     """A test is named by its rule, in three words or more, and no other test has that name."""
     tests = readability.find_tests(readability.read_sources(directories=readability.TESTS))
