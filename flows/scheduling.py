@@ -22,7 +22,7 @@ from releasekit.core.release.progress import PackageStage
 from releasekit.core.release.report import PackageOutcome, PackageReport
 from releasekit.integrations.prefect_server import wrap_unexpected
 from tasks import build, upload
-from tasks.decorators import quote_arguments
+from tasks.decorators import keep_alive, quote_arguments
 
 if TYPE_CHECKING:
     from releasekit.core.release.observer import Observer
@@ -85,7 +85,7 @@ async def run_step(
     opaque_states = [opaque(state) for state in upstream]  # otherwise Prefect looks into their results too
     plain_task: Any = step_task  # Prefect's types know neither these options nor that the state can be awaited
     positional, named = quote_arguments(step_task.fn, *args, **kwargs)
-    return await plain_task(*positional, **named, wait_for=opaque_states, return_state=True)
+    return keep_alive(await plain_task(*positional, **named, wait_for=opaque_states, return_state=True))
 
 
 _STAGES = {

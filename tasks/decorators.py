@@ -50,11 +50,24 @@ def flow_task(name: str, run_name: str = "", **options: object) -> Callable[[Cal
             decorator = plain(**names, cache_policy=NO_CACHE, persist_result=False, **options)
             recorded: Callable[..., R] = decorator(function)
             positional, named = quote_arguments(function, *args, **kwargs)
-            return recorded(*positional, **named)
+            return keep_alive(recorded(*positional, **named))
 
         return call
 
     return decorate
+
+
+def keep_alive(result: R) -> R:
+    """Return *result*, and keep it until this process ends.
+
+    Prefect knows lists and texts that a step has returned by their address in memory, for the edges of the graph. A new
+    value at the address of a deleted one would look like that result.
+    """
+    _kept.append(result)
+    return result
+
+
+_kept: list[object] = []
 
 
 def quote_arguments(
