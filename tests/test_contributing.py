@@ -69,12 +69,15 @@ def test_workflows_are_secure() -> None:
 
 
 def test_ci_runs_the_gate() -> None:
-    """CI runs the script that contributors run, and may read the repository only."""
+    """CI runs the script that contributors run, and on main the README's test command with the coverage."""
     document: dict[Any, Any] = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
-    (job,) = document["jobs"].values()
+    jobs = document["jobs"]
+    commands = {name: [step["run"] for step in job["steps"] if "run" in step] for name, job in jobs.items()}
+    test_command = (ROOT / "README.md").read_text().partition("<!-- test -->\n```bash\n")[2].partition("\n```")[0]
 
-    assert [step["run"] for step in job["steps"] if "run" in step] == [".ci/run"]
-    assert (document["permissions"], job["permissions"]) == ({}, {"contents": "read"})
+    assert commands == {"gate": [".ci/run"], "coverage": [f"{test_command} --cov --cov-fail-under=90\n"]}
+    assert document["permissions"] == {}
+    assert {name: job["permissions"] for name, job in jobs.items()} == {name: {"contents": "read"} for name in jobs}
 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda path: path.stem)
