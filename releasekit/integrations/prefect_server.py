@@ -238,15 +238,15 @@ def start_server(port: int) -> Server:
 
     It is the server of `prefect server start --background`, and Prefect's own commands find it. But its output goes to
     a file: Prefect connects it to a pipe that nobody reads, and then the first warning ends the server.
-    Raises ReleaseError RK-SERVER-START if another program uses the port.
+    Raises ReleaseError RK-SERVER-START if another program uses the port, and Refusal as `running_server` does.
     """
     from filelock import FileLock
 
     home = _server_home()
     home.mkdir(parents=True, exist_ok=True)
     with FileLock(home / "server.lock"):
-        if running := _find_background_server():
-            return running.server()
+        if running := running_server():
+            return running
         url = f"http://127.0.0.1:{port}/api"
         if is_listening(url):
             raise ReleaseError(ErrorCode.SERVER_START, f"another program uses port {port}", url)

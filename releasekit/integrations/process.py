@@ -147,16 +147,15 @@ def run_in_foreground(argv: Sequence[str], cwd: Path) -> int:
     If we are interrupted, the command is terminated, and we wait until it ends. Raises ReleaseError RK-COMMAND-FAILED
     if it cannot start.
     """
-    try:
-        child = subprocess.Popen(argv, cwd=cwd)
-    except OSError as error:
-        raise _start_error(Command(tuple(argv), cwd), error) from None
-    with child:
-        try:
-            code = child.wait()
-        except BaseException:
-            child.terminate()  # on a terminal it has received the Ctrl-C too
-            raise
+    with contextlib.ExitStack() as guards:
+        with delay_interrupt():
+            try:
+                child = guards.enter_context(subprocess.Popen(argv, cwd=cwd))
+            except OSError as error:
+                raise _start_error(Command(tuple(argv), cwd), error) from None
+            # It has ended if nothing was raised. On a terminal it has received the Ctrl-C too.
+            guards.callback(child.terminate)
+        code = child.wait()
     return code if code >= 0 else 128 - code
 
 

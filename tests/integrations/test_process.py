@@ -48,6 +48,7 @@ def python(script: str, *argv: str) -> tuple[str, ...]:
     return (sys.executable, "-c", textwrap.dedent(script), *argv)
 
 
+FOREGROUND = "run_in_foreground(command.argv, path)"
 BACKGROUND = "background(command, path / 'output').__enter__()"
 
 
@@ -182,6 +183,24 @@ class TestCancelling:
             asyncio.run(asyncio.wait_for(scene(), 30))
         assert eventually(lambda: not is_alive(number_in(tmp_path / "grandchild")))
 
+    def test_cancelled_start_leaves_nothing(self) -> None:
+        """A coroutine that is cancelled at any point of the start leaves no command running."""
+
+        async def cancel_after(steps: int) -> None:
+            running = asyncio.create_task(run_async(Command(("sleep", f"600.0{steps}"))))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            running.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await running
+
+        async def cancel_everywhere() -> None:
+            for steps in range(12):
+                await cancel_after(steps)
+
+        asyncio.run(asyncio.wait_for(cancel_everywhere(), 30))
+        assert eventually(lambda: "sleep 600.0" not in run(Command(("ps", "-eo", "args"))).stdout)
+
     def test_commands_run_side_by_side(self) -> None:
         """The loop is not blocked: commands run side by side."""
 
@@ -212,13 +231,13 @@ class TestCancelling:
             assert eventually(lambda: not alive())
         assert "KeyboardInterrupt" in (tmp_path / "log").read_text()
 
-    @pytest.mark.parametrize("call", ["run(command)", "list(stream(command))", BACKGROUND])
+    @pytest.mark.parametrize("call", ["run(command)", "list(stream(command))", BACKGROUND, FOREGROUND])
     def test_interrupt_at_start_kills(self, tmp_path: Path, call: str) -> None:
         """Ctrl-C while a command starts, before anything guards it, kills it too."""
         script = f"""
             import os, signal, subprocess, sys
             from pathlib import Path
-            from releasekit.integrations.process import Command, background, run, stream
+            from releasekit.integrations.process import Command, background, run, run_in_foreground, stream
             signal.signal(signal.SIGINT, signal.default_int_handler)
             path = Path(sys.argv[1])
 

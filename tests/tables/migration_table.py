@@ -74,7 +74,6 @@ def _keys_in(module: ModuleType) -> Iterator[str]:
         for node in ast.walk(ast.parse(inspect.getsource(code))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "ForeignKey":
                 yield ast.literal_eval(node.args[0])
-            if isinstance(node, ast.Name) and inspect.isroutine(names.get(node.id)) | inspect.isclass(
-                names.get(node.id)
-            ):
-                todo.append(names[node.id])
+            value = names.get(node.id) if isinstance(node, ast.Name) else None
+            if inspect.isroutine(value) or inspect.isclass(value):
+                todo.append(value)
