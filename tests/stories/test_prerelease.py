@@ -98,7 +98,7 @@ def test_beta_stays_beside_stable_packages(tmp_path: Path, own_index: EmbeddedIn
     fast = "--skip-smoke-test"
 
     assert published(world, fast) == {"core": "0.1.0", "app": "0.1.0", "beta": "1.0.0b1"}
-    world.commit("fix(core): mend", {"packages/core/src/core/__init__.py": "X = 2\n"})
+    world.commit("fix(core): repair", {"packages/core/src/core/__init__.py": "X = 2\n"})
     world.commit("feat(beta): more", {source: "X = 2\n"})
     assert published(world, fast) == {"core": "0.1.1", "beta": "1.0.0b2"}
     text = (world.root / path).read_text()
@@ -142,7 +142,7 @@ def test_maintainer_releases_untyped_commits(tmp_path: Path, own_index: Embedded
     world = make_world(tmp_path, "app: core; core; util")
     fast = "--skip-smoke-test"
     assert published(world, fast) == dict.fromkeys(("core", "util", "app"), "0.1.0")
-    world.commit("Mend the shelves", {"packages/core/src/core/__init__.py": "X = 2\n"})
+    world.commit("Repair the shelves", {"packages/core/src/core/__init__.py": "X = 2\n"})
 
     assert published(world, fast) == {}
     assert published(world, fast, "--bump", "core=minor", "--set-version", "util=0.5.0") == {
@@ -151,11 +151,11 @@ def test_maintainer_releases_untyped_commits(tmp_path: Path, own_index: Embedded
     }
     assert published(world, fast, "--bump", "minor", "-p", "app") == {"app": "0.2.0"}
     world.commit("Tell more", {"packages/core/README.md": "More.\n"})
-    world.commit("Mend the roof", {"packages/util/src/util/__init__.py": "X = 3\n"})
+    world.commit("Repair the roof", {"packages/util/src/util/__init__.py": "X = 3\n"})
     root = (world.root / "pyproject.toml").read_text()
     world.commit("Set", {"pyproject.toml": f'[tool.releasekit]\nunconventional = "patch"\n{root}'})
     assert published(world, fast) == {"util": "0.5.1"}
-    assert "### Changes\n\n- Mend the roof" in told(world, "packages/util/CHANGELOG.md")
+    assert "### Changes\n\n- Repair the roof" in told(world, "packages/util/CHANGELOG.md")
     assert own_index.requests()
 
 

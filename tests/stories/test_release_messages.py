@@ -45,7 +45,7 @@ def test_templates_are_written_and_recognised(tmp_path: Path, own_index: Embedde
     for name in ("app", "core", "lone"):
         world.git("tag", f"{name}-v0.1.0")
     world.commit("feat!: another core", {"packages/core/more.txt": ""})
-    world.commit("mend it", {"packages/lone/more.txt": ""})
+    world.commit("repair it", {"packages/lone/more.txt": ""})
     assert planned(world) == {"app": None, "core": "0.2.0", "lone": "0.1.1"}
 
     said = world.releasekit(*RELEASE)

@@ -161,7 +161,7 @@ def test_resumed_release_keeps_its_requests(tmp_path: Path, other: dict[str, obj
     """A release that has begun cannot get other versions; with the same options, or without any, it resumes."""
     world = make_world(tmp_path, "core")
     world.git("tag", "core-v0.1.0")
-    world.commit("Mend the shelves", {"packages/core/src/core/__init__.py": "X = 2\n"})
+    world.commit("Repair the shelves", {"packages/core/src/core/__init__.py": "X = 2\n"})
     start(world, AssumeYes(), bump=("core=minor",))
     begun = unfinished_record(world.root / ".git")
     assert begun

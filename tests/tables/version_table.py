@@ -453,7 +453,7 @@ ROWS = (
     Row("1.3.0rc5 written by hand after 1.3.0rc1", "that version", "1.3.0rc5", beta_by_hand),
     Row("`.devN` or a local version written by hand", "only a marker: the commits decide", "1.2.4",
         by_hand("1.4.0.dev0", "fix: a")),
-    Row('messages without a type, with `unconventional = "patch"`', "patch", "1.2.4", changes("Mend the shelves"),
+    Row('messages without a type, with `unconventional = "patch"`', "patch", "1.2.4", changes("Repair the shelves"),
         settings='unconventional = "patch"'),
     Row("the same, where only the documentation of the package is changed", "nothing", "-",
         lambda world: change(world, "Tell more", "packages/core/docs/more.md"), settings='unconventional = "patch"'),
