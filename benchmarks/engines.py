@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # run by its path, not as a module
 
 from benchmarks.synthetic import GIT, make_repository, publishable  # noqa: E402
-from releasekit.integrations.prefect_server import apply_settings, client_settings, prefect_server  # noqa: E402
+from releasekit.integrations.prefect_server import configure_client, prefect_server  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +48,7 @@ def main() -> None:
         os.environ.update(GIT)
         os.environ["PREFECT_HOME"] = str(home / "prefect")
         os.environ.pop("PREFECT_API_URL", None)
-        apply_settings(client_settings(""))
+        configure_client("")
         with prefect_server() as server:
             work = make_repository(home / "work", given.packages, 10 * given.packages)
             publishable(work, home / "remote.git")

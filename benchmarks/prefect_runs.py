@@ -258,8 +258,7 @@ async def client(settings: str, size: int, begun: float) -> dict[str, float]:
     with ExitStack() as stack:
         if settings == "ours":  # as releasekit/cli/runner.py does
             from releasekit.integrations.prefect_server import (
-                apply_settings,
-                client_settings,
+                configure_client,
                 configured_api,
                 prefect_server,
             )
@@ -267,7 +266,7 @@ async def client(settings: str, size: int, begun: float) -> dict[str, float]:
             if not os.environ.get("PREFECT_API_URL"):
                 own = stack.enter_context(prefect_server())
             tell("first_output")
-            apply_settings(client_settings(own.url if own else configured_api()))
+            configure_client(own.url if own else configured_api())
             if own:
                 own.wait()
                 os.environ["PREFECT_API_URL"] = own.url

@@ -24,7 +24,7 @@ from hypothesis import HealthCheck, is_hypothesis_test
 from hypothesis import settings as hypothesis_settings
 
 from releasekit.integrations.peryx import EmbeddedIndex, embedded_index
-from releasekit.integrations.prefect_server import apply_settings, client_settings, prefect_server
+from releasekit.integrations.prefect_server import configure_client, prefect_server
 from releasekit.integrations.process import Command, background, run
 from releasekit.integrations.uv import find_uv
 
@@ -287,7 +287,7 @@ def prefect_client(prefect_home: Callable[[str], Path]) -> Path:
     assert "prefect" not in sys.modules, "some test imported Prefect before asking for this fixture"
     home = prefect_home("prefect")
     os.environ["PREFECT_HOME"] = str(home)
-    apply_settings(client_settings(""))
+    configure_client("")
     return home
 
 

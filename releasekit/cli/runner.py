@@ -16,8 +16,7 @@ from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, ReleaseWarn
 from releasekit.core.planning.plan_diff import diff_plans, snapshot_from_plan, with_difference
 from releasekit.core.release.report import ReleaseReport
 from releasekit.integrations.prefect_server import (
-    apply_settings,
-    client_settings,
+    configure_client,
     configured_api,
     is_listening,
     prefect_server,
@@ -199,7 +198,7 @@ class _PrefectApi:
 
     def configure_prefect(self) -> None:
         """Set up Prefect to use this API. Call it before Prefect is imported."""
-        apply_settings(client_settings(self.url))
+        configure_client(self.url)
         if self.server:
             os.environ["PREFECT_API_URL"] = self.url
 
@@ -370,7 +369,7 @@ async def _run_without_server(started: StartedRelease, error: ReleaseError) -> R
 
 async def _run_unrecorded(started: StartedRelease) -> ReleaseReport:
     """Release without a Prefect server. A second run reads from the record on disk what was done."""
-    apply_settings(client_settings(""))
+    configure_client("")
     from flows.event_flush import without_server
     from flows.publish import run_release
 

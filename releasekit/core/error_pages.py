@@ -59,6 +59,7 @@ _APPROVAL = "docs/guides/approval.md"
 _CHANGELOGS = "docs/guides/changelogs.md"
 _CHANGE_FILES = "docs/guides/change-files.md"
 _CHECKS = "docs/guides/checks.md"
+_COMPANY_NETWORK = "docs/guides/company-network.md"
 _CREDENTIALS = "docs/guides/credentials.md"
 _DYNAMIC_VERSIONS = "docs/guides/dynamic-versions.md"
 _GITHUB = "docs/guides/github.md"
@@ -132,6 +133,18 @@ _TABLE = (
             "$ releasekit plan --workspace https://git.example/team/project.git --ref main --git-token READ_TOKEN"
         ),
         _CREDENTIALS,
+    ),
+    ErrorPage(
+        ErrorCode.NETWORK_SETTING,
+        (
+            "SSL_CERT_FILE or SSL_CERT_DIR names a file or a directory that does not exist or has no certificates.",
+            "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY is not the address of a proxy: http://, https:// or socks5://.",
+        ),
+        (
+            "$ SSL_CERT_FILE=/etc/ssl/company.pem releasekit plan\n"
+            "$ HTTPS_PROXY=http://proxy.example:3128 NO_PROXY=.example.com,10.0.0.0/8 releasekit plan"
+        ),
+        _COMPANY_NETWORK,
     ),
     ErrorPage(
         ErrorCode.WORKSPACE_NOT_FOUND,

@@ -20,6 +20,7 @@ class ErrorCode(StrEnum):
 
     SECRET_UNKNOWN = "RK-SECRET-UNKNOWN"  # noqa: S105  a code
     REPOSITORY_UNREACHABLE = "RK-REPOSITORY-UNREACHABLE"
+    NETWORK_SETTING = "RK-NETWORK-SETTING"
 
     WORKSPACE_NOT_FOUND = "RK-WORKSPACE-NOT-FOUND"
     WORKSPACE_INVALID = "RK-WORKSPACE-INVALID"
@@ -174,6 +175,11 @@ _TABLE = (
         ErrorCode.REPOSITORY_UNREACHABLE,
         "The repository that --workspace names cannot be cloned, or it does not have --ref.",
         "Check the address, and that this machine may read it: --git-token names a secret for https, ssh needs a key.",
+    ),
+    ErrorInfo(
+        ErrorCode.NETWORK_SETTING,
+        "A variable of the environment names certificates or a proxy that cannot be used.",
+        "Correct the variable, or unset it: SSL_CERT_FILE, SSL_CERT_DIR, HTTP_PROXY, HTTPS_PROXY, ALL_PROXY.",
     ),
     ErrorInfo(
         ErrorCode.WORKSPACE_NOT_FOUND,

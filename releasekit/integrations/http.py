@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import random
 import re
+import ssl
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+import certifi
 import httpx
+import truststore
 
-from releasekit.integrations.process import mask
+from releasekit.core.config.proxy_exceptions import is_exempt
+from releasekit.core.errors import ErrorCode, Refusal
+from releasekit.integrations.process import mask, register_secret
+from releasekit.integrations.proxies import proxy_exceptions, proxy_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -50,38 +57,97 @@ def client(
 
     *timeout* is in seconds and limits each step of one attempt (connect, write, read). *total_timeout* limits the whole
     attempt, because a body may come one byte at a time. GET and HEAD are sent up to *attempts* times: on connection
-    errors, timeouts, 429 and 5xx. Redirects are followed. httpx reads certificates and proxies from the environment
+    errors, timeouts, 429 and 5xx. Redirects are followed. Certificates and proxies come from the environment
     (`SSL_CERT_FILE`, `SSL_CERT_DIR`, `HTTPS_PROXY`, `NO_PROXY`). *sleep* waits a number of seconds. Without
     *retry_on_429*, a 429 is returned at once: forges have several ways to say how long to wait.
+
+    Raises Refusal RK-NETWORK-SETTING if certificates or a proxy of the environment cannot be used.
     """
+    certificates = ssl_context(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+    limits = httpx.Limits(max_connections=pool_size, max_keepalive_connections=pool_size)
     return _Client(
         attempts=attempts,
         total_timeout=total_timeout,
         sleep=sleep,
         retry_on_429=retry_on_429,
         follow_redirects=True,
-        verify=_ssl_context(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")),
+        transport=_Transport(certificates, limits),
         headers={"User-Agent": "releasekit"},
-        limits=httpx.Limits(max_connections=pool_size, max_keepalive_connections=pool_size),
         # Hundreds of packages share the pool, so waiting for a free connection is not an error.
         timeout=httpx.Timeout(timeout, pool=None),
     )
 
 
 @cache
-def _ssl_context(cert_file: str | None, cert_dir: str | None) -> SSLContext:  # noqa: ARG001  httpx reads both
+def ssl_context(cert_file: str | None, cert_dir: str | None) -> SSLContext:
     """Return the context that all clients share while *cert_file* and *cert_dir* stay the same.
 
-    To read all certificates takes 40 ms, and a command makes several clients.
+    To read all certificates takes 40 ms, and a command makes several clients. Without either variable, the certificates
+    of the system count, and those of certifi where a system has none. Raises Refusal RK-NETWORK-SETTING.
     """
-    return httpx.create_ssl_context()
+    settings = {"SSL_CERT_FILE": cert_file, "SSL_CERT_DIR": cert_dir}
+    location = " ".join(f"{name}={path}" for name, path in settings.items() if path)
+    try:
+        if location:
+            _require_directory(cert_dir)
+            return ssl.create_default_context(cafile=cert_file or None, capath=cert_dir or None)
+        context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(certifi.where())
+    except OSError as error:  # also an SSLError: the file has no certificate
+        message = f"the certificates cannot be read: {error.strerror or error}"
+        raise Refusal(ErrorCode.NETWORK_SETTING, message, location or certifi.where()) from None
+    return context
+
+
+def _require_directory(paths: str | None) -> None:
+    """Raise NotADirectoryError if none of *paths*, a list as in PATH, is a directory: OpenSSL ignores those."""
+    if paths and not any(map(os.path.isdir, paths.split(os.pathsep))):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+
+
+class _Transport(httpx.AsyncBaseTransport):
+    """Sends each request directly or by the proxy of the environment.
+
+    httpx could choose by itself, but it cannot read every `NO_PROXY` that uv, git and curl read: brackets around an
+    address and ranges of IPv6 addresses raise InvalidURL (httpx 0.28), and ranges of IPv4 addresses fit no host.
+    """
+
+    def __init__(self, certificates: SSLContext, limits: httpx.Limits) -> None:
+        self._options: dict[str, Any] = {"verify": certificates, "limits": limits, "trust_env": False}
+        self._direct = httpx.AsyncHTTPTransport(**self._options)
+        self._exceptions = proxy_exceptions()
+        addresses = {scheme: proxy_of(scheme) for scheme in ("http", "https")}
+        self._proxied = {scheme: self._by_proxy(address) for scheme, address in addresses.items() if address}
+
+    def _by_proxy(self, address: str) -> httpx.AsyncHTTPTransport:
+        """Return a transport by the proxy at *address*; raises Refusal RK-NETWORK-SETTING if httpx cannot use it."""
+        with_scheme = address if "://" in address else f"http://{address}"
+        try:
+            proxy = httpx.Proxy(with_scheme)
+            if proxy.raw_auth:
+                register_secret(proxy.raw_auth[1].decode())
+            return httpx.AsyncHTTPTransport(proxy=proxy, **self._options)
+        except (ValueError, httpx.InvalidURL) as error:
+            message = f"the proxy of the environment cannot be used: {mask(str(error))}"
+            raise Refusal(ErrorCode.NETWORK_SETTING, message, "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY") from None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return await self._transport_of(request.url).handle_async_request(request)
+
+    def _transport_of(self, url: httpx.URL) -> httpx.AsyncHTTPTransport:
+        if is_exempt(url.host, url.port, self._exceptions):
+            return self._direct
+        return self._proxied.get(url.scheme, self._direct)
+
+    async def aclose(self) -> None:
+        for transport in (self._direct, *self._proxied.values()):
+            await transport.aclose()
 
 
 class _Client(httpx.AsyncClient):
     """A client that retries in `send`, not in a transport.
 
-    So it also retries if a body is cut off half-way. And it keeps the proxies of the environment, which httpx ignores
-    if it has a custom transport.
+    So it also retries if a body is cut off half-way.
     """
 
     def __init__(

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from releasekit.core.errors import ErrorCode, ReleaseError
 from releasekit.integrations.process import Command, background, last_lines
+from releasekit.integrations.proxies import direct_loopback
 from releasekit.integrations.uv import find_uv
 
 if TYPE_CHECKING:
@@ -114,7 +115,8 @@ actions = ["write"]
 def _environment(root: str, token: str) -> dict[str, str | None]:
     # uv rejects a token together with a user name, and an index together with an address.
     others = dict.fromkeys(f"UV_PUBLISH_{word}" for word in ("USERNAME", "PASSWORD", "INDEX"))
-    return {**others, "UV_PUBLISH_URL": root, "UV_PUBLISH_CHECK_URL": f"{root}simple/", "UV_PUBLISH_TOKEN": token}
+    target = {"UV_PUBLISH_URL": root, "UV_PUBLISH_CHECK_URL": f"{root}simple/", "UV_PUBLISH_TOKEN": token}
+    return {**others, **target, **direct_loopback()}
 
 
 def _peryx() -> tuple[tuple[str, ...], float]:

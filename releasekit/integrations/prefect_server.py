@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
 from releasekit.integrations.process import Command, background, last_lines, mask, run, start_detached
+from releasekit.integrations.proxies import adapt_to_httpx
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -137,10 +138,14 @@ def wrap_unexpected(error: object, location: str = "") -> ReleaseError:
     return ReleaseError(ErrorCode.UNEXPECTED, f"{type(error).__name__}: {error}", location)
 
 
-def apply_settings(settings: dict[str, str]) -> None:
-    """Set each of *settings* that the user has not set."""
-    for name, value in settings.items():
+def configure_client(url: str) -> None:
+    """Set up Prefect's client in this process for the API at *url*, empty for none. Call it before Prefect is imported.
+
+    Settings of the user win.
+    """
+    for name, value in client_settings(url).items():
         os.environ.setdefault(name, value)
+    adapt_to_httpx()
 
 
 def client_settings(url: str) -> dict[str, str]:

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.integrations import http
+from releasekit.integrations.process import mask
 from tests.support.certificates import write_certificate
 from tests.support.fault_index import SLOW, fault_index
 
@@ -274,15 +276,7 @@ def test_attempts_are_logged_without_secrets(caplog: pytest.LogCaptureFixture) -
 def test_clients_read_certificates_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Clients share the certificates that they read, until `SSL_CERT_FILE` names another file."""
     certificate, tls = write_certificate(tmp_path)
-    reads = 0
-    create = httpx.create_ssl_context
-
-    def count_reads() -> SSLContext:
-        nonlocal reads
-        reads += 1
-        return create()
-
-    monkeypatch.setattr(httpx, "create_ssl_context", count_reads)
+    reads_before = http.ssl_context.cache_info().misses
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))  # no other test has read it
     with serving(Answer(), tls=tls) as server:
@@ -292,4 +286,70 @@ def test_clients_read_certificates_once(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
     assert [type(asked.error) for asked in strangers] == [httpx.ConnectError] * 2
     assert [asked.status for asked in trusting] == [200, 200]
-    assert reads == 2
+    assert http.ssl_context.cache_info().misses - reads_before == 2
+
+
+class TestEnvironment:
+    """What the variables of the environment say about proxies and certificates."""
+
+    @pytest.fixture(autouse=True)
+    def _no_variables(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+            monkeypatch.delenv(name.lower(), raising=False)
+
+    def test_proxy_carries_plain_request(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A host that nobody exempts is asked through the proxy, with the proxy's user; the password is masked."""
+        with serving(Answer(body=b"by proxy")) as proxy:
+            address = proxy.url.replace("http://", "http://ada:swordfish@").rstrip("/")
+            monkeypatch.setenv("HTTP_PROXY", address)
+            asked = ask("http://packages.example/simple/", attempts=1)
+
+        assert asked.body == b"by proxy"
+        assert "swordfish" not in mask("the proxy refuses ada:swordfish")
+
+    @pytest.mark.parametrize("exceptions", ["127.0.0.1", "127.0.0.0/8", "[::1],fe80::/10,127.0.0.1", "*"])
+    def test_exempt_host_is_asked_directly(self, monkeypatch: pytest.MonkeyPatch, exceptions: str) -> None:
+        """Addresses and ranges of both versions are read, also those that httpx cannot read."""
+        monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+        monkeypatch.setenv("NO_PROXY", exceptions)
+        with serving(Answer()) as server:
+            asked = ask(server.url, attempts=1)
+
+        assert asked.status == 200
+
+    def test_socks_proxy_is_used(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A SOCKS proxy that does not listen is an error of the network, not of a missing library."""
+        monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
+
+        assert isinstance(ask("http://packages.example/", attempts=1).error, httpx.TransportError)
+
+    @pytest.mark.parametrize("address", ["ftp://proxy.example", "http://proxy.example:port"])
+    def test_bad_proxy_is_refused(self, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+        """An address that is no proxy's is refused by the names of the variables."""
+        monkeypatch.setenv("HTTPS_PROXY", address)
+
+        with pytest.raises(Refusal) as caught:
+            http.client()
+
+        assert caught.value.code is ErrorCode.NETWORK_SETTING
+        assert "HTTPS_PROXY" in caught.value.location
+
+    @pytest.mark.parametrize("name", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
+    @pytest.mark.parametrize("has_file", [False, True])
+    def test_bad_certificates_are_named(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, *, has_file: bool
+    ) -> None:
+        """A path that does not exist, or that has no certificates, is refused with the variable and the path."""
+        monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+        monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+        path = tmp_path / "company.pem"
+        if has_file:
+            path.write_text("no certificate")
+        monkeypatch.setenv(name, str(path))
+
+        with pytest.raises(Refusal) as caught:
+            http.client()
+
+        assert caught.value.code is ErrorCode.NETWORK_SETTING
+        assert caught.value.location == f"{name}={path}"

@@ -20,8 +20,8 @@ from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
 from releasekit.integrations import prefect_server as server
 from releasekit.integrations.prefect_server import (
     CLIENT_SETTINGS,
-    apply_settings,
     client_settings,
+    configure_client,
     configured_api,
     is_listening,
     prefect_server,
@@ -128,14 +128,16 @@ class TestConfiguredApi:
 
 def test_user_settings_win_over_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the user has set stays, even when it is empty; the rest gets our value."""
-    monkeypatch.setenv("RK_OURS", "x")
-    monkeypatch.delenv("RK_OURS")  # so that it is put back afterwards
-    monkeypatch.setenv("RK_THEIRS", "theirs")
-    monkeypatch.setenv("RK_EMPTY", "")
+    ours, theirs, empty = list(CLIENT_SETTINGS)[:3]
+    for name in CLIENT_SETTINGS:
+        monkeypatch.setenv(name, "before")  # so that it is put back afterwards
+    monkeypatch.delenv(ours)
+    monkeypatch.setenv(theirs, "theirs")
+    monkeypatch.setenv(empty, "")
 
-    apply_settings({"RK_OURS": "ours", "RK_THEIRS": "ours", "RK_EMPTY": "ours"})
+    configure_client("")
 
-    assert [os.environ[name] for name in ("RK_OURS", "RK_THEIRS", "RK_EMPTY")] == ["ours", "theirs", ""]
+    assert [os.environ[name] for name in (ours, theirs, empty)] == [CLIENT_SETTINGS[ours], "theirs", ""]
     assert all(name.startswith(("PREFECT_", "DO_NOT_TRACK")) for name in CLIENT_SETTINGS)
 
 

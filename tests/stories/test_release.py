@@ -119,8 +119,14 @@ def test_rehearsal_leaves_no_trace(tmp_path: Path) -> None:
     assert world.state() == before
 
 
-def test_any_branch_can_be_rehearsed(tmp_path: Path) -> None:
-    """`allow_branches` keeps a feature branch from being published, and not from being rehearsed."""
+def test_any_branch_can_be_rehearsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`allow_branches` keeps a feature branch from being published, and not from being rehearsed.
+
+    The index of the rehearsal is on this machine, so a proxy that cannot reach it does not matter.
+    """
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
     world = make_world(tmp_path, "core", 'allow_branches = ["main"]')
     world.git("switch", "--quiet", "--create", "feature/pears")
     before = world.state()
