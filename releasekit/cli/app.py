@@ -38,6 +38,7 @@ from releasekit.cli.commands import (
     version,
 )
 from releasekit.cli.commands import help as help_command
+from releasekit.cli.render.encoding import adapt_streams
 from releasekit.cli.root import app
 from releasekit.cli.short_help import command_names, short_help, wants_short_help
 from releasekit.core.config.settings import ENVIRONMENT_PREFIX, Settings, variable
@@ -90,6 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else argv
     words = list(arguments)
     enable_interrupts()
+    adapt_streams()
     try:
         if wants_short_help(words):
             text = short_help(app, words, get_terminal_size().columns)

@@ -154,8 +154,8 @@ def _tree(graph: Graph, edges: Edges, root: str, printed: set[str], *, inverted:
     return lines
 
 
-_LAST, _INNER = "└── ", "├── "
-_INDENTS = {"": "", _LAST: "    ", _INNER: "│   "}
+_LAST, _INNER = "`-- ", "|-- "
+_INDENTS = {"": "", _LAST: "    ", _INNER: "|   "}
 """What stands below a branch, by branch."""
 
 

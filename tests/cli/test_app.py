@@ -95,7 +95,7 @@ def test_graph_options_select_a_part(tmp_path: Path) -> None:
         assert all(set(found[row["name"]]) <= set(row[key]) for row in whole if row["name"] in found)
         assert not any(row["extra_needs"] for row in rows) or kind == "extra"
     tree = world.releasekit("graph", "--format", "ascii", "--rdeps", "orchard-core", "--kind", "runtime,build").out
-    assert tree.startswith("orchard-core\n├── ")
+    assert tree.startswith("orchard-core\n|-- ")
 
 
 @pytest.mark.parametrize(

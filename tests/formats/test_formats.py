@@ -246,14 +246,14 @@ class TestGraphs:
         """A cycle is drawn as it is, and ends a tree where it closes."""
         graph = builders.graph_of("a: b", "b: a c", "d: a")
 
-        assert ascii_text(graph) == "d\n└── a\n    └── b\n        ├── a (*)\n        └── c\n"
+        assert ascii_text(graph) == "d\n`-- a\n    `-- b\n        |-- a (*)\n        `-- c\n"
         assert graph.levels() == (("c",), ("a", "b"), ("d",))
 
     def test_long_chain_needs_no_recursion(self) -> None:
         """A chain of a thousand packages is no recursion of a thousand calls."""
         graph = builders.graph_of(*(f"p{number}: p{number + 1}" for number in range(1000)))
 
-        assert ascii_text(graph).splitlines()[-1].endswith("└── p1000")
+        assert ascii_text(graph).splitlines()[-1].endswith("`-- p1000")
 
 
 def bundled_d2() -> str:

@@ -46,7 +46,7 @@ def notes(
     if not release_notes.packages:
         log.info("no unreleased changes")
     elif format == "json":
-        terminal.write_stdout(release_notes.model_dump_json(indent=1))
+        terminal.write_json(release_notes.model_dump_json(indent=1))
     else:
         terminal.write_stdout(text)
     return DONE

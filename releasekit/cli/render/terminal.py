@@ -7,11 +7,13 @@ import os
 import signal
 import sys
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
 
+from releasekit.cli.render.encoding import ascii_json, can_encode
 from releasekit.logging import is_json_log
 
 if TYPE_CHECKING:
@@ -34,6 +36,11 @@ def write_stdout(text: str) -> None:
     sys.stdout.flush()
 
 
+def write_json(text: str) -> None:
+    """Print JSON *text*, in escapes if the encoding of standard output lacks some of its characters."""
+    write_stdout(text if can_encode(text) else ascii_json(text))
+
+
 def print_parts(*parts: RenderableType, on_stderr: bool = False) -> None:
     """Print *parts*. Lines are not wrapped if the output is not a terminal.
 
@@ -51,10 +58,11 @@ def print_parts(*parts: RenderableType, on_stderr: bool = False) -> None:
 
 def write_result(output_format: str, value: BaseModel, *parts: RenderableType, **texts: Callable[[], str]) -> None:
     """Print *value* in *output_format*: the text in *texts* of that name, else for "json" *value*, else *parts*."""
-    if output_format in texts:
+    if output_format == "json":
+        text = texts.get("json", partial(value.model_dump_json, indent=1))
+        write_json(text())
+    elif output_format in texts:
         write_stdout(texts[output_format]())
-    elif output_format == "json":
-        write_stdout(value.model_dump_json(indent=1))
     else:
         print_parts(*filter(None, parts))
 
