@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -9,13 +10,20 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from releasekit.core.config.settings import Settings, from_environment, parse_member_settings, settings_of
-from releasekit.core.errors import ErrorCode, Refusal
+from releasekit.core.config.settings import (
+    Settings,
+    from_environment,
+    needless_keys,
+    parse_member_settings,
+    settings_of,
+)
+from releasekit.core.errors import ErrorCode, Refusal, ReleaseWarning
 from releasekit.core.history.tags import TagScheme
+from releasekit.core.planning.setting_values import refuse_unknown_names, refuse_unreadable_tags
 from releasekit.core.release.target import Target
 from releasekit.core.toml_lines import locate_excerpt
 from releasekit.core.workspace.dynamic_version import build_tag_prefix
-from releasekit.core.workspace.workspace import workspace_of
+from releasekit.core.workspace.workspace import choose_publishable, parse_workspace
 from releasekit.integrations.filesystem import read_toml
 from releasekit.integrations.process import mask
 from releasekit.integrations.secrets import Secrets
@@ -31,6 +39,9 @@ if TYPE_CHECKING:
     from releasekit.core.workspace.workspace import DeclaredVersion
 
 
+log = logging.getLogger("releasekit")
+
+
 @flow_task("read-workspace")
 def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
     """Read the workspace that contains *path*. *overrides* are settings that take precedence over all others.
@@ -42,8 +53,10 @@ def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
     uv = find_uv()
     root, directories = uv.workspace(path)
     overrides = from_environment(os.environ) | dict(overrides)
-    of_root, text = read_toml(root / "pyproject.toml", "pyproject.toml")
-    settings = Settings.model_validate(settings_of(of_root, text).model_dump() | overrides)
+    of_root, root_text = read_toml(root / "pyproject.toml", "pyproject.toml")
+    for message in needless_keys(of_root):
+        log.warning("warning %s", ReleaseWarning(ErrorCode.CONFIG_INVALID_KEY, message, "pyproject.toml"))
+    settings = Settings.model_validate(settings_of(of_root, root_text).model_dump() | overrides)
     manifests: dict[str, tuple[Mapping[str, Any], str]] = {}
     declared: dict[str, DeclaredVersion] = {}
     own: dict[str, dict[str, Any]] = {}
@@ -64,15 +77,17 @@ def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
     _refuse_keys_without_package(settings, manifests)
     documents = {path: document for path, (document, _) in manifests.items()}
     try:
+        refuse_unreadable_tags(settings, own, overrides)
         files = {path: read_requirement_files(root / path, document) for path, document in documents.items()}
-        workspace = workspace_of(documents, settings, declared, files)
+        workspace = parse_workspace(documents, declared, files)
+        refuse_unknown_names(workspace, settings, overrides)
     except Refusal as error:
-        raise _with_position(error, manifests) from None
+        raise _with_position(error, {".": (of_root, root_text), **manifests}) from None
     return Project(
         root,
         of_root,
         settings,
-        workspace,
+        choose_publishable(workspace, settings),
         uv=replace(uv, secrets=Secrets(settings.secrets, read_secret)),
         member_settings={member.name: own[member.path] for member in workspace if member.path in own},
         manifests=manifests,

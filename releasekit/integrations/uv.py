@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+import tomllib
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -416,9 +417,20 @@ def _refusal(output: str, path: Path) -> Refusal:
         location = f"{file}:{position['line']}:{position['column']}"
         message = message.splitlines()[-1].strip()
         with suppress(OSError):
-            excerpt = parse_error_excerpt(position[0], str(file), file.read_text("utf-8", "replace"))
+            text = file.read_text("utf-8", "replace")
+            excerpt = parse_error_excerpt(position[0], str(file), text)
+            if _is_toml(text):  # then uv refuses a value
+                code = ErrorCode.WORKSPACE_INVALID
     summary, _, rest = message.partition("\n")
     return Refusal(code, summary, location, output=rest, excerpt=excerpt)
+
+
+def _is_toml(text: str) -> bool:
+    try:
+        tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return False
+    return True
 
 
 def failure(code: ErrorCode, error: ReleaseError, message: str, location: str) -> ReleaseError:

@@ -230,23 +230,31 @@ class TestRefusals:
 
     @pytest.mark.parametrize("path", ["pyproject.toml", "x/a/pyproject.toml"])
     @pytest.mark.parametrize(
-        ("text", "place", "why"),
+        ("text", "code", "place", "why"),
         [
-            ("[project]\nname = = 1\n", "2:8", "extra `=`"),
-            ('[project]\nname = "a"\nversion = 1\n', "3:11", "invalid type: integer `1`"),
+            ("[project]\nname = = 1\n", ErrorCode.WORKSPACE_TOML, "2:8", "extra `=`"),
+            (
+                '[project]\nname = "a"\nversion = 1\n',
+                ErrorCode.WORKSPACE_INVALID,
+                "3:11",
+                "invalid type: integer `1`",
+            ),
         ],
     )
     def test_invalid_workspace_toml_is_located(
-        self, workspace: Callable[..., Path], path: str, text: str, place: str, why: str
+        self, workspace: Callable[..., Path], path: str, text: str, code: ErrorCode, place: str, why: str
     ) -> None:
-        """The refusal names file, line and column, and what is wrong there, wherever one looks from."""
+        """The refusal names file, line and column, and what is wrong there, wherever one looks from.
+
+        A value that uv refuses is no mistake in the syntax of TOML.
+        """
         root = workspace('members = ["x/*"]', "x/a")
         (root / path).write_text(text)
 
         for start in (root, (root / path).parent):
             error = refused(start)
 
-            assert error.code is ErrorCode.WORKSPACE_TOML
+            assert error.code is code
             assert error.location == f"{root / path}:{place}"
             assert error.message.startswith(why)
 

@@ -88,6 +88,6 @@ def test_unreadable_template_is_refused(tmp_path: Path) -> None:
 
     assert said.code == 2
     assert (
-        f"error: {ErrorCode.CONFIG_INVALID_VALUE}: commit_message = '{{release}}': the title needs a word" in said.err
+        f'error: {ErrorCode.CONFIG_INVALID_VALUE}: commit_message = "{{release}}": the title needs a word' in said.err
     )
     assert "pyproject.toml:9" in said.err, said.err

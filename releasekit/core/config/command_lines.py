@@ -26,7 +26,7 @@ def _split_command(value: object) -> object:
     if shell_words:
         why = f"no shell runs the command, so {shell_words[0]} has no effect; use `sh -c '…'`, or more commands"
         raise PydanticCustomError("command", "{why}", {"why": why})
-    return words
+    return tuple(words)
 
 
 def _require_program(words: tuple[str, ...]) -> tuple[str, ...]:

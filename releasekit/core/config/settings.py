@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, replace
+from datetime import date, time
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast, get_args, get_origin
 
@@ -33,6 +35,8 @@ from releasekit.core.toml_lines import excerpt_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    from pydantic_core import ErrorDetails
 
 M = TypeVar("M", bound="BaseModel")
 
@@ -150,8 +154,8 @@ class PackageSettings(BaseModel):
 
 
 def _as_group(value: Any) -> Any:  # noqa: ANN401  any value of the file; pydantic validates it afterwards
-    if isinstance(value, list):
-        return {"packages": cast("list[object]", value)}
+    if isinstance(value, (list, tuple)):
+        return {"packages": tuple(cast("Sequence[object]", value))}
     if not isinstance(value, (dict, Group)):
         raise PydanticCustomError("group", "a group is a list of packages, or a table with the key `packages`")
     return cast("object", value)
@@ -574,8 +578,22 @@ def merge_member_settings(
     return {name: {**settings.get(name, {}), **overrides.get(name, {})} for name in names}
 
 
+NEEDLESS_KEYS = {"verify_checksums": "the checksums of all files are always compared"}
+"""Keys of earlier plans for releasekit, each with the reason why it has no effect."""
+
+
+def needless_keys(pyproject: Mapping[str, Any]) -> list[str]:
+    """Return what to say about each needless key of a parsed *pyproject*."""
+    table = pyproject.get("tool", {}).get("releasekit", {})
+    return [f"{key} has no effect: {why}" for key, why in NEEDLESS_KEYS.items() if key in table]
+
+
 def _table_of(pyproject: Mapping[str, Any]) -> Mapping[str, Any]:
-    return pyproject.get("tool", {}).get("releasekit", {})
+    """Return the table of the settings, without needless keys; anything else than a table is for pydantic to refuse."""
+    table = pyproject.get("tool", {}).get("releasekit", {})
+    if not isinstance(table, dict):
+        return cast("Mapping[str, Any]", table)
+    return {key: value for key, value in cast("dict[str, Any]", table).items() if key not in NEEDLESS_KEYS}
 
 
 def _values_of(settings: Settings, keys: Iterable[str]) -> dict[str, Any]:
@@ -589,11 +607,26 @@ def _validate(
     display_path: str = "pyproject.toml",
     keys: Iterable[str] = Settings.model_fields,
 ) -> M:
-    """Return *table* as *model*; *text*, *display_path* and the allowed *keys* are for errors."""
+    """Return *table* as *model*; *text*, *display_path* and the allowed *keys* are for errors.
+
+    TOML has types, so a value of another type is an error: `push = "no"` would not mean what it says.
+    """
     try:
-        return model.model_validate(table)
+        return model.model_validate(_with_tuples(table), strict=True)
     except ValidationError as error:
         raise _refusal(error, text, display_path, keys) from None
+
+
+def _with_tuples(value: Any) -> Any:  # noqa: ANN401  any value of the file
+    """Return *value* with a tuple in place of each list: the keys are tuples, and pydantic is strict."""
+    if isinstance(value, dict):
+        return {key: _with_tuples(item) for key, item in cast("dict[str, Any]", value).items()}
+    return tuple(map(_with_tuples, cast("list[Any]", value))) if isinstance(value, list) else value
+
+
+def _with_lists(value: Any) -> Any:  # noqa: ANN401  any value of the file
+    """Return *value* as the file has it, for a message."""
+    return list(map(_with_lists, cast("tuple[Any, ...]", value))) if isinstance(value, tuple) else value
 
 
 def _refusal(error: ValidationError, text: str, display_path: str, keys: Iterable[str]) -> Refusal:
@@ -616,8 +649,20 @@ def _refusal(error: ValidationError, text: str, display_path: str, keys: Iterabl
         return Refusal(ErrorCode.CONFIG_INVALID_KEY, message, location, excerpt=excerpt)
     if path[:1] == ["secrets"]:  # the value may be a secret, so no message shows it
         return Refusal(ErrorCode.CONFIG_INVALID_VALUE, f"{name}: {problem['msg']}", location)
-    message = f"{name} = {value!r}: {problem['msg']}"
+    message = f"{name} = {_toml_text(value)}: {_reason(problem)}"
     return Refusal(ErrorCode.CONFIG_INVALID_VALUE, message, location, excerpt=excerpt)
+
+
+def _toml_text(value: object) -> str:
+    """Return a *value* as TOML has it."""
+    if isinstance(value, (date, time)):
+        return value.isoformat()
+    return json.dumps(_with_lists(value), ensure_ascii=False, default=str)
+
+
+def _reason(problem: ErrorDetails) -> str:
+    """Return why pydantic refuses a value, with TOML's name for a tuple."""
+    return problem["msg"].replace("valid tuple", "list")
 
 
 def _unknown_key_message(path: Sequence[str], keys: Iterable[str]) -> str:

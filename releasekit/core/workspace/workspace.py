@@ -149,12 +149,23 @@ def workspace_of(
     declared: Mapping[str, DeclaredVersion] = MappingProxyType({}),
     files: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
 ) -> Workspace:
+    """Return the workspace of *documents*, with the publishable members that the *settings* choose.
+
+    Arguments and errors are those of `parse_workspace` and `choose_publishable`.
+    """
+    return choose_publishable(parse_workspace(documents, declared, files), settings)
+
+
+def parse_workspace(
+    documents: Mapping[str, Mapping[str, Any]],
+    declared: Mapping[str, DeclaredVersion] = MappingProxyType({}),
+    files: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+) -> Workspace:
     """Return the workspace of *documents*: the parsed pyproject.toml files of its members, by member path.
 
     *declared* has the dynamic versions that files declare, by member path. *files* has the texts of the requirement
     files that a build backend reads, by member path and file path (see `requirement_files`).
-    Raises Refusal RK-WORKSPACE-DUPLICATE, RK-WORKSPACE-REQUIREMENT, RK-VERSION-INVALID and, for patterns in the
-    settings, RK-WORKSPACE-UNKNOWN-PACKAGE.
+    Raises Refusal RK-WORKSPACE-DUPLICATE, RK-WORKSPACE-REQUIREMENT, RK-VERSION-INVALID.
     """
     members: list[Member] = []
     for path, document in documents.items():
@@ -162,8 +173,7 @@ def workspace_of(
         members.append(member)
     members.sort(key=attrgetter("name"))
     _refuse_duplicates(members)
-    workspace = Workspace.of(members)
-    return workspace.with_publishable(_publishable_names(workspace, settings))
+    return Workspace.of(members)
 
 
 def _refuse_duplicates(members: list[Member]) -> None:
@@ -178,13 +188,16 @@ def _refuse_duplicates(members: list[Member]) -> None:
             )
 
 
-def _publishable_names(workspace: Workspace, settings: Settings) -> frozenset[str]:
-    """Return the members that may be published, according to the settings or else to their files."""
+def choose_publishable(workspace: Workspace, settings: Settings) -> Workspace:
+    """Return *workspace* with the members that may be published, according to the *settings* or else to their files.
+
+    Raises Refusal RK-WORKSPACE-UNKNOWN-PACKAGE for a pattern in the settings that matches no member.
+    """
     chosen = frozenset(workspace.publishable_names)
     if settings.packages:
         chosen = workspace.matching_names(settings.packages)
     excluded = workspace.matching_names(settings.exclude)
-    return chosen - excluded
+    return workspace.with_publishable(chosen - excluded)
 
 
 def requirement_of(written: str) -> Requirement:

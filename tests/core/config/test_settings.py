@@ -9,7 +9,15 @@ import pytest
 from pydantic import ValidationError
 
 from releasekit.core.config.bump_rules import Bump
-from releasekit.core.config.settings import BumpFile, Group, Settings, bump_files, parse_member_settings, settings_of
+from releasekit.core.config.settings import (
+    BumpFile,
+    Group,
+    Settings,
+    bump_files,
+    needless_keys,
+    parse_member_settings,
+    settings_of,
+)
 from releasekit.core.errors import ErrorCode, Refusal
 
 if TYPE_CHECKING:
@@ -93,7 +101,7 @@ def test_release_branch_must_be_valid() -> None:
         code, what, _ = refusal(f'release_branch = "{name}"')
         assert (code, what) == (
             ErrorCode.CONFIG_INVALID_VALUE,
-            f"release_branch = {name!r}: not a branch name that git accepts",
+            f'release_branch = "{name}": not a branch name that git accepts',
         )
 
 
@@ -219,45 +227,58 @@ class TestMistakes:
     @pytest.mark.parametrize(
         ("table", "said", "line"),
         [
-            ('cycles = "allow"', "cycles = 'allow': Input should be 'error' or 'batch'", 5),
-            ('publish_from = "me"', "publish_from = 'me': Input should be 'local' or 'ci'", 5),
-            ('types.feat = "major"\ntypes.fix = "tiny"', "types.fix = 'tiny': Input should be 'major', 'minor',", 6),
-            ('[tool.releasekit.types]\nfix = "tiny"', "types.fix = 'tiny': Input should be 'major', 'minor', ", 6),
-            ('packages = "core"', "packages = 'core': Input should be a valid tuple", 5),
+            ('cycles = "allow"', "cycles = \"allow\": Input should be 'error' or 'batch'", 5),
+            ('publish_from = "me"', "publish_from = \"me\": Input should be 'local' or 'ci'", 5),
+            ('types.feat = "major"\ntypes.fix = "tiny"', "types.fix = \"tiny\": Input should be 'major', 'minor',", 6),
+            ('[tool.releasekit.types]\nfix = "tiny"', "types.fix = \"tiny\": Input should be 'major', 'minor', ", 6),
+            ('packages = "core"', 'packages = "core": Input should be a list', 5),
             ("umbrella_tag_format = 'x'\ntag_format = 3", "tag_format = 3: Input should be a valid string", 6),
             ("tag = []", "tag = []: Input should be a valid boolean", 5),
-            ('concurrency = "many"', "concurrency = 'many': Input should be a valid integer", 5),
-            ('first_version = "one"', "first_version = 'one': not a version (PEP 440)", 5),
+            ('concurrency = "many"', 'concurrency = "many": Input should be a valid integer', 5),
+            ('first_version = "one"', 'first_version = "one": not a version (PEP 440)', 5),
             ("concurrency = 0", "concurrency = 0: Input should be greater than or equal to 1", 5),
             ("build_concurrency = -1", "build_concurrency = -1: Input should be greater than or equal to 0", 5),
             ("confirm_timeout = 0", "confirm_timeout = 0: Input should be greater than 0", 5),
             ("groups.core = 3", "groups.core = 3: a group is a list of packages, or a table", 5),
             ("packages = []\ngroups.core = {}", "groups.core.packages = {}: Field required", 6),
-            ('changelog_exclude = ["(typo"]', "changelog_exclude.0 = '(typo': not a regular expression: ", 5),
-            ('changelog_path = "../NEWS.md"', "changelog_path = '../NEWS.md': the path must be inside the package", 5),
-            ('changelog_path = "/NEWS.md"', "changelog_path = '/NEWS.md': the path must be inside the package", 5),
-            ('changelog_path = ""', "changelog_path = '': the path must be inside the package", 5),
-            ('changelog_path = "docs/"', "changelog_path = 'docs/': the path must name a file", 5),
-            ('changelog_path = "."', "changelog_path = '.': the path must name a file", 5),
-            ('changelog_path = "NEWS.rst"', "changelog_path = 'NEWS.rst': a changelog is written as Markdown, so ", 5),
-            ('commit_message = ""', "commit_message = '': the title is empty", 5),
-            ('pre_release = [""]', "pre_release.0 = '': the command is empty", 5),
+            ('changelog_exclude = ["(typo"]', 'changelog_exclude.0 = "(typo": not a regular expression: ', 5),
+            ('changelog_path = "../NEWS.md"', 'changelog_path = "../NEWS.md": the path must be inside the package', 5),
+            ('changelog_path = "/NEWS.md"', 'changelog_path = "/NEWS.md": the path must be inside the package', 5),
+            ('changelog_path = ""', 'changelog_path = "": the path must be inside the package', 5),
+            ('changelog_path = "docs/"', 'changelog_path = "docs/": the path must name a file', 5),
+            ('changelog_path = "."', 'changelog_path = ".": the path must name a file', 5),
+            ('changelog_path = "NEWS.rst"', 'changelog_path = "NEWS.rst": a changelog is written as Markdown, so ', 5),
+            ('commit_message = ""', 'commit_message = "": the title is empty', 5),
+            ('pre_release = [""]', 'pre_release.0 = "": the command is empty', 5),
             ("pre_release = [[]]", "pre_release.0 = []: the command is empty", 5),
             ("pre_release = [\n'make', \"it's\"]", 'pre_release.1 = "it\'s": not a command: No closing quotation', 6),
-            ('pre_release = ["a && b"]', "pre_release.0 = 'a && b': no shell runs the command, so && has no effect", 5),
-            ('pre_release = ["a\\u0000"]', "pre_release.0 = 'a\\x00': a command cannot contain a null char", 5),
+            ('pre_release = ["a && b"]', 'pre_release.0 = "a && b": no shell runs the command, so && has no effect', 5),
+            ('pre_release = ["a\\u0000"]', 'pre_release.0 = "a\\u0000": a command cannot contain a null char', 5),
             ("pre_release = [[3]]", "pre_release.0.0 = 3: Input should be a valid string", 5),
-            ('pre_release = "make"', "pre_release = 'make': Input should be a valid tuple", 5),
+            ('pre_release = "make"', 'pre_release = "make": Input should be a list', 5),
             ("commit_message = []", "commit_message = []: the list is empty", 5),
-            ('commit_message = "Release it"', "commit_message = 'Release it': the title must contain {release} ", 5),
-            ('tag_message = " "', "tag_message = ' ': the title is empty", 5),
+            ('commit_message = "Release it"', 'commit_message = "Release it": the title must contain {release} ', 5),
+            ('tag_message = " "', 'tag_message = " ": the title is empty', 5),
             (
                 'tag_message = "{packages}"',
-                "tag_message = '{packages}': {packages} is unknown; the placeholders are ",
+                'tag_message = "{packages}": {packages} is unknown; the placeholders are ',
                 5,
             ),
-            ('changelog_prerelease_mode = "merge"', "changelog_prerelease_mode = 'merge': Input should be 'rollup'", 5),
+            (
+                'changelog_prerelease_mode = "merge"',
+                "changelog_prerelease_mode = \"merge\": Input should be 'rollup'",
+                5,
+            ),
             ('exclude = [\n  "sample",\n  3,\n]', "exclude.1 = 3: Input should be a valid string", 5),
+            ("rate_limit = true", "rate_limit = true: Input should be a valid integer", 5),
+            ('push = "no"', 'push = "no": Input should be a valid boolean', 5),
+            ('concurrency = "7"', 'concurrency = "7": Input should be a valid integer', 5),
+            ("concurrency = 7.0", "concurrency = 7.0: Input should be a valid integer", 5),
+            ("changelog = 1", "changelog = 1: Input should be a valid boolean", 5),
+            ('confirm_timeout = "5"', 'confirm_timeout = "5": Input should be a valid number', 5),
+            ("first_version = 1.0", "first_version = 1.0: Input should be a valid string", 5),
+            ("first_version = 2026-01-31", "first_version = 2026-01-31: Input should be a valid string", 5),
+            ('allow_new = "core"', 'allow_new = "core": Input should be a list', 5),
         ],
     )
     def test_wrong_value_names_allowed_values(self, table: str, said: str, line: int) -> None:
@@ -267,6 +288,17 @@ class TestMistakes:
         assert code is ErrorCode.CONFIG_INVALID_VALUE
         assert what.startswith(said)
         assert where == f"pyproject.toml:{line}, [tool.releasekit]"
+
+    def test_needless_key_changes_nothing(self) -> None:
+        """A key that an earlier plan had is no mistake; the caller gets the sentence for a warning."""
+        text = "[tool.releasekit]\nverify_checksums = true\n"
+        document = tomllib.loads(text)
+
+        assert settings_of(document, text) == settings("")
+        assert needless_keys(document) == [
+            "verify_checksums has no effect: the checksums of all files are always compared"
+        ]
+        assert needless_keys({}) == []
 
     def test_settings_must_be_a_table(self) -> None:
         """Something else than a table is refused."""
@@ -320,7 +352,7 @@ class TestOwn:
             (
                 'smoke_test = "x"',
                 ErrorCode.CONFIG_INVALID_VALUE,
-                "smoke_test = 'x': Input should be a valid boolean",
+                'smoke_test = "x": Input should be a valid boolean',
                 3,
             ),
         ],

@@ -1,0 +1,74 @@
+"""Values of settings that are found to be wrong when the workspace is read, each with the place where it is written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from releasekit.core.config.settings import variable
+from releasekit.core.errors import Excerpt, Refusal
+from releasekit.core.history.tags import TagScheme
+from releasekit.core.planning.first_releases import ALL
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Iterator, Mapping
+
+    from releasekit.core.config.settings import Settings
+    from releasekit.core.workspace.workspace import Workspace
+
+
+def refuse_unknown_names(workspace: Workspace, settings: Settings, overrides: Container[str] = ()) -> None:
+    """Refuse a name or pattern in the settings that matches no member of *workspace*.
+
+    *overrides* are the keys that an option or a variable sets, not the file. Raises Refusal
+    RK-WORKSPACE-UNKNOWN-PACKAGE.
+    """
+    for key, pattern in _patterns(settings):
+        try:
+            workspace.matching_names([pattern])
+        except Refusal as error:
+            raise _refusal_at(error, "pyproject.toml", key, pattern, in_file=key not in overrides) from None
+
+
+def _patterns(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield the key and the text of each name or pattern in the settings."""
+    groups = {f"groups.{title}": group.packages for title, group in settings.groups.items()}
+    patterns_by_key: dict[str, Iterable[str]] = {
+        "packages": settings.packages,
+        "exclude": settings.exclude,
+        "allow_new": (pattern for pattern in settings.allow_new if pattern != ALL),
+        "lead": filter(None, [settings.lead]),
+        **groups,
+    }
+    for key, patterns in patterns_by_key.items():
+        for pattern in patterns:
+            yield key, pattern
+
+
+def refuse_unreadable_tags(
+    settings: Settings, own: Mapping[str, Mapping[str, Any]], overrides: Container[str] = ()
+) -> None:
+    """Refuse a tag format that git does not accept, or from which no version can be read.
+
+    *own* has the keys that members set, by the path of the member. *overrides* as for `refuse_unknown_names`.
+    Raises Refusal RK-TAG-INVALID.
+    """
+    root_keys = ("tag_format", "root_tag_format", "umbrella_tag_format")
+    formats = [("pyproject.toml", key, getattr(settings, key)) for key in root_keys]
+    for path, keys in own.items():
+        if path != "." and "tag_format" in keys:
+            formats.append((f"{path}/pyproject.toml", "tag_format", keys["tag_format"]))
+    for file, key, value in formats:
+        for pattern in (value,) if isinstance(value, str) else value:
+            try:
+                if pattern or key == "tag_format":
+                    TagScheme(pattern, settings.label)
+            except Refusal as error:
+                raise _refusal_at(error, file, key, pattern, in_file=key not in overrides) from None
+
+
+def _refusal_at(error: Refusal, file: str, key: str, text: str, *, in_file: bool) -> Refusal:
+    """Return *error* about the *text* that the *key* has in *file*, or that an option or a variable gives."""
+    if not in_file:
+        return Refusal(error.code, error.message, f"{variable(key)}, or an option", error.hint)
+    location = f"{file}, {key} in [tool.releasekit]"
+    return Refusal(error.code, error.message, location, error.hint, excerpt=Excerpt(file, 0, text))
