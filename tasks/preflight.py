@@ -9,6 +9,7 @@ import logging
 import os
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, TypeAlias
 
 from releasekit.core.config.settings import CHANGELOG, bump_files
@@ -19,12 +20,14 @@ from releasekit.core.release.branches import branch_refusal
 from releasekit.core.release.release_notes import MIN_BODY_LIMIT
 from releasekit.core.text import summarize
 from releasekit.core.workspace.dynamic_version import is_dynamic
+from releasekit.core.workspace.package_paths import is_in_any, is_member
 from releasekit.core.workspace.siblings import group_by_file, write_raised_requirements
 from releasekit.integrations.filesystem import changelog_path, find_changelog_problem, read_text
 from releasekit.integrations.notes_sources import gather_notes, render_notes
 from releasekit.integrations.process import mask
 from releasekit.integrations.uv import trusted_publishing
 from releasekit.integrations.version_files import new_texts
+from releasekit.integrations.whole_checkout import sparse_files, unavailable_submodules
 from releasekit.store.record import MANIFEST
 from releasekit.store.remote_lock import read_remote_lock
 from tasks.decorators import flow_task
@@ -140,6 +143,7 @@ def workspace(
         _detached_head(repo, needs_branch=needs_branch),
         *([_branch(project, repo)] if publishes else []),
         _dirty_worktree(repo),
+        _incomplete_checkout(project, repo, plan),
         _stale_lock(project, repo),
         *commit_probes,
         _version_locations(project, repo, plan),
@@ -258,7 +262,35 @@ def _dirty_worktree(repo: Repo) -> Iterator[PreflightFinding]:
         yield Refusal(ErrorCode.PREFLIGHT_DIRTY_WORKTREE, message, str(repo.top))
 
 
+def _incomplete_checkout(project: Project, repo: Repo, plan: Plan) -> Iterator[PreflightFinding]:
+    """Find members that a sparse checkout leaves out, and submodules of released packages that are not here."""
+    if left_out := _sparse_members(project, repo):
+        message = f"the checkout is sparse, without {summarize(left_out, 5)}"
+        yield Refusal(ErrorCode.CHECKOUT_INCOMPLETE, message, str(repo.top))
+    packages = [_path_in_repository(project, repo) / step.path for step in plan.steps]
+    submodules = [path for path in unavailable_submodules(repo) if is_in_any(path, packages)]
+    if submodules:
+        message = f"submodules of released packages are not initialised: {summarize(submodules, 5)}"
+        yield Refusal(ErrorCode.CHECKOUT_INCOMPLETE, message, str(repo.top))
+
+
+def _sparse_members(project: Project, repo: Repo) -> list[str]:
+    """Return the members of the workspace that the commit has and a sparse checkout leaves out."""
+    root = _path_in_repository(project, repo)
+    table = project.document.get("tool", {}).get("uv", {}).get("workspace", {})
+    members = [str(root / pattern) for pattern in table.get("members", ())]
+    excluded = [str(root / pattern) for pattern in table.get("exclude", ())]
+    directories = [str(PurePosixPath(path).parent) for path in sparse_files(repo, "pyproject.toml")]
+    return [directory for directory in directories if is_member(directory, members, excluded)]
+
+
+def _path_in_repository(project: Project, repo: Repo) -> PurePosixPath:
+    return PurePosixPath(os.path.relpath(project.root.resolve(), repo.top).replace(os.sep, "/"))
+
+
 def _stale_lock(project: Project, repo: Repo) -> Iterator[PreflightFinding]:
+    if _sparse_members(project, repo):  # uv takes them for removed, so its advice would be wrong
+        return
     is_stale = repo.is_tracked(project.root / "uv.lock") and not project.uv.lock_is_current(project.root)
     if is_stale:
         message = "uv.lock does not fit the pyproject.toml files"

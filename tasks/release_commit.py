@@ -11,6 +11,8 @@ from releasekit.core.changelog.changelog import insert_section
 from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.planning.release_messages import commit_message
 from releasekit.core.release.release_manifest import ReleaseManifest
+from releasekit.core.text import summarize
+from releasekit.core.workspace.package_paths import is_in_any
 from releasekit.core.workspace.siblings import group_by_file, write_raised_requirements
 from releasekit.integrations.change_texts import consume_change_file
 from releasekit.integrations.filesystem import (
@@ -23,6 +25,7 @@ from releasekit.integrations.filesystem import (
 )
 from releasekit.integrations.process import run
 from releasekit.integrations.version_files import new_texts
+from releasekit.integrations.whole_checkout import add_whole_worktree, missing_files, remove_whole_worktree
 from releasekit.store.record import current_owner
 from tasks.decorators import flow_task
 
@@ -62,7 +65,7 @@ def prove_commit(release: ReleaseContext, repo: Repo) -> None:
     command_changes = manifest.command_changes if release.settings.pre_release else ()
     explained = {lock_file, *command_changes}
     extra_paths = [path for path in repo.differing_paths(tree, release_sha) if path not in explained]
-    repo.remove_worktree(tree)
+    remove_whole_worktree(repo, tree)
     if extra_paths:
         message = (
             f"the release commit {release_sha[:12]} changes more than a release does: {', '.join(extra_paths[:3])}"
@@ -78,17 +81,29 @@ def check_out(release: ReleaseContext, repo: Repo) -> ReleaseContext:
     tree = release.record.worktree
     if manifest is None:
         _renew_worktree(repo, tree, release.plan.commit)
+        _require_whole_packages(release, repo)
         return release
     commit = manifest.release_commit
     if not repo.has_worktree(tree):
         _renew_worktree(repo, tree, commit)
+        _require_whole_packages(release, repo)
     return replace(release, commit=commit, epoch=repo.commit_time(commit), branch=manifest.branch)
+
+
+def _require_whole_packages(release: ReleaseContext, repo: Repo) -> None:
+    """Refuse to build a package without files that the commit has; raises Refusal RK-CHECKOUT-INCOMPLETE."""
+    packages = [PurePosixPath(release.workspace) / step.path for step in release.plan.steps]
+    missing = missing_files(repo, release.record.worktree)
+    needed = [path for path in missing if is_in_any(path, packages)]
+    if needed:
+        message = f"the release cannot have all files of its commit: {summarize(needed, 5)}"
+        raise Refusal(ErrorCode.CHECKOUT_INCOMPLETE, message, str(repo.top))
 
 
 def _renew_worktree(repo: Repo, tree: Path, commit: str) -> None:
     """Check out *commit* in *tree*, in place of what is there."""
-    repo.remove_worktree(tree)
-    repo.add_worktree(tree, commit)
+    remove_whole_worktree(repo, tree)
+    add_whole_worktree(repo, tree, commit)
 
 
 @flow_task("write-versions", "write-versions-{release.plan.title}")

@@ -598,6 +598,15 @@ _TABLE = (
         '[tool.uv]\nrequired-version = ">=0.13"',
     ),
     ErrorPage(
+        ErrorCode.CHECKOUT_INCOMPLETE,
+        (
+            "The checkout is sparse, and leaves out members of the workspace. uv then takes them for removed.",
+            "A package contains a git submodule that is not initialised here.",
+            "Files are in Git LFS, and here are only pointers to them: git-lfs is not installed, or cannot fetch them.",
+        ),
+        "$ git sparse-checkout disable\n$ git submodule update --init --recursive\n$ git lfs pull\n$ releasekit plan",
+    ),
+    ErrorPage(
         ErrorCode.PREFLIGHT_DIRTY_WORKTREE,
         (
             "Files are changed, staged or untracked. releasekit does not leave them out silently.",

@@ -70,6 +70,7 @@ class ErrorCode(StrEnum):
     UV_MISSING = "RK-UV-MISSING"
     UV_VERSION = "RK-UV-VERSION"
 
+    CHECKOUT_INCOMPLETE = "RK-CHECKOUT-INCOMPLETE"
     PREFLIGHT_DIRTY_WORKTREE = "RK-PREFLIGHT-DIRTY-WORKTREE"
     PREFLIGHT_SHALLOW_CLONE = "RK-PREFLIGHT-SHALLOW-CLONE"
     PREFLIGHT_DETACHED_HEAD = "RK-PREFLIGHT-DETACHED-HEAD"
@@ -407,6 +408,12 @@ _TABLE = (
         ErrorCode.UV_VERSION,
         "The workspace requires another version of uv than the one that runs.",
         "Install the version that is named, with `uv self update` or your package manager.",
+    ),
+    ErrorInfo(
+        ErrorCode.CHECKOUT_INCOMPLETE,
+        "The checkout leaves out files that the commit has, and a package would be released without them.",
+        "Run `git submodule update --init --recursive`, `git lfs pull` or `git sparse-checkout disable`; in GitHub "
+        "Actions give actions/checkout `submodules: recursive` and `lfs: true`.",
     ),
     ErrorInfo(
         ErrorCode.PREFLIGHT_DIRTY_WORKTREE,

@@ -22,6 +22,7 @@ from releasekit.core.release.pr_status import (
 from releasekit.formats.pr_text import NEXT_VERSIONS_TITLE, next_versions_body
 from releasekit.integrations.forge_factory import connect_forge
 from releasekit.integrations.git import LOCK_REF
+from releasekit.integrations.whole_checkout import add_whole_worktree
 from releasekit.operations.draft import checkout_workspace, create_plan_context, open_project
 from releasekit.operations.planning import compute_plan
 from releasekit.options import Options
@@ -321,7 +322,7 @@ async def tag_and_draft(context: PullRequestContext, merge: Merge, notes: tuple[
     proposal = remote_state.proposal
     assert proposal is not None  # noqa: S101  see above
     with scratch_record(repo, proposal.plan.release) as record:
-        repo.add_worktree(record.worktree, merge.commit)
+        add_whole_worktree(repo, record.worktree, merge.commit)
         release = context.release(proposal.plan, record, commit=merge.commit)
         pr_steps.tag_merge_commit(release, repo)
         announce.push(release, repo, proposal.plan.all_tags)
@@ -381,7 +382,7 @@ async def compare_with_merge(context: PullRequestContext, merge: Merge) -> tuple
 async def plan_at_commit(context: PullRequestContext, commit: str) -> Plan:
     """Return the plan at *commit*; raises PlanRefusal if it has obstacles."""
     with scratch_record(context.repo, commit[:12]) as record:
-        context.repo.add_worktree(record.worktree, commit)
+        add_whole_worktree(context.repo, record.worktree, commit)
         workspace = record.worktree / context.workspace_path
         options = context.options.model_copy(update={"workspace": str(workspace)})
         project, repo = open_project(options)

@@ -29,6 +29,7 @@ from releasekit.integrations.filesystem import (
     wrap_os_errors,
     write_atomic,
 )
+from releasekit.integrations.whole_checkout import remove_whole_worktree
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -148,7 +149,7 @@ class Record:
             self.discard(repo)
             return
         self.amend(finished=True)
-        repo.remove_worktree(self.worktree)
+        remove_whole_worktree(repo, self.worktree)
         repo.delete_ref(self.release)
 
     def discard_unless_public(self, repo: Repo) -> None:
@@ -269,14 +270,14 @@ def remove_leftovers(repo: Repo) -> None:
 
 def _remove_leftovers_if_finished(record: Record, repo: Repo) -> None:
     if record.is_finished():
-        repo.remove_worktree(record.worktree)
+        remove_whole_worktree(repo, record.worktree)
         repo.delete_ref(record.release)
 
 
 def _remove_discarded(discarded: Path, repo: Repo) -> None:
     """Delete everything of the discarded release in *discarded*, the directory itself last."""
     repo.delete_ref(discarded.name.removesuffix(_DISCARDED))
-    repo.remove_worktree(discarded / "tree")
+    remove_whole_worktree(repo, discarded / "tree")
     remove_tree(discarded)
     repo.git("worktree", "prune")
 
@@ -291,7 +292,7 @@ def scratch_record(repo: Repo, release: str) -> Generator[Record]:
 
     def clear() -> None:
         repo.delete_ref(release)
-        repo.remove_worktree(record.worktree)
+        remove_whole_worktree(repo, record.worktree)
         remove_tree(record.directory.parent)
 
     if record.directory.parent.exists():

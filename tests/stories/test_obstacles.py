@@ -189,8 +189,24 @@ def running_elsewhere(world: World, *_: object) -> None:
     world.git("push", "--quiet", "origin", f"{write_lock_commit(repo, plan, manifest)}:{LOCK_REF}")
 
 
+def sparse_checkout(world: World, *_: object) -> None:
+    """Leave a member out of the checkout; uv would take it for removed, and the lock file for out of date."""
+    world.git("sparse-checkout", "set", "packages/core")
+
+
+def empty_submodule(world: World, *_: object) -> None:
+    """Have a submodule in a package that is not checked out."""
+    path = "packages/core/src/core/vendored"
+    world.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(world.remote), path)
+    world.commit("feat: vendor")
+    world.git("push", "--quiet", "origin", "main")
+    world.git("submodule", "--quiet", "deinit", "--force", path)
+
+
 SPOILS: list[tuple[Spoil, ErrorCode]] = [
     (dirty, ErrorCode.PREFLIGHT_DIRTY_WORKTREE),
+    (sparse_checkout, ErrorCode.CHECKOUT_INCOMPLETE),
+    (empty_submodule, ErrorCode.CHECKOUT_INCOMPLETE),
     (detached, ErrorCode.PREFLIGHT_DETACHED_HEAD),
     (stale_lock, ErrorCode.PREFLIGHT_LOCK_STALE),
     (no_identity, ErrorCode.GIT_IDENTITY),

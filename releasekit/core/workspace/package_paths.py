@@ -1,0 +1,29 @@
+"""Paths in a repository, with `/`, as git writes them."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def is_in_any(path: str, directories: Iterable[PurePosixPath]) -> bool:
+    """Return whether one of *directories* contains *path*, or is in it if that is a directory too."""
+    place = PurePosixPath(path)
+    return any(place.is_relative_to(directory) or directory.is_relative_to(place) for directory in directories)
+
+
+def is_member(path: str, patterns: Iterable[str], excluded: Iterable[str]) -> bool:
+    """Return whether the directory *path* matches one of the *patterns* of `[tool.uv.workspace]`, and none *excluded*.
+
+    The patterns are globs that a `*` in them does not carry beyond a `/`, as uv reads them.
+    """
+    return _matches(path, patterns) and not _matches(path, excluded)
+
+
+def _matches(path: str, patterns: Iterable[str]) -> bool:
+    parts = PurePosixPath(path).parts
+    globs = (PurePosixPath(pattern) for pattern in patterns)
+    return any(len(glob.parts) == len(parts) and PurePosixPath(path).match(str(glob)) for glob in globs)
