@@ -310,7 +310,9 @@ def random_world(directory: Path, dice: random.Random, propagate: str) -> tuple[
             extra = f'\n[project.optional-dependencies]\nx = ["{later}{dice.choice(FORMS)}"]\n'
             path.write_text(f'{path.read_text()}{extra}\n[tool.releasekit]\npins = "{mode}"\n')
     text = (world.root / "pyproject.toml").read_text()
-    world.write({"pyproject.toml": f'{text}\n[tool.releasekit]\npropagate = "{propagate}"\n'})
+    # The story installs what is published by itself, so no release imports it.
+    keys = f'propagate = "{propagate}"\noverlay = "resolve"\nsmoke_test = false'
+    world.write({"pyproject.toml": f"{text}\n[tool.releasekit]\n{keys}\n"})
     world.lock()
     return world, families
 
