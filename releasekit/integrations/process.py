@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
 
@@ -264,7 +265,62 @@ def _child(
             child = guards.enter_context(_start(command, stdin, stderr))
             guards.enter_context(_watch_group(child.pid))
             guards.enter_context(_kill_group_on_error(child.pid))
+            guards.enter_context(_COMMANDS.get().register(child.pid))
         yield child
+
+
+class ThreadCommands:
+    """The commands that threads run inside the block of `kill_with_block`."""
+
+    def __init__(self) -> None:
+        self._groups: set[int] = set()
+        self._lock = threading.Lock()
+        self._is_killed = False
+
+    @contextlib.contextmanager
+    def register(self, group: int) -> Generator[None]:
+        """Count the process group *group* inside the block; raises KeyboardInterrupt if it was killed."""
+        with self._lock:
+            self._groups.add(group)
+            is_late = self._is_killed
+        try:
+            if is_late:
+                raise KeyboardInterrupt
+            yield
+        finally:
+            with self._lock:
+                self._groups.discard(group)
+        if self._is_killed:
+            raise KeyboardInterrupt
+
+    def kill(self) -> None:
+        """Kill all commands, and those that start later."""
+        with self._lock:
+            self._is_killed = True
+            groups = list(self._groups)
+        for group in groups:
+            _kill_group(group)
+
+
+_COMMANDS: ContextVar[ThreadCommands] = ContextVar("commands", default=ThreadCommands())  # noqa: B039  never killed
+
+
+@contextlib.contextmanager
+def kill_with_block() -> Generator[None]:
+    """Kill the commands that threads run for this block when an exception, such as a Ctrl-C, ends it.
+
+    A Ctrl-C reaches only the main thread, and would wait for the threads. They belong to the block if they start in a
+    copy of its context.
+    """
+    commands = ThreadCommands()
+    token = _COMMANDS.set(commands)
+    try:
+        yield
+    except BaseException:
+        commands.kill()
+        raise
+    finally:
+        _COMMANDS.reset(token)
 
 
 async def _start_async(command: Command) -> asyncio.subprocess.Process:
@@ -296,15 +352,17 @@ done
 for group in $left; do kill -9 "-$group"; done
 """
 _watchdogs: list[subprocess.Popen[bytes]] = []  # empty, or the one that runs
+_watchdog_start = threading.Lock()
 os.register_at_fork(after_in_child=_watchdogs.clear)
 
 
 def _watchdog() -> subprocess.Popen[bytes]:
     """Return the process that kills what this one leaves behind; start it if it does not run yet."""
-    if not _watchdogs:
-        command = Command(("sh", "-c", _WATCHDOG))
-        _watchdogs.append(_start(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL))
-    return _watchdogs[0]
+    with _watchdog_start:
+        if not _watchdogs:
+            command = Command(("sh", "-c", _WATCHDOG))
+            _watchdogs.append(_start(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL))
+        return _watchdogs[0]
 
 
 @contextlib.contextmanager

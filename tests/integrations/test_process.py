@@ -10,13 +10,24 @@ import subprocess
 import sys
 import textwrap
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from releasekit.core.errors import ErrorCode, ReleaseError
-from releasekit.integrations.process import Command, background, last_lines, mask, run, run_async, stream
+from releasekit.integrations.process import (
+    Command,
+    background,
+    kill_with_block,
+    last_lines,
+    mask,
+    run,
+    run_async,
+    stream,
+)
 from tests.support.processes import eventually, is_alive
 
 if TYPE_CHECKING:
@@ -230,6 +241,33 @@ class TestCancelling:
             assert eventually(lambda: not is_alive(grandchild))
             assert eventually(lambda: not alive())
         assert "KeyboardInterrupt" in (tmp_path / "log").read_text()
+
+    def test_interrupt_kills_commands_of_threads(self, tmp_path: Path) -> None:
+        """A Ctrl-C of a block kills what its threads run and what they would start then; not what others run."""
+        ends: list[str] = []
+
+        def work(name: str, *argv: str) -> None:
+            try:
+                run(Command(argv, tmp_path))
+            except KeyboardInterrupt:
+                ends.append(f"{name} was interrupted")
+            else:
+                ends.append(f"{name} has ended")
+
+        with ThreadPoolExecutor(3) as threads:
+            other = threads.submit(work, "other", "sh", "-c", "while [ ! -e end ]; do sleep 0.05; done")
+            with pytest.raises(KeyboardInterrupt), kill_with_block():  # noqa: PT012  the block is what is tested
+                context = copy_context()
+                threads.submit(context.run, work, "own", "sh", "-c", FAMILY)
+                grandchild = number_in(tmp_path / "grandchild")
+                raise KeyboardInterrupt
+            assert eventually(lambda: not is_alive(grandchild))
+            assert eventually(lambda: ends == ["own was interrupted"])
+            threads.submit(context.run, work, "late", "sleep", "600").result()
+            (tmp_path / "end").touch()
+            other.result()
+
+        assert ends == ["own was interrupted", "late was interrupted", "other has ended"]
 
     @pytest.mark.parametrize("call", ["run(command)", "list(stream(command))", BACKGROUND, FOREGROUND])
     def test_interrupt_at_start_kills(self, tmp_path: Path, call: str) -> None:
