@@ -1,9 +1,9 @@
-"""What an engine costs a release: the real steps of staging, run in the ways that Prefect has.
+"""What an engine costs a release: the synchronous task that stages a package, run in the ways that Prefect has.
 
 `python benchmarks/engines.py [--packages 24] [--rounds 3]` pins, builds and verifies every package of a workspace, as
-`publish` does, as many at a time as there are cores: without Prefect (the floor), as coroutines in one process (what
-`flows/scheduling.py` does), the three steps of a package as one task, and by `submit` on Prefect's runners of threads
-and processes, and of Dask where it is installed (`uv run --with prefect-dask python benchmarks/engines.py`).
+many at a time as there are cores: without Prefect in threads (the floor), as `flows/scheduling.py` does, as coroutines
+in one loop, and by `submit` on Prefect's runners of threads and processes, and of Dask where it is installed
+(`uv run --with prefect-dask python benchmarks/engines.py`). All of them run the same function.
 
 The table tells the seconds and the CPU seconds of this process, without its children (uv's and the
 runners'), of the best round, and the ratio to the floor.
@@ -32,7 +32,8 @@ from releasekit.integrations.prefect_server import configure_client, prefect_ser
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from releasekit.core.planning.model import Step
+    from releasekit.core.release.release_manifest import BuiltPackage
+    from releasekit.core.release.stage_job import StageJob
     from tasks.context import ReleaseContext
 
 CORES = os.cpu_count() or 1
@@ -68,7 +69,7 @@ def _table(release: ReleaseContext, rounds: int) -> None:
             best[name] = min(best[name], took)
             _complete(release, name)
     floor = best["no engine"][0]
-    print(f"{len(release.plan.steps)} packages, three steps each, {CORES} cores, best of {rounds}\n")
+    print(f"{len(release.plan.steps)} packages, one task each, {CORES} cores, best of {rounds}\n")
     print("| | s | CPU s here | times no engine |\n|---|---|---|---|")
     for name, (seconds, cpu) in best.items():
         print(f"| {name} | {seconds:.1f} | {cpu:.1f} | {seconds / floor:.2f} |")
@@ -96,36 +97,27 @@ def _prepared(work: Path) -> ReleaseContext:
     return create_commit(release_context(plan, create_record(repo.common_dir, plan), project, repo), repo)
 
 
-async def _steps(release: ReleaseContext, step: Step) -> None:
+def _jobs(release: ReleaseContext) -> list[StageJob]:
     from tasks import build
 
-    await build.pin.fn(release, step)
-    await build.build.fn(release, step)
-    await build.verify.fn(release, step)
+    return [build.stage_job(release, step, {}) for step in release.plan.steps]  # no package builds with another
 
 
 def no_engine(release: ReleaseContext) -> None:
-    """Call the functions."""
+    """Call the function in threads."""
+    from tasks import build
 
-    async def everything() -> None:
-        slots = asyncio.Semaphore(CORES)
-
-        async def one(step: Step) -> None:
-            async with slots:
-                await _steps(release, step)
-
-        await asyncio.gather(*map(one, release.plan.steps))
-
-    asyncio.run(everything())
+    with ThreadPoolExecutor(CORES) as threads:
+        list(threads.map(build.stage.fn, _jobs(release)))
 
 
-def coroutines(release: ReleaseContext) -> None:
-    """Run them as a release does."""
+def as_released(release: ReleaseContext) -> None:
+    """Run it as a release does: submitted once its needs are built, within slots."""
     from prefect import flow
 
     from flows.scheduling import stage_all
 
-    @flow(name="coroutines")
+    @flow(name="as-released")
     async def staging() -> None:
         built, failed = await stage_all(release)
         if failed or not built:
@@ -135,53 +127,46 @@ def coroutines(release: ReleaseContext) -> None:
     asyncio.run(running)
 
 
-def one_step(release: ReleaseContext) -> None:
-    """Run them as one task a package, in one loop."""
+def coroutines(release: ReleaseContext) -> None:
+    """Run it as an asynchronous task in one loop, which awaits the function in a thread."""
     from prefect import flow, task
     from prefect.cache_policies import NO_CACHE
-    from prefect.utilities.annotations import quote
+
+    from tasks import build
 
     @task(name="stage", cache_policy=NO_CACHE)
-    async def whole(step: Step) -> None:
-        await _steps(release, step)
+    async def stage(job: StageJob) -> BuiltPackage:
+        return await asyncio.to_thread(build.stage.fn, job)
 
-    @flow(name="one-step")
+    @flow(name="coroutines")
     async def staging() -> None:
         slots = asyncio.Semaphore(CORES)
-        staged: Any = whole  # Prefect's types know no `quote`
 
-        async def one(step: Step) -> None:
+        async def one(job: StageJob) -> None:
             async with slots:
-                await staged(quote(step))
+                await stage(job)
 
-        await asyncio.gather(*map(one, release.plan.steps))
+        await asyncio.gather(*map(one, _jobs(release)))
 
     running: Any = staging()
     asyncio.run(running)
 
 
-def submitted(runner: Callable[[], Any], *, quoted: bool = True) -> Callable[[ReleaseContext], None]:
-    """Return a function that runs them by `submit` on a task runner; not all of these understand `quote`."""
+def submitted(runner: Callable[[], Any]) -> Callable[[ReleaseContext], None]:
+    """Return a function that runs them by `submit` on a task runner."""
 
     def staging_of(release: ReleaseContext) -> None:
         from prefect import flow
-        from prefect.utilities.annotations import quote
+        from prefect.cache_policies import NO_CACHE
 
         from tasks import build
 
-        as_is: Callable[[Any], Any] = quote if quoted else lambda value: value
-        tasks: list[Any] = [build.pin, build.build, build.verify]  # Prefect's types know no `quote`
+        stage: Any = build.stage.with_options(cache_policy=NO_CACHE)
 
         @flow(name="submitted", task_runner=runner())
         def staging() -> None:
-            ends: list[Any] = []
-            for step in release.plan.steps:
-                last: list[Any] = []
-                for task in tasks:
-                    last = [task.submit(as_is(release), as_is(step), wait_for=last)]
-                ends += last
-            for end in ends:
-                end.result()
+            for future in [stage.submit(job) for job in _jobs(release)]:
+                future.result()
 
         with ThreadPoolExecutor(1) as own:  # a synchronous flow wants a thread without a loop
             own.submit(staging).result()
@@ -210,13 +195,13 @@ def _dask() -> Any:  # noqa: ANN401  as above
 
 ENGINES: dict[str, Callable[[ReleaseContext], None]] = {
     "no engine": no_engine,
+    "as released": as_released,
     "coroutines": coroutines,
-    "one step a package": one_step,
     "submit, threads": submitted(_threads),
     "submit, processes": submitted(_processes),
 }
 if find_spec("prefect_dask"):
-    ENGINES["submit, Dask"] = submitted(_dask, quoted=False)
+    ENGINES["submit, Dask"] = submitted(_dask)
 
 
 if __name__ == "__main__":

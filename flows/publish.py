@@ -20,7 +20,7 @@ from prefect.states import Cancelled, Completed, Failed
 
 from flows.approval import PrefectConfirmation, UnattendedRun
 from flows.artifacts import name_run, rename_run, send_logs_to_prefect, show_plan, show_release_pr, show_report
-from flows.scheduling import prove_all, publish_all, stage_all
+from flows.scheduling import prove_all, publish_all, stage_again, stage_all
 from releasekit import __version__
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, ReleaseWarning
 from releasekit.core.planning.model import Step
@@ -256,17 +256,16 @@ async def ensure_files(
     for step in lost_steps:  # dependencies come first, and so do build requirements
         for need in step.build_needs:
             await resume.download_files(release.record, packages[need], listed[need], index)
-        packages[step.name] = await rebuild_package(release, step, packages[step.name], listed[step.name])
+        packages[step.name] = await rebuild_package(release, step, packages, listed[step.name])
     return manifest.model_copy(update={"packages": tuple(packages.values())})
 
 
 async def rebuild_package(
-    release: ReleaseContext, step: Step, package: BuiltPackage, listed: Mapping[str, object]
+    release: ReleaseContext, step: Step, packages: Mapping[str, BuiltPackage], listed: Mapping[str, object]
 ) -> BuiltPackage:
-    """Build one package again. If the index has files of it already, the new files must be identical to the record."""
-    await build.pin(release, step)
-    await build.build(release, step)
-    rebuilt = await build.verify(release, step)
+    """Build one of the recorded *packages* again; if the index has files of it, the new ones must be identical."""
+    package = packages[step.name]
+    rebuilt = await stage_again(release, step, packages)
     release.record.fsync_files([rebuilt])
     if listed and rebuilt.files != package.files:
         names = ", ".join(file.name for file in rebuilt.files if file not in package.files)

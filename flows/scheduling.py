@@ -6,14 +6,17 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
+from prefect.context import FlowRunContext
 from prefect.states import Failed, get_state_exception
-from prefect.utilities.annotations import opaque
+from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.utilities.annotations import opaque, quote
 
 from flows.artifacts import ProgressBar
 from releasekit.core.errors import ERRORS, ErrorCode, ReleaseError
@@ -21,12 +24,19 @@ from releasekit.core.planning.model import Step
 from releasekit.core.release.progress import PackageStage
 from releasekit.core.release.report import PackageOutcome, PackageReport
 from releasekit.integrations.prefect_server import wrap_unexpected
+from releasekit.integrations.process import kill_with_block
 from tasks import build, upload
 from tasks.decorators import keep_alive, quote_arguments
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from prefect.futures import PrefectFuture
+    from prefect.task_runners import TaskRunner
+
     from releasekit.core.release.observer import Observer
     from releasekit.core.release.release_manifest import BuiltPackage
+    from releasekit.core.release.stage_job import StageJob
     from releasekit.integrations.protocols import Index
     from tasks.context import ReleaseContext
 
@@ -76,8 +86,8 @@ async def run_step(
 ) -> State[Any]:
     """Run one step as a Prefect task that waits for *upstream*, in this event loop; returns its final state.
 
-    The *observer* is called with the stage that the step brings its package to. Only this function decides how steps
-    run.
+    The *observer* is called with the stage that the step brings its package to. Only this function and `submit_stage`
+    decide how steps run.
     """
     if step_task.name in _STAGES:
         package = next(argument for argument in args if isinstance(argument, Step))
@@ -89,9 +99,6 @@ async def run_step(
 
 
 _STAGES = {
-    "pin": PackageStage.PINNING,
-    "build": PackageStage.BUILDING,
-    "verify": PackageStage.VERIFYING,
     "prove": PackageStage.PROVING,
     "upload": PackageStage.UPLOADING,
     "confirm": PackageStage.CONFIRMING,
@@ -108,6 +115,61 @@ async def mark_blocked(step: Step, by: Sequence[str]) -> State[Any]:
     return Failed(name="Blocked", message=f"blocked by {', '.join(by)}")
 
 
+class Staging:
+    """The packages of one release that are staged, each as a task on the task runner of the flow."""
+
+    def __init__(self, release: ReleaseContext, runner: TaskRunner[Any]) -> None:
+        self.built: dict[str, BuiltPackage] = {}
+        self._release, self._runner = release, runner
+        self._futures: dict[str, PrefectFuture[BuiltPackage]] = {}
+
+    async def run(self, step: Step) -> State[Any]:
+        """Stage the package of *step*, and return the final state of the task.
+
+        A result of an earlier run counts only if the record still has its very files.
+        """
+        job = build.stage_job(self._release, step, self.built)
+        state = await self._submit(step, build.stage, job)
+        if state.is_completed() and self._release.record.missing_files(await state.aresult()):
+            state = await self._submit(step, build.stage.with_options(refresh_cache=True), job)
+        if state.is_completed():
+            self.built[step.name] = await state.aresult()
+        return state
+
+    async def _submit(self, step: Step, stage: Task[..., BuiltPackage], job: StageJob) -> State[Any]:
+        """Submit *job*, which waits for the builds that it installs, and wait for its end in this event loop."""
+        needed = [self._futures[name] for name in step.build_needs if name in self._futures]
+        future = self._runner.submit(stage, {"job": quote(job)}, wait_for=needed)
+        self._futures[step.name] = future
+        ended, loop = asyncio.Event(), asyncio.get_running_loop()
+
+        def wake(_: PrefectFuture[BuiltPackage]) -> None:
+            loop.call_soon_threadsafe(ended.set)
+
+        future.add_done_callback(wake)
+        await ended.wait()
+        future.wait()  # reads the state of the future, which has ended
+        return keep_alive(future.state)
+
+
+@asynccontextmanager
+async def open_staging(release: ReleaseContext) -> AsyncGenerator[Staging]:
+    """Yield what stages the packages of *release*; if the block raises, as after a Ctrl-C, their builds are killed."""
+    loop, observer = asyncio.get_running_loop(), release.observer
+
+    def tell(package: str, stage: PackageStage) -> None:  # the observer lives in the thread of the event loop
+        loop.call_soon_threadsafe(observer.on_stage, package, stage)
+
+    stager = build.Stager(release.uv, tell)
+    flow_run = FlowRunContext.get()
+    with ExitStack() as stack:
+        stack.enter_context(build.stage_with(release.record, stager))
+        own_runner = ThreadPoolTaskRunner[Any](build_concurrency(release))
+        runner = flow_run.task_runner if flow_run else stack.enter_context(own_runner)
+        stack.enter_context(kill_with_block())
+        yield Staging(release, runner)
+
+
 async def stage_all(release: ReleaseContext) -> tuple[list[BuiltPackage], tuple[PackageReport, ...]]:
     """Build and verify every package, each as soon as its build requirements are built; upload nothing.
 
@@ -118,19 +180,11 @@ async def stage_all(release: ReleaseContext) -> tuple[list[BuiltPackage], tuple[
     bar = ProgressBar(len(release.plan.steps), "built and verified", "built")
     halt = asyncio.Event()
 
-    async def build_package(step: Step, upstream: States) -> State[Any]:
-        state = await run_step(observer, build.pin, upstream, release, step)
-        if state.is_completed():
-            state = await run_step(observer, build.build, [state], release, step)
-        if state.is_completed():
-            state = await run_step(observer, build.verify, [state], release, step)
-        return state
-
-    async def chain(step: Step, upstream: States) -> State[Any]:
+    async def chain(step: Step, _: States) -> State[Any]:
         async with slots:
             if halt.is_set():
                 return await run_step(observer, mark_blocked, (), step, ["--fail-fast"])
-            state = await build_package(step, upstream)
+            state = await staging.run(step)
             # Still in the slot: the next chain that gets it must see the halt.
             await _record_outcome(release, PackageStage.BUILT, step, state, halt.set)
         await bar.advance()
@@ -138,11 +192,19 @@ async def stage_all(release: ReleaseContext) -> tuple[list[BuiltPackage], tuple[
 
     steps = _without_order(release.plan.steps)
     needs = {step.name: step.build_needs for step in steps}
-    states = await run_graph(steps, needs, chain, observer)
+    async with open_staging(release) as staging:
+        states = await run_graph(steps, needs, chain, observer)
     if not _are_completed(states):
         return [], await _reports(release, states, PackageOutcome.BUILT)
-    built = [await states[step.name].aresult() for step in steps]
-    return built, ()
+    return [staging.built[step.name] for step in steps], ()
+
+
+async def stage_again(release: ReleaseContext, step: Step, built: Mapping[str, BuiltPackage]) -> BuiltPackage:
+    """Stage one package whose files are lost; *built* has what its build installs. Raises as the task does."""
+    async with open_staging(release) as staging:
+        staging.built.update(built)
+        state = await staging.run(step)
+    return await state.aresult()
 
 
 def _without_order(steps: Sequence[Step]) -> list[Step]:

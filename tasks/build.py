@@ -4,27 +4,37 @@ from __future__ import annotations
 
 import logging
 import shutil
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
 
 from prefect import task
-from prefect.cache_policies import NO_CACHE
+from prefect.cache_policies import NO_CACHE, CacheKeyFnPolicy
 
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
+from releasekit.core.release.progress import PackageStage
 from releasekit.core.release.release_manifest import BuiltPackage
+from releasekit.core.release.stage_job import StageJob
 from releasekit.core.text import summarize
 from releasekit.core.workspace.built_files import built_file_problems, extras_of, import_names
 from releasekit.core.workspace.dynamic_version import version_environment
 from releasekit.core.workspace.pins import pin_requirements as pin_text
 from releasekit.integrations.filesystem import describe_file, read_sdist, read_text, read_toml, read_wheel, write_atomic
-from releasekit.integrations.process import run_async
-from releasekit.integrations.uv import failure
+from releasekit.integrations.process import run
+from releasekit.integrations.secrets import Secrets
+from releasekit.integrations.uv import Uv, failure, find_uv
 from releasekit.integrations.version_files import rewritten_texts
 from releasekit.store import bundle
-from tasks.context import retry_unless_refused
+from releasekit.store.record import Record
+from tasks.context import retry_if_request_failed, retry_unless_refused
+from tasks.decorators import read_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Generator, Mapping, Sequence
+
+    from prefect.context import TaskRunContext
 
     from releasekit.core.planning.model import Step
     from releasekit.integrations.git import Repo
@@ -34,73 +44,159 @@ if TYPE_CHECKING:
 detail = logging.getLogger("releasekit.detail")
 
 
-@task(name="pin", task_run_name="pin-{step.name}", cache_policy=NO_CACHE)
-async def pin(release: ReleaseContext, step: Step) -> None:
+@dataclass(frozen=True, slots=True)
+class Stager:
+    """How the releases of this process stage: with its uv, and with a call for each stage that a package reaches."""
+
+    uv: Uv
+    on_stage: Callable[[str, PackageStage], None]
+
+
+_stagers: dict[str, Stager] = {}  # by the directory of the release record
+
+
+@contextmanager
+def stage_with(record: Record, stager: Stager) -> Generator[None]:
+    """Let the tasks that stage packages of *record* in threads of this process use *stager*.
+
+    They are not parameters of the tasks, which may run elsewhere.
+    """
+    directory = str(record.directory)
+    _stagers[directory] = stager
+    try:
+        yield
+    finally:
+        del _stagers[directory]
+
+
+@cache
+def _stager_elsewhere(uv: str, python: str, secrets: frozenset[tuple[str, str]]) -> Stager:
+    """Return what another process than that of the release stages with."""
+    executable = uv if uv and Path(uv).is_file() else find_uv().executable
+    return Stager(Uv(executable, python, Secrets(dict(secrets), read_secret)), _tell_nobody)
+
+
+def _tell_nobody(_package: str, _stage: PackageStage) -> None:
+    """Do nothing: the process of the release sees only how the task ends."""
+
+
+def stage_job(release: ReleaseContext, step: Step, built: Mapping[str, BuiltPackage]) -> StageJob:
+    """Return what is to be staged for *step*; *built* has the packages that its build installs."""
+    need_sums = [file.sha256 for name in step.build_needs for file in built[name].files]
+    return StageJob(
+        release=release.plan.release,
+        commit=release.commit,
+        epoch=release.epoch,
+        path=PurePosixPath(release.workspace, step.path).as_posix(),
+        name=step.name,
+        version=step.version,
+        tag=step.tag,
+        pins=step.pins,
+        versions=release.plan.versions,
+        limits=release.plan.limits,
+        older=step.older,
+        build_needs=step.build_needs,
+        need_sums=tuple(need_sums),
+        record=str(release.record.directory),
+        uv=release.uv.executable,
+        python=release.uv.python,
+        secrets=release.uv.secrets.names,
+        build_timeout=release.settings.build_timeout,
+    )
+
+
+def staged_key(_: TaskRunContext, parameters: dict[str, Any]) -> str:
+    """Return the cache key of a staged package: its job decides what is built."""
+    job: StageJob = parameters["job"]
+    return job.key
+
+
+@task(
+    name="stage",
+    task_run_name="stage-{job.name}",
+    cache_policy=CacheKeyFnPolicy(cache_key_fn=staged_key),
+    persist_result=True,
+    retries=2,
+    retry_delay_seconds=[1, 4],
+    retry_condition_fn=retry_if_request_failed,
+)
+def stage(job: StageJob) -> BuiltPackage:
+    """Pin, build and verify one package in the scratch worktree; returns it with the files to upload.
+
+    It runs in a thread of the release, or in another process that sees the release record.
+    """
+    stager = _stagers.get(job.record) or _stager_elsewhere(job.uv, job.python, frozenset(job.secrets.items()))
+    stager.on_stage(job.name, PackageStage.PINNING)
+    pin_package(job)
+    stager.on_stage(job.name, PackageStage.BUILDING)
+    build_package(job, stager.uv)
+    stager.on_stage(job.name, PackageStage.VERIFYING)
+    return verify_package(job)
+
+
+def pin_package(job: StageJob) -> None:
     """Write the package's requirements on its siblings into its files, in the scratch worktree."""
-    package = release.record.worktree / release.workspace / step.path
-    document, _ = read_toml(package / "pyproject.toml", f"{step.path}/pyproject.toml")
-    pins = release.plan.pins_of(step)
-    texts = rewritten_texts(package, document, lambda text, file: pin_text(text, pins, file))
+    package, location = _directory(job), f"{job.path}/pyproject.toml"
+    document, _ = read_toml(package / "pyproject.toml", location)
+    texts = rewritten_texts(package, document, lambda text, file: pin_text(text, job.requirements, file))
     for path, pinned in texts.items():
         before = read_text(path).splitlines()
         write_atomic(path, pinned)
         changed = [line.strip() for line in pinned.splitlines() if line not in before]
-        detail.info("pinned in %s/%s: %s", step.path, path.name, " ".join(changed))
+        detail.info("pinned in %s/%s: %s", job.path, path.name, " ".join(changed))
     if not texts:
-        detail.info("pinned in %s: nothing to pin", step.path)
+        detail.info("pinned in %s: nothing to pin", job.path)
 
 
-@task(name="build", task_run_name="build-{step.name}", cache_policy=NO_CACHE)
-async def build(release: ReleaseContext, step: Step) -> None:
+def build_package(job: StageJob, uv: Uv) -> None:
     """Build sdist and wheel of a pinned package into the release record."""
-    out = release.record.dist(step.name)
+    record, package = Record(Path(job.record)), _directory(job)
+    out = record.dist(job.name)
     shutil.rmtree(out, ignore_errors=True)
-    package = release.record.worktree / release.workspace / step.path
-    document, _ = read_toml(package / "pyproject.toml", f"{step.path}/pyproject.toml")
-    env = {"SOURCE_DATE_EPOCH": str(release.epoch), **version_environment(document, step.name, str(step.version))}
-    command = release.uv.build_command(
-        package,
-        out,
-        links=[release.record.dist(name) for name in step.build_needs],
-        env=env,
-        timeout=release.settings.build_timeout,
-    )
+    document, _ = read_toml(package / "pyproject.toml", f"{job.path}/pyproject.toml")
+    env = {"SOURCE_DATE_EPOCH": str(job.epoch), **version_environment(document, job.name, str(job.version))}
+    links = [record.dist(name) for name in job.build_needs]
+    command = uv.build_command(package, out, links=links, env=env, timeout=job.build_timeout)
     try:
-        await run_async(command)
+        run(command)
     except ReleaseError as error:
-        message = f"{step.name} {step.version} did not build"
+        message = f"{job.name} {job.version} did not build"
         raise failure(ErrorCode.BUILD_FAILED, error, message, str(command)) from None
 
 
-@task(name="verify", task_run_name="verify-{step.name}", cache_policy=NO_CACHE)
-async def verify(release: ReleaseContext, step: Step) -> BuiltPackage:
+def verify_package(job: StageJob) -> BuiltPackage:
     """Compare the built files with the plan; returns the package with the files to upload."""
-    paths = sorted(path for path in release.record.dist(step.name).iterdir() if path.name.endswith((".whl", ".tar.gz")))
+    built_paths = Record(Path(job.record)).dist(job.name).iterdir()
+    paths = sorted(path for path in built_paths if path.name.endswith((".whl", ".tar.gz")))
     wheels = [read_wheel(path) for path in paths if path.suffix == ".whl"]
     sources = [name for path in paths if path.suffix == ".gz" for name in read_sdist(path)]
     mismatches = built_file_problems(
-        step.name,
-        step.version,
+        job.name,
+        job.version,
         names=[path.name for path in paths],
         wheels=wheels,
-        pins=release.plan.pins_of(step),
+        pins=job.requirements,
         sources=sources,
     )
     if mismatches:
-        raise ReleaseError(ErrorCode.VERIFY_FAILED, "; ".join(mismatches), f"{step.name} {step.version}")
+        raise ReleaseError(ErrorCode.VERIFY_FAILED, "; ".join(mismatches), f"{job.name} {job.version}")
     files = tuple(describe_file(path) for path in paths)
     for file in files:
         detail.info("%s: name, version, metadata, pins and contents are as planned; sha256 %s", file.name, file.sha256)
     imports = sorted({name for wheel in wheels for name in import_names(wheel.hashes)})
     extras = sorted({name for wheel in wheels for name in extras_of(wheel)})
     return BuiltPackage(
-        name=step.name,
-        version=step.version,
-        tag=step.tag,
+        name=job.name,
+        version=job.version,
+        tag=job.tag,
         files=files,
         imports=tuple(imports),
         extras=tuple(extras),
     )
+
+
+def _directory(job: StageJob) -> Path:
+    return Record(Path(job.record)).worktree / job.path
 
 
 @task(

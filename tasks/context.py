@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from releasekit.core.errors import Refusal
+from releasekit.core.errors import Refusal, ReleaseError
+from releasekit.core.release.build_faults import may_pass
 from releasekit.core.release.observer import LogObserver
 
 if TYPE_CHECKING:
@@ -84,6 +85,13 @@ def retry_unless_refused(_task: Task[..., Any], run: TaskRun, state: State[Any])
         return False
     log.warning("%s failed; trying again: %s", run.name, error)
     return True
+
+
+def retry_if_request_failed(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
+    """Return whether a package is staged again: only if uv could not fetch what the build needs."""
+    error = exception_of(state)
+    is_passing = isinstance(error, ReleaseError) and may_pass(error.output)
+    return is_passing and retry_unless_refused(task, run, state)
 
 
 def exception_of(state: State[Any]) -> object:

@@ -34,17 +34,18 @@ def test_different_rebuild_is_refused(prefect_client: Path, monkeypatch: pytest.
     async def done(*_: object) -> BuiltPackage:
         return other
 
-    for step in ("pin", "build", "verify"):
-        monkeypatch.setattr(publish.build, step, done)
+    monkeypatch.setattr(publish, "stage_again", done)
     release: Any = SimpleNamespace(record=SimpleNamespace(fsync_files=list))
     core: Any = SimpleNamespace(name="core", version=Version("1"))
 
     with pytest.raises(ReleaseError) as caught:
-        asyncio.run(publish.rebuild_package(release, core, recorded, {"core.whl": "b" * 64}))
+        asyncio.run(publish.rebuild_package(release, core, {"core": recorded}, {"core.whl": "b" * 64}))
 
     assert (caught.value.code, caught.value.status) == (ErrorCode.REBUILD_DIFFERS, 2)
     assert caught.value.message.endswith(": core-1.tar.gz")
-    assert asyncio.run(publish.rebuild_package(release, core, recorded, {})) is other, "nothing of it is public"
+    assert asyncio.run(publish.rebuild_package(release, core, {"core": recorded}, {})) is other, (
+        "nothing of it is public"
+    )
 
 
 def test_many_new_projects_cause_warning(tmp_path: Path) -> None:

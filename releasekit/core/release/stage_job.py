@@ -1,0 +1,61 @@
+"""What one package needs to be staged, as one plain value that another process or machine can carry out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import sha256
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from releasekit.core.config.settings import PinMode
+from releasekit.core.version_numbers import PyVersion
+from releasekit.core.workspace.pins import Pins
+
+_PLACE = frozenset({"record", "uv", "python", "secrets", "build_timeout"})
+
+
+class StageJob(BaseModel):
+    """Pin, build and verify one package of a release.
+
+    *commit* is the release commit, *epoch* its time in seconds since 1970, *path* the directory of the package in it.
+    *versions*, *limits* and *older* say with *pins* what the package requires of its siblings, as in `Pins`.
+    *build_needs* are the siblings that its build installs; *need_sums* are the sha256 of their files. *platform* is the
+    platform that wheels are built for, empty for the one of the machine.
+
+    The other fields say how and where this machine works. They do not change what is built: *record* is the directory
+    of the release record, *uv* the program, *python* the interpreter that builds, empty for the one that uv finds.
+    *secrets* are the names of the credentials for indexes, never their values. *build_timeout* is in seconds.
+    """
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    release: str
+    commit: str
+    epoch: int
+    path: str
+    name: str
+    version: PyVersion
+    tag: str
+    pins: PinMode
+    versions: Mapping[str, PyVersion]
+    limits: Mapping[str, PyVersion]
+    older: tuple[str, ...] = ()
+    build_needs: tuple[str, ...] = ()
+    need_sums: tuple[str, ...] = ()
+    platform: str = ""
+    record: str
+    uv: str = ""
+    python: str = ""
+    secrets: Mapping[str, str] = Field(default_factory=dict[str, str])
+    build_timeout: float
+
+    @property
+    def requirements(self) -> Pins:
+        """What the package requires of its siblings once it is built."""
+        return Pins(mode=self.pins, versions=self.versions, limits=self.limits, older=frozenset(self.older))
+
+    @property
+    def key(self) -> str:
+        """The key of the result: the release, and a sum of all that decides what is built."""
+        content = self.model_dump_json(exclude=set(_PLACE))
+        return f"{self.release}/{sha256(content.encode()).hexdigest()}"
