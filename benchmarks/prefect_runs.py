@@ -24,6 +24,7 @@ import time
 from contextlib import AsyncExitStack, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,6 +32,7 @@ sys.path.insert(0, str(ROOT))  # run by its path, not as a module
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
+    from uuid import UUID
 
     from prefect.client.schemas.objects import State
 
@@ -294,15 +296,16 @@ async def story(steps: Sequence[Step], needs: dict[str, tuple[str, ...]], tell: 
 
     from flows.scheduling import run_graph, run_step
     from releasekit.core.release.observer import LogObserver
+    from tasks.step_runs import run_ids
     from tasks.upload import PER_RELEASE
 
-    async def nothing(release: Any, step: Step) -> None:  # noqa: ANN401, ARG001
+    async def nothing(job: Any) -> None:  # noqa: ANN401, ARG001
         tell("first_task")
 
     actions = [
         task(
             name=name,
-            task_run_name=name + "-{step.name}",
+            task_run_name=name + "-{job.step.name}",
             cache_policy=PER_RELEASE if name in KEPT else NO_CACHE,
             persist_result=name in KEPT,
         )(nothing)
@@ -311,11 +314,11 @@ async def story(steps: Sequence[Step], needs: dict[str, tuple[str, ...]], tell: 
     release: Any = a_release()
     observer = LogObserver()
 
-    async def chain(step: Step, upstream: Sequence[State[Any]]) -> State[Any]:
-        before = list(upstream)
-        for action in actions:
-            before = [await run_step(observer, action, before, release, step)]
-        return before[0]
+    async def chain(step: Step, after: frozenset[UUID]) -> State[Any]:
+        job = SimpleNamespace(release=release, step=step, built=SimpleNamespace(files=()))
+        for action in actions[:-1]:
+            after = run_ids([await run_step(observer, action, after, job)])
+        return await run_step(observer, actions[-1], after, job)
 
     @flow(name="runs", retries=0)
     async def runs() -> str:
@@ -330,9 +333,8 @@ async def story(steps: Sequence[Step], needs: dict[str, tuple[str, ...]], tell: 
 
 def a_release() -> object:
     """Return what `result_key` asks of a release, new in every run."""
-    from types import SimpleNamespace as Some
-
-    return Some(plan=Some(release=os.urandom(8).hex()), commit="", target=Some(check_url=""))
+    plan = SimpleNamespace(release=os.urandom(8).hex())
+    return SimpleNamespace(plan=plan, commit="", target=SimpleNamespace(check_url=""))
 
 
 def graph(size: int) -> tuple[list[Step], dict[str, tuple[str, ...]]]:

@@ -49,10 +49,16 @@ def send_logs_to_prefect() -> None:
     if not in_flow():
         return
     ours = logging.getLogger("releasekit")
+    logging.getLogger("prefect.task_runs").addFilter(_is_no_thread_warning)  # adding it twice changes nothing
     sends_already = any(isinstance(handler, APILogHandler) for handler in ours.handlers)
     if not sends_already:
         ours.addHandler(APILogHandler())
     ensure_log_level()
+
+
+def _is_no_thread_warning(record: logging.LogRecord) -> bool:
+    """Return whether *record* is not Prefect's warning in each step that runs in a thread: commands have own limits."""
+    return not str(record.msg).startswith("Timeout of %s seconds configured for this task")
 
 
 async def name_run(action: str, plan: Plan, *tags: str) -> None:

@@ -201,7 +201,7 @@ async def stage_release(
         built, failed = await build_and_prove(release, index, rebuild=rebuild)
         if failed:
             return {}, failed
-        release.record.fsync_files(built)
+        build.save_files(release, built)
         manifest = manifest.model_copy(update={"packages": tuple(built), "staged": options.stage_only})
     if not options.stage_only:
         manifest = announce.record_index(release, manifest)

@@ -7,8 +7,9 @@ import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
@@ -16,17 +17,17 @@ from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
 from prefect.states import Failed, get_state_exception
 from prefect.task_runners import ThreadPoolTaskRunner
-from prefect.utilities.annotations import opaque, quote
 
 from flows.artifacts import ProgressBar
 from releasekit.core.errors import ERRORS, ErrorCode, ReleaseError
 from releasekit.core.planning.model import Step
 from releasekit.core.release.progress import PackageStage
 from releasekit.core.release.report import PackageOutcome, PackageReport
+from releasekit.core.release.step_limits import StepLimits, step_limits
 from releasekit.integrations.prefect_server import wrap_unexpected
 from releasekit.integrations.process import kill_with_block
 from tasks import build, upload
-from tasks.decorators import keep_alive, quote_arguments
+from tasks.step_runs import RunIds, current_frontier, keep_alive, one_input, run_after, run_ids, step_tags
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -42,10 +43,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("releasekit")
 
-P = ParamSpec("P")
-R = TypeVar("R")
-States = Sequence[State[Any]]
-Chain = Callable[[Step, States], Awaitable[State[Any]]]
+Chain = Callable[[Step, RunIds], Awaitable[State[Any]]]
 
 
 async def run_graph(
@@ -53,24 +51,24 @@ async def run_graph(
 ) -> dict[str, State[Any]]:
     """Run *chain* for each of *steps* as soon as its own *needs* are completed; returns the final state of each.
 
+    The chain gets the task runs that it comes after: the last ones of its needs, or the steps before the graph. The
+    next step comes after the packages that no other one needs.
+
     A package is marked as blocked if one of its needs is not completed; nothing else is stopped. It also waits for
     packages that it only follows (`after`), whatever their state. Waiting takes no slot.
     """
     running: dict[str, asyncio.Task[State[Any]]] = {}
+    frontier = current_frontier()
+    before = frontier.ends
 
     async def run(step: Step) -> State[Any]:
-        upstream: list[State[Any]] = []
-        blockers: list[str] = []
-        for name in needs[step.name]:
-            state = await running[name]
-            upstream.append(state)
-            if not state.is_completed():
-                blockers.append(name)
+        upstream = {name: await running[name] for name in needs[step.name]}
         for name in step.after:
             await running[name]
+        blockers = {name: state for name, state in upstream.items() if not state.is_completed()}
         if blockers:
-            return await run_step(observer, mark_blocked, (), step, blockers)
-        return await chain(step, upstream)
+            return await run_step(observer, mark_blocked, run_ids(blockers.values()), Block(step, [*blockers]))
+        return await chain(step, run_ids(upstream.values()) or before)
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -78,24 +76,24 @@ async def run_graph(
                 running[step.name] = group.create_task(run(step))
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from None  # the other errors are of chains that waited for this one
-    return {name: ended.result() for name, ended in running.items()}
+    states = {name: ended.result() for name, ended in running.items()}
+    needed = {name for names in needs.values() for name in names}
+    last_states = [state for name, state in states.items() if name not in needed]
+    frontier.replace(before, run_ids(last_states))
+    return states
 
 
-async def run_step(
-    observer: Observer, step_task: Task[P, R], upstream: States, *args: P.args, **kwargs: P.kwargs
-) -> State[Any]:
-    """Run one step as a Prefect task that waits for *upstream*, in this event loop; returns its final state.
+async def run_step(observer: Observer, step_task: Task[..., Any], after: RunIds, job: Any) -> State[Any]:  # noqa: ANN401  of its step
+    """Run one step as a Prefect task that comes *after* these task runs, in this event loop; returns its final state.
 
-    The *observer* is called with the stage that the step brings its package to. Only this function and `submit_stage`
-    decide how steps run.
+    The *observer* is called with the stage that the step brings the package of *job* to. Only this function and
+    `Staging` decide how the steps of packages run.
     """
-    if step_task.name in _STAGES:
-        package = next(argument for argument in args if isinstance(argument, Step))
-        observer.on_stage(package.name, _STAGES[step_task.name])
-    opaque_states = [opaque(state) for state in upstream]  # otherwise Prefect looks into their results too
-    plain_task: Any = step_task  # Prefect's types know neither these options nor that the state can be awaited
-    positional, named = quote_arguments(step_task.fn, *args, **kwargs)
-    return keep_alive(await plain_task(*positional, **named, wait_for=opaque_states, return_state=True))
+    if step_task.name not in _STAGES:
+        return await run_after(step_task, job, after)
+    package: str = job.step.name
+    observer.on_stage(package, _STAGES[step_task.name])
+    return await run_after(step_task, job, after, package)
 
 
 _STAGES = {
@@ -108,11 +106,20 @@ _STAGES = {
 """The stage that a step brings a package to, by the name of the task."""
 
 
-@task(name="blocked", task_run_name="blocked-{step.name}", cache_policy=NO_CACHE)
-async def mark_blocked(step: Step, by: Sequence[str]) -> State[Any]:
-    """Replace the steps of a package that cannot be published. *by* names the packages or the option that block it."""
-    log.warning("%s is blocked by %s", step.name, ", ".join(by))
-    return Failed(name="Blocked", message=f"blocked by {', '.join(by)}")
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A package that cannot be published. *by* names the packages or the option that block it."""
+
+    step: Step
+    by: Sequence[str]
+
+
+@task(name="blocked", task_run_name="blocked-{job.step.name}", cache_policy=NO_CACHE, timeout_seconds=60)
+async def mark_blocked(job: Block) -> State[Any]:
+    """Replace the steps of a package that cannot be published."""
+    blockers = ", ".join(job.by)
+    log.warning("%s is blocked by %s", job.step.name, blockers)
+    return Failed(name="Blocked", message=f"blocked by {blockers}")
 
 
 class Staging:
@@ -121,26 +128,30 @@ class Staging:
     def __init__(self, release: ReleaseContext, runner: TaskRunner[Any]) -> None:
         self.built: dict[str, BuiltPackage] = {}
         self._release, self._runner = release, runner
+        self._stage: Task[..., Any] = build.stage.with_options(timeout_seconds=limits_of(release).stage)
         self._futures: dict[str, PrefectFuture[BuiltPackage]] = {}
 
-    async def run(self, step: Step) -> State[Any]:
-        """Stage the package of *step*, and return the final state of the task.
+    async def run(self, step: Step, after: RunIds) -> State[Any]:
+        """Stage the package of *step* *after* these task runs; returns the final state of the task.
 
         A result of an earlier run counts only if the record still has its very files.
         """
         job = build.stage_job(self._release, step, self.built)
-        state = await self._submit(step, build.stage, job)
+        state = await self._submit(step, self._stage, job, after)
         if state.is_completed() and self._release.record.missing_files(await state.aresult()):
-            state = await self._submit(step, build.stage.with_options(refresh_cache=True), job)
+            state = await self._submit(step, self._stage.with_options(refresh_cache=True), job, after)
         if state.is_completed():
             self.built[step.name] = await state.aresult()
         return state
 
-    async def _submit(self, step: Step, stage: Task[..., BuiltPackage], job: StageJob) -> State[Any]:
+    async def _submit(self, step: Step, stage: Task[..., Any], job: StageJob, after: RunIds) -> State[Any]:
         """Submit *job*, which waits for the builds that it installs, and wait for its end in this event loop."""
         needed = [self._futures[name] for name in step.build_needs if name in self._futures]
-        future = self._runner.submit(stage, {"job": quote(job)}, wait_for=needed)
+        details = one_input(stage.fn, job, () if needed else after)
+        with step_tags(stage.name, step.name):
+            future = self._runner.submit(stage, **details, wait_for=needed)
         self._futures[step.name] = future
+        current_frontier().remember(step.name, future.task_run_id)
         ended, loop = asyncio.Event(), asyncio.get_running_loop()
 
         def wake(_: PrefectFuture[BuiltPackage]) -> None:
@@ -180,11 +191,11 @@ async def stage_all(release: ReleaseContext) -> tuple[list[BuiltPackage], tuple[
     bar = ProgressBar(len(release.plan.steps), "built and verified", "built")
     halt = asyncio.Event()
 
-    async def chain(step: Step, _: States) -> State[Any]:
+    async def chain(step: Step, after: RunIds) -> State[Any]:
         async with slots:
             if halt.is_set():
-                return await run_step(observer, mark_blocked, (), step, ["--fail-fast"])
-            state = await staging.run(step)
+                return await run_step(observer, mark_blocked, after, Block(step, ["--fail-fast"]))
+            state = await staging.run(step, after)
             # Still in the slot: the next chain that gets it must see the halt.
             await _record_outcome(release, PackageStage.BUILT, step, state, halt.set)
         await bar.advance()
@@ -203,7 +214,7 @@ async def stage_again(release: ReleaseContext, step: Step, built: Mapping[str, B
     """Stage one package whose files are lost; *built* has what its build installs. Raises as the task does."""
     async with open_staging(release) as staging:
         staging.built.update(built)
-        state = await staging.run(step)
+        state = await staging.run(step, current_frontier().ends)
     return await state.aresult()
 
 
@@ -230,30 +241,43 @@ async def prove_all(
     if not is_needed:
         return ()
     observer.on_phase("proving")
-    prove_resolution: Any = build.prove_resolution
-    positional, named = quote_arguments(prove_resolution.fn, release, built, together=together)
-    fits = await prove_resolution(*positional, **named)
+    limits = limits_of(release)
+    frontier = current_frontier()
+    runs_before = frontier.ends
+    resolve = build.prove_resolution.with_options(timeout_seconds=limits.prove)
+    resolved = await run_step(observer, resolve, runs_before, build.ResolutionJob(release, built, together))
+    frontier.replace(runs_before, run_ids([resolved]))
+    fits = await resolved.aresult()
     imported: set[str] = set()
     if settings.overlay == "install":
         imported = {step.name for step in steps if step.is_smoke_tested(default=settings.smoke_test)}
     slots = asyncio.Semaphore(build_concurrency(release))
     halt = asyncio.Event()
 
-    async def chain(step: Step, _: States) -> State[Any]:
+    prove = build.prove.with_options(timeout_seconds=limits.prove)
+
+    async def chain(step: Step, before: RunIds) -> State[Any]:
+        after = frontier.runs_of(step.name) or before  # a proof comes after the build of its package alone
         async with slots:
             if halt.is_set():
-                return await run_step(observer, mark_blocked, (), step, ["--fail-fast"])
-            options = {"resolve": not fits, "install": step.name in imported}
-            state = await run_step(observer, build.prove, (), release, step, packages[step.name], **options)
+                return await run_step(observer, mark_blocked, after, Block(step, ["--fail-fast"]))
+            job = build.ProofJob(release, step, packages[step.name], resolve=not fits, install=step.name in imported)
+            state = await run_step(observer, prove, after, job)
             return await _record_outcome(release, PackageStage.PROVEN, step, state, halt.set)
 
     if fits:  # then only the imports are left to prove
         steps = [step for step in steps if step.name in imported]
     no_needs: dict[str, Sequence[str]] = dict.fromkeys((step.name for step in steps), ())
     states = await run_graph(steps, no_needs, chain, observer)
+    frontier.replace(frozenset(), run_ids([resolved]))  # the next step comes after this one too
     if _are_completed(states):
         return ()
     return await _reports(release, states, PackageOutcome.BUILT)
+
+
+def limits_of(release: ReleaseContext) -> StepLimits:
+    """Return how long each step of a package may take."""
+    return step_limits(release.settings, len(release.plan.steps))
 
 
 def build_concurrency(release: ReleaseContext) -> int:
@@ -270,32 +294,37 @@ async def publish_all(
     uploads = upload.Uploads(settings.concurrency, settings.rate_limit)
     # For this time, the result of an earlier run that uploaded a package counts, even if the index does not list it.
     # Then `confirm` has given up too, and the index counts: a later run uploads the files that it does not list.
-    upload_step = upload.upload.with_options(cache_expiration=timedelta(seconds=settings.confirm_timeout))
+    limits = limits_of(release)
+    upload_step = upload.upload.with_options(
+        cache_expiration=timedelta(seconds=settings.confirm_timeout), timeout_seconds=limits.upload
+    )
+    confirm = upload.confirm.with_options(timeout_seconds=limits.confirm)
+    smoke_test = upload.smoke_test.with_options(timeout_seconds=limits.smoke_test)
     upload_ended = {step.name: asyncio.Event() for step in release.plan.steps}
 
-    async def chain(step: Step, upstream: States) -> State[Any]:
+    async def chain(step: Step, after: RunIds) -> State[Any]:
+        job = upload.UploadJob(release, step, built[step.name], index, uploads)
         try:
-            state = await upload_and_confirm(step, upstream)
+            state = await upload_and_confirm(job, after)
         finally:
             upload_ended[step.name].set()
         for partner in step.batch:  # the packages of a cycle can be installed only when all are uploaded
             await upload_ended[partner].wait()
         if state.is_completed() and step.is_smoke_tested(default=settings.smoke_test):
-            state = await run_step(observer, upload.smoke_test, [state], release, step, built[step.name], uploads.slots)
+            state = await run_step(observer, smoke_test, run_ids([state]), job)
         await bar.advance()
         return await _record_outcome(release, PackageStage.PUBLISHED, step, state, stop)
 
     def stop() -> None:
         uploads.stop("--fail-fast")
 
-    async def upload_and_confirm(step: Step, upstream: States) -> State[Any]:
+    async def upload_and_confirm(job: upload.UploadJob, after: RunIds) -> State[Any]:
         if uploads.stop_reason:
-            return await run_step(observer, mark_blocked, (), step, [uploads.stop_reason])
-        package = built[step.name]
-        state = await run_step(observer, upload_step, upstream, release, step, package, index, uploads)
+            return await run_step(observer, mark_blocked, after, Block(job.step, [uploads.stop_reason]))
+        state = await run_step(observer, upload_step, after, job)
         if state.is_completed():
-            earlier = state.name == "Cached"
-            state = await run_step(observer, upload.confirm, [state], release, step, package, index, earlier=earlier)
+            confirmed_job = replace(job, is_earlier=state.name == "Cached")
+            state = await run_step(observer, confirm, run_ids([state]), confirmed_job)
         return state
 
     needs = {step.name: step.needs for step in release.plan.steps}

@@ -57,7 +57,7 @@ def record_index(release: ReleaseContext, manifest: ReleaseManifest) -> ReleaseM
     return manifest if holds_secret else manifest.with_index(address)
 
 
-@flow_task("hold", "hold-{release.plan.title}")
+@flow_task("hold", "hold-{release.plan.title}", stage="publish")
 def acquire_remote_lock(
     release: ReleaseContext, repo: Repo, manifest: ReleaseManifest, *, published: bool = False
 ) -> ReleaseManifest:
@@ -157,7 +157,7 @@ def _push_lock(repo: Repo, remote: str, own_lock: str, lock_ref: Ref) -> bool:
     return True
 
 
-@flow_task("tag", "tag-{release.plan.title}")
+@flow_task("tag", "tag-{release.plan.title}", stage="announce")
 def tag(release: ReleaseContext, repo: Repo, tags: Sequence[str]) -> None:
     """Make annotated *tags* on the release commit. Record before which of them belong to this release.
 
@@ -177,6 +177,7 @@ def tag(release: ReleaseContext, repo: Repo, tags: Sequence[str]) -> None:
 @flow_task(
     "push",
     "push-{release.plan.title}",
+    stage="announce",
     retries=2,
     retry_delay_seconds=3,
     retry_condition_fn=retry_unless_rejected,
@@ -278,7 +279,7 @@ def _unlock_refspecs(release: ReleaseContext, remote_refs: Mapping[str, Ref]) ->
     return {LOCK_REF: lock_object} if is_locked else {}
 
 
-@flow_task("let-go", "let-go-{release.plan.title}")
+@flow_task("let-go", "let-go-{release.plan.title}", stage="announce")
 def release_remote_lock(release: ReleaseContext, repo: Repo) -> None:
     """Remove the remote lock although this run pushes nothing: an earlier run that did push has acquired it."""
     if not release.record.require_manifest().held:
@@ -297,6 +298,7 @@ def retry_if_unreachable(_task: Task[..., Any], _run: TaskRun, state: State[Any]
 @flow_task(
     "release",
     "release-{release.plan.title}",
+    stage="announce",
     retries=2,
     retry_delay_seconds=5,
     retry_condition_fn=retry_if_unreachable,
@@ -341,7 +343,7 @@ async def _update_text(forge: Forge, forge_release: ForgeRelease, title: str, bo
     return await forge.update_release(forge_release, title=title, body=body)
 
 
-@flow_task("draft", "draft-{release.plan.title}")
+@flow_task("draft", "draft-{release.plan.title}", stage="announce")
 async def create_draft(release: ReleaseContext, repo: Repo, forge: Forge, manifest: ReleaseManifest) -> ForgeRelease:
     """Make the release on the forge as a draft that contains the exported *manifest*.
 
@@ -364,7 +366,7 @@ async def create_draft(release: ReleaseContext, repo: Repo, forge: Forge, manife
     return forge_release
 
 
-@flow_task("dispatch", "dispatch-{release.plan.title}")
+@flow_task("dispatch", "dispatch-{release.plan.title}", stage="announce")
 async def dispatch_workflow(release: ReleaseContext, forge: Forge) -> None:
     """Start the workflow that publishes, on the tag that names the release, so that it checks out the merged commit.
 
@@ -417,7 +419,7 @@ async def _find_pull_requests(forge: Forge, plan: Plan) -> dict[str, PullRequest
         return {}
 
 
-@flow_task("fast-forward", "fast-forward-{release.branch}")
+@flow_task("fast-forward", "fast-forward-{release.branch}", stage="announce")
 def fast_forward(release: ReleaseContext, repo: Repo) -> bool:
     """Fast-forward the user's branch to the release commit if it has not moved; returns whether the branch has it.
 

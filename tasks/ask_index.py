@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("releasekit")
 
 
-@flow_task("ask-index")
+@flow_task("ask-index", stage="plan")
 async def ask_index(index: Index, names: Sequence[str]) -> dict[str, frozenset[Version]]:
     """Return the versions of each of *names* that the index has; raises Refusal RK-INDEX-…."""
     with as_refusal():
@@ -62,7 +62,7 @@ class IndexAnswers:
         return self.is_published(name, version) or version in self.elsewhere.get(name, ())
 
 
-@flow_task("ask-requirements")
+@flow_task("ask-requirements", stage="plan")
 async def ask_requirements(
     indexes: Sequence[Index], releases: Sequence[tuple[str, Version]], previous: IndexAnswers
 ) -> IndexAnswers:
@@ -144,7 +144,7 @@ def _remote_refs(project: Project, repo: Repo) -> Container[str]:
     return ()
 
 
-@flow_task("baselines-on-index")
+@flow_task("baselines-on-index", stage="plan")
 def baselines_on_index(
     repo: Repo, project: Project, history: History, published: Mapping[str, frozenset[Version]]
 ) -> dict[str, Baseline]:

@@ -29,7 +29,7 @@ from releasekit.integrations.version_files import rewritten_texts
 from releasekit.store import bundle
 from releasekit.store.record import Record
 from tasks.context import retry_if_request_failed, retry_unless_refused
-from tasks.decorators import read_secret
+from tasks.decorators import flow_task, read_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -199,24 +199,33 @@ def _directory(job: StageJob) -> Path:
     return Record(Path(job.record)).worktree / job.path
 
 
+@dataclass(frozen=True, slots=True)
+class ResolutionJob:
+    """The *built* packages of a release, which must be installable *together* if the release promises it."""
+
+    release: ReleaseContext
+    built: Sequence[BuiltPackage]
+    together: bool
+
+
 @task(
     name="prove-resolution",
-    task_run_name="prove-resolution-{release.plan.title}",
+    task_run_name="prove-resolution-{job.release.plan.title}",
     cache_policy=NO_CACHE,
     retries=1,
     retry_delay_seconds=5,
     retry_condition_fn=retry_unless_refused,
 )
-async def prove_resolution(release: ReleaseContext, built: Sequence[BuiltPackage], *, together: bool) -> bool:
+async def prove_resolution(job: ResolutionJob) -> bool:
     """Return whether all packages, with all extras, can be installed together; then each can be installed alone too.
 
-    If they cannot, it is an error only if the release promises that the packages, without extras, fit *together*.
+    If they cannot, it is an error only if the release promises that the packages, without extras, fit together.
     Otherwise `prove` checks each package.
     Raises Refusal RK-RESOLVE-FAILED, or ReleaseError RK-RESOLVE-FAILED if uv cannot find out.
     """
-    conflict = await _find_conflict(release, [package.requirement_with_extras for package in built])
-    if conflict and together:
-        await _refuse_conflict(release, [package.requirement for package in built])
+    conflict = await _find_conflict(job.release, [package.requirement_with_extras for package in job.built])
+    if conflict and job.together:
+        await _refuse_conflict(job.release, [package.requirement for package in job.built])
     return not conflict
 
 
@@ -228,30 +237,46 @@ async def _refuse_conflict(release: ReleaseContext, requirements: Sequence[str])
         raise Refusal(ErrorCode.RESOLVE_FAILED, message, summarize(requirements), output=conflict)
 
 
+@dataclass(frozen=True, slots=True)
+class ProofJob:
+    """One built package to prove. With *resolve*, uv resolves it; with *install*, it is installed and imported."""
+
+    release: ReleaseContext
+    step: Step
+    built: BuiltPackage
+    resolve: bool
+    install: bool
+
+
 @task(
     name="prove",
-    task_run_name="prove-{step.name}",
+    task_run_name="prove-{job.step.name}",
     cache_policy=NO_CACHE,  # the result also depends on the index and on the files of its siblings
     retries=1,
     retry_delay_seconds=5,
     retry_condition_fn=retry_unless_refused,
 )
-async def prove(release: ReleaseContext, step: Step, built: BuiltPackage, *, resolve: bool, install: bool) -> None:
+async def prove(job: ProofJob) -> None:
     """Prove that a built package can be installed from what will be on the index, before anything is uploaded.
 
-    With *resolve*, uv resolves it alone and with each of its extras (D-9). With *install*, it is installed and
-    imported. Raises Refusal RK-RESOLVE-FAILED or RK-STAGED-IMPORT-FAILED, or ReleaseError with the same codes if the
-    problem may be temporary.
+    uv resolves it alone and with each of its extras (D-9). Raises Refusal RK-RESOLVE-FAILED or
+    RK-STAGED-IMPORT-FAILED, or ReleaseError with the same codes if the problem may be temporary.
     """
-    for requirement in built.separate_requirements if resolve else ():
-        if conflict := await _find_conflict(release, [requirement]):
+    for requirement in job.built.separate_requirements if job.resolve else ():
+        if conflict := await _find_conflict(job.release, [requirement]):
             message = f"{requirement} cannot be installed from the built files and the index"
-            raise Refusal(ErrorCode.RESOLVE_FAILED, message, step.path, output=conflict)
-    if install:
-        await _install_and_import(release, step, built)
+            raise Refusal(ErrorCode.RESOLVE_FAILED, message, job.step.path, output=conflict)
+    if job.install:
+        await _install_and_import(job.release, job.step, job.built)
 
 
-@task(name="hand-over", task_run_name="hand-over-{release.plan.title}", cache_policy=NO_CACHE)
+@flow_task("record-files", "record-files-{release.plan.title}", stage="publish")
+def save_files(release: ReleaseContext, built: Sequence[BuiltPackage]) -> None:
+    """Write the built files to the disk for good, before their names and sums are on record."""
+    release.record.fsync_files(built)
+
+
+@flow_task("hand-over", "hand-over-{release.plan.title}", stage="stage")
 def export_bundle(release: ReleaseContext, repo: Repo, directory: Path) -> None:
     """Write the staged release into *directory*, for `publish --manifest` elsewhere, and delete its record here.
 

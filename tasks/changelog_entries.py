@@ -50,7 +50,7 @@ class PackageChanges:
         return section.model_copy(update={"path": self.path})
 
 
-@flow_task("changelogs")
+@flow_task("changelogs", stage="plan")
 def package_changes(project: Project, repo: Repo, plan: Plan, history: History) -> dict[str, PackageChanges]:
     """Return the changes of each package that is released, in the order of the plan.
 
@@ -110,7 +110,7 @@ def _shas(by_name: Mapping[str, PackageChanges]) -> list[str]:
     return _shas_of(changes)
 
 
-@flow_task("tales")
+@flow_task("tales", stage="plan")
 def note_entries(repo: Repo, by_name: Mapping[str, PackageChanges]) -> dict[str, PackageNotes]:
     """Return what the release notes say about each package: the entry of its changelog, and the authors."""
     authors = repo.authors(_shas(by_name))

@@ -57,22 +57,22 @@ def result_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
     """Return the cache key of a step's result, so that a later run of the same release finds it.
 
     The key covers the release, its commit, the index, the step, the package and its version, and the sha256 of the
-    built files. It is hashed: raw names create folders, and Prefect silently caches nothing under an over-long key.
+    built files. It is hashed, because Prefect silently caches nothing under an over-long key. The results of a release
+    are in one directory, so that they can be deleted with it.
     """
-    release: ReleaseContext = parameters["release"]
-    step = parameters["step"]
-    built = parameters.get("built")
+    job = parameters["job"]
+    release: ReleaseContext = job.release
     parts = [
         release.plan.release,
         release.commit,
         release.target.check_url,
         context.task.name,
-        step.name,
-        str(step.version),
+        job.step.name,
+        str(job.step.version),
+        *(file.sha256 for file in job.built.files),
     ]
-    if built:
-        parts += [file.sha256 for file in built.files]
-    return sha256("\n".join(parts).encode()).hexdigest()
+    digest = sha256("\n".join(parts).encode()).hexdigest()
+    return f"{release.plan.release}/{digest}"
 
 
 def retry_unless_refused(_task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tasks.read_history import History
 
 
-@flow_task("plan")
+@flow_task("plan", stage="plan")
 def plan(
     project: Project,
     repo: Repo,

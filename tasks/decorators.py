@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from contextvars import ContextVar
-from functools import wraps
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from releasekit.core.errors import ErrorCode, Refusal
@@ -27,62 +27,35 @@ steps, and a parameter would go through all of that code.
 """
 
 
-def flow_task(name: str, run_name: str = "", **options: object) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def flow_task(
+    name: str, run_name: str = "", *, stage: str, **options: object
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Make a function a Prefect task called *name* inside a flow run, and leave it a plain function elsewhere.
 
-    *run_name* is the name of its task runs, by default *name*. *options* are other options of `prefect.task`.
+    *run_name* is the name of its task runs, by default *name*; it may contain parameters in braces. *stage* is the
+    stage of the pipeline that it belongs to. *options* are other options of `prefect.task`.
 
     Reading what there is to release takes a second, and importing Prefect takes two. So a dry run never imports it,
     and in a flow the same step is still a task run.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        signature = inspect.signature(function)
+
         @wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
             if not (in_flow() or FORCE_TASKS.get()):
                 return function(*args, **kwargs)
-            from prefect import task
-            from prefect.cache_policies import NO_CACHE
+            from tasks.step_runs import run_recorded
 
-            # Nothing is cached: every run reads the facts again, and live objects among them cannot be hashed.
-            names = {"name": name, "task_run_name": run_name or name}
-            plain: Any = task  # its overloads expect each option by name
-            decorator = plain(**names, cache_policy=NO_CACHE, persist_result=False, **options)
-            recorded: Callable[..., R] = decorator(function)
-            positional, named = quote_arguments(function, *args, **kwargs)
-            return keep_alive(recorded(*positional, **named))
+            arguments = signature.bind(*args, **kwargs)
+            arguments.apply_defaults()
+            names = {"name": name, "task_run_name": (run_name or name).format(**arguments.arguments)}
+            return run_recorded(partial(function, *args, **kwargs), stage, {**names, **options})
 
         return call
 
     return decorate
-
-
-def keep_alive(result: R) -> R:
-    """Return *result*, and keep it until this process ends.
-
-    Prefect knows lists and texts that a step has returned by their address in memory, for the edges of the graph. A new
-    value at the address of a deleted one would look like that result.
-    """
-    _kept.append(result)
-    return result
-
-
-_kept: list[object] = []
-
-
-def quote_arguments(
-    function: Callable[P, object], *args: P.args, **kwargs: P.kwargs
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return the positional and the named arguments of *function*, also its defaults, closed to Prefect.
-
-    They contain no futures. Otherwise Prefect would search every field of each value for one. In the graph of the run,
-    it would draw an edge from each step that has returned any part of a value, or an equal text.
-    """
-    from prefect.utilities.annotations import quote
-
-    bound = inspect.signature(function).bind(*args, **kwargs)
-    bound.apply_defaults()
-    return tuple(map(quote, bound.args)), {name: quote(value) for name, value in bound.kwargs.items()}
 
 
 def in_flow() -> bool:

@@ -101,7 +101,7 @@ def _ci_branch() -> str:
     return os.environ.get("GITHUB_REF_NAME", "") if is_github_branch else ""
 
 
-@flow_task("look-for-pull")
+@flow_task("look-for-pull", stage="pull-request")
 def read_remote_state(repo: Repo, settings: Settings, base: str) -> RemoteState:
     """Return what the remote has of the release pull request into *base*. Commits that are missing here are fetched.
 
@@ -138,7 +138,7 @@ def _read_proposal(repo: Repo, settings: Settings, refs: Mapping[str, Ref]) -> R
     return read_lock_commit(repo, commit)
 
 
-@flow_task("find-draft")
+@flow_task("find-draft", stage="pull-request")
 async def find_draft(forge: Forge) -> ForgeRelease | None:
     """Return the release on the forge that waits to be published (D-6): a draft with a manifest; None if none waits."""
     return next((draft for draft in await forge.drafts() if MANIFEST in draft.assets), None)
@@ -179,7 +179,7 @@ def find_foreign_tags(
         yield Refusal(ErrorCode.RELEASE_ELSEWHERE, message, settings.remote, "`git fetch --tags`, then run again.")
 
 
-@flow_task("push-branch", "push-branch-{release.plan.title}")
+@flow_task("push-branch", "push-branch-{release.plan.title}", stage="pull-request")
 def push_branch(release: ReleaseContext, repo: Repo, remote_state: RemoteState) -> None:
     """Push the release commit as the pull request's branch, together with the plan: both or none.
 
@@ -198,7 +198,7 @@ def push_branch(release: ReleaseContext, repo: Repo, remote_state: RemoteState) 
     repo.push(release.settings.remote, refspecs, leases=leases)
 
 
-@flow_task("open-pull")
+@flow_task("open-pull", stage="pull-request")
 async def open_pull_request(forge: Forge, plan: Plan, settings: Settings, base: str) -> PullRequest:
     """Return the open pull request of *plan*. It is created or updated if necessary."""
     return await forge.open_pull_request(
@@ -210,7 +210,7 @@ async def open_pull_request(forge: Forge, plan: Plan, settings: Settings, base: 
     )
 
 
-@flow_task("close-pull")
+@flow_task("close-pull", stage="pull-request")
 async def close_pull_request(
     forge: Forge, repo: Repo, settings: Settings, remote_state: RemoteState
 ) -> PullRequest | None:
@@ -228,7 +228,7 @@ async def close_pull_request(
     return pull_request
 
 
-@flow_task("let-go-of-pull")
+@flow_task("let-go-of-pull", stage="pull-request")
 def delete_pull_request_refs(repo: Repo, settings: Settings, remote_state: RemoteState, *ours: str) -> None:
     """Delete the pull request's branch, if it is at one of the commits *ours*, and the reference to its plan."""
     branch = f"refs/heads/{settings.release_branch}"
@@ -245,7 +245,7 @@ def delete_pull_request_refs(repo: Repo, settings: Settings, remote_state: Remot
 # ---- phase 2: the merge ---------------------------------------------------------------------------------------------
 
 
-@flow_task("find-merge")
+@flow_task("find-merge", stage="pull-request")
 async def find_merge(
     repo: Repo, forge: Forge, settings: Settings, remote_state: RemoteState, read_versions: VersionReader
 ) -> Merge | None:
@@ -300,7 +300,7 @@ def _proposed_versions(proposal: RemoteLock, read_versions: VersionReader) -> di
     return {name: after[name] for name in names if after[name] != before[name]}
 
 
-@flow_task("tag-merged", "tag-{release.plan.title}")
+@flow_task("tag-merged", "tag-{release.plan.title}", stage="pull-request")
 def tag_merge_commit(release: ReleaseContext, repo: Repo) -> None:
     """Make the annotated tags of the whole release on the merged commit; raises ReleaseError RK-TAG-EXISTS."""
     for name in release.plan.all_tags:
@@ -327,7 +327,7 @@ def is_manifest_file(reference: Path) -> bool:
     return reference.suffix == ".json" or reference.is_file()
 
 
-@flow_task("fetch-manifest")
+@flow_task("fetch-manifest", stage="pull-request")
 async def fetch_manifest(repo: Repo, settings: Settings, secrets: Secrets, reference: Path) -> Path:
     """Return the file *reference*. For the tag of a release, or "draft", return the manifest of that release.
 

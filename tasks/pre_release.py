@@ -34,7 +34,7 @@ def run_pre_release(release: ReleaseContext, repo: Repo, written: Sequence[str])
     return _run_commands(release, repo, written) if release.plan.pre_release else []
 
 
-@flow_task("pre-release", "pre-release-{release.plan.title}")
+@flow_task("pre-release", "pre-release-{release.plan.title}", stage="commit")
 def _run_commands(release: ReleaseContext, repo: Repo, written: Sequence[str]) -> list[str]:
     tree = release.record.worktree
     snapshot = repo.snapshot(tree, written)

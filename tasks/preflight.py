@@ -107,7 +107,7 @@ def obstacle_of(error: ReleaseError) -> Obstacle:
     )
 
 
-@flow_task("preflight-others")
+@flow_task("preflight-others", stage="preflight")
 def other_clones(project: Project, repo: Repo) -> PreflightFindings:
     """Find out whether another clone is in the middle of a release. Its effects would look like mistakes of this one.
 
@@ -116,7 +116,7 @@ def other_clones(project: Project, repo: Repo) -> PreflightFindings:
     return collect(_other_clones(project, repo))
 
 
-@flow_task("preflight")
+@flow_task("preflight", stage="preflight")
 def workspace(
     project: Project,
     repo: Repo,
@@ -162,13 +162,13 @@ def workspace(
     return collect(*probes)
 
 
-@flow_task("preflight-notes")
+@flow_task("preflight-notes", stage="preflight")
 def notes(project: Project, repo: Repo, plan: Plan, target: Target) -> PreflightFindings:
     """Render the notes template, which would otherwise fail after the last upload. Obstacle: RK-NOTES-TEMPLATE."""
     return collect(_notes(project, repo, plan, target))
 
 
-@flow_task("preflight-forge")
+@flow_task("preflight-forge", stage="preflight")
 async def forge_access(project: Project, repo: Repo, plan: Plan) -> PreflightFindings:
     """Find out before the first build whether a release on the forge is possible; if not, warn.
 
@@ -178,13 +178,13 @@ async def forge_access(project: Project, repo: Repo, plan: Plan) -> PreflightFin
     return await _collect_async(_forge_access(project, repo, plan))
 
 
-@flow_task("preflight-credentials")
+@flow_task("preflight-credentials", stage="preflight")
 async def credentials(project: Project, target: Target, index: Index) -> PreflightFindings:
     """Ask the index whether it accepts uploads. Obstacles: RK-INDEX-CREDENTIALS, RK-INDEX-UNREACHABLE."""
     return await _collect_async(_credentials(project, target, index))
 
 
-@flow_task("preflight-remote")
+@flow_task("preflight-remote", stage="preflight")
 def remote(project: Project, repo: Repo) -> PreflightFindings:
     """Find out before the first build whether the git remote would refuse the push at the end.
 

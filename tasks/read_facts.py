@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tasks.project import Project
 
 
-@flow_task("read-facts")
+@flow_task("read-facts", stage="check")
 def read_facts(project: Project, repo: Repo, needs: Collection[str]) -> WorkspaceFacts:
     """Read the facts that `check` examines. *needs* names the expensive facts that are wanted; see `Check`.
 

@@ -80,7 +80,7 @@ class History:
         return _commits_touching(self.manifests, self.homes.get(name, ()))
 
 
-@flow_task("read-history")
+@flow_task("read-history", stage="plan")
 def read_history(repo: Repo, project: Project, released: Mapping[str, Baseline] = MappingProxyType({})) -> History:
     """Read tags and commits, in one walk for all packages. *released* are last releases that have no tag.
 

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("releasekit")
 
 
-@flow_task("read-workspace")
+@flow_task("read-workspace", stage="plan")
 def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
     """Read the workspace that contains *path*. *overrides* are settings that take precedence over all others.
 

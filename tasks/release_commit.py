@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("releasekit.prepare")
 
 
-@flow_task("prove-commit", "prove-commit-{release.plan.title}")
+@flow_task("prove-commit", "prove-commit-{release.plan.title}", stage="commit")
 def prove_commit(release: ReleaseContext, repo: Repo) -> None:
     """Refuse a staged release commit that changes more than a release does.
 
@@ -74,7 +74,7 @@ def prove_commit(release: ReleaseContext, repo: Repo) -> None:
         raise Refusal(ErrorCode.RECORD_INVALID, message, manifest.branch, hint)
 
 
-@flow_task("check-out", "check-out-{release.plan.title}")
+@flow_task("check-out", "check-out-{release.plan.title}", stage="commit")
 def check_out(release: ReleaseContext, repo: Repo) -> ReleaseContext:
     """Check out the frozen commit, or the release commit if it exists already, in the scratch worktree."""
     manifest = release.record.manifest()
@@ -106,7 +106,7 @@ def _renew_worktree(repo: Repo, tree: Path, commit: str) -> None:
     add_whole_worktree(repo, tree, commit)
 
 
-@flow_task("write-versions", "write-versions-{release.plan.title}")
+@flow_task("write-versions", "write-versions-{release.plan.title}", stage="commit")
 def write_versions(release: ReleaseContext) -> list[str]:
     """Write the new version of each package into the file that declares it. Other versions exist only in tags.
 
@@ -124,7 +124,7 @@ def _write_versions(release: ReleaseContext) -> list[str]:
     ]
 
 
-@flow_task("raise-requirements", "raise-requirements-{release.plan.title}")
+@flow_task("raise-requirements", "raise-requirements-{release.plan.title}", stage="commit")
 def raise_requirements(release: ReleaseContext) -> list[str]:
     """Raise the requirements on siblings that the new versions do not satisfy, in the files of all members.
 
@@ -143,7 +143,7 @@ def _raise_requirements(release: ReleaseContext) -> list[str]:
     return written
 
 
-@flow_task("write-changelogs", "write-changelogs-{release.plan.title}")
+@flow_task("write-changelogs", "write-changelogs-{release.plan.title}", stage="commit")
 def write_changelogs(release: ReleaseContext, repo: Repo) -> list[str]:
     """Write the section of the plan into each package's changelog. Without a section, a changelog stays unchanged.
 
@@ -181,7 +181,7 @@ def _skip_reason(changelog: Path, text: str) -> str:
     return "in UTF-16 or not text" if "\0" in text else ""
 
 
-@flow_task("consume-change-files", "consume-change-files-{release.plan.title}")
+@flow_task("consume-change-files", "consume-change-files-{release.plan.title}", stage="commit")
 def consume_change_files(release: ReleaseContext) -> list[str]:
     """Remove the released packages from their change files, and delete the files that wait for no other package.
 
@@ -197,7 +197,7 @@ def _consume_change_files(release: ReleaseContext) -> list[str]:
     return [path.relative_to(tree).as_posix() for path in paths if path]
 
 
-@flow_task("lock", "lock-{release.plan.title}")
+@flow_task("lock", "lock-{release.plan.title}", stage="commit")
 def update_lock_file(release: ReleaseContext, repo: Repo) -> list[str]:
     """Update uv.lock, once for all packages, if the repository tracks it (D-2); returns its path."""
     tree = release.record.worktree.resolve()
@@ -210,7 +210,7 @@ def update_lock_file(release: ReleaseContext, repo: Repo) -> list[str]:
     return [lock_file.relative_to(tree).as_posix()]
 
 
-@flow_task("commit", "commit-{release.plan.title}")
+@flow_task("commit", "commit-{release.plan.title}", stage="commit")
 def commit(
     release: ReleaseContext, repo: Repo, paths: Sequence[str], changed: Sequence[str] = (), message: str = ""
 ) -> ReleaseContext:

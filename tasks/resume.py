@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("releasekit.resume")
 
 
-@flow_task("find-unfinished")
+@flow_task("find-unfinished", stage="resume")
 def find_resumable(
     repo: Repo,
     settings: Settings,
@@ -91,7 +91,7 @@ def _begins_again(record: Record, staged_manifest: Path) -> bool:
     return manifest.release == record.release
 
 
-@flow_task("look-for-unfinished")
+@flow_task("look-for-unfinished", stage="resume")
 def peek_resumable(repo: Repo, *, discard_staged: bool = False) -> Record | None:
     """Return the release that `publish` would resume here instead of beginning a new one. Nothing is changed.
 
@@ -127,7 +127,7 @@ def _refuse_lost(repo: Repo) -> None:
         raise Refusal(ErrorCode.RECORD_INVALID, message, str(directory))
 
 
-@flow_task("read-manifest")
+@flow_task("read-manifest", stage="resume")
 def load_manifest(repo: Repo, settings: Settings, path: Path, resumable: Record | None) -> ReleaseBundle:
     """Return the staged release in the file *path*, with its commit in this clone.
 

@@ -137,7 +137,7 @@ class RollbackPlan:
     unpublished: tuple[UnpublishedRelease, ...] = ()
 
 
-@flow_task("find-proposed")
+@flow_task("find-proposed", stage="rollback")
 async def find_unpublished(repo: Repo, settings: Settings, secrets: Secrets) -> tuple[UnpublishedRelease, ...]:
     """Return the releases that are not published yet: one with a pull request, and those that are drafts.
 
@@ -178,7 +178,7 @@ def _read_pull_request(repo: Repo, settings: Settings) -> Iterator[UnpublishedRe
     yield UnpublishedRelease(proposal.plan, proposal.manifest, refs=refs)
 
 
-@flow_task("find-release")
+@flow_task("find-release", stage="rollback")
 def find_release(
     repo: Repo, settings: Settings, name: str, unpublished: Sequence[UnpublishedRelease] = ()
 ) -> RollbackCandidate | None:
@@ -308,7 +308,7 @@ def _match_name(name: str, candidates: list[RollbackCandidate]) -> RollbackCandi
     raise Refusal(ErrorCode.RELEASE_UNKNOWN, f"no release is called {name}{similar}")
 
 
-@flow_task("look")
+@flow_task("look", stage="rollback")
 async def inspect_release(
     repo: Repo,
     settings: Settings,
@@ -605,7 +605,7 @@ def _damage_notes(candidate: RollbackCandidate) -> tuple[str, ...]:
     return ("the record is damaged, so it is unknown which tags it made and what is public: check that yourself",)
 
 
-@flow_task("mark")
+@flow_task("mark", stage="rollback")
 def mark_rolling_back(rollback_plan: RollbackPlan) -> None:
     """Record that the release is being rolled back: from here on, `publish` does not resume it."""
     candidate = rollback_plan.candidate
@@ -614,7 +614,7 @@ def mark_rolling_back(rollback_plan: RollbackPlan) -> None:
         record.amend(undoing=True, finished=False)
 
 
-@flow_task("delete-draft")
+@flow_task("delete-draft", stage="rollback")
 async def delete_unpublished(repo: Repo, settings: Settings, secrets: Secrets, rollback_plan: RollbackPlan) -> None:
     """Delete the draft release and close the pull request on the forge, before their tags and branch are deleted.
 
@@ -645,7 +645,7 @@ async def _close_pull_request(forge: Forge, branch: str, release: UnpublishedRel
         await forge.close_pull_request(pull_request, comment)
 
 
-@flow_task("delete-remote-tags")
+@flow_task("delete-remote-tags", stage="rollback")
 def delete_remote_refs(repo: Repo, settings: Settings, rollback_plan: RollbackPlan) -> None:
     """Delete the release's tags, pull request and lock on the remote, except references that have moved since.
 
@@ -665,14 +665,14 @@ def delete_remote_refs(repo: Repo, settings: Settings, rollback_plan: RollbackPl
         raise ReleaseError(error.code, error.message, error.location, hint, error.output) from None
 
 
-@flow_task("delete-tags")
+@flow_task("delete-tags", stage="rollback")
 def delete_local_tags(repo: Repo, rollback_plan: RollbackPlan) -> None:
     """Delete the release's tags here, except those that have changed since they were inspected."""
     for name, sha in rollback_plan.local_tags.items():
         repo.delete_tag(name, sha)
 
 
-@flow_task("drop-record")
+@flow_task("drop-record", stage="rollback")
 def delete_record(repo: Repo, rollback_plan: RollbackPlan) -> None:
     """Remove the release's worktree, record and copy in git. This comes last, so that a rollback can resume."""
     if rollback_plan.candidate.record:

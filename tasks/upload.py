@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -91,9 +92,24 @@ class Uploads:
             self.slots.release()
 
 
+@dataclass(frozen=True, slots=True)
+class UploadJob:
+    """One built package to publish, and what it shares with the others: the *index* and the *uploads* of this run.
+
+    *is_earlier* says that its files were uploaded in an earlier run, and that this run has not asked the index.
+    """
+
+    release: ReleaseContext
+    step: Step
+    built: BuiltPackage
+    index: Index
+    uploads: Uploads
+    is_earlier: bool = False
+
+
 @task(
     name="upload",
-    task_run_name="upload-{step.name}-{step.next}",
+    task_run_name="upload-{job.step.name}-{job.step.next}",
     cache_policy=PER_RELEASE,
     persist_result=True,
     retries=4,
@@ -101,7 +117,7 @@ class Uploads:
     retry_jitter_factor=0.5,
     retry_condition_fn=retry_unless_refused,
 )
-async def upload(release: ReleaseContext, step: Step, built: BuiltPackage, index: Index, uploads: Uploads) -> None:
+async def upload(job: UploadJob) -> None:
     """Send the recorded files that the index does not have.
 
     Every attempt asks the index first: a run may die after the index has stored a file and before its answer arrives.
@@ -109,6 +125,7 @@ async def upload(release: ReleaseContext, step: Step, built: BuiltPackage, index
 
     Raises ReleaseError for a problem that may be temporary, which is tried again; Refusal for a permanent one.
     """
+    release, step, built, index, uploads = job.release, job.step, job.built, job.index, job.uploads
     existing: set[str] = set()
     while missing := [name for name in await _unsent_files(release, step, built, index) if name not in existing]:
         detail.info("the index lacks %s", ", ".join(missing))
@@ -236,15 +253,13 @@ def _recorded_path(release: ReleaseContext, built: BuiltPackage, name: str) -> P
     return path
 
 
-@task(name="confirm", task_run_name="confirm-{step.name}-{step.next}", cache_policy=NO_CACHE)
-async def confirm(
-    release: ReleaseContext, step: Step, built: BuiltPackage, index: Index, *, earlier: bool = False
-) -> None:
+@task(name="confirm", task_run_name="confirm-{job.step.name}-{job.step.next}", cache_policy=NO_CACHE)
+async def confirm(job: UploadJob) -> None:
     """Wait until the index itself lists every file with the sha256 that was built here.
 
-    The result is never cached: a run has seen for itself what it reports as published. With *earlier*, the upload was
-    made in an earlier run, and this run has not asked the index about it.
+    The result is never cached: a run has seen for itself what it reports as published.
     """
+    release, step, built, index = job.release, job.step, job.built, job.index
     seconds, pause = release.settings.confirm_timeout, 0.1
     problem = "the index does not answer"
     try:
@@ -253,7 +268,7 @@ async def confirm(
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
     except TimeoutError:
-        uploaded, hint = ("uploaded in an earlier run", _LOST_HINT) if earlier else ("uploaded", "")
+        uploaded, hint = ("uploaded in an earlier run", _LOST_HINT) if job.is_earlier else ("uploaded", "")
         message = f"{step.name} {step.version} is {uploaded}, but not visible after {seconds:g} s; {problem}"
         raise ReleaseError(ErrorCode.PUBLISH_TIMEOUT, message, index.url, hint) from None
     for file in built.files:
@@ -286,17 +301,18 @@ _LOST_HINT = (
 
 @task(
     name="smoke-test",
-    task_run_name="smoke-test-{step.name}-{step.next}",
+    task_run_name="smoke-test-{job.step.name}-{job.step.next}",
     cache_policy=PER_RELEASE,
     persist_result=True,
     retries=1,
     retry_delay_seconds=5,
 )
-async def smoke_test(release: ReleaseContext, step: Step, built: BuiltPackage, slots: asyncio.Semaphore) -> None:
+async def smoke_test(job: UploadJob) -> None:
     """Install the package from the index into a fresh environment, as a user would, and import it."""
+    release, step, built = job.release, job.step, job.built
     root = release.record.worktree / release.workspace
     try:
-        async with slots:
+        async with job.uploads.slots:
             await release.uv.smoke_test(
                 root,
                 requirement=f"{step.name}=={step.version}",

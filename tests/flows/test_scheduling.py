@@ -13,6 +13,7 @@ from releasekit.core.release.observer import LogObserver
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+    from uuid import UUID
 
     from prefect.client.schemas.objects import State
 
@@ -75,6 +76,7 @@ def tell(graph: str, do: Do = nothing, **after: str) -> tuple[Story, dict[str, S
     from prefect.cache_policies import NO_CACHE
 
     from flows.scheduling import run_step
+    from tasks.step_runs import run_ids
 
     story, observer = Story(), LogObserver()
 
@@ -87,15 +89,15 @@ def tell(graph: str, do: Do = nothing, **after: str) -> tuple[Story, dict[str, S
         await do(story, name)
         await story.tell(f"end {name}")
 
-    async def chain(step: Step, upstream: Sequence[State[Any]]) -> State[Any]:
-        state = await run_step(observer, first, upstream, step.name)
-        return await run_step(observer, second, [state], step.name)
+    async def chain(step: Step, after: frozenset[UUID]) -> State[Any]:
+        state = await run_step(observer, first, after, step.name)
+        return await run_step(observer, second, run_ids([state]), step.name)
 
     return story, expanded(chain, *steps_of(graph, **after))
 
 
 def expanded(
-    chain: Callable[[Step, Sequence[State[Any]]], Awaitable[State[Any]]],
+    chain: Callable[[Step, frozenset[UUID]], Awaitable[State[Any]]],
     steps: Sequence[Step],
     needs: dict[str, list[str]],
 ) -> dict[str, State[Any]]:
@@ -186,7 +188,7 @@ def test_failed_predecessor_does_not_block() -> None:
 def test_unexpected_exception_ends_the_chain() -> None:
     """A mistake of our own in a chain comes out as what it is, and those that wait for it don't hang."""
 
-    async def chain(step: Step, _: Sequence[State[Any]]) -> State[Any]:
+    async def chain(step: Step, _: frozenset[UUID]) -> State[Any]:
         if step.name == "core":
             raise LookupError("a mistake")
         await asyncio.sleep(3600)

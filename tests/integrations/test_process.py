@@ -11,6 +11,7 @@ import sys
 import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from contextvars import copy_context
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -256,10 +257,12 @@ class TestCancelling:
 
         with ThreadPoolExecutor(3) as threads:
             other = threads.submit(work, "other", "sh", "-c", "while [ ! -e end ]; do sleep 0.05; done")
-            with pytest.raises(KeyboardInterrupt), kill_with_block():  # noqa: PT012  the block is what is tested
-                context = copy_context()
-                threads.submit(context.run, work, "own", "sh", "-c", FAMILY)
-                grandchild = number_in(tmp_path / "grandchild")
+            guards = ExitStack()
+            guards.enter_context(kill_with_block())
+            context = copy_context()
+            threads.submit(context.run, work, "own", "sh", "-c", FAMILY)
+            grandchild = number_in(tmp_path / "grandchild")
+            with pytest.raises(KeyboardInterrupt), guards:
                 raise KeyboardInterrupt
             assert eventually(lambda: not is_alive(grandchild))
             assert eventually(lambda: ends == ["own was interrupted"])

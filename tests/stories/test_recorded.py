@@ -11,6 +11,7 @@ import time
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -175,19 +176,44 @@ def test_release_is_one_flow_run(recorder: Recorder, good: Recorded) -> None:
     assert not decisions & tasks.keys(), "the terminal has decided, and the run does not decide again"
 
 
-def test_prefect_knows_the_task_order(recorder: Recorder, good: Recorded) -> None:
-    """Prefect itself knows that a package waits for what it needs, and each step for the one before."""
-    tasks = recorder.tasks_of(good.run, "smoke-test-app-0.1.0")
+def test_graph_has_real_edges(recorder: Recorder, good: Recorded) -> None:
+    """The graph on the page of a run has an edge for each wait, and no other.
 
-    def waits_for(name: str) -> set[str]:
-        known = {task["id"]: other for other, task in tasks.items()}
-        return {known[source["id"]] for source in tasks[name]["task_inputs"].get("wait_for", ())}
+    Prefect repeats the edges of a step for each of its own inputs: two builds, three proofs.
+    """
+    tasks = recorder.tasks_of(good.run, "smoke-test-app-0.1.0", "fast-forward-main")
+    graph = httpx.get(f"{recorder.api}/flow_runs/{good.run['id']}/graph-v2").raise_for_status().json()
+    names = {task["id"]: name.removesuffix(f"-{dated_tag()}") for name, task in tasks.items()}
 
-    inputs = {key for task in tasks.values() for key, sources in task["task_inputs"].items() if sources}
-    assert inputs == {"wait_for"}, "no step looks as if it waited for a value that it only has in common with another"
-    assert waits_for("upload-app-0.1.0") == {"smoke-test-core-0.1.0"}
-    assert waits_for("upload-core-0.1.0") == set()
-    assert waits_for("confirm-app-0.1.0") == {"upload-app-0.1.0"}
+    edges = sorted((names[parent["id"]], names[run]) for run, node in graph["nodes"] for parent in node["parents"])
+
+    commit = ("check-out", "write-versions", "raise-requirements", "write-changelogs", "consume-change-files", "lock")
+    before, after = (*commit, "commit"), ("tag", "push", "release", "fast-forward-main")
+    packages = [
+        *((f"stage-{name}", step) for name in ("app", "core") for step in (f"prove-{name}", "prove-resolution")),
+        *(("commit", f"stage-{name}") for name in ("app", "core")),
+        *((step, "record-files") for step in ("prove-app", "prove-core", "prove-resolution")),
+    ]
+    publishing = ("record-files", "hold", *CORE, *(step.replace("core", "app") for step in CORE), "tag")
+    repeated = [("prove-resolution", "record-files"), *[("record-files", "hold")] * 2]
+    assert edges == sorted([*pairwise(before), *packages, *repeated, *pairwise(publishing), *pairwise(after)])
+
+
+CORE = ("upload-core-0.1.0", "confirm-core-0.1.0", "smoke-test-core-0.1.0")
+
+
+def test_steps_have_limits_and_tags(recorder: Recorder, good: Recorded) -> None:
+    """Each step says its stage, and its package if it has one."""
+    tasks = recorder.tasks_of(good.run, "smoke-test-app-0.1.0", "fast-forward-main")
+
+    assert {name: tag for name, task in tasks.items() for tag in task["tags"] if tag.startswith("package:")} == {
+        step.format(package): f"package:{package}" for step in STEPS for package in ("app", "core")
+    }
+    stages = {name: [tag for tag in task["tags"] if tag.startswith("stage:")] for name, task in tasks.items()}
+    assert all(len(tags) == 1 for tags in stages.values()), stages
+    assert stages["stage-core"] == ["stage:stage"]
+    assert stages[f"lock-{dated_tag()}"] == ["stage:commit"]
+    assert stages["fast-forward-main"] == ["stage:announce"]
 
 
 def test_run_leaves_plan_and_report(recorder: Recorder, good: Recorded) -> None:

@@ -9,9 +9,10 @@ import time
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from itertools import repeat
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from packaging.version import Version
@@ -63,8 +64,7 @@ class Scene:
 
         It is cancelled when *ends* is set. With *legacy* the upload address is like that of PyPI.
         """
-        from prefect import flow
-
+        from flows.event_flush import without_server
         from flows.scheduling import publish_all
         from tasks import upload
 
@@ -74,19 +74,18 @@ class Scene:
         release = replace(self.release, settings=chosen, target=target)
         reports: list[PackageReport] = []
 
-        @flow(name="faults")
         async def story() -> None:
             async with http.client(sleep=_at_once) as web:
                 reports.extend(await publish_all(release, self.built, SimpleIndex(target.check_url, web)))
 
         async def main() -> None:
-            running: asyncio.Task[Any] = asyncio.ensure_future(story())
+            running = asyncio.ensure_future(story())
             if ends:
                 await asyncio.to_thread(ends.wait, 60)
                 running.cancel()
             await running
 
-        with pytest.MonkeyPatch.context() as patch:
+        with pytest.MonkeyPatch.context() as patch, without_server():
             patch.setattr(upload, "upload", upload.upload.with_options(retry_delay_seconds=delay))
             asyncio.run(main())
         return {report.name: report for report in reports}
@@ -107,7 +106,7 @@ def scene(
         from tasks.context import ReleaseContext
 
         # Named after the test, for Prefect keeps what a release has done.
-        plan = plan_of(*graph.split("; ")).model_copy(update={"release": str(tmp_path)})
+        plan = plan_of(*graph.split("; ")).model_copy(update={"release": sha256(bytes(tmp_path)).hexdigest()[:12]})
         record = Record(tmp_path / "record")
         record.worktree.mkdir(parents=True)
         built = {step.name: ready(step.name, record.dist(step.name)) for step in plan.steps}

@@ -105,8 +105,7 @@ class Scene:
         self, own: Mapping[str, Mapping[str, Any]] | None = None, *, together: bool = False, **settings: object
     ) -> dict[str, PackageReport]:
         """Prove it as a release does; returns what became of each package if one failed."""
-        from prefect import flow
-
+        from flows.event_flush import without_server
         from flows.scheduling import prove_all
         from tasks import build
         from tasks.context import ReleaseContext
@@ -121,15 +120,11 @@ class Scene:
         target = Target(self.index.simple_url, "http://127.0.0.1:9")
         release: ReleaseContext = ReleaseContext(plan, self.record, settings_of(**settings), target, uv, ".", "main")
 
-        @flow(name="overlay")
-        async def story() -> tuple[PackageReport, ...]:
-            return await prove_all(release, self.built, together=together)
-
-        with pytest.MonkeyPatch.context() as patch:
+        with pytest.MonkeyPatch.context() as patch, without_server():
             for step in ("prove", "prove_resolution"):
                 patch.setattr(build, step, getattr(build, step).with_options(retry_delay_seconds=0))
-            running: Any = story()
-            return {report.name: report for report in asyncio.run(running)}
+            reports = asyncio.run(prove_all(release, self.built, together=together))
+        return {report.name: report for report in reports}
 
 
 @pytest.fixture

@@ -1,0 +1,160 @@
+"""How Prefect records a step: with one parameter, tags, a time limit, and the steps that it comes after."""
+
+from __future__ import annotations
+
+import inspect
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID, uuid4
+
+from prefect import tags, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import TaskRunResult
+from prefect.context import FlowRunContext, TaskRunContext
+from prefect.task_engine import run_task_async, run_task_sync
+from prefect.utilities.annotations import quote
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection, Generator, Iterable, Mapping
+
+    from prefect import Task
+    from prefect.client.schemas.objects import State
+
+R = TypeVar("R")
+
+RunIds = frozenset[UUID]
+
+STEP_TIMEOUT = 3600.0
+"""Seconds that a step may take that is no step of a package. Each of its commands and requests has a shorter limit."""
+
+
+class Frontier:
+    """The task runs of a flow run that no other step has followed yet: the next step comes after all of them."""
+
+    def __init__(self) -> None:
+        self.ends: RunIds = frozenset()
+        self._last_runs: dict[str, UUID] = {}
+
+    def runs_of(self, package: str) -> RunIds:
+        """Return the last task run of *package*, if it has one."""
+        return frozenset({self._last_runs[package]} if package in self._last_runs else ())
+
+    def remember(self, package: str, run: UUID) -> None:
+        """Remember *run* as the last one of *package*."""
+        self._last_runs[package] = run
+
+    def replace(self, followed: RunIds, ends: Iterable[UUID]) -> None:
+        """Let the next step follow *ends* instead of the runs that they have *followed*."""
+        self.ends = self.ends - followed | frozenset(ends)
+
+
+_frontiers: dict[UUID, Frontier] = {}  # by flow run
+
+
+def current_frontier() -> Frontier:
+    """Return the frontier of the current flow run; without one, one that nobody sees."""
+    context = FlowRunContext.get()
+    if not (context and context.flow_run):
+        return Frontier()
+    return _frontiers.setdefault(context.flow_run.id, Frontier())
+
+
+def run_recorded(call: Callable[[], R], stage: str, options: Mapping[str, Any]) -> R:
+    """Run *call* as a task with these *options* of `prefect.task`, after the steps before it; returns its result.
+
+    Nothing is cached: every run reads the facts again, and live objects among them cannot be hashed. A step that runs
+    inside another one is part of that one, and comes after nothing.
+    """
+    frontier = Frontier() if TaskRunContext.get() else current_frontier()
+    run, followed = uuid4(), frontier.ends
+    is_async = inspect.iscoroutinefunction(call)
+    step = _await_later if is_async else _call_later
+    plain: Any = task  # its overloads expect each option by name
+    decorate = plain(**{"timeout_seconds": STEP_TIMEOUT, **options}, cache_policy=NO_CACHE, persist_result=False)
+    details: dict[str, Any] = {"task_run_id": run, **one_input(step, call, followed)}
+
+    def end() -> None:
+        frontier.replace(followed, [run])
+
+    if is_async:
+        awaitable: Any = _await_recorded(decorate(step), stage, details, end)
+        return awaitable
+    try:
+        with step_tags(stage):
+            result: Any = run_task_sync(decorate(step), **details)
+        return keep_alive(result)
+    finally:
+        end()
+
+
+async def _await_recorded(step: Task[..., R], stage: str, details: dict[str, Any], end: Callable[[], None]) -> R:
+    try:
+        with step_tags(stage):
+            result: Any = await run_task_async(step, **details)
+        return keep_alive(result)
+    finally:
+        end()
+
+
+def _call_later(call: Callable[[], R]) -> R:
+    return call()
+
+
+async def _await_later(call: Callable[[], Awaitable[R]]) -> R:
+    return await call()
+
+
+async def run_after(step: Task[..., Any], job: object, after: Collection[UUID], package: str = "") -> State[Any]:
+    """Run *step*, whose one parameter is *job*, after the task runs *after*; returns its final state."""
+    run = uuid4()
+    details: dict[str, Any] = {"task_run_id": run, **one_input(step.fn, job, after)}
+    with step_tags(step.name, package):
+        state: Any = await run_task_async(step, **details, return_type="state")
+    if package:
+        current_frontier().remember(package, run)
+    return keep_alive(state)
+
+
+def run_ids(states: Iterable[State[Any]]) -> RunIds:
+    """Return the task runs that ended in these *states*."""
+    runs = (state.state_details.task_run_id for state in states)
+    return frozenset(run for run in runs if run)
+
+
+def one_input(function: Callable[..., object], value: object, after: Collection[UUID]) -> dict[str, Any]:
+    """Return the parameter of *function* that is *value*, and what Prefect draws as its inputs: the runs *after*.
+
+    The value is closed to Prefect, which would search each of its fields for futures, and draw an edge from each step
+    that has returned any part of it. The graph of a run repeats the edges that leave a step once for each parameter,
+    so there is only one, and the runs are inputs of it.
+    """
+    (parameter,) = inspect.signature(function).parameters
+    inputs = {TaskRunResult(id=run) for run in after}  # pyright: ignore[reportUnhashable]  they are frozen
+    return {"parameters": {parameter: quote(value)}, "dependencies": {parameter: inputs}}
+
+
+@contextmanager
+def step_tags(stage: str, package: str = "") -> Generator[None]:
+    """Tag the task runs of the block with their *stage* and *package*.
+
+    Prefect asks the server for the limits of each tag, so there are none without a flow run.
+    """
+    if FlowRunContext.get() is None:
+        yield
+        return
+    names = [f"stage:{stage}"] + ([f"package:{package}"] if package else [])
+    with tags(*names):
+        yield
+
+
+def keep_alive(result: R) -> R:
+    """Return *result*, and keep it until this process ends.
+
+    Prefect knows lists and texts that a step has returned by their address in memory, for the edges of the graph. A new
+    value at the address of a deleted one would look like that result.
+    """
+    _kept.append(result)
+    return result
+
+
+_kept: list[object] = []
