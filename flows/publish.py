@@ -20,6 +20,7 @@ from prefect.states import Cancelled, Completed, Failed
 
 from flows.approval import PrefectConfirmation, UnattendedRun
 from flows.artifacts import name_run, rename_run, send_logs_to_prefect, show_plan, show_release_pr, show_report
+from flows.dead_runs import end_dead_runs
 from flows.scheduling import prove_all, publish_all, stage_again, stage_all
 from releasekit import __version__
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, ReleaseWarning
@@ -102,6 +103,7 @@ def final_state(report: ReleaseReport) -> State[Any]:
 async def run_release(started: StartedRelease) -> ReleaseReport:
     """Carry out a release that has *started*, and save its report in the flow run, if there is one."""
     release = started.release
+    await end_dead_runs(release.record)
     async with open_index(started.project, release.target) as index:
         report = await run_phases(release, started.repo, index, started.options)
     if release.plan.steps:

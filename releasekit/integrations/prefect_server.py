@@ -98,19 +98,30 @@ class Server:
 
 
 def configured_api() -> str:
-    """Return the URL of the Prefect API from the environment or the active profile, empty if there is none.
+    """Return the URL of the Prefect API from the environment or the active profile, empty if there is none."""
+    return _read_setting("PREFECT_API_URL")
+
+
+def result_directory(release: str) -> Path:
+    """Return the directory where Prefect stores the results of the steps of *release* on this machine."""
+    storage = _read_setting("PREFECT_LOCAL_STORAGE_PATH")
+    return (Path(storage).expanduser() if storage else _prefect_home() / "storage") / release
+
+
+def _read_setting(name: str) -> str:
+    """Return Prefect's setting *name* from the environment or the active profile, empty if there is none.
 
     This does not import Prefect; its documentation on profiles says where they are.
     """
-    if url := os.environ.get("PREFECT_API_URL"):
-        return url
+    if value := os.environ.get(name):
+        return value
     path = Path(os.environ.get("PREFECT_PROFILES_PATH", _prefect_home() / "profiles.toml"))
     try:
         profiles = tomllib.loads(path.read_text("utf-8"))
     except (OSError, ValueError):  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
         return ""
     active = os.environ.get("PREFECT_PROFILE") or profiles.get("active", "")
-    return str(profiles.get("profiles", {}).get(active, {}).get("PREFECT_API_URL", ""))
+    return str(profiles.get("profiles", {}).get(active, {}).get(name, ""))
 
 
 def is_listening(url: str) -> bool:

@@ -29,6 +29,7 @@ from releasekit.integrations.filesystem import (
     wrap_os_errors,
     write_atomic,
 )
+from releasekit.integrations.prefect_server import result_directory
 from releasekit.integrations.whole_checkout import remove_whole_worktree
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 PLAN, MANIFEST = "plan.json", "manifest.json"
 _DISCARDED = ".dropped"
+_FLOW_RUN = "flow-run"
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 NO_PLAN = Plan(commit="", release="")
 NO_MANIFEST = ReleaseManifest(release="", commit="", release_commit="", branch="")
 """The plan and the manifest of a release whose files cannot be read."""
@@ -120,6 +123,16 @@ class Record:
         manifest = self.manifest()
         return manifest is not None and manifest.finished
 
+    def flow_run(self) -> str:
+        """Return the id of the Prefect flow run that last carried out this release; empty if none is known."""
+        path = self.directory / _FLOW_RUN
+        text = self._read_text(path) or ""
+        return text.strip() if _UUID.fullmatch(text.strip()) else ""
+
+    def save_flow_run(self, flow_run: str) -> None:
+        """Write the id of the Prefect flow run that carries out this release; raises ReleaseError RK-FILE-SYSTEM."""
+        write_atomic(self.directory / _FLOW_RUN, f"{flow_run}\n")
+
     def amend(self, **changes: Any) -> ReleaseManifest:  # noqa: ANN401  the fields of a manifest
         """Write the manifest with the fields *changes*, and return it; raises ReleaseError RK-RECORD-INVALID."""
         manifest = self.require_manifest().model_copy(update=changes)
@@ -150,6 +163,7 @@ class Record:
             return
         self.amend(finished=True)
         remove_whole_worktree(repo, self.worktree)
+        remove_tree(result_directory(self.release))
         repo.delete_ref(self.release)
 
     def discard_unless_public(self, repo: Repo) -> None:
@@ -271,12 +285,15 @@ def remove_leftovers(repo: Repo) -> None:
 def _remove_leftovers_if_finished(record: Record, repo: Repo) -> None:
     if record.is_finished():
         remove_whole_worktree(repo, record.worktree)
+        remove_tree(result_directory(record.release))
         repo.delete_ref(record.release)
 
 
 def _remove_discarded(discarded: Path, repo: Repo) -> None:
     """Delete everything of the discarded release in *discarded*, the directory itself last."""
-    repo.delete_ref(discarded.name.removesuffix(_DISCARDED))
+    release = discarded.name.removesuffix(_DISCARDED)
+    repo.delete_ref(release)
+    remove_tree(result_directory(release))
     remove_whole_worktree(repo, discarded / "tree")
     remove_tree(discarded)
     repo.git("worktree", "prune")

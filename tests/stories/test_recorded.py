@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sqlite3
 import sys
 import time
@@ -21,6 +22,7 @@ import pytest
 from releasekit.core.planning.model import Plan
 from releasekit.integrations.peryx import EmbeddedIndex, embedded_index
 from releasekit.integrations.process import Command, run
+from tests.stories.test_terminal import running, until
 from tests.support.world import World, dated_tag, make_world
 
 if TYPE_CHECKING:
@@ -244,6 +246,60 @@ def test_partial_release_is_failed_run(recorder: Recorder, bad: Recorded) -> Non
     assert "RK-SMOKE-TEST-FAILED" in recorder.artifacts_of(bad.run)["releasekit-report"]
 
 
+STOPS_ONCE = """\
+import pathlib, time
+from uv_build import *
+from uv_build import build_sdist as _build_sdist
+
+def build_sdist(*given):
+    begun = pathlib.Path({mark!r})
+    if not begun.exists():
+        begun.touch()
+        time.sleep(600)
+    return _build_sdist(*given)
+"""
+"""A build backend that hangs in its first run."""
+
+
+def test_resumed_staging_is_cached(recorder: Recorder, tmp_path: Path) -> None:
+    """A release that was killed while it staged is Crashed once it is resumed, and stages only the rest.
+
+    Its results are deleted with its end.
+    """
+    world = make_world(tmp_path, "slow; quick")
+    manifest = "packages/slow/pyproject.toml"
+    options = '[tool.uv.build-backend]\nsource-include = ["backend.py"]'
+    backend = f'build-backend = "backend"\nbackend-path = ["."]\n{options}'
+    text = (world.root / manifest).read_text().replace('build-backend = "uv_build"', backend)
+    code = STOPS_ONCE.format(mark=str(tmp_path / "mark"))
+    world.commit("build: own backend", {manifest: text, "packages/slow/backend.py": code})
+    world.git("push", "--quiet")
+    storage = Path(os.environ["PREFECT_HOME"], "storage")
+    results_before = set(storage.glob("*/*"))
+    begun = datetime.now(UTC)
+    with running(world, "--yes", "--skip-smoke-test") as program:
+        until(lambda: (tmp_path / "mark").exists() and set(storage.glob("*/*")) > results_before, program)
+        os.kill(program.process.pid, signal.SIGKILL)
+        program.end()
+        until(lambda: not program.relatives(), program)
+    started = {"start_time": {"after_": begun.isoformat()}}
+    (dead,) = recorder.all("flow_runs", flow_runs=started)
+    assert dead["state_type"] == "RUNNING"
+    resumed_at = datetime.now(UTC)
+
+    said = world.releasekit(*RELEASE)
+
+    assert said.code == 0, said.err
+    run = recorder.run_since(resumed_at)
+    tasks = recorder.tasks_of(run, "stage-quick", "stage-slow", "confirm-slow-0.1.0")
+    assert (tasks["stage-quick"]["state_name"], tasks["stage-slow"]["state_name"]) == ("Cached", "Completed")
+    (dead,) = recorder.all("flow_runs", flow_runs={"id": {"any_": [dead["id"]]}})
+    assert dead["state_type"] == "CRASHED"
+    open_runs = {"state": {"type": {"any_": ["RUNNING", "PENDING", "SCHEDULED"]}}}
+    assert not recorder.all("task_runs", flow_runs={"id": {"any_": [dead["id"]]}}, task_runs=open_runs)
+    assert set(storage.glob("*/*")) <= results_before
+
+
 def test_prefect_records_the_plan(recorder: Recorder, good: Recorded) -> None:
     """Where a Prefect API is configured a plan is recorded too, with its steps."""
     begun = datetime.now(UTC)
@@ -407,7 +463,10 @@ def test_record_key_decides_the_server(
         assert [row["outcome"] for row in json.loads(said.out)["packages"]] == ["confirmed"]
         return said
 
+    storage = Path(os.environ["PREFECT_HOME"], "storage")
+    results_before = set(storage.glob("*/*"))
     assert SERVER_COMMAND not in release("never", "0.1.0").err
+    assert set(storage.glob("*/*")) == results_before, "a release that has ended leaves no results"
     monkeypatch.delenv("PREFECT_API_URL")
     world.commit("fix: one", {"packages/unheard/one.txt": ""})
     assert SERVER_COMMAND not in release("auto", "0.1.1").err
