@@ -22,6 +22,7 @@ from prefect.context import FlowRunContext
 from prefect.logging.handlers import APILogHandler
 
 from releasekit.core.planning.plan_diff import PlanSnapshot, snapshot_from_rows
+from releasekit.core.release.run_graph import hidden_arrows_note
 from releasekit.core.text import count_packages
 from releasekit.formats.markdown import plan_markdown, plan_rows, report_markdown
 from releasekit.formats.pr_text import release_pr_markdown
@@ -90,7 +91,8 @@ async def show_plan(plan: Plan, changes: Sequence[str] | None = None) -> None:
     """Save the plan and its graph as an artifact of the run. Without a server there is no run, and no artifact."""
     if not in_flow():
         return
-    text = plan_markdown(plan, changes, _graph(plan))
+    graph = "\n\n".join(filter(None, [hidden_arrows_note(plan.steps), _graph(plan)]))
+    text = plan_markdown(plan, changes, graph)
     await acreate_markdown_artifact(text, key="releasekit-plan", description=plan.headline)
 
 

@@ -20,9 +20,11 @@ import httpx
 import pytest
 
 from releasekit.core.planning.model import Plan
+from releasekit.core.release.run_graph import count_arrows
 from releasekit.integrations.peryx import EmbeddedIndex, embedded_index
 from releasekit.integrations.process import Command, run
 from tests.stories.test_terminal import running, until
+from tests.support.builders import plan_of
 from tests.support.world import World, dated_tag, make_world
 
 if TYPE_CHECKING:
@@ -199,6 +201,7 @@ def test_graph_has_real_edges(recorder: Recorder, good: Recorded) -> None:
     publishing = ("record-files", "hold", *CORE, *(step.replace("core", "app") for step in CORE), "tag")
     repeated = [("prove-resolution", "record-files"), *[("record-files", "hold")] * 2]
     assert edges == sorted([*pairwise(before), *packages, *repeated, *pairwise(publishing), *pairwise(after)])
+    assert len(edges) == count_arrows(plan_of("core:", "app: core").steps)
 
 
 CORE = ("upload-core-0.1.0", "confirm-core-0.1.0", "smoke-test-core-0.1.0")
