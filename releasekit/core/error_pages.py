@@ -549,6 +549,16 @@ _TABLE = (
         '$ git init\n$ git add .\n$ git commit -m "feat: begin"',
     ),
     ErrorPage(
+        ErrorCode.GIT_UNTRUSTED,
+        (
+            "The repository belongs to another user, as in a container that mounts a directory of its host.",
+            "core.worktree in .git/config names a directory that does not contain the workspace.",
+            "The directory .git is damaged, or its format is newer than this git.",
+        ),
+        "$ git config --global --add safe.directory /builds/orchard",
+        "docs/explanation/security.md",
+    ),
+    ErrorPage(
         ErrorCode.GIT_NO_COMMIT,
         ("You ran `git init`, but have not committed anything yet.",),
         '$ git add .\n$ git commit -m "feat: begin"',

@@ -63,6 +63,7 @@ class ErrorCode(StrEnum):
 
     GIT_MISSING = "RK-GIT-MISSING"
     GIT_NOT_A_REPOSITORY = "RK-GIT-NOT-A-REPOSITORY"
+    GIT_UNTRUSTED = "RK-GIT-UNTRUSTED"
     GIT_NO_COMMIT = "RK-GIT-NO-COMMIT"
     GIT_IDENTITY = "RK-GIT-IDENTITY"
     GIT_LOCKED = "RK-GIT-LOCKED"
@@ -377,6 +378,12 @@ _TABLE = (
         ErrorCode.GIT_NOT_A_REPOSITORY,
         "The workspace is not in a git repository, but releasekit decides versions from git history.",
         "Run `git init` and commit.",
+    ),
+    ErrorInfo(
+        ErrorCode.GIT_UNTRUSTED,
+        "git does not open the repository, or the repository names a work tree elsewhere. A repository of somebody "
+        "else can make git run programs.",
+        "Look at the repository. If you trust it, name it in the git setting safe.directory, or clone it yourself.",
     ),
     ErrorInfo(
         ErrorCode.GIT_NO_COMMIT,

@@ -1,4 +1,4 @@
-"""The only module that calls git: GitPython for what it reads from files, the git command line for the rest."""
+"""The only module that calls git."""
 
 from __future__ import annotations
 
@@ -18,24 +18,15 @@ from urllib.parse import urlsplit
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
 from releasekit.core.history.commits import CONTROLS, Commit
 from releasekit.integrations.filesystem import read_text_if_exists, remove_tree
+from releasekit.integrations.git_environment import SETTING_OPTIONS, git_variables
 from releasekit.integrations.process import Command, Result, stream
 from releasekit.integrations.process import run as run_process
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
-    import git
-
 log = logging.getLogger("releasekit.repo")
 
-# A hook or an outer git that runs us must not redirect our git, and no git may wait for a password.
-_ENVIRONMENT: dict[str, str | None] = {
-    **dict.fromkeys(("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX")),
-    **dict.fromkeys(("GIT_COMMON_DIR", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE")),
-    "GIT_TERMINAL_PROMPT": "0",
-    "GIT_OPTIONAL_LOCKS": "0",
-    "LC_ALL": "C.UTF-8",
-}
 _NO_HOOKS = ("-c", "core.hooksPath=/dev/null")
 _ADD = (
     "-c",
@@ -53,6 +44,7 @@ _credentials: ContextVar[Mapping[str, str]] = ContextVar("credentials", default=
 _CREDENTIAL_HELPER = (
     '!f() { test "$1" = get && echo "username=${RELEASEKIT__USERNAME}" && echo "password=${RELEASEKIT__PASSWORD}"; }; f'
 )
+_NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 _NO_LEASES: Mapping[str, str] = MappingProxyType({})
 LOCK_REF = "refs/releasekit/running"
 """The lock of a running release on the remote: neither a branch nor a tag, and visible to all clones."""
@@ -127,24 +119,31 @@ class Repo:
     def __init__(self, path: Path) -> None:
         """Open the repository that contains *path*.
 
-        Raises Refusal RK-GIT-MISSING, RK-GIT-NOT-A-REPOSITORY or RK-GIT-NO-COMMIT.
+        Raises Refusal RK-GIT-MISSING, RK-GIT-NOT-A-REPOSITORY, RK-GIT-UNTRUSTED or RK-GIT-NO-COMMIT.
         """
-        self._repo = _open(path)
-        self.top = Path(str(self._repo.working_tree_dir)).resolve()
+        self.top = _work_tree(path)
         self.common_dir = (self.top / self.git("rev-parse", "--git-common-dir").rstrip("\n")).resolve()
+        if self.common_dir == self.top:
+            raise _bare_refusal(self.top)
         self.head = self._sha("HEAD^{commit}")
         if not self.head:
             raise Refusal(ErrorCode.GIT_NO_COMMIT, "the repository has no commits yet", str(self.top))
-        self.branch = "" if self._repo.head.is_detached else self._repo.active_branch.name
+        checked_out = run(self.command("symbolic-ref", "--quiet", "HEAD", ok_codes=(0, 1))).stdout
+        self.branch = checked_out.rstrip("\n").removeprefix("refs/heads/")
 
     def command(
-        self, *argv: str, cwd: Path | None = None, ok_codes: Iterable[int] = (0,), stdin: bytes = b""
+        self,
+        *argv: str,
+        cwd: Path | None = None,
+        ok_codes: Iterable[int] = (0,),
+        stdin: bytes = b"",
+        hooks: bool = False,
     ) -> Command:
-        """Return the git command *argv* as a value; hooks are off."""
-        env = {**_ENVIRONMENT, **_credentials.get()} if argv[0] in _REMOTE_COMMANDS else _ENVIRONMENT
-        return Command(
-            ("git", *_NO_HOOKS, *argv), cwd or self.top, env, timeout=600, ok_codes=frozenset(ok_codes), stdin=stdin
-        )
+        """Return the git command *argv* as a value; hooks are off by default."""
+        full_argv = ("git", *SETTING_OPTIONS, *(() if hooks else _NO_HOOKS), *argv)
+        credential_variables = _credentials.get() if argv[0] in _REMOTE_COMMANDS else _NO_VARIABLES
+        env = {**git_variables(), **credential_variables}
+        return Command(full_argv, cwd or self.top, env, timeout=600, ok_codes=frozenset(ok_codes), stdin=stdin)
 
     def check_out(self, ref: str) -> None:
         """Check out *ref* of origin: a branch, else a tag or a commit; empty means its default branch.
@@ -198,7 +197,7 @@ class Repo:
 
     def remotes(self) -> tuple[str, ...]:
         """Return the names of the remotes."""
-        return tuple(remote.name for remote in self._repo.remotes)
+        return tuple(self.git("remote").splitlines())
 
     def address(self, remote: str) -> str:
         """Return the address of *remote*, which may contain a password; empty if there is no such remote."""
@@ -351,7 +350,7 @@ class Repo:
         # By default git caches 96 MB of compared trees, which does not make it faster.
         slim = ("-c", "core.deltaBaseCacheLimit=16m")
         walk = self.command(
-            "-c", "log.showRoot=true", *slim, "log", "-z", "--topo-order", "--name-only", "--no-renames",
+            *slim, "log", "-z", "--topo-order", "--name-only", "--no-renames",
             "--no-show-signature", "--ignore-submodules=none", "--encoding=UTF-8", "--format=%x01%H%x00%P%x00%B",
             "--stdin",
             stdin=_as_lines(tips),
@@ -494,9 +493,7 @@ class Repo:
         """Stage *paths*, which git reads from standard input; then commit what is staged."""
         pathspecs = "".join(f"{path}\0" for path in paths).encode()
         pathspec_options = ("--pathspec-from-file=-", "--pathspec-file-nul")
-        commit = replace(self.command("commit", "--message", message, cwd=worktree), log_output=True)
-        if hooks:
-            commit = replace(commit, argv=("git", *commit.argv[1 + len(_NO_HOOKS) :]))
+        commit = replace(self.command("commit", "--message", message, cwd=worktree, hooks=hooks), log_output=True)
         return self.command(*_ADD, "--update", *pathspec_options, cwd=worktree, stdin=pathspecs), commit
 
     def commit_files(self, commit: str, files: Mapping[str, str], message: str, author: str, date: str) -> str:
@@ -513,8 +510,8 @@ class Repo:
         return self._object(message.encode(), *argv, env=env)
 
     def _object(self, content: bytes, *argv: str, env: Mapping[str, str] = MappingProxyType({})) -> str:
-        command = replace(self.command(*argv, stdin=content), env={**_ENVIRONMENT, **env})
-        return run(command).stdout.strip()
+        command = self.command(*argv, stdin=content)
+        return run(replace(command, env={**command.env, **env})).stdout.strip()
 
     def first_parents(self, since: str, tip: str) -> tuple[str, ...]:
         """Return the commits of the branch at *tip* that are not in the history of *since*, oldest first."""
@@ -688,7 +685,7 @@ class Repo:
 
         The only local reference that can change is the remote-tracking branch, if *name* is a branch.
         """
-        self.git("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", remote, name)
+        self.git("fetch", "--quiet", "--no-tags", "--no-prune", "--no-write-fetch-head", remote, name)
 
     def remote_branch_contains(self, remote: str, commit: str, branch: str = "") -> bool:
         """Return whether *branch* of *remote*, or any of its branches, contains *commit* as of the last fetch."""
@@ -775,8 +772,8 @@ def _as_lines(words: Iterable[str]) -> bytes:
 
 def clone(source: str, directory: Path, *options: str) -> None:
     """Clone *source* into *directory*."""
-    argv = ("git", *_NO_HOOKS, "clone", "--quiet", *options, "--", source, str(directory))
-    run(Command(argv, env={**_ENVIRONMENT, **_credentials.get()}))
+    argv = ("git", *SETTING_OPTIONS, *_NO_HOOKS, "clone", "--quiet", *options, "--", source, str(directory))
+    run(Command(argv, env={**git_variables(), **_credentials.get()}))
 
 
 @contextmanager
@@ -801,18 +798,38 @@ def credentials(address: str, token: str) -> Generator[None]:
         _credentials.reset(reset)
 
 
-def _open(path: Path) -> git.Repo:
+def _work_tree(path: Path) -> Path:
+    """Return the top of the work tree that contains *path*, as git says; raises Refusal, see `Repo`."""
     if which("git") is None:
         raise Refusal(ErrorCode.GIT_MISSING, "git is not on the PATH")
-    import git
-
+    if not path.is_dir():
+        raise Refusal(ErrorCode.GIT_NOT_A_REPOSITORY, "not a git repository", str(path))
+    argv = ("git", *SETTING_OPTIONS, "rev-parse", "--show-toplevel")
     try:
-        repository = git.Repo(path, search_parent_directories=True, expand_vars=False)
-    except (git.InvalidGitRepositoryError, git.NoSuchPathError):
-        raise Refusal(ErrorCode.GIT_NOT_A_REPOSITORY, "not a git repository", str(path)) from None
-    if repository.bare:
-        raise Refusal(ErrorCode.GIT_NOT_A_REPOSITORY, "the git repository is bare: it has no work tree", str(path))
-    return repository
+        output = run(Command(argv, path, git_variables())).stdout
+    except ReleaseError as error:
+        raise _opening_refusal(error, path) from None
+    top = Path(output.removesuffix("\n")).resolve()
+    if not path.resolve().is_relative_to(top):
+        message = f"the settings of the repository name another work tree: {top}"
+        raise Refusal(ErrorCode.GIT_UNTRUSTED, message, str(path))
+    return top
+
+
+def _opening_refusal(error: ReleaseError, path: Path) -> Refusal:
+    """Return why git, which has failed with *error*, does not open the repository that contains *path*."""
+    if "dubious ownership" in error.output:
+        return Refusal(ErrorCode.GIT_UNTRUSTED, "the repository belongs to another user", str(path))
+    if "not a git repository" in error.output:
+        return Refusal(ErrorCode.GIT_NOT_A_REPOSITORY, "not a git repository", str(path))
+    if "cannot use bare repository" in error.output or "must be run in a work tree" in error.output:
+        return _bare_refusal(path)
+    return Refusal(ErrorCode.GIT_UNTRUSTED, "git cannot open the repository", str(path), output=error.output)
+
+
+def _bare_refusal(path: Path) -> Refusal:
+    message = "the git repository is bare: it has no work tree"
+    return Refusal(ErrorCode.GIT_NOT_A_REPOSITORY, message, str(path))
 
 
 def _commit(record: Sequence[str]) -> Commit:

@@ -929,11 +929,10 @@ class TestHolding:
     def test_git_system_errors_are_named(self, scene: GitScene, said: str, code: ErrorCode) -> None:
         """What the system refuses to git has its name, whatever git was about; here a hook says what git would."""
         scene.hook("reference-transaction", f"cat >&2 <<'END'\n{said}\nEND\nexit 1")
-        command = Repo(scene.top).command("update-ref", "refs/heads/made", "HEAD")
-        hooks_on = (command.argv[0], *command.argv[3:])
+        command = Repo(scene.top).command("update-ref", "refs/heads/made", "HEAD", hooks=True)
 
         with pytest.raises(ReleaseError) as caught:
-            run_git(Command(hooks_on, scene.top, command.env))
+            run_git(command)
 
         assert caught.value.code is code, caught.value.output
 
