@@ -69,7 +69,8 @@ def _group_of(words_by_position: dict[int, str]) -> SimilarTexts:
 
 
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[-.][A-Za-z0-9]+)*")
-_LOCATION = re.compile(r" \([^()]*/[^()]*\)$")
+_LOCATION = re.compile(r" \([^()/]*/[^()]*\)$")
+_LONGEST_COMPARED = 2_000  # characters
 
 
 def _patterns(text: str) -> Iterable[tuple[str, str]]:
@@ -78,7 +79,7 @@ def _patterns(text: str) -> Iterable[tuple[str, str]]:
     A word can be a part of others: "core" is a part of "core-1.2.tar.gz".
     """
     plain = _LOCATION.sub("", text).replace("_", "-")
-    for word in dict.fromkeys(_WORD.findall(plain)):
+    for word in dict.fromkeys(_WORD.findall(plain[:_LONGEST_COMPARED])):
         yield _word_pattern(word).sub("\0", plain), word
 
 

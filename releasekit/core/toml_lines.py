@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import tomllib
+from bisect import bisect_left, bisect_right
 from functools import lru_cache
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from releasekit.core.errors import Excerpt
@@ -30,16 +32,15 @@ def line_of(text: str, path: Sequence[str], item: str = "") -> int:
 
     If the key is missing, return the line of the nearest table around it, or 1 if there is none.
     """
-    spans = _spans(text)
+    index = _index_spans(text)
     for length in range(len(path), 0, -1):
         parent = tuple(path[:length])
-        matching = [span for span in spans if span.path[:length] == parent]
-        exact = next((span for span in matching if span.path == parent), None)
+        exact = index.exact.get(parent)
         if exact:
             line = _item_line(text, exact, item) if item else exact.first
             return line + 1
-        if matching:  # a table without a header
-            return matching[0].first + 1
+        if parent in index.below:  # a table without a header
+            return index.below[parent].first + 1
     return 1
 
 
@@ -58,7 +59,7 @@ def excerpt_of(text: str, file: str, path: Sequence[str], item: str = "", *, of_
 
 def locate_excerpt(excerpt: Excerpt, text: str) -> Excerpt | None:
     """Return *excerpt*, which only has its text, with the position in *text*; None if *text* does not contain it."""
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(_lines_of(text), 1):
         column, length = _find_quoted(line, excerpt.text)
         if length:
             return Excerpt(excerpt.file, number, line, column, length)
@@ -77,11 +78,15 @@ def parse_error_excerpt(message: str, file: str, text: str) -> Excerpt | None:
 
 def _line_at(text: str, number: int) -> str:
     """Return the line *number*, from 1, of *text*; empty after the last one."""
-    lines = text.splitlines()
+    lines = _lines_of(text)
     return lines[number - 1] if number <= len(lines) else ""
 
 
 _POSITION = re.compile(r"\bline (\d+),? column (\d+)")
+
+
+_LONGEST_LINE = 5_000
+"""The characters of the longest line in which a key is marked."""
 
 
 def _value_span(line: str, key: str, item: str, *, of_key: bool) -> tuple[int, int]:
@@ -90,7 +95,7 @@ def _value_span(line: str, key: str, item: str, *, of_key: bool) -> tuple[int, i
         column, length = _find_quoted(line, item)
         if length:
             return column, length
-    match = _KEY.match(line)
+    match = _KEY.match(line) if len(line) <= _LONGEST_LINE else None
     if not match:
         return _stripped_span(line)
     group = 1 if of_key else 2
@@ -108,14 +113,8 @@ def _value_span(line: str, key: str, item: str, *, of_key: bool) -> tuple[int, i
 
 def _without_comment(line: str, start: int) -> str:
     """Return the value that begins at the column *start* of *line*, without a comment behind it."""
-    value = line[start:]
-    if not _is_complete(line):
-        return value  # the value continues on the next lines
-    shorter = value.rpartition("#")[0]
-    while "#" in value and _is_complete(line[:start] + shorter):
-        value = shorter
-        shorter = value.rpartition("#")[0]
-    return value
+    token = next((token for token in _TOKEN.finditer(line, start) if token[0].startswith("#")), None)
+    return line[start : token.start()] if token else line[start:]
 
 
 def _inline_key_pattern(key: str) -> re.Pattern[str]:
@@ -146,18 +145,60 @@ def _quoted_forms(item: str) -> list[str]:
 
 def _item_line(text: str, span: _Span, item: str) -> int:
     """Return the line in *span* that has *item* in quotes; the first line of *span* if there is none."""
-    lines = text.splitlines()[span.first : span.last + 1]
-    forms = _quoted_forms(item)
-    numbers = (number for number, line in enumerate(lines, span.first) if _first_form_in(line, forms))
-    return next(numbers, span.first)
+    numbers_by_text = _lines_of_texts(text)
+    numbers: list[int] = []
+    for form in _quoted_forms(item):
+        candidates = numbers_by_text.get(form, [])
+        numbers += candidates[bisect_left(candidates, span.first) :][:1]
+    nearest = min(numbers, default=span.first)
+    return nearest if nearest <= span.last else span.first
 
 
-@lru_cache(maxsize=512)
-def _spans(text: str) -> tuple[_Span, ...]:
-    return tuple(_scan_lines(text.splitlines()))
+class _SpanIndex(NamedTuple):
+    """The spans of a text by their path, and the first span below each path."""
+
+    exact: dict[tuple[str, ...], _Span]
+    below: dict[tuple[str, ...], _Span]
+
+
+_DEEPEST_PATH = 12
+"""The longest path that is looked for."""
+
+
+# A file has thousands of lines at times, and `check` asks for the line of each problem. So a text is read once.
+@lru_cache(maxsize=64)
+def _index_spans(text: str) -> _SpanIndex:
+    index = _SpanIndex({}, {})
+    for span in _scan_lines(_lines_of(text)):
+        index.exact.setdefault(span.path, span)
+        for length in range(1, min(len(span.path), _DEEPEST_PATH) + 1):
+            index.below.setdefault(span.path[:length], span)
+    return index
+
+
+@lru_cache(maxsize=64)
+def _lines_of(text: str) -> tuple[str, ...]:
+    """Return the lines of *text* as parsers of TOML count them."""
+    return tuple(text.replace("\r\n", "\n").split("\n"))
+
+
+@lru_cache(maxsize=64)
+def _lines_of_texts(text: str) -> dict[str, list[int]]:
+    """Return the numbers of the lines, from 0, on which each quoted text in *text* begins; with its quotes."""
+    numbers: dict[str, list[int]] = {}
+    number, position = 0, 0
+    plain_text = "\n".join(_lines_of(text))
+    for token in _TOKEN.finditer(plain_text):
+        number += plain_text.count("\n", position, token.start())
+        position = token.start()
+        if token[0][0] in "\"'":
+            numbers.setdefault(token[0], []).append(number)
+    return numbers
 
 
 def _scan_lines(lines: Sequence[str]) -> Iterator[_Span]:
+    text = "\n".join(lines)
+    starts = list(accumulate((len(line) + 1 for line in lines), initial=0))
     table: tuple[str, ...] = ()
     number = 0
     while number < len(lines):
@@ -167,26 +208,36 @@ def _scan_lines(lines: Sequence[str]) -> Iterator[_Span]:
             table = _key_path(header[1]) or table
             yield _Span(table, number, number)
         elif key := _KEY.match(line):
-            last = _last_line(lines, number)
+            end = _value_end(text, starts[number] + key.end())
+            last = bisect_right(starts, end) - 1
             yield _Span((*table, *_key_path(f"{key[1]} = 0")), number, last)
         number = last + 1
 
 
-def _last_line(lines: Sequence[str], first: int) -> int:
-    """Return the last line of the value that begins on the line *first*."""
-    last = first
-    while last + 1 < len(lines):
-        if _is_complete("\n".join(lines[first : last + 1])):
-            break
-        last += 1
-    return last
+# A text in quotes, a comment, a bracket, or the end of a line: all that decides where a value ends. A text without an
+# end is one, too: otherwise each quote in it would be tried as its start.
+_TOKEN = re.compile(
+    r'"""(?:[^\\]|\\.)*?(?:"{3,5}|\Z)|' + r"'''.*?(?:'{3,5}|\Z)|"
+    r'"(?:[^"\\\n]|\\[^\n])*"?|' + r"'[^'\n]*'?|#[^\n]*|[\[\]{}\n]",
+    re.DOTALL,
+)
+
+
+def _value_end(text: str, start: int) -> int:
+    """Return the position of the last character of the value that begins at *start*, or of the end of its line."""
+    depth = 0
+    for token in _TOKEN.finditer(text, start):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(token[0], 0)
+        if token[0] == "\n" and depth <= 0:
+            return token.start()
+    return len(text)
 
 
 def _key_path(toml: str) -> tuple[str, ...]:
     """Return the path of the only key in *toml*."""
     try:
         value: Any = tomllib.loads(toml)
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         return ()
     path: list[str] = []
     while value and isinstance(value, (dict, list)):
@@ -196,11 +247,3 @@ def _key_path(toml: str) -> tuple[str, ...]:
         key, value = next(iter(cast("dict[str, Any]", value).items()))
         path.append(key)
     return tuple(path)
-
-
-def _is_complete(toml: str) -> bool:
-    try:
-        tomllib.loads(toml)
-    except tomllib.TOMLDecodeError:
-        return False
-    return True

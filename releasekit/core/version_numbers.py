@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Annotated
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 from pydantic import BeforeValidator, PlainSerializer
 
 from releasekit.core.config.bump_rules import Bump
@@ -95,7 +95,7 @@ def parse_version(text: str) -> Version | None:
     """Return *text* as a version (PEP 440), or None if it is not one."""
     try:
         return Version(text)
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion, or a number of thousands of digits
         return None
 
 

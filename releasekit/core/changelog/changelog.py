@@ -18,11 +18,12 @@ from releasekit.core.config.settings import CHANGELOG
 from releasekit.core.history.commits import CONTROLS, Change
 from releasekit.core.history.reverts import drop_reverted
 from releasekit.core.history.web_links import RepositoryUrls
+from releasekit.core.markdown_spans import FENCE, ClosingLines, code_spans, opens_comment
 from releasekit.core.version_numbers import parse_version
 from releasekit.core.workspace.toml_edits import line_end
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
     from releasekit.core.config.settings import Settings
     from releasekit.core.history.change_files import FileChange
@@ -197,7 +198,7 @@ def _is_internal(change: Change) -> bool:
     return is_release_commit or change.fixup or change.type == "release-as"
 
 
-_CO_AUTHOR = re.compile(r"^co-authored-by:[ \t]*\"?([^<\n]+?)\"?[ \t]*(?:<.*)?$", re.IGNORECASE | re.MULTILINE)
+_CO_AUTHOR = re.compile(r"^co-authored-by:([^<\n]+)", re.IGNORECASE | re.MULTILINE)
 
 
 def contributors_of(changes: Sequence[Change], authors: Mapping[str, str]) -> tuple[str, ...]:
@@ -205,7 +206,8 @@ def contributors_of(changes: Sequence[Change], authors: Mapping[str, str]) -> tu
     names: set[str] = set()
     for change in changes:
         names.add(authors.get(change.sha, ""))
-        names.update(_CO_AUTHOR.findall(change.commit.message))
+        co_authors = _CO_AUTHOR.findall(change.commit.message)
+        names.update(name.strip(" \t").removeprefix('"').removesuffix('"') for name in co_authors)
     names.discard("")
     people = {name for name in names if not name.endswith("[bot]")}
     return tuple(sorted(people, key=str.casefold))
@@ -287,10 +289,10 @@ def _closed_lines(lines: Sequence[str]) -> list[str]:
 
 def _closing_line(line: str) -> str:
     """Return the line that closes the code fence or comment that *line* opens; empty if it opens none."""
-    fence = _FENCE.fullmatch(line)
+    fence = FENCE.fullmatch(line)
     if fence:
         return fence["fence"]
-    return "-->" if _opens_comment(line) else ""
+    return "-->" if opens_comment(line) else ""
 
 
 def _render_item(change: Change, urls: RepositoryUrls) -> str:
@@ -317,8 +319,7 @@ def render_change_notes(notes: Sequence[str], text: str, urls: RepositoryUrls) -
 
 _MARKER = re.compile(r"BREAKING[ -]CHANGE:[ \t]*(?=\S)")
 _ESCAPABLE = re.compile(
-    r"(?P<code>(?P<ticks>`+)(?!`)(?:(?!-->)[^`\n]|`(?!(?P=ticks)))+?(?<!`)(?P=ticks)(?!`))"
-    r"|(?P<url>https?://[^\s<>()\[\]`|\\]+)"
+    r"(?P<url>https?://[^\s<>()\[\]`|\\]+)"
     r"|(?P<reference>(?<![\w&/])(?P<mark>[#!])(?P<number>\d+)\b)"
     r"|(?P<special>[\\`*<\[\]|~]|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w+;)|(?<=--)>)"
 )
@@ -333,6 +334,8 @@ def escape(text: str, urls: RepositoryUrls = _NO_URLS) -> str:
     References to issues and pull requests become links if *urls* has URLs for them.
     """
     line = " ".join(CONTROLS.sub("", text).split())
+    parts: list[str] = []
+    position = 0
 
     def escape_match(match: re.Match[str]) -> str:
         if match["special"]:
@@ -342,7 +345,19 @@ def escape(text: str, urls: RepositoryUrls = _NO_URLS) -> str:
             return _link(match[0], url)
         return match[0]
 
-    return _ESCAPABLE.sub(escape_match, line)
+    def escape_between(begin: int, end: int) -> None:
+        last = begin
+        for match in _ESCAPABLE.finditer(line, begin, end):
+            parts.extend((line[last : match.start()], escape_match(match)))
+            last = match.end()
+        parts.append(line[last:end])
+
+    for begin, end in code_spans(line):
+        escape_between(position, begin)
+        parts.append(line[begin:end])
+        position = end
+    escape_between(position, len(line))
+    return "".join(parts)
 
 
 def _at_start(text: str) -> str:
@@ -350,8 +365,6 @@ def _at_start(text: str) -> str:
     return _AT_START.sub(r"\1\\", text)
 
 
-# No backtick can follow the backticks of a fence.
-_FENCE = re.compile(r"[ \t]{0,3}(?P<fence>`{3,}(?=[^`]*$)|~{3,}).*")
 _BULLET = re.compile(r"([-+*]|\d{1,9}[.)])[ \t]+(?=\S)")
 
 
@@ -361,10 +374,11 @@ def _render_note(note: str, urls: RepositoryUrls) -> str:
     Fenced code becomes indented code, so that no text of a commit can open or close a fence in the file.
     """
     lines = note.split("\n")
+    closing_lines = ClosingLines(lines)
     out = [""]
     index = inner = 0  # *inner* is the indentation of the open list; code below it belongs to its item
     while index < len(lines):
-        end = _end_of_fence(lines, index)
+        end = closing_lines.fence_end(index)
         if end is not None:
             code = [_render_code_line(line, 6 + inner) for line in lines[index + 1 : end]]
             out += ["", *code, ""]
@@ -393,23 +407,6 @@ def _render_note_line(line: str, urls: RepositoryUrls) -> str:
         return _at_start(escape(line, urls))
     item = line[bullet.end() :]
     return f"{bullet[1]} {_at_start(escape(item, urls))}"
-
-
-def _end_of_fence(lines: Sequence[str], start: int) -> int | None:
-    """Return the index of the line that closes the fence opened at *start*; None if there is no closed fence."""
-    opening = _FENCE.fullmatch(lines[start].rstrip("\r\n"))
-    if opening is None:
-        return None
-    fence = opening["fence"]
-    closing = re.compile(rf"[ \t]{{0,3}}{fence[0]}{{{len(fence)},}}[ \t\r\n]*")
-    return _find_line(lines, start + 1, closing.fullmatch)
-
-
-def _find_line(lines: Sequence[str], start: int, accepts: Callable[[str], object]) -> int | None:
-    """Return the index of the first line from *start* that the function *accepts*; None if there is none."""
-    following = range(start, len(lines))
-    matches = (index for index in following if accepts(lines[index]))
-    return next(matches, None)
 
 
 # ---- the file -------------------------------------------------------------------------------------------------------
@@ -687,22 +684,13 @@ def _blocks(lines: Sequence[str]) -> Iterator[tuple[int, int | None]]:
 
     Each line outside of them is yielded too, with None as its last line.
     """
+    closing_lines = ClosingLines(lines)
     index = 0
     while index < len(lines):
-        end = _end_of_fence(lines, index) or _end_of_comment(lines, index)
+        end = closing_lines.fence_end(index) or closing_lines.comment_end(index)
         yield index, end
         last = index if end is None else end
         index = last + 1
-
-
-def _end_of_comment(lines: Sequence[str], start: int) -> int | None:
-    if not _opens_comment(lines[start]):
-        return None
-    return _find_line(lines, start, lambda line: "-->" in line)
-
-
-def _opens_comment(line: str) -> bool:
-    return re.match(r" {0,3}<!--", line) is not None
 
 
 def _headings(lines: Sequence[str]) -> Iterator[_Heading]:

@@ -15,6 +15,7 @@ _NAME = r"(?:un-?released|not (?:yet )?released|upcoming|next(?= (?:release|vers
 _AFTER_VERSION = re.compile(rf"(?:(?:version|release)\b)?\W*(?:{_MARK}(?!\w)\W*)+", re.IGNORECASE)
 _INSTEAD_OF_VERSION = re.compile(rf"\W*{_NAME}(?!\w)\W*(?:(?:{_MARK}|v?\d[\w.+]*)(?!\w)\W*)*", re.IGNORECASE)
 _LINK_TARGET = re.compile(r"\]\([^)]*\)")
+_LONGEST_TITLE = 300  # characters; no title that says this is longer
 _SEPARATORS = re.compile(r"""[\s\[\](){},:;*`"']+""")
 
 
@@ -23,7 +24,7 @@ def is_unreleased_title(title: str, version: str) -> bool:
 
     *version* is the version in it, as written; empty if it names none. A title with any other word is another heading.
     """
-    text = _LINK_TARGET.sub("]", title)
+    text = _LINK_TARGET.sub("]", title[:_LONGEST_TITLE])
     if version:
         text = text.replace(version, " ", 1)
     words = _SEPARATORS.sub(" ", text).strip()

@@ -14,6 +14,7 @@ from packaging.utils import canonicalize_name
 
 from releasekit.core.checks.facts import Check, Found, Severity
 from releasekit.core.checks.fixes import AddItem, DropItem, NewFile, SetKey
+from releasekit.core.markdown_spans import without_code
 from releasekit.core.text import summarize
 from releasekit.core.workspace.dynamic_version import table_at
 from releasekit.core.workspace.workspace import Kind, looks_publishable
@@ -31,9 +32,12 @@ _RENDERED = {"text/markdown", "text/x-rst", "text/plain"}  # core metadata, Desc
 _SUFFIXES = {".md", ".rst", ".txt"}
 _PLACEHOLDERS = {"add your description here", "todo", "fixme"}  # the first is uv's own
 _README = re.compile(r"readme\.(md|rst|txt)", re.IGNORECASE)
-_IMAGE = re.compile(r"""!\[[^\]]*\]\(\s*<?([^)\s>]+)|<img\b[^>]*?\bsrc\s*=\s*["']([^"']+)""", re.IGNORECASE)
+# Bounded, because an image without an end must not be searched for through the whole text.
+_IMAGE = re.compile(
+    r"""!\[[^\]]{0,500}\]\(\s{0,9}<?([^)\s>]+)|<img\b[^>]{0,500}?\bsrc\s{0,9}=\s{0,9}["']([^"']{1,2000})""",
+    re.IGNORECASE,
+)
 _ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:|//|#", re.IGNORECASE)
-_FENCED = re.compile(r"^(```|~~~).*?^\1|<!--.*?-->|`[^`\n]*`", re.MULTILINE | re.DOTALL)
 _LICENSE_CLASSIFIER = "License ::"
 PRIVATE = "Private :: Do Not Upload"
 
@@ -360,7 +364,7 @@ def _content_type(package: Package) -> str:
 
 def _check_images(package: Package, file: str) -> Iterator[Found]:
     """Yield one finding for all images in the README that only the repository can show."""
-    text = _FENCED.sub(_blank_out, package.texts.get(file, ""))
+    text = without_code(package.texts.get(file, ""))
     images = [(image[1] or image[2], image.start()) for image in _IMAGE.finditer(text)]
     lost = [(name, start) for name, start in images if not _ELSEWHERE.match(name)]
     if not lost:
@@ -374,11 +378,6 @@ def _check_images(package: Package, file: str) -> Iterator[Found]:
         hint="Use the full URL of the image: an index has only the text of a README.",
         severity=Severity.WARNING,
     )
-
-
-def _blank_out(span: re.Match[str]) -> str:
-    """Return spaces in place of *span*; its line breaks stay, so the lines keep their numbers."""
-    return re.sub(r"[^\n]", " ", span[0])
 
 
 def _name_pattern(package: Package) -> str:

@@ -144,10 +144,19 @@ def _with_reverts(change: Change, body: str, refs: Sequence[str]) -> Change:
 
 def _split_message(message: str) -> tuple[str, str]:
     """Return the title and the body, with plain newlines and without control characters."""
-    text = CONTROLS.sub("", message).strip(_BLANKS)
+    text = CONTROLS.sub("", message[:_LONGEST_MESSAGE]).strip(_BLANKS)
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     title, _, body = text.partition("\n")
-    return title.rstrip(), body
+    return _shorten_title(title.rstrip()), body
+
+
+_LONGEST_MESSAGE = 1_000_000
+"""The number of characters of a message that are read; those of people are shorter."""
+_LONGEST_TITLE = 1_000
+
+
+def _shorten_title(title: str) -> str:
+    return title if len(title) <= _LONGEST_TITLE else f"{title[:_LONGEST_TITLE]}…"
 
 
 # ---- footers --------------------------------------------------------------------------------------------------------

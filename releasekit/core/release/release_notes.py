@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from releasekit.core.changelog.changelog import escape, render_change_notes, render_file_change
 from releasekit.core.changelog.note_entries import NoteChange, PackageNotes
 from releasekit.core.errors import ErrorCode, Refusal
+from releasekit.core.markdown_spans import code_spans
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -291,12 +293,20 @@ def _render_file_note(change: NoteChange) -> RenderedChange:
     )
 
 
-_MENTION = re.compile(r"(?P<code>(`+).+?\2)|(?<![\w/])@(?=\w)", re.DOTALL)
+_MENTION = re.compile(r"(?<![\w/])@(?=\w)")
 
 
 def _escape_mentions(text: str) -> str:
     """Return Markdown without mentions: `@dataclass` in a commit must not notify the user of that name."""
-    return _MENTION.sub(lambda match: match["code"] or "@<!-- -->", text)
+    spans = [*code_spans(text), (len(text), len(text))]
+    parts: list[str] = []
+    position = 0
+    for begin, end in spans:
+        matches = [match.start() for match in _MENTION.finditer(text, position, begin)]
+        bounds = [position, *(start + 1 for start in matches), begin]
+        parts += ["<!-- -->".join(text[one:other] for one, other in pairwise(bounds)), text[begin:end]]
+        position = end
+    return "".join(parts)
 
 
 # ---- from the notes to Markdown -------------------------------------------------------------------------------------

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from releasekit.core.config.settings import Settings
 
-_TEMPLATE = re.compile(r"\{\{.*?\}\}")
+_HUGE_NUMBER = re.compile(r"\d{4000}")
+_TEMPLATE = re.compile(r"\{\{[^{}]*\}\}")
 
 PYPROJECT = "pyproject.toml"
 
@@ -206,6 +207,8 @@ def requirement_of(written: str) -> Requirement:
     If a build hook fills in its version (`x=={{ version }}`), the result allows every version.
     Raises InvalidRequirement (of packaging).
     """
+    if _HUGE_NUMBER.search(written):  # Python does not convert it, with an error of another kind
+        raise InvalidRequirement("a number in it has thousands of digits")
     requirement = Requirement(_TEMPLATE.sub("0.0", written))  # `~=` needs at least two numbers
     if is_template(written):
         requirement.specifier = SpecifierSet()
