@@ -20,6 +20,7 @@ from releasekit.core.history.commits import parse, parse_history
 from releasekit.core.history.tag_evidence import objection
 from releasekit.core.history.tags import dated_umbrellas, umbrella_candidates, umbrellas_among
 from releasekit.core.version_numbers import parse_version
+from releasekit.core.workspace.dynamic_version import table_at
 from releasekit.integrations.filesystem import read_toml
 from releasekit.integrations.version_files import version_location
 from tasks.decorators import flow_task
@@ -389,8 +390,8 @@ def _project_version(text: str, name: str) -> Version | None:
 
 def _project_table(text: str) -> Mapping[str, Any]:
     try:
-        return tomllib.loads(text).get("project", {})
-    except tomllib.TOMLDecodeError:
+        return table_at(tomllib.loads(text), "project")
+    except (ValueError, RecursionError):
         return {}
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.history.change_files import parse_change_file, remove_packages
-from releasekit.integrations.filesystem import read_text, wrap_os_errors, write_atomic
+from releasekit.integrations.filesystem import read_text, resolve_inside, wrap_os_errors, write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -26,7 +26,7 @@ def read_change_files(
     files: list[ChangeFile] = []
     for directory in directories:
         for path in _paths_in(root, directory):
-            text = _read_change_text(root / path, path)
+            text = _read_change_text(root, path)
             files.append(parse_change_file(directory, path, text, members))
     return tuple(files)
 
@@ -39,7 +39,10 @@ def _paths_in(root: Path, directory: ChangeDirectory) -> Iterator[str]:
     yield from filter(directory.contains, paths)
 
 
-def _read_change_text(file: Path, path: str) -> str:
+def _read_change_text(root: Path, path: str) -> str:
+    file = resolve_inside(root, path)
+    if file is None:
+        raise Refusal(ErrorCode.CHANGE_INVALID, "the file is a link that leads out of the workspace", path)
     try:
         return read_text(file)
     except UnicodeDecodeError as error:
@@ -53,7 +56,7 @@ def consume_change_file(root: Path, file: ConsumedFile) -> Path | None:
     Raises Refusal RK-RECORD-INVALID for a path outside the workspace: the plan may come from another machine.
     """
     path = root / file.path
-    if not path.resolve().is_relative_to(root.resolve()):
+    if resolve_inside(root, file.path) is None:
         raise Refusal(ErrorCode.RECORD_INVALID, "the plan names a change file outside the workspace", file.path)
     if not path.is_file():
         return None

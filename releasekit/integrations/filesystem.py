@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _CHUNK_SIZE = 1 << 20
+_LARGEST_TEXT = 64 << 20
 _METADATA = re.compile(r"[^/]+\.dist-info/METADATA")  # only at the top: a package may contain wheels of others
 
 
@@ -33,13 +34,15 @@ def read_toml(path: Path, display_path: str) -> tuple[dict[str, Any], str]:
     """Return the parsed TOML file *path* and its text. Raises Refusal RK-WORKSPACE-TOML, with *display_path*."""
     text = ""
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = read_text(path)
         if text.startswith("\ufeff"):  # an editor does not show it in the line that tomllib reports
             message = "the file begins with a byte order mark, which uv ignores but other build tools do not"
             hint = "Save the file as UTF-8 without a byte order mark."
             raise Refusal(ErrorCode.WORKSPACE_TOML, message, display_path, hint)
         return tomllib.loads(text), text
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise Refusal(ErrorCode.WORKSPACE_TOML, "the values are nested too deeply", display_path) from None
+    except ValueError as error:  # TOMLDecodeError, UnicodeDecodeError, or a number of thousands of digits
         raise Refusal(
             ErrorCode.WORKSPACE_TOML,
             str(error),
@@ -114,11 +117,33 @@ def remove_tree(path: Path) -> None:
 
 
 def read_text(path: Path, errors: Literal["strict", "surrogateescape"] = "strict") -> str:
-    """Return the text of *path* with its line ends as they are.
+    """Return the text of *path* with its line ends as they are; raises ReleaseError RK-FILE-SYSTEM if it is too large.
 
     With "surrogateescape", bytes that are not UTF-8 are preserved, and `write_atomic` writes them back unchanged.
     """
-    return path.read_bytes().decode("utf-8", errors)
+    return read_bounded(path).decode("utf-8", errors)
+
+
+def read_bounded(path: Path) -> bytes:
+    """Return the contents of *path*; raises ReleaseError RK-FILE-SYSTEM if it is larger than any text of a person."""
+    with path.open("rb") as file:
+        content = file.read(_LARGEST_TEXT + 1)  # a device has no size, and no end
+    if len(content) > _LARGEST_TEXT:
+        raise ReleaseError(ErrorCode.FILE_SYSTEM, f"the file is larger than {_LARGEST_TEXT >> 20} MB", str(path))
+    return content
+
+
+def resolve_inside(root: Path, path: str) -> Path | None:
+    """Return *path*, relative to the directory *root*, with its links resolved; None if it leads out of *root*.
+
+    Every path that the files of a workspace name goes through here: who can write them must not read or change other
+    files of this machine.
+    """
+    try:
+        resolved = (root / path).resolve()
+    except (OSError, RuntimeError, ValueError):  # a circle of links, or a null byte
+        return None
+    return resolved if resolved.is_relative_to(root.resolve()) else None
 
 
 def read_text_if_exists(path: Path) -> str:

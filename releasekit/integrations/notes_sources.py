@@ -15,7 +15,7 @@ from releasekit.core.release.release_notes import (
     render,
     truncate,
 )
-from releasekit.integrations.filesystem import changelog_path, read_text
+from releasekit.integrations.filesystem import changelog_path, read_text, resolve_inside
 from releasekit.integrations.process import Command, run
 
 if TYPE_CHECKING:
@@ -81,7 +81,10 @@ def render_notes(notes: ReleaseNotes, root: Path, settings: Settings, limit: int
     if not settings.notes_template:
         template = files("releasekit") / "templates" / DEFAULT_TEMPLATE
         return render(notes, template.read_text("utf-8"), limit, DEFAULT_TEMPLATE)
-    path = root / settings.notes_template
+    path = resolve_inside(root, settings.notes_template)
+    if path is None:
+        message = "the template is outside the workspace; a link counts as the file that it leads to"
+        raise Refusal(ErrorCode.NOTES_TEMPLATE, message, settings.notes_template)
     try:
         return render(notes, read_text(path), limit, settings.notes_template)
     except (OSError, UnicodeDecodeError) as error:

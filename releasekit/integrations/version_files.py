@@ -9,7 +9,7 @@ from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.workspace.dynamic_version import is_dynamic, literal_location, version_source
 from releasekit.core.workspace.toml_edits import write_version, write_version_at
 from releasekit.core.workspace.workspace import PYPROJECT, DeclaredVersion, requirement_files
-from releasekit.integrations.filesystem import read_text, read_text_if_exists
+from releasekit.integrations.filesystem import read_text, read_text_if_exists, resolve_inside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,12 +34,10 @@ def declared_version(package: Path, document: Mapping[str, Any], display_path: s
 
 def read_requirement_files(package: Path, document: Mapping[str, Any]) -> dict[str, str]:
     """Return the text of each requirement file inside *package*, by its path relative to *package*."""
-    root = package.resolve()
     paths = dict.fromkeys(file.path for file in requirement_files(document))
     texts: dict[str, str] = {}
     for path in paths:
-        file = (package / path).resolve()
-        if file.is_relative_to(root):
+        if file := resolve_inside(package, path):
             texts[path] = read_text_if_exists(file)
     return texts
 
@@ -104,8 +102,8 @@ def _unknown_location(document: Mapping[str, Any], display_path: str) -> Refusal
 
 
 def _resolve_inside(package: Path, path: str, display_file: str) -> Path:
-    resolved = (package / path).resolve()
-    if not resolved.is_relative_to(package.resolve()):
+    resolved = resolve_inside(package, path)
+    if resolved is None:
         raise Refusal(ErrorCode.VERSION_PLACE, "the file is outside the package", display_file)
     if not resolved.is_file():
         raise Refusal(ErrorCode.VERSION_PLACE, "the file does not exist", display_file)

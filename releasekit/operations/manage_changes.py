@@ -15,7 +15,7 @@ from releasekit.core.history.attribution import owners_of
 from releasekit.core.history.change_files import CHANGES_DIRECTORY, render_change_file
 from releasekit.core.history.change_names import readable_name
 from releasekit.core.text import summarize
-from releasekit.integrations.filesystem import make_directory, write_atomic
+from releasekit.integrations.filesystem import make_directory, resolve_inside, write_atomic
 from releasekit.integrations.git import Repo
 from tasks import read_history, read_workspace
 from tasks.read_changes import NonPackageFiles, workspace_prefix
@@ -86,7 +86,7 @@ def add_change(options: WorkspaceOptions, change: NewChange) -> Path:
     bump = Bump[change.bump.upper()]
     if bump and not text:
         raise Refusal(ErrorCode.USAGE, "the text for the changelog is missing: use --message")
-    file = _new_file(project.root / CHANGES_DIRECTORY, change.name)
+    file = _new_file(_changes_directory(project.root), change.name)
     make_directory(file.parent)
     bumps = dict.fromkeys(names, bump)
     write_atomic(file, render_change_file(bumps, text))
@@ -125,6 +125,15 @@ def _published_names(project: Project, patterns: Sequence[str]) -> list[str]:
 
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
+
+
+def _changes_directory(root: Path) -> Path:
+    """Return the directory of the change files; raises Refusal RK-CHANGE-INVALID if it is outside the workspace."""
+    directory = resolve_inside(root, CHANGES_DIRECTORY)
+    if directory is None:
+        message = "the directory is a link that leads out of the workspace"
+        raise Refusal(ErrorCode.CHANGE_INVALID, message, CHANGES_DIRECTORY)
+    return directory
 
 
 def _new_file(directory: Path, name: str) -> Path:

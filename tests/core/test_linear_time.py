@@ -108,7 +108,7 @@ def cpu_seconds(parser: Callable[[str], object], text: str) -> float:
 @pytest.mark.parametrize("name", PARSERS)
 def test_long_texts_take_linear_time(name: str) -> None:
     """A text of 25,000 characters that repeats what opens a structure is read soon."""
-    seconds = {}
+    seconds: dict[str, float] = {}
     for burden in BURDENS:
         text = (burden * LENGTH)[:LENGTH]
         seconds[burden] = cpu_seconds(PARSERS[name], text)

@@ -9,6 +9,7 @@ import random
 import stat
 import sys
 import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,13 +18,20 @@ from packaging.version import Version
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
 from releasekit.core.workspace.built_files import built_file_problems, import_names
 from releasekit.core.workspace.pins import Pins
-from releasekit.integrations.filesystem import describe_file, read_sdist, read_text, read_toml, read_wheel, write_atomic
+from releasekit.integrations.filesystem import (
+    describe_file,
+    read_sdist,
+    read_text,
+    read_toml,
+    read_wheel,
+    resolve_inside,
+    write_atomic,
+)
 from releasekit.integrations.process import run
 from releasekit.integrations.uv import find_uv
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
 METADATA = "Metadata-Version: 2.1\nName: pkg\nVersion: 1.0\n"
 INFO = "pkg-1.0.dist-info"
@@ -35,6 +43,44 @@ def wheel(path: Path, files: Mapping[str, str]) -> Path:
         for name, text in files.items():
             archive.writestr(name, text)
     return path
+
+
+class TestResolveInside:
+    """Paths that a workspace names lead to no other file of this machine."""
+
+    def test_links_out_of_root_are_refused(self, tmp_path: Path) -> None:
+        """A path that leads out of the root by "..", as an absolute path or through a link is none of its files."""
+        root = tmp_path / "root"
+        (root / "docs").mkdir(parents=True)
+        (tmp_path / "secret").write_text("canary")
+        (root / "notes.md").write_text("notes")
+        (root / "inner").symlink_to("docs/../notes.md")
+        (root / "outer").symlink_to(tmp_path / "secret")
+        (root / "outside").symlink_to(tmp_path)
+        (root / "circle").symlink_to("circle")
+
+        refused = ["../secret", "/etc/passwd", str(tmp_path / "secret"), "outer", "outside/secret", "docs/../../secret"]
+
+        assert [resolve_inside(root, path) for path in refused] == [None] * len(refused)
+        assert resolve_inside(root, "null\0byte") is None
+        assert resolve_inside(root, "inner") == (root / "notes.md").resolve()
+        assert resolve_inside(root, "new/file") == root.resolve() / "new/file"
+
+    def test_endless_file_is_refused(self) -> None:
+        """A file without an end, such as a device, is not read into memory."""
+        with pytest.raises(ReleaseError, match="larger than 64 MB") as caught:
+            read_text(Path("/dev/zero"))
+
+        assert caught.value.code is ErrorCode.FILE_SYSTEM
+
+    def test_deep_toml_is_refused(self, tmp_path: Path) -> None:
+        """Values that are nested too deeply for the parser are refused like any other broken file."""
+        (tmp_path / "pyproject.toml").write_text(f"a = {'[' * 20_000}{']' * 20_000}")
+
+        with pytest.raises(Refusal, match="nested too deeply") as caught:
+            read_toml(tmp_path / "pyproject.toml", "pyproject.toml")
+
+        assert caught.value.code is ErrorCode.WORKSPACE_TOML
 
 
 class TestReplaceText:

@@ -8,13 +8,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from releasekit.core.errors import ErrorCode, ReleaseError
+from releasekit.core.config.settings import Settings
+from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
+from releasekit.core.release.release_notes import ReleaseNotes
 from releasekit.integrations.git import Repo
-from releasekit.integrations.notes_sources import rewrite_notes
+from releasekit.integrations.notes_sources import render_notes, rewrite_notes
 from releasekit.integrations.process import Command, run
 
 if TYPE_CHECKING:
     from tests.support.git_scene import GitScene
+
+
+NO_NOTES = ReleaseNotes(
+    title="core 1.0", date="2026-11-27", packages=(), breaking=(), contributors=(), newcomers=(), all=""
+)
 
 
 def test_wheel_has_the_template(tmp_path: Path) -> None:
@@ -25,6 +32,21 @@ def test_wheel_has_the_template(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
 
     assert "releasekit/templates/notes.md.jinja" in zipfile.ZipFile(wheel).namelist()
+
+
+@pytest.mark.parametrize("template", ["link.md", "outside/notes.md"])
+def test_template_behind_link_is_refused(tmp_path: Path, template: str) -> None:
+    """The text of a file outside the workspace does not get into the notes, also not through a link."""
+    workspace = tmp_path / "workspace"
+    workspace.mkdir()
+    (tmp_path / "notes.md").write_text("canary")
+    (workspace / "link.md").symlink_to(tmp_path / "notes.md")
+    (workspace / "outside").symlink_to(tmp_path)
+
+    with pytest.raises(Refusal, match="outside the workspace") as caught:
+        render_notes(NO_NOTES, workspace, Settings.model_validate({"notes_template": template}), 1000)
+
+    assert caught.value.code is ErrorCode.NOTES_TEMPLATE
 
 
 def test_notes_command_rewrites_and_shortens(tmp_path: Path) -> None:

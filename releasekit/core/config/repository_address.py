@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from urllib.parse import urlsplit
 
+from releasekit.core.addresses import split_address
 from releasekit.core.errors import ErrorCode, Refusal
 
 _URL = re.compile(r"(?:https?|ssh|git|file)://")
@@ -45,7 +45,7 @@ class RemoteWorkspace:
 
     def _check_address(self) -> None:
         url = self.address if _URL.match(self.address) else ""
-        parts = urlsplit(url)
+        parts = split_address(url)
         if parts.password is not None:
             message = "the address of a repository must not contain a password: parameters are stored and shown"
             hint = "Store it as a secret, and pass the name of the secret with --git-token."

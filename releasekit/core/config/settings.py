@@ -76,11 +76,20 @@ SecretName = Annotated[str, StringConstraints(pattern=r"^([a-z0-9][a-z0-9-]*|[A-
 
 
 def _path_in_package(path: str) -> str:
+    return _path_inside(path, "package")
+
+
+def _path_in_workspace(path: str) -> str:
+    return path and _path_inside(path, "workspace")
+
+
+def _path_inside(path: str, what: str) -> str:
+    """Return *path*, relative to the *what*; links are resolved where the file is read."""
     posix, windows = PurePosixPath(path), PureWindowsPath(path)
     has_root = posix.is_absolute() or windows.drive or windows.root
     has_parent = ".." in (*posix.parts, *windows.parts)
     if not path or "\0" in path or has_root or has_parent:
-        raise PydanticCustomError("outside", "the path must be inside the package")
+        raise PydanticCustomError("outside", "the path must be inside the {what}", {"what": what})
     return posix.as_posix()
 
 
@@ -353,7 +362,7 @@ class Settings(BaseModel):
         default=False,
         description="Refuse to start, instead of continuing, if no release can be created on GitHub or GitLab",
     )
-    notes_template: str = Field(
+    notes_template: Annotated[str, AfterValidator(_path_in_workspace)] = Field(
         "", description="A Jinja2 template for the release notes, relative to the workspace; empty: the built-in one"
     )
     notes_command: tuple[str, ...] = Field(

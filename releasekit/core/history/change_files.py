@@ -238,6 +238,8 @@ def _parse_json(path: str, text: str, packages: tuple[str, ...]) -> ChangeFile:
         content: object = json.loads(text.removeprefix("\ufeff"))
     except json.JSONDecodeError as error:
         raise _invalid(f"{path}:{error.lineno}", f"not valid JSON: {error.msg}") from None
+    except (ValueError, RecursionError):  # a number of thousands of digits, or lists in lists
+        raise _invalid(path, "the JSON has a value that cannot be read") from None
     table = cast("dict[str, object]", content) if isinstance(content, dict) else {}
     kind, description = table.get("type"), table.get("description")
     if not isinstance(kind, str) or not isinstance(description, str):

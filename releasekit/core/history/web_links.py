@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
+
+from releasekit.core.addresses import split_address
 
 _URL = re.compile(
     r"(?P<scheme>https?|ssh|git(?:\+ssh)?)://(?:[^/@]*@)*(?P<host>[^/:@]+)(?::(?P<port>\d+))?/(?P<path>.+)"
@@ -56,17 +58,17 @@ class RepositoryUrls:
     @property
     def host(self) -> str:
         """The host name."""
-        return urlsplit(self.base).hostname or ""
+        return split_address(self.base).hostname or ""
 
     @property
     def repository(self) -> str:
         """The repository's name on GitHub or GitLab: "owner/name", on GitLab possibly with more groups before."""
-        return urlsplit(self.base).path.strip("/")
+        return split_address(self.base).path.strip("/")
 
     @property
     def api(self) -> str:
         """The usual URL of the REST API: of GitHub, GitHub Enterprise Server, or GitLab."""
-        scheme, host = urlsplit(self.base)[:2]
+        scheme, host = split_address(self.base)[:2]
         if self.is_gitlab:
             return f"{scheme}://{host}/api/v4"
         if _ALIAS.fullmatch(host):

@@ -71,6 +71,8 @@ def _read_json(path: str, text: str) -> Table:
         lines = [*text.splitlines(), ""]
         excerpt = Excerpt(path, error.lineno, lines[error.lineno - 1], error.colno - 1, 1)
         raise _refusal(f"{path} is no valid JSON: {error.msg}", f"{path}:{error.lineno}", excerpt) from None
+    except (ValueError, RecursionError):
+        raise _refusal(f"{path} has a value that cannot be read", path) from None
     if not isinstance(value, dict):
         raise _refusal(f"{path} must be a JSON object", f"{path}:1")
     return cast("Table", value)
@@ -79,7 +81,9 @@ def _read_json(path: str, text: str) -> Table:
 def _read_toml(path: str, text: str) -> Table:
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError:
+        raise _refusal(f"{path} has values that are nested too deeply", path) from None
+    except ValueError as error:
         excerpt = parse_error_excerpt(str(error), path, text)
         location = f"{path}:{excerpt.line}" if excerpt else path
         raise _refusal(f"{path} is no valid TOML: {error}", location, excerpt) from None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from typing import TYPE_CHECKING, Literal, Protocol
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
+from releasekit.core.addresses import split_address
 from releasekit.core.release.target import strip_credentials
 from releasekit.core.text import count_as
 from releasekit.core.version_numbers import PyVersion
@@ -176,5 +176,5 @@ def yank_url(target: Target, name: str, version: Version) -> str:
     """Return the URL where a maintainer can yank *version*, or the simple page of the package if that is unknown."""
     if not target.has_project_pages:
         return target.package_url(name, version)
-    root = urlsplit(strip_credentials(target.check_url))
+    root = split_address(strip_credentials(target.check_url))
     return root._replace(path=f"/manage/project/{name}/release/{version}/").geturl()

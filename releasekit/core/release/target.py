@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict
+
+from releasekit.core.addresses import split_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -63,7 +64,7 @@ class Target:
 
         PyPI and other indexes that run the same software (warehouse) do so. Their upload addresses end in "/legacy/".
         """
-        upload_path = urlsplit(self.publish_url).path
+        upload_path = split_address(self.publish_url).path
         return self.is_pypi or upload_path.rstrip("/") == "/legacy"
 
     @property
@@ -73,8 +74,8 @@ class Target:
         Their addresses have https, no port, and "/simple/" and "/legacy/" at the root. An upload address that ends in
         "/legacy/" is not enough, because other indexes have one too.
         """
-        simple = urlsplit(self.check_url)
-        upload = urlsplit(self.publish_url)
+        simple = split_address(self.check_url)
+        upload = split_address(self.publish_url)
         if not _is_public(simple, "/simple"):
             return False
         if self.is_pypi:
@@ -96,7 +97,7 @@ class Target:
         """The name of the index in messages: "PyPI", its name in the workspace with its host, or its address."""
         if self.is_pypi:
             return "PyPI"
-        parts = urlsplit(self.publish_url)
+        parts = split_address(self.publish_url)
         if self.name:
             return f"{self.name} ({parts.hostname})"
         _, _, host = parts.netloc.rpartition("@")
@@ -107,7 +108,7 @@ class Target:
 
         User names and passwords are left out.
         """
-        root = urlsplit(strip_credentials(self.check_url))
+        root = split_address(strip_credentials(self.check_url))
         if self.has_project_pages:
             return root._replace(path=f"/project/{name}/{version}/").geturl()
         return root._replace(path=f"{root.path.rstrip('/')}/{name}/").geturl()
@@ -115,7 +116,7 @@ class Target:
 
 def strip_credentials(address: str) -> str:
     """Return *address* without user info, query and fragment, because these may contain credentials."""
-    parts = urlsplit(address)
+    parts = split_address(address)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 

@@ -70,7 +70,7 @@ def parse_document(text: str) -> Mapping[str, Any]:
     """Return the pyproject.toml *text* as a document; empty if it is not TOML."""
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return {}
 
 

@@ -115,7 +115,7 @@ def parses_to(text: str, document: Mapping[str, Any]) -> bool:
     """Return whether *text* is TOML that parses to *document*."""
     try:
         return tomllib.loads(text) == document
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return False
 
 
