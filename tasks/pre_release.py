@@ -54,7 +54,7 @@ def _run_commands(release: ReleaseContext, repo: Repo, written: Sequence[str]) -
 def _run_command(release: ReleaseContext, argv: tuple[str, ...]) -> None:
     root = release.record.worktree / release.workspace
     timeout = release.settings.build_timeout
-    command = Command(argv, root, release.uv.build_environment, timeout, log_output=True)
+    command = Command(argv, root, release.uv.command_environment, timeout, log_output=True)
     try:
         run(command)
     except ReleaseError as error:

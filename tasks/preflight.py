@@ -12,6 +12,7 @@ from itertools import chain
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, TypeAlias
 
+from releasekit.core.addresses import is_unencrypted
 from releasekit.core.config.settings import CHANGELOG, bump_files
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, ReleaseWarning
 from releasekit.core.history.build_tags import unread_tag_warnings
@@ -385,7 +386,11 @@ def _audit(project: Project) -> Iterator[PreflightFinding]:
     except ReleaseError as error:  # for example without a network; then nothing is known about vulnerabilities
         error_lines = (line for line in error.output.splitlines() if line.startswith("error"))
         reason = next(error_lines, error.message).removeprefix("error: ")
-        yield ReleaseWarning(error.code, f"uv audit failed: {reason}", str(project.root))
+        message = f"uv audit failed: {reason}"
+        if project.settings.strict_audit:
+            yield Refusal(ErrorCode.PREFLIGHT_VULNERABLE, message, str(project.root), output=error.output)
+        else:
+            yield ReleaseWarning(error.code, message, str(project.root))
         return
     if not findings:
         return
@@ -442,9 +447,13 @@ async def _forge_access(project: Project, repo: Repo, plan: Plan) -> AsyncIterat
 
 
 async def _credentials(project: Project, target: Target, index: Index) -> AsyncIterator[PreflightFinding]:
+    address = target.publish_url or project.uv.default_publish_url()
+    if is_unencrypted(address):
+        message = "uploads over http are refused, except to this machine"
+        yield Refusal(ErrorCode.INDEX_UNENCRYPTED, message, mask(address))
+        return
     if trusted_publishing(project.uv.secrets) != "never":
         return
-    address = target.publish_url or project.uv.default_publish_url()
     try:
         await index.check_credentials(address)
     except ReleaseError as error:

@@ -88,7 +88,7 @@ def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
         of_root,
         settings,
         choose_publishable(workspace, settings),
-        uv=replace(uv, secrets=Secrets(settings.secrets, read_secret)),
+        uv=replace(uv, secrets=Secrets(settings.secrets, read_secret), build_env=settings.build_env),
         member_settings={member.name: own[member.path] for member in workspace if member.path in own},
         manifests=manifests,
     )

@@ -699,6 +699,7 @@ _TABLE = (
         (
             "A locked dependency has a known vulnerability. Without strict_audit it is a warning.",
             "strict_audit is set, or you passed --strict-audit.",
+            "With strict_audit: the audit itself failed, for example because its service cannot be reached.",
         ),
         "$ uv audit\n$ uv lock --upgrade-package jinja2   # the package that is named",
     ),
@@ -807,6 +808,15 @@ _TABLE = (
             "In CI, trusted publishing is not set up for this repository, workflow or environment.",
         ),
         '$ export UV_PUBLISH_TOKEN="$(cat token.txt)"\n$ releasekit publish',
+        _CREDENTIALS,
+    ),
+    ErrorPage(
+        ErrorCode.INDEX_UNENCRYPTED,
+        (
+            "publish_url, UV_PUBLISH_URL or the publish-url of an index begins with http:// and names another machine.",
+            "An index in your network has no certificate yet.",
+        ),
+        '[tool.releasekit]\npublish_url = "https://packages.example.com/legacy/"',
         _CREDENTIALS,
     ),
     ErrorPage(
@@ -935,6 +945,14 @@ _TABLE = (
         ),
         "[tool.releasekit]\nbuild_timeout = 3600   # seconds for one build; default 1800",
         _RECOVERY,
+    ),
+    ErrorPage(
+        ErrorCode.TOOL_USAGE,
+        (
+            "The uv or git on the PATH is much newer or older than those that releasekit knows.",
+            "A variable of uv contradicts an option, and releasekit does not know it yet.",
+        ),
+        "$ uv --version\n$ releasekit --version",
     ),
     ErrorPage(
         ErrorCode.RECORD_INVALID,

@@ -93,6 +93,7 @@ class ErrorCode(StrEnum):
     INDEX_UNKNOWN = "RK-INDEX-UNKNOWN"
     INDEX_UNREACHABLE = "RK-INDEX-UNREACHABLE"
     INDEX_CREDENTIALS = "RK-INDEX-CREDENTIALS"
+    INDEX_UNENCRYPTED = "RK-INDEX-UNENCRYPTED"
     INDEX_RESPONSE = "RK-INDEX-RESPONSE"
 
     FORGE_UNKNOWN = "RK-FORGE-UNKNOWN"
@@ -108,6 +109,7 @@ class ErrorCode(StrEnum):
 
     COMMAND_FAILED = "RK-COMMAND-FAILED"
     COMMAND_TIMEOUT = "RK-COMMAND-TIMEOUT"
+    TOOL_USAGE = "RK-TOOL-USAGE"
     RECORD_INVALID = "RK-RECORD-INVALID"
     COMMIT_MISSING = "RK-COMMIT-MISSING"
     RELEASE_UNKNOWN = "RK-RELEASE-UNKNOWN"
@@ -470,9 +472,10 @@ _TABLE = (
     ),
     ErrorInfo(
         ErrorCode.PREFLIGHT_VULNERABLE,
-        "`uv audit` found known vulnerabilities in the locked dependencies. With --strict-audit that stops the "
-        "release; otherwise it is a warning.",
-        "Update the packages that are named, or run without --strict-audit.",
+        "`uv audit` found known vulnerabilities in the locked dependencies, or could not look for them. With "
+        "--strict-audit that stops the release; otherwise it is a warning.",
+        "Update the packages that are named; if the audit failed, make its service reachable. Or run without "
+        "--strict-audit.",
     ),
     ErrorInfo(
         ErrorCode.PREFLIGHT_NEW_PROJECTS,
@@ -527,6 +530,12 @@ _TABLE = (
         ErrorCode.INDEX_CREDENTIALS,
         "The package index refuses the credentials, or there are none, or they contradict each other.",
         "Set UV_PUBLISH_TOKEN, or UV_PUBLISH_USERNAME and UV_PUBLISH_PASSWORD.",
+    ),
+    ErrorInfo(
+        ErrorCode.INDEX_UNENCRYPTED,
+        "Uploads would go over http: everybody between this machine and the index could read the credentials and "
+        "change the files.",
+        "Use an address that begins with https. Only an index on this machine may have one with http.",
     ),
     ErrorInfo(
         ErrorCode.INDEX_RESPONSE,
@@ -595,6 +604,12 @@ _TABLE = (
         ErrorCode.COMMAND_TIMEOUT,
         "A command took longer than its time limit, and was killed with all its children.",
         "Run again; if it happens again, run the command by hand.",
+    ),
+    ErrorInfo(
+        ErrorCode.TOOL_USAGE,
+        "uv or git does not understand a command of releasekit, so the two versions do not fit. No index and no remote "
+        "was asked.",
+        "Update releasekit, or install the version of uv or git that worked before; report it if both are current.",
     ),
     ErrorInfo(
         ErrorCode.RECORD_INVALID,

@@ -13,13 +13,13 @@ from pathlib import Path
 from shutil import which
 from types import MappingProxyType
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
+from releasekit.core.addresses import split_address
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
 from releasekit.core.history.commits import CONTROLS, Commit
 from releasekit.integrations.filesystem import read_text_if_exists, remove_tree
 from releasekit.integrations.git_environment import SETTING_OPTIONS, git_variables
-from releasekit.integrations.process import Command, Result, stream
+from releasekit.integrations.process import Command, Result, register_address, stream
 from releasekit.integrations.process import run as run_process
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ class Repo:
 
     def address(self, remote: str) -> str:
         """Return the address of *remote*, which may contain a password; empty if there is no such remote."""
-        return run(self.command("remote", "get-url", remote, ok_codes=(0, 2))).stdout.strip()
+        return register_address(run(self.command("remote", "get-url", remote, ok_codes=(0, 2))).stdout.strip())
 
     def authors(self, shas: Sequence[str]) -> dict[str, str]:
         """Return the name of each commit's author by its sha, as .mailmap gives it."""
@@ -783,7 +783,7 @@ def credentials(address: str, token: str) -> Generator[None]:
     The token is only in the environment of git processes that talk to a remote: in no argument, no file, and no
     configuration of the clone.
     """
-    url = urlsplit(address)
+    url = split_address(address)
     host = url.netloc.rpartition("@")[2]
     key = f"credential.{url.scheme}://{host}.helper"
     count = int(os.environ.get("GIT_CONFIG_COUNT") or 0)

@@ -15,7 +15,7 @@ from http import HTTPStatus
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import unquote, urldefrag, urljoin, urlsplit, urlunsplit
+from urllib.parse import unquote, urldefrag, urljoin, urlunsplit
 
 import httpx
 from packaging.metadata import parse_email
@@ -29,8 +29,9 @@ from packaging.utils import (
 )
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
+from releasekit.core.addresses import split_address
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
-from releasekit.integrations.process import mask
+from releasekit.integrations.process import mask, register_secret
 from releasekit.integrations.protocols import IndexFile
 from releasekit.integrations.secrets import NO_SECRETS
 from releasekit.integrations.uv import trusted_publishing
@@ -82,7 +83,7 @@ class SimpleIndex:
         variables: dict[str, str | None] = {**os.environ, **secrets.environment("UV_INDEX_"), **env}
         # As in uv, an empty variable counts as a missing one.
         self._env = {name: value for name, value in variables.items() if value}
-        self._user = self._env_user(name) or url_user or _netrc_user(self.url, self._env)
+        self._user = _registered(self._env_user(name) or url_user or _netrc_user(self.url, self._env))
 
     async def files(self, project: str) -> tuple[IndexFile, ...] | None:
         """Return the files of *project*, uncached, as the index lists them; None if the index does not know it.
@@ -181,7 +182,7 @@ class SimpleIndex:
         address, url_user = _split_user(publish_url)
         env = {**self._env, **self._secrets.environment("UV_PUBLISH_")}
         user = _publish_user(url_user, env) or _netrc_user(address, self._env)
-        return address, user
+        return address, _registered(user)
 
     async def _send_empty_upload(self, address: str, user: tuple[str, str] | None) -> httpx.Response:
         auth = user or httpx.USE_CLIENT_DEFAULT
@@ -363,7 +364,7 @@ def _file_from_link(link: str, *, yanked: bool) -> IndexFile:
 
 def _file_name(link: str) -> str:
     """Return the file name at the end of *link* (PEP 503), empty if it does not lead to a package file."""
-    last = unquote(urlsplit(link).path.rpartition("/")[2])
+    last = unquote(split_address(link).path.rpartition("/")[2])
     return last if last.lower().endswith(_ARCHIVES) else ""
 
 
@@ -376,9 +377,16 @@ def _file_version(file: str) -> Version | None:
     return version
 
 
+def _registered(user: tuple[str, str] | None) -> tuple[str, str] | None:
+    """Return *user*; its password is masked from now on."""
+    if user:
+        register_secret(user[1])
+    return user
+
+
 def _split_user(url: str) -> tuple[str, tuple[str, str] | None]:
     """Return *url* without its user info, and the user name and password in it."""
-    parts = urlsplit(url)
+    parts = split_address(url)
     user_info, at, host = parts.netloc.rpartition("@")
     address = urlunsplit(parts._replace(netloc=host))
     if not at:
@@ -389,7 +397,7 @@ def _split_user(url: str) -> tuple[str, tuple[str, str] | None]:
 
 def _netrc_user(url: str, env: Mapping[str, str]) -> tuple[str, str] | None:
     path = env.get("NETRC") or Path("~/.netrc").expanduser()
-    host = urlsplit(url).hostname or ""
+    host = split_address(url).hostname or ""
     try:
         entry = netrc.netrc(path).authenticators(host)
     except (OSError, netrc.NetrcParseError):

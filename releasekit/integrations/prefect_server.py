@@ -17,11 +17,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
+from releasekit.core.addresses import split_address
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
 from releasekit.integrations.process import Command, background, last_lines, mask, run, start_detached
 from releasekit.integrations.proxies import adapt_to_httpx
+from releasekit.integrations.tool_environment import server_variables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -126,7 +127,7 @@ def _read_setting(name: str) -> str:
 
 def is_listening(url: str) -> bool:
     """Return whether a server listens at the address *url*."""
-    parts = urlsplit(url)
+    parts = split_address(url)
     try:
         socket.create_connection(
             (parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)), 5
@@ -198,7 +199,7 @@ def prefect_server() -> Generator[Server]:
     home.mkdir(parents=True, exist_ok=True)
     port = _free_port()
     url = f"http://127.0.0.1:{port}/api"
-    env = {"PREFECT_HOME": str(home), "PREFECT_API_URL": url, **RELEASE_SERVER_SETTINGS}
+    env = {**server_variables(), "PREFECT_HOME": str(home), "PREFECT_API_URL": url, **RELEASE_SERVER_SETTINGS}
     output = home / f"server-{port}.log"
     command, stopping = Command(_server_command(port), home, env), Event()
     with ExitStack() as stack:
@@ -267,6 +268,7 @@ def start_server(port: int) -> Server:
         if is_listening(url):
             raise ReleaseError(ErrorCode.SERVER_START, f"another program uses port {port}", url)
         env: dict[str, str | None] = {
+            **server_variables(),
             **SERVER_SETTINGS,
             "PREFECT_SERVER_UI_API_URL": url,  # otherwise its web UI always uses port 4200
             "PREFECT_HOME": str(home),
@@ -374,7 +376,7 @@ def _request(url: str, method: str, path: str, body: str = "", timeout: float = 
     """Send a request to the server at *url* and return the body of the response; *timeout* is in seconds."""
     from http.client import HTTPConnection
 
-    parts = urlsplit(url)
+    parts = split_address(url)
     connection = HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
     try:
         connection.request(method, f"{parts.path}{path}", body, {"Content-Type": "application/json"} if body else {})

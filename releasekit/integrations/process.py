@@ -15,11 +15,16 @@ import threading
 import time
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import IO, TYPE_CHECKING
+from urllib.parse import unquote
 
+from releasekit import __version__
 from releasekit.core.errors import ErrorCode, ReleaseError
 from releasekit.core.history.commits import CONTROLS
+from releasekit.core.secret_forms import secret_forms
 from releasekit.integrations.signals import delay_interrupt, immediate_interrupt
+from releasekit.integrations.tool_environment import looks_secret
 
 if TYPE_CHECKING:
     import asyncio
@@ -32,7 +37,7 @@ detail = logging.getLogger("releasekit.detail")
 
 LAST_LINES = 50
 _USER_INFO = re.compile(r"(?<=://)[^/\s]+(?=@)")
-_SECRET_NAME = re.compile(r"TOKEN|PASSWORD|PASSWD|SECRET|API_KEY|CREDENTIAL|AUTH_STRING", re.IGNORECASE)
+_PASSWORD = re.compile(r"://[^/\s:@]*:([^/\s]+)@")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -200,20 +205,41 @@ _detached: list[subprocess.Popen[bytes]] = []  # Python warns of a running child
 def mask(text: str, env: Mapping[str, str | None] | None = None) -> str:
     """Return *text* without credentials: user info in addresses, and values of variables with names like secrets.
 
-    Variables come from this process's environment and from *env*. Values given to `register_secret` are masked too.
+    Variables come from this process's environment and from *env*. Passwords in the addresses that they hold, and values
+    given to `register_secret`, are masked too. Each is masked in all forms that `secret_forms` knows.
     """
     text = _USER_INFO.sub("***", text)
-    variables = (*os.environ.items(), *(env or {}).items())
-    secrets = _secrets | {value for name, value in variables if value and _SECRET_NAME.search(name)}
-    for secret in sorted(secrets, key=len, reverse=True):  # longest first: one may be part of another
-        if len(secret) > 3:  # noqa: PLR2004  shorter ones would mask ordinary words
-            text = text.replace(secret, "***")
+    secrets = set(_secrets)
+    for name, value in (*os.environ.items(), *(env or {}).items()):
+        if value and looks_secret(name):
+            secrets.add(value)
+        elif value and "://" in value:
+            secrets.update(_passwords_in(value))
+    for form in _all_forms(frozenset(secrets)):
+        text = text.replace(form, "***")
     return text
+
+
+@lru_cache(maxsize=16)
+def _all_forms(secrets: frozenset[str]) -> tuple[str, ...]:
+    forms = {form for secret in secrets for form in secret_forms(secret)}
+    return tuple(sorted(forms, key=len, reverse=True))  # longest first: one may be part of another
 
 
 def register_secret(value: str) -> None:
     """Mask *value* in all output from now on."""
     _secrets.add(value)
+
+
+def register_address(address: str) -> str:
+    """Mask the passwords in *address*, also where they appear without it, and return *address*."""
+    _secrets.update(_passwords_in(address))
+    return address
+
+
+def _passwords_in(text: str) -> set[str]:
+    passwords = _PASSWORD.findall(text)
+    return {form for password in passwords for form in (password, unquote(password))}
 
 
 _secrets: set[str] = set()
@@ -443,6 +469,8 @@ def _collect_result(command: Command, code: int, out: bytes, err: bytes, started
     result = Result(code, _text(out), _text(err), seconds)
     if command.log_output and detail.isEnabledFor(logging.INFO):
         _log_output(command, result)
+    if code in _USAGE_CODES and _USAGE.search(result.stderr):
+        raise _usage_error(command, result)
     if code not in command.ok_codes:
         raise ReleaseError(
             ErrorCode.COMMAND_FAILED,
@@ -451,6 +479,22 @@ def _collect_result(command: Command, code: int, out: bytes, err: bytes, started
             output=last_lines(f"{result.stdout.rstrip()}\n{result.stderr}", command.env),
         )
     return result
+
+
+_USAGE_CODES = (2, 129)
+_USAGE = re.compile(r"^(?:Usage: uv|usage: git) ", re.MULTILINE)
+
+
+def _usage_error(command: Command, result: Result) -> ReleaseError:
+    """Return the error for a *command* that uv or git does not understand: our mistake, or a version that does not fit.
+
+    Without it, a step would take the exit code for an answer, such as the refusal of an index.
+    """
+    answer = run(Command((command.argv[0], "--version"), env=command.env)).stdout
+    version = answer.partition("(")[0].strip()
+    reason = next(filter(None, result.stderr.splitlines()), "").removeprefix("error: ")
+    message = f"{mask(version)} does not take a command of releasekit {__version__}: {mask(reason, command.env)}"
+    return ReleaseError(ErrorCode.TOOL_USAGE, message, str(command), output=last_lines(result.stderr, command.env))
 
 
 def _log_output(command: Command, result: Result) -> None:

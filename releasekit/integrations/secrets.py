@@ -33,6 +33,11 @@ class Secrets:
     load: Callable[[str], str] = from_environment
     _values: dict[str, str] = field(default_factory=dict[str, str], init=False, repr=False, compare=False)
 
+    @property
+    def sources(self) -> frozenset[str]:
+        """The variables of our own environment that hold these credentials; no build gets them."""
+        return frozenset(name for name in self.names.values() if name.isupper())
+
     def value(self, variable: str) -> str:
         """Return the secret for *variable*, empty if *names* has none; raises Refusal RK-SECRET-UNKNOWN."""
         if variable in self.names and variable not in self._values:

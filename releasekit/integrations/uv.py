@@ -12,7 +12,6 @@ from pathlib import Path
 from shutil import which
 from types import MappingProxyType
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from packaging.version import InvalidVersion, Version
 
@@ -21,6 +20,12 @@ from releasekit.core.release.upload_response import UploadResponse
 from releasekit.core.toml_lines import parse_error_excerpt
 from releasekit.integrations.process import Command, last_lines, mask, run, run_async
 from releasekit.integrations.secrets import Secrets
+from releasekit.integrations.tool_environment import (
+    PROOF_VARIABLES,
+    build_variables,
+    command_variables,
+    uv_variables,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -36,12 +41,6 @@ _ERROR_PATTERNS = (
 _TOML_POSITION = re.compile(
     r"Failed to parse: (?P<file>.+?)\n(?:.*\n)*?.*at line (?P<line>\d+), column (?P<column>\d+)"
 )
-# Builds and imports run other people's code, which must not find credentials for uploads or pushes.
-_HIDDEN_ENV: dict[str, str | None] = {
-    **dict.fromkeys(f"UV_PUBLISH_{word}" for word in ("TOKEN", "USERNAME", "PASSWORD")),
-    **dict.fromkeys(("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_URL")),
-    **dict.fromkeys(("PYPI_ID_TOKEN", "TESTPYPI_ID_TOKEN", "GITHUB_TOKEN", "GH_TOKEN", "GITLAB_TOKEN")),
-}
 # The commands that create or verify something.
 _LOGGED_COMMANDS = (("build",), ("publish",), ("lock",), ("audit",), ("pip", "install"))
 _UNCHANGED: Mapping[str, str | None] = MappingProxyType({})
@@ -52,12 +51,14 @@ _OIDC = ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "PYPI_ID_TOKEN", "TESTPYPI_ID_TOKEN")
 class Uv:
     """The uv command line. *python* is the interpreter for builds and installs; if it is given, uv need not search.
 
-    *secrets* are the credentials that the configuration names; they go only into the environment of uv.
+    *secrets* are the credentials that the configuration names; they go only into the environment of uv. *build_env*
+    are names or patterns of more variables for builds.
     """
 
     executable: str
     python: str = ""
     secrets: Secrets = field(default_factory=Secrets)
+    build_env: tuple[str, ...] = ()
 
     def command(
         self,
@@ -67,19 +68,22 @@ class Uv:
         timeout: float = 600,
         ok_codes: frozenset[int] = frozenset({0}),
     ) -> Command:
-        """Return the uv command *argv* as a value; only an upload gets the credentials for uploads.
-
-        The environment has no terminal width, because uv would wrap the messages that are parsed here.
-        """
-        hidden = {} if "publish" in argv[:1] else _HIDDEN_ENV
-        full_env = {"NO_COLOR": "1", "COLUMNS": None, **hidden, **self.secrets.environment("UV_INDEX_"), **env}
+        """Return the uv command *argv* as a value; only an upload gets the credentials for uploads."""
+        uploads = argv[:1] == ("publish",)
+        own_env = uv_variables(self.build_env, self.secrets.sources, uploads=uploads)
+        full_env = {**own_env, **self.secrets.environment("UV_INDEX_"), **env}
         log_output = argv[:1] in _LOGGED_COMMANDS or argv[:2] in _LOGGED_COMMANDS
         return Command((self.executable, *argv), cwd, full_env, timeout, ok_codes, log_output=log_output)
 
     @property
-    def build_environment(self) -> dict[str, str | None]:
-        """What a build gets beside our own environment: no credentials, except those to read the indexes."""
-        return {**_HIDDEN_ENV, **self.secrets.environment("UV_INDEX_")}
+    def import_environment(self) -> dict[str, str | None]:
+        """The changes to our environment for a process that imports a package: it gets what a build gets."""
+        return build_variables(self.build_env, self.secrets.sources)
+
+    @property
+    def command_environment(self) -> dict[str, str | None]:
+        """The changes to our environment for a command of the user: no credentials, except those to read indexes."""
+        return {**command_variables(self.secrets.sources), **self.secrets.environment("UV_INDEX_")}
 
     def workspace(self, path: Path) -> tuple[Path, tuple[Path, ...]]:
         """Return the root of the workspace that contains *path*, and all member directories, as uv reads them.
@@ -197,7 +201,11 @@ class Uv:
         """
         # uv shows response headers only in its trace. And it must not retry an upload that may have arrived: the caller
         # first looks at the index.
-        env = {"RUST_LOG": "uv_publish=trace", "UV_HTTP_RETRIES": "0", "UV_UPLOAD_HTTP_TIMEOUT": f"{seconds + 1:.0f}"}
+        env: dict[str, str | None] = {
+            "RUST_LOG": "uv_publish=trace",
+            "UV_HTTP_RETRIES": "0",
+            "UV_UPLOAD_HTTP_TIMEOUT": f"{seconds + 1:.0f}",
+        }
         env |= self.secrets.environment("UV_PUBLISH_")
         command = self.publish_command(files, publish_url, check_url, env, attestations=attestations)
         result = await run_async(replace(command, cwd=root, timeout=seconds, ok_codes=frozenset({0, 2})))
@@ -215,7 +223,8 @@ class Uv:
         index_options, secret = _url_option("--index", "UV_INDEX", index)
         return self.command(
             "pip", "install", "--dry-run", "--no-sources", *self._with_python(), "--target", str(target),
-            *_find_links(links), *index_options, *_refresh_options(fresh), *requirements, cwd=root, env=secret,
+            *_find_links(links), *index_options, *_refresh_options(fresh), *requirements,
+            cwd=root, env={**PROOF_VARIABLES, **secret},
         )  # fmt: skip
 
     async def find_conflict(
@@ -260,7 +269,13 @@ class Uv:
     async def import_modules(self, python: Path, modules: Sequence[str]) -> Result:
         """Import *modules* in a process of *python* without our credentials; raises as `run_async` does."""
         # In the directory of the environment, so that nothing of the workspace can be imported.
-        return await run_async(import_command(python, modules, python.parents[2]))
+        return await run_async(self.import_command(python, modules, python.parents[2]))
+
+    def import_command(self, python: Path, modules: Sequence[str], directory: Path) -> Command:
+        """Import *modules* in a process of *python* without our credentials, in *directory*, outside the workspace."""
+        script = "import importlib, sys; [importlib.import_module(name) for name in sys.argv[1:]]"
+        argv = (str(python), "-I", "-c", script, *modules)
+        return Command(argv, directory, self.import_environment, timeout=120)
 
     def venv_command(self, venv: Path) -> Command:
         """Create the fresh environment *venv*."""
@@ -286,7 +301,7 @@ class Uv:
             *_refresh_options(fresh),
             requirement,
         )
-        return self.command("pip", "install", *words, cwd=root, env=secret)
+        return self.command("pip", "install", *words, cwd=root, env={**PROOF_VARIABLES, **secret})
 
     def _with_python(self) -> tuple[str, ...]:
         return ("--python", self.python) if self.python else ()
@@ -296,12 +311,6 @@ class Uv:
         if result.code:
             raise _refusal(result.stderr, path)
         return result.stdout
-
-
-def import_command(python: Path, modules: Sequence[str], directory: Path) -> Command:
-    """Import *modules* in a process of *python* without our credentials, in *directory*, outside the workspace."""
-    script = "import importlib, sys; [importlib.import_module(name) for name in sys.argv[1:]]"
-    return Command((str(python), "-I", "-c", script, *modules), directory, _HIDDEN_ENV, timeout=120)
 
 
 def find_uv(needed: str = "0.13") -> Uv:
@@ -328,7 +337,8 @@ def trusted_publishing(secrets: Secrets) -> str:
 def _version(executable: str) -> Version:
     """Return the version of the uv *executable*; 0 if it does not run, for example a broken shim."""
     try:
-        return Version(run(Command((executable, "--version"))).stdout.split()[1])
+        env = uv_variables((), (), uploads=False)
+        return Version(run(Command((executable, "--version"), env=env)).stdout.split()[1])
     except (ReleaseError, IndexError, InvalidVersion):
         return Version("0")
 
@@ -345,11 +355,11 @@ def _bundled_uv() -> str | None:
 def _url_option(option: str, variable: str, url: str) -> tuple[tuple[str, ...], dict[str, str]]:
     """Return the options and the environment that pass *url* to uv.
 
-    A URL with credentials goes into *variable*, because other users can see options.
+    A URL with a secret goes into *variable*, because other users can see options.
     """
     if not url:
         return (), {}
-    if "@" in urlsplit(url).netloc:
+    if mask(url) != url:
         return (), {variable: url}
     return (option, url), {}
 

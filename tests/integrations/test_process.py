@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import html
+import json
 import logging
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,6 +20,7 @@ from contextlib import ExitStack
 from contextvars import copy_context
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -25,6 +31,7 @@ from releasekit.integrations.process import (
     kill_with_block,
     last_lines,
     mask,
+    register_address,
     run,
     run_async,
     stream,
@@ -35,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from releasekit.integrations.process import Result
+    from tests.support.git_scene import GitScene
 
 SECRET = "pypi-AgEIcHlwaS5vcmc"
 FAMILY = 'sleep 60 & echo $! > grandchild; echo "about to wait"; wait'
@@ -351,6 +359,37 @@ class TestStream:
         assert caught.value.output == "why"
 
 
+ODD_SECRET = "pa/ss+w\"o'rd é-0123456789"
+ENCODINGS: dict[str, Callable[[str], str]] = {
+    "plain": str,
+    "basic": lambda secret: base64.b64encode(f"__token__:{secret}".encode()).decode(),
+    "base64": lambda secret: base64.b64encode(secret.encode()).decode(),
+    "base64-for-urls": lambda secret: base64.urlsafe_b64encode(f"u:{secret}".encode()).decode(),
+    "percent": lambda secret: quote(secret, safe=""),
+    "form": quote_plus,
+    "json": lambda secret: json.dumps(secret)[1:-1],
+    "json-unicode": lambda secret: json.dumps(secret, ensure_ascii=False)[1:-1],
+    "html": html.escape,
+    "repr": repr,
+    "shell": shlex.quote,
+}
+
+
+class TestUsage:
+    """A command that a tool does not understand is no answer of an index or a remote."""
+
+    @pytest.mark.parametrize(
+        "argv", [("uv", "publish", "--of-tomorrow"), ("git", "update-ref", "--of-tomorrow")], ids=["uv", "git"]
+    )
+    def test_usage_error_names_versions(self, argv: tuple[str, ...], scene: GitScene) -> None:
+        """The error names both versions, also if the exit code is one that the caller expects."""
+        with pytest.raises(ReleaseError) as caught:
+            run(Command(argv, scene.top, ok_codes=frozenset({0, 2, 129})))
+
+        assert caught.value.code is ErrorCode.TOOL_USAGE
+        assert re.match(rf"{argv[0]} .*\d does not take a command of releasekit \d", caught.value.message)
+
+
 class TestSecrets:
     """What nobody may see."""
 
@@ -375,6 +414,23 @@ class TestSecrets:
         monkeypatch.setenv(name, SECRET)
 
         assert mask(f"with {SECRET}.") == "with ***."
+
+    def test_passwords_of_addresses_are_masked(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The password of an address in a variable, or of a remote, is masked without its address too."""
+        monkeypatch.setenv("UV_DEFAULT_INDEX", "https://reader:p%40ss-word-1@index.example/simple")
+        register_address("https://bot:other-password@git.example/a.git")
+
+        assert mask("p%40ss-word-1 p@ss-word-1 other-password reader") == "*** *** *** reader"
+
+    @pytest.mark.parametrize("encode", ENCODINGS, ids=ENCODINGS.keys())
+    def test_encoded_secret_is_masked(self, encode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A secret in the form of another program is masked too; the test sees what is not masked."""
+        monkeypatch.setenv("MY_TOKEN", ODD_SECRET)
+        encoded = ENCODINGS[encode](ODD_SECRET)
+        core = encoded[6:-6]
+
+        assert core in f"<{encoded}>"
+        assert core not in mask(f"<{encoded}>")
 
     def test_short_secrets_mask_no_words(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Empty and very short values would mask half of all text."""

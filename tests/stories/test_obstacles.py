@@ -150,6 +150,11 @@ def no_token(_: World, __: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.delenv("UV_PUBLISH_TOKEN")
 
 
+def plain_http(_: World, __: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Upload to another machine without encryption."""
+    monkeypatch.setenv("UV_PUBLISH_URL", "http://upload.example/legacy/")
+
+
 def no_index(_: World, __: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let nothing answer where the index is read."""
     monkeypatch.setenv("UV_PUBLISH_CHECK_URL", f"{NOBODY}/simple")
@@ -217,6 +222,7 @@ SPOILS: list[tuple[Spoil, ErrorCode]] = [
     (bad_template, ErrorCode.NOTES_TEMPLATE),
     (wrong_token, ErrorCode.INDEX_CREDENTIALS),
     (no_token, ErrorCode.INDEX_CREDENTIALS),
+    (plain_http, ErrorCode.INDEX_UNENCRYPTED),
     (no_index, ErrorCode.INDEX_UNREACHABLE),
     (no_remote, ErrorCode.PREFLIGHT_NO_REMOTE),
     (silent_remote, ErrorCode.REMOTE_UNREACHABLE),

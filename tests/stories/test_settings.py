@@ -462,6 +462,23 @@ def test_build_timeout_ends_the_build(scene: Scene) -> None:
     assert world.state() == before
 
 
+def test_build_env_reaches_the_build(scene: Scene) -> None:
+    """A build gets the variables of this name, but no others, and none that holds a credential."""
+    world = scene.world("core", 'build_env = ["CORP_*", "MY_*"]\nsecrets.UV_PUBLISH_TOKEN = "MY_UPLOAD"')
+    seen = scene.request.getfixturevalue("tmp_path") / "seen"
+    own_backend(world, "core", f"import os, pathlib; pathlib.Path({str(seen)!r}).write_text(repr(dict(os.environ)))")
+    for name in ("CORP_FLAG", "MY_UPLOAD", "OTHER"):
+        scene.monkeypatch.setenv(name, f"canary-of-{name}")
+    assert scene.index
+
+    said = world.releasekit(*RELEASE, "--skip-smoke-test")
+
+    assert outcomes(said) == {"core": "confirmed"}
+    text = seen.read_text()
+    assert [name for name in ("CORP_FLAG", "MY_UPLOAD", "OTHER") if f"canary-of-{name}" in text] == ["CORP_FLAG"]
+    assert scene.index.environment["UV_PUBLISH_TOKEN"] not in text
+
+
 def test_approval_timeout_ends_the_wait(scene: Scene) -> None:
     """A release that nobody approves in that time is not begun."""
     world = scene.world("unheard", "approval_timeout = 1")
@@ -610,10 +627,11 @@ def test_audit_key_turns_off_audit(scene: Scene) -> None:
 
 
 def test_unavailable_audit_is_a_warning(scene: Scene) -> None:
-    """--skip-audit doesn't look; that it could not look is a warning, strict or not."""
+    """--skip-audit doesn't look; that it could not look is a warning, and with --strict-audit it stops the release."""
     with audited(scene, found=False) as world:
         assert warnings(world, "--skip-audit") == []
-        assert warnings(world) == warnings(world, "--strict-audit")
+        said = world.releasekit("publish", "--dry-run", "--strict-audit")
+        assert (said.code, f"{ErrorCode.PREFLIGHT_VULNERABLE}: uv audit failed" in said.err) == (2, True), said.err
         (warning,) = warnings(world)
         assert warning.startswith(f"{ErrorCode.COMMAND_FAILED}: uv audit failed: ")
 
@@ -904,6 +922,7 @@ KEYS: dict[str, Proof | str] = {
     "build_concurrency": test_build_concurrency_limits_the_builds,
     "approval_timeout": test_approval_timeout_ends_the_wait,
     "confirm_timeout": test_confirm_timeout_fails_the_package,
+    "build_env": test_build_env_reaches_the_build,
     "build_timeout": test_build_timeout_ends_the_build,
     "upload_timeout": f"{FAULTS}::test_documented_fault_has_documented_effect",
     "rate_limit": f"{FAULTS}::test_packages_share_the_rate_limit",

@@ -388,6 +388,11 @@ class Settings(BaseModel):
     )
     confirm_timeout: float = Field(600, gt=0, description="Seconds to wait until the index lists an upload")
     build_timeout: float = Field(1800, gt=0, description="Maximum seconds for one build or `pre_release` command")
+    build_env: tuple[str, ...] = Field(
+        (),
+        description="More environment variables (names or patterns) that builds, installations and imports get; they "
+        "always get what compilers, proxies, certificates and the locale need",
+    )
     upload_timeout: float = Field(600, gt=0, description="Maximum seconds for the upload of one package")
     approval_timeout: float = Field(
         86400, gt=0, description="Seconds that `publish --approve` waits until the plan is approved"
