@@ -903,6 +903,8 @@ _TABLE = (
         (
             "The file that notes_template names does not exist or is not UTF-8.",
             "It has a syntax error of Jinja2, or uses a variable that does not exist.",
+            "It is outside the workspace, or a link leads there.",
+            "It takes longer than 20 seconds, or more than 1 GB of memory.",
         ),
         "$ releasekit notes      # renders the template, and releases nothing",
         _RELEASE_NOTES,

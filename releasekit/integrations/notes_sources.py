@@ -16,6 +16,7 @@ from releasekit.core.release.release_notes import (
     truncate,
 )
 from releasekit.integrations.filesystem import changelog_path, read_text, resolve_inside
+from releasekit.integrations.notes_renderer import render_apart
 from releasekit.integrations.process import Command, run
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def render_notes(notes: ReleaseNotes, root: Path, settings: Settings, limit: int
         message = "the template is outside the workspace; a link counts as the file that it leads to"
         raise Refusal(ErrorCode.NOTES_TEMPLATE, message, settings.notes_template)
     try:
-        return render(notes, read_text(path), limit, settings.notes_template)
+        return render_apart(notes, read_text(path), limit, settings.notes_template)
     except (OSError, UnicodeDecodeError) as error:
         raise Refusal(ErrorCode.NOTES_TEMPLATE, f"cannot be read: {error}", settings.notes_template) from None
 

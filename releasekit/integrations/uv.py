@@ -370,7 +370,8 @@ _RESPONSE = re.compile(
 _HEADER = re.compile(r'"((?:[^"\\]|\\.)*)": "((?:[^"\\]|\\.)*)"')
 _STATUS = re.compile(r"status code (\d{3})\b")
 _NOT_SENT = re.compile(r"Failed to send POST request|Failed to query check URL|error sending request")
-_TAG = re.compile(r"<(style|script|head).*?</\1>|<[^>]*>", re.DOTALL)
+_TAG = re.compile(r"<(style|script|head)\b.{0,20000}?</\1>|<[^<>]*>", re.DOTALL)
+_LONGEST_ANSWER = 30_000  # characters of a page that are read
 _LONGEST_MESSAGE = 500
 
 
@@ -382,7 +383,7 @@ def _parse_response(output: str) -> UploadResponse:
     status_match = _STATUS.search(error)  # also without the trace
     status = int(status_match[1]) if status_match else 0
     file = re.search(r"Failed to publish `(.+?)`", error)
-    html = error.partition("Server says:")[2] or error
+    html = (error.partition("Server says:")[2] or error)[:_LONGEST_ANSWER]
     message = re.sub(r"\s+", " ", _TAG.sub(" ", html)).strip()
     is_unreachable = bool(_NOT_SENT.search(error)) and "Missing credentials" not in error
     return UploadResponse(

@@ -34,6 +34,39 @@ def test_wheel_has_the_template(tmp_path: Path) -> None:
     assert "releasekit/templates/notes.md.jinja" in zipfile.ZipFile(wheel).namelist()
 
 
+@pytest.mark.parametrize(
+    ("template", "reason"),
+    [
+        ("{% set ns = namespace(x='a') %}{% for _ in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}", "memory"),
+        ("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", "longer than 1 s"),
+        ("{% for %}", "expression"),
+        ("{{ undefined_name }}", "undefined_name"),
+    ],
+    ids=["doubling", "loops", "syntax", "undefined"],
+)
+def test_endless_template_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, template: str, reason: str
+) -> None:
+    """A template that needs too much time or memory ends, and is refused like one with a mistake."""
+    seconds = 1 if "longer" in reason else 60
+    monkeypatch.setattr("releasekit.integrations.notes_renderer.LONGEST_RENDERING", seconds)
+    (tmp_path / "notes.md").write_text(template)
+
+    with pytest.raises(Refusal, match=reason) as caught:
+        render_notes(NO_NOTES, tmp_path, Settings.model_validate({"notes_template": "notes.md"}), 1000)
+
+    assert caught.value.code is ErrorCode.NOTES_TEMPLATE
+    assert caught.value.location.startswith("notes.md")
+
+
+def test_own_template_shapes_the_notes(tmp_path: Path) -> None:
+    """A template in the workspace gets the values of the notes."""
+    (tmp_path / "notes.md").write_text("# {{ title }} of {{ date }} é")
+    settings = Settings.model_validate({"notes_template": "notes.md"})
+
+    assert render_notes(NO_NOTES, tmp_path, settings, 1000) == "# core 1.0 of 2026-11-27 é\n"
+
+
 @pytest.mark.parametrize("template", ["link.md", "outside/notes.md"])
 def test_template_behind_link_is_refused(tmp_path: Path, template: str) -> None:
     """The text of a file outside the workspace does not get into the notes, also not through a link."""
