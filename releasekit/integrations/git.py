@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 import tempfile
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from releasekit.core.addresses import split_address
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
 from releasekit.core.history.commits import CONTROLS, Commit
 from releasekit.integrations.filesystem import read_text_if_exists, remove_tree
-from releasekit.integrations.git_environment import SETTING_OPTIONS, git_variables
+from releasekit.integrations.git_environment import config_variables, git_variables
 from releasekit.integrations.process import Command, Result, register_address, stream
 from releasekit.integrations.process import run as run_process
 
@@ -140,7 +139,7 @@ class Repo:
         hooks: bool = False,
     ) -> Command:
         """Return the git command *argv* as a value; hooks are off by default."""
-        full_argv = ("git", *SETTING_OPTIONS, *(() if hooks else _NO_HOOKS), *argv)
+        full_argv = ("git", *(() if hooks else _NO_HOOKS), *argv)
         credential_variables = _credentials.get() if argv[0] in _REMOTE_COMMANDS else _NO_VARIABLES
         env = {**git_variables(), **credential_variables}
         return Command(full_argv, cwd or self.top, env, timeout=600, ok_codes=frozenset(ok_codes), stdin=stdin)
@@ -772,7 +771,7 @@ def _as_lines(words: Iterable[str]) -> bytes:
 
 def clone(source: str, directory: Path, *options: str) -> None:
     """Clone *source* into *directory*."""
-    argv = ("git", *SETTING_OPTIONS, *_NO_HOOKS, "clone", "--quiet", *options, "--", source, str(directory))
+    argv = ("git", *_NO_HOOKS, "clone", "--quiet", *options, "--", source, str(directory))
     run(Command(argv, env={**git_variables(), **_credentials.get()}))
 
 
@@ -786,10 +785,7 @@ def credentials(address: str, token: str) -> Generator[None]:
     url = split_address(address)
     host = url.netloc.rpartition("@")[2]
     key = f"credential.{url.scheme}://{host}.helper"
-    count = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
-    env = {"GIT_CONFIG_COUNT": str(count + 2)}
-    for number, value in enumerate(("", _CREDENTIAL_HELPER), count):
-        env |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    env = config_variables([(key, ""), (key, _CREDENTIAL_HELPER)])
     env |= {"RELEASEKIT__USERNAME": url.username or "x-access-token", "RELEASEKIT__PASSWORD": token}
     reset = _credentials.set(env)
     try:
@@ -804,7 +800,7 @@ def _work_tree(path: Path) -> Path:
         raise Refusal(ErrorCode.GIT_MISSING, "git is not on the PATH")
     if not path.is_dir():
         raise Refusal(ErrorCode.GIT_NOT_A_REPOSITORY, "not a git repository", str(path))
-    argv = ("git", *SETTING_OPTIONS, "rev-parse", "--show-toplevel")
+    argv = ("git", "rev-parse", "--show-toplevel")
     try:
         output = run(Command(argv, path, git_variables())).stdout
     except ReleaseError as error:

@@ -87,15 +87,31 @@ SETTINGS: Mapping[str, str] = MappingProxyType(
 )
 """The settings of a user that our git does not follow, because we rely on another value."""
 
-SETTING_OPTIONS = tuple(word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}"))
-"""The options of git that give SETTINGS to one call."""
-
 
 def git_variables(names: Iterable[str] | None = None) -> dict[str, str | None]:
-    """Return the changes to an environment with the variables *names* (by default our own) for a call of git."""
+    """Return the changes to an environment with the variables *names* (by default our own) for a call of git.
+
+    They give it SETTINGS, too, after the settings that the environment has already.
+    """
     ours = os.environ if names is None else names
     dropped = (name for name in ours if name.startswith("GIT_") and not _is_kept(name))
-    return {**dict.fromkeys(dropped), **_SET_VARIABLES}
+    return {**dict.fromkeys(dropped), **_SET_VARIABLES, **config_variables(SETTINGS.items(), _count_of_user())}
+
+
+def config_variables(settings: Iterable[tuple[str, str]], first: int | None = None) -> dict[str, str]:
+    """Return the variables that give *settings* to git, numbered from *first*, by default after all of ours."""
+    number = _count_of_user() + len(SETTINGS) if first is None else first
+    variables: dict[str, str] = {}
+    for name, value in settings:
+        variables |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
+        number += 1
+    return {**variables, "GIT_CONFIG_COUNT": str(number)}
+
+
+def _count_of_user() -> int:
+    """Return how many settings the environment has already."""
+    count = os.environ.get("GIT_CONFIG_COUNT", "")
+    return int(count) if count.isdecimal() else 0
 
 
 def _is_kept(name: str) -> bool:

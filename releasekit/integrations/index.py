@@ -83,7 +83,7 @@ class SimpleIndex:
         variables: dict[str, str | None] = {**os.environ, **secrets.environment("UV_INDEX_"), **env}
         # As in uv, an empty variable counts as a missing one.
         self._env = {name: value for name, value in variables.items() if value}
-        self._user = _registered(self._env_user(name) or url_user or _netrc_user(self.url, self._env))
+        self._user = _mask_password(self._env_user(name) or url_user or _netrc_user(self.url, self._env))
 
     async def files(self, project: str) -> tuple[IndexFile, ...] | None:
         """Return the files of *project*, uncached, as the index lists them; None if the index does not know it.
@@ -182,7 +182,7 @@ class SimpleIndex:
         address, url_user = _split_user(publish_url)
         env = {**self._env, **self._secrets.environment("UV_PUBLISH_")}
         user = _publish_user(url_user, env) or _netrc_user(address, self._env)
-        return address, _registered(user)
+        return address, _mask_password(user)
 
     async def _send_empty_upload(self, address: str, user: tuple[str, str] | None) -> httpx.Response:
         auth = user or httpx.USE_CLIENT_DEFAULT
@@ -377,7 +377,7 @@ def _file_version(file: str) -> Version | None:
     return version
 
 
-def _registered(user: tuple[str, str] | None) -> tuple[str, str] | None:
+def _mask_password(user: tuple[str, str] | None) -> tuple[str, str] | None:
     """Return *user*; its password is masked from now on."""
     if user:
         register_secret(user[1])

@@ -158,7 +158,7 @@ class TestVariables:
         ("name", "is_kept"),
         [
             ("GIT_SSH_COMMAND", True),
-            ("GIT_CONFIG_VALUE_0", True),
+            ("GIT_CONFIG_GLOBAL", True),
             ("GIT_AUTHOR_NAME", True),
             ("GIT_TRACE_CURL", True),
             ("GIT_EXTERNAL_DIFF", False),

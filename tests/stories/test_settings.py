@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 import time
@@ -11,13 +12,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from shutil import which
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 
 from releasekit.cli.app import all_options
 from releasekit.core.config.settings import Settings
 from releasekit.core.errors import ErrorCode
-from releasekit.integrations.process import Command, run
+from releasekit.core.secret_forms import secret_forms
+from releasekit.integrations.process import Command, register_secret, run
 from tests.support.git_scene import project
 from tests.support.github import WRITER, GitHubDouble
 from tests.support.world import GIT, Said, World, make_world, write_package
@@ -477,6 +480,47 @@ def test_build_env_reaches_the_build(scene: Scene) -> None:
     text = seen.read_text()
     assert [name for name in ("CORP_FLAG", "MY_UPLOAD", "OTHER") if f"canary-of-{name}" in text] == ["CORP_FLAG"]
     assert scene.index.environment["UV_PUBLISH_TOKEN"] not in text
+
+
+TELL_TALE = """
+import base64, json, pathlib, sys, urllib.parse
+for secret in pathlib.Path({file!r}).read_text().splitlines():
+    print(secret, json.dumps(secret), urllib.parse.quote(secret, safe=""), repr(secret), file=sys.stderr)
+    for user in ("__token__", "me", ""):
+        print(base64.b64encode((user + ":" + secret).encode()).decode(), file=sys.stderr)
+sys.exit("-".join(["all", "is", "told"]))
+"""
+
+
+def test_failed_build_tells_no_secret(scene: Scene, tmp_path: Path) -> None:
+    """What a build says is masked, in all encodings: credentials from variables, addresses and netrc."""
+    canaries = [f'canary/{way}+"9876543210' for way in ("variable", "secrets", "address", "netrc")]
+    world = scene.world("core", 'secrets.GITHUB_TOKEN = "MY_FORGE"')
+    (tmp_path / "canaries").write_text("\n".join(canaries))
+    own_backend(world, "core", TELL_TALE.format(file=str(tmp_path / "canaries")))
+    (tmp_path / "netrc").write_text(f"machine 127.0.0.1 login me password {canaries[3]}\n")
+    (tmp_path / "netrc").chmod(0o600)
+    address = f"https://me:{quote(canaries[2], safe='')}@other.example/simple"
+    variables = {
+        "MY_TOKEN": canaries[0],
+        "MY_FORGE": canaries[1],
+        "MY_INDEX": address,
+        "NETRC": str(tmp_path / "netrc"),
+    }
+    for name, value in variables.items():
+        scene.monkeypatch.setenv(name, value)
+    register_secret(canaries[1])  # as it is when a release asks the forge; this remote is on none
+    assert scene.index
+
+    said = world.releasekit(*RELEASE, "-v")
+
+    told = said.out + said.err
+    assert "all-is-told" in told, told
+    for canary in canaries:
+        forms = [form for form in secret_forms(canary) if form in told]
+        assert forms == [], "one of these would be seen by everybody"
+        assert base64.b64encode(f"me:{canary}".encode()).decode()[4:-6] not in told
+    assert told.count("***") >= len(canaries), told
 
 
 def test_approval_timeout_ends_the_wait(scene: Scene) -> None:
