@@ -231,8 +231,10 @@ def _changelog_paths(project: Project, plan: Plan) -> Iterator[PreflightFinding]
     """Find values of `changelog_path` that name no text file in the package."""
     chosen = {name for name, section in plan.changelogs.items() if section.path != CHANGELOG}
     for name, path in _changelogs(project, plan).items():
+        if name not in chosen:
+            continue
         directory = (project.root / project.workspace[name].path).resolve()
-        problem = find_changelog_problem(directory, path) if name in chosen else ""
+        problem = find_changelog_problem(directory, path)
         if problem:
             own = "changelog_path" in project.member_settings.get(name, {})
             file = os.path.relpath(directory / "pyproject.toml", project.root) if own else "pyproject.toml"

@@ -36,14 +36,18 @@ def directory_in_repository(repo: Repo, root: Path, path: str) -> str:
     return "" if relative == "." else relative
 
 
+def member_directories(repo: Repo, project: Project) -> dict[str, str]:
+    """Return the directory of each member as git names it, by name."""
+    return {member.name: directory_in_repository(repo, project.root, member.path) for member in project.workspace}
+
+
 class DeclarationReader:
     """Reads what packages declared at commits. It looks in the directory of now, then for the name elsewhere."""
 
-    def __init__(self, repo: Repo, project: Project) -> None:
+    def __init__(self, repo: Repo, project: Project, directories: Mapping[str, str]) -> None:
+        """Take the *directories* of all members, as `member_directories` returns them."""
         self._repo = repo
-        self._directory_of = {
-            member.name: directory_in_repository(repo, project.root, member.path) for member in project.workspace
-        }
+        self._directory_of = directories
         # Most packages have the same file now as at their last release, and it has been parsed already.
         self._parsed = {text: document for document, text in project.manifests.values()}
         self._homes: dict[str, Mapping[str, Sequence[str]]] = {}

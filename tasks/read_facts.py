@@ -9,6 +9,7 @@ from releasekit.core.history.build_tags import unread_tags
 from releasekit.integrations.filesystem import changelog_path
 from releasekit.integrations.process import mask
 from tasks.decorators import flow_task
+from tasks.read_declarations import member_directories
 from tasks.read_history import find_tagged_releases, umbrella_tags
 
 if TYPE_CHECKING:
@@ -81,5 +82,5 @@ def _tagged_packages(project: Project, repo: Repo) -> frozenset[str] | None:
         return None
     tags = repo.tags()
     umbrellas = umbrella_tags(repo, project, tags)
-    baselines, _ = find_tagged_releases(repo, project, tags, umbrellas)
+    baselines, _ = find_tagged_releases(repo, project, tags, umbrellas, member_directories(repo, project))
     return frozenset(baselines)

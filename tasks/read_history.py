@@ -25,7 +25,7 @@ from releasekit.integrations.filesystem import read_toml
 from releasekit.integrations.version_files import version_location
 from tasks.decorators import flow_task
 from tasks.read_changes import ChangeFilePaths, NonPackageFiles, read_pending_changes
-from tasks.read_declarations import DeclarationReader, directory_in_repository
+from tasks.read_declarations import DeclarationReader, directory_in_repository, member_directories
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
@@ -93,9 +93,10 @@ def read_history(repo: Repo, project: Project, released: Mapping[str, Baseline] 
         raise Refusal(ErrorCode.PREFLIGHT_SHALLOW_CLONE, "the clone is shallow", str(repo.top))
     tags = repo.tags()
     umbrellas = umbrella_tags(repo, project, tags)
-    tagged, strays = find_tagged_releases(repo, project, tags, umbrellas)
+    directories = member_directories(repo, project)
+    tagged, strays = find_tagged_releases(repo, project, tags, umbrellas, directories)
     last = {**tagged, **released}
-    owners = {directory_in_repository(repo, project.root, member.path): member.name for member in project.workspace}
+    owners = {directory: name for name, directory in directories.items()}
     attribution = _walk(repo, project, last, owners)
     layouts = package_directories_at(repo, attribution, owners, last)
     if layouts:
@@ -122,16 +123,21 @@ def read_history(repo: Repo, project: Project, released: Mapping[str, Baseline] 
 
 
 def find_tagged_releases(
-    repo: Repo, project: Project, tags: Mapping[str, str], umbrellas: Container[str]
+    repo: Repo,
+    project: Project,
+    tags: Mapping[str, str],
+    umbrellas: Container[str],
+    directories: Mapping[str, str],
 ) -> tuple[dict[str, Baseline], tuple[StrayTag, ...]]:
     """Return the last release of each package that has a tag, and the tags that only look like later releases.
 
-    What the packages declared is read for those *tags* (name to commit) that may decide, the highest versions first.
+    *directories* are those of the members now, by name. What the packages declared is read for those *tags* (name to
+    commit) that may decide, the highest versions first.
     """
     declared = publishable_versions(project)
     reachable = repo.merged_tags() if None in declared.values() else None
     by_name = package_tags(tags, project.schemes, declared, umbrellas)
-    reader = DeclarationReader(repo, project)
+    reader = DeclarationReader(repo, project, directories)
     objections: dict[TagReading, str] = {}
     while True:
         baselines, unread = find_baselines(by_name, objections, reachable)

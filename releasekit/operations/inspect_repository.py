@@ -15,7 +15,7 @@ from releasekit.core.adoption.tag_forms import package_words, parse_tags, unclai
 from releasekit.core.adoption.tagging import choose_tagging
 from releasekit.operations.take_over import NO_TAKE_OVER
 from tasks import read_history
-from tasks.read_declarations import DeclarationReader
+from tasks.read_declarations import DeclarationReader, member_directories
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -68,7 +68,7 @@ def inspect_repository(
     tags = repo.tags()
     forms = _read_forms(repo, project, tags)
     names = project.workspace.publishable_names
-    reader = DeclarationReader(repo, project)
+    reader = DeclarationReader(repo, project, member_directories(repo, project))
     readings = chain.from_iterable(form.readings(names) for form in forms)
     declarations = reader.read(reading.place for reading in readings)
     inspection = Inspection(tags, forms, declarations, published, notes=tuple(notes))

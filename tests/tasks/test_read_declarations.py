@@ -8,7 +8,7 @@ import pytest
 from packaging.version import Version
 
 from releasekit.integrations.git import Repo
-from tasks.read_declarations import DeclarationReader
+from tasks.read_declarations import DeclarationReader, member_directories
 from tasks.read_workspace import read_workspace
 from tests.support.world import World, make_world
 
@@ -95,7 +95,8 @@ class History:
     def read(self, *places: tuple[str, str]) -> dict[tuple[str, str], Declaration | None]:
         """Return what the reader says about *places*."""
         project = read_workspace(self.world.root, {})
-        return DeclarationReader(Repo(self.world.root), project).read(places)
+        repo = Repo(self.world.root)
+        return DeclarationReader(repo, project, member_directories(repo, project)).read(places)
 
 
 @pytest.mark.parametrize("directory", ["packages/core", "old/place", ""], ids=["here", "moved", "at the root"])

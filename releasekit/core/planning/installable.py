@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -23,13 +25,37 @@ if TYPE_CHECKING:
     from releasekit.core.planning.model import Plan
     from releasekit.core.planning.plan_inputs import PlanBasis, PlanInputs
     from releasekit.core.workspace.graph import Graph
-    from releasekit.core.workspace.installation import Exclusion
+    from releasekit.core.workspace.installation import Conflict, Exclusion
     from releasekit.core.workspace.siblings import Siblings
     from releasekit.core.workspace.workspace import Workspace
 
 
-def packages_to_add(basis: PlanBasis, graph: Graph, siblings: Siblings, skipped: Sequence[str]) -> dict[str, str]:
+@dataclass(frozen=True)
+class IndexAfterRelease:
+    """What installers find on the index after a release with these *siblings*. Each question is answered once."""
+
+    basis: PlanBasis
+    siblings: Siblings
+
+    @cached_property
+    def candidates(self) -> dict[str, list[Candidate]]:
+        """The versions of each publishable member, latest first."""
+        return candidate_versions(self.basis, self.siblings)
+
+    @cached_property
+    def conflicts(self) -> tuple[Conflict, ...]:
+        """The planned releases that cannot be installed."""
+        return conflicts(self.candidates)
+
+    @cached_property
+    def exclusions(self) -> tuple[Exclusion, ...]:
+        """The requirements because of which the latest releases cannot be installed together."""
+        return exclusions(self.candidates)
+
+
+def packages_to_add(index: IndexAfterRelease, graph: Graph, skipped: Sequence[str]) -> dict[str, str]:
     """Return those of *skipped* that must be released too, each with the reason."""
+    basis, siblings = index.basis, index.siblings
     targets = siblings.targets
     raised = basis.inputs.raised
     added = {name: f"its requirements were raised by {raised[name]}" for name in skipped if name in raised}
@@ -40,7 +66,7 @@ def packages_to_add(basis: PlanBasis, graph: Graph, siblings: Siblings, skipped:
     if added or not targets:
         return added
     # The last release of these packages excludes a new version; a new release of them solves that.
-    for exclusion in _outdated_requirements(basis, siblings):
+    for exclusion in _outdated_requirements(index):
         name = exclusion.dependent.name
         if name in skipped:
             assumption = assumption_note([exclusion])
@@ -63,14 +89,13 @@ def _with_versions(names: Iterable[str], targets: Mapping[str, Version]) -> list
     return [f"{name} {targets[name]}" for name in names]
 
 
-def _outdated_requirements(basis: PlanBasis, siblings: Siblings) -> list[Exclusion]:
+def _outdated_requirements(index: IndexAfterRelease) -> list[Exclusion]:
     """Return the requirements that a release of their package must replace, so that all can be installed."""
-    candidates = candidate_versions(basis, siblings)
     outdated: list[Exclusion] = []
-    for conflict in conflicts(candidates):
+    for conflict in index.conflicts:
         outdated += conflict.causes
-    if keeps_all_installable(basis.settings, siblings):
-        outdated += [exclusion for exclusion in exclusions(candidates) if not exclusion.extra]
+    if keeps_all_installable(index.basis.settings, index.siblings):
+        outdated += [exclusion for exclusion in index.exclusions if not exclusion.extra]
     return outdated
 
 

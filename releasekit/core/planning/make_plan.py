@@ -11,7 +11,7 @@ from releasekit.core.errors import ErrorCode, Refusal, ReleaseWarning
 from releasekit.core.history.pending_changes import consumed_files
 from releasekit.core.history.tags import schemes_of, umbrella_tag
 from releasekit.core.planning.first_releases import first_release_warnings, first_releases_to_allow
-from releasekit.core.planning.installable import candidate_versions, keeps_all_installable, packages_to_add
+from releasekit.core.planning.installable import IndexAfterRelease, keeps_all_installable, packages_to_add
 from releasekit.core.planning.model import Obstacle, Plan, Status, Step
 from releasekit.core.planning.obstacles import find_obstacles
 from releasekit.core.planning.plan_inputs import PlanBasis, PlanInputs
@@ -31,7 +31,6 @@ from releasekit.core.planning.warnings import (
     untagged_warnings,
 )
 from releasekit.core.workspace.graph import graph_of, offers_of, order
-from releasekit.core.workspace.installation import exclusions
 from releasekit.core.workspace.requirements import requirement_key
 
 if TYPE_CHECKING:
@@ -67,7 +66,8 @@ def make_plan(
     RK-VERSION-INVALID if a requested version cannot be released.
     """
     basis = PlanBasis(workspace, baselines, selection, settings, inputs, own or {})
-    decisions, statuses, siblings = _choose_packages(basis, decisions)
+    decisions, statuses, index = _choose_packages(basis, decisions)
+    siblings = index.siblings
     undecided = tuple(undecided_packages(workspace, decisions, statuses))
     refuse_unused_requests(decisions, statuses)
     _refuse_cycles(basis, decisions)
@@ -78,8 +78,7 @@ def make_plan(
     steps = _make_steps(basis, decisions, statuses, ordered, released_graph, schemes, siblings)
     released = [step for step in steps if step.is_released]
     _refuse_shared_tags(released, schemes, decisions)
-    candidates = candidate_versions(basis, siblings)
-    excluded = exclusions(candidates)
+    excluded = index.exclusions
     unallowed_new = first_releases_to_allow(basis, released)
     warnings = [*graph_warnings, *low_version_warnings(decisions, released)]
     warnings += [*_plan_warnings(basis, statuses, steps, excluded), *first_release_warnings(unallowed_new)]
@@ -91,8 +90,8 @@ def make_plan(
         release=release_id(inputs.commit, released),
         tags=_release_tags(basis, steps, schemes, decisions),
         warnings=tuple(map(str, warnings)),
-        obstacles=(*own_obstacles, *find_obstacles(basis, siblings, candidates)),
-        unread=tuple(_assumed_releases(candidates)),
+        obstacles=(*own_obstacles, *find_obstacles(index)),
+        unread=tuple(_assumed_releases(index.candidates)),
         packages=tuple(steps),
         versions=siblings.versions,
         limits=siblings.limits if "compatible" in siblings.modes.values() else {},
@@ -139,7 +138,7 @@ def _assumed_releases(candidates: Candidates) -> Iterator[tuple[str, Version]]:
             yield candidate.name, candidate.version
 
 
-def _choose_packages(basis: PlanBasis, decisions: Decisions) -> tuple[Decisions, dict[str, Status], Siblings]:
+def _choose_packages(basis: PlanBasis, decisions: Decisions) -> tuple[Decisions, dict[str, Status], IndexAfterRelease]:
     """Return the decision and status of each package, with those that `propagate` adds because of others."""
     propagates = basis.settings.propagate != "none"
     propagated: dict[str, str] = {}
@@ -150,12 +149,12 @@ def _choose_packages(basis: PlanBasis, decisions: Decisions) -> tuple[Decisions,
         graph, _ = graph_of(basis.workspace, offers)
         statuses = package_statuses(basis, next_decisions, graph)
         released = released_names(statuses)
-        siblings = basis.siblings({name: targets[name] for name in released})
+        index = IndexAfterRelease(basis, basis.siblings({name: targets[name] for name in released}))
         skipped = [name for name, status in statuses.items() if status is Status.SKIPPED]
         waiting = [name for name in skipped if name not in propagated]
-        added = packages_to_add(basis, graph, siblings, waiting) if propagates else {}
+        added = packages_to_add(index, graph, waiting) if propagates else {}
         if not added:
-            return next_decisions, statuses, siblings
+            return next_decisions, statuses, index
         propagated |= added
 
 

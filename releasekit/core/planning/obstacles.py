@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 from releasekit.core.errors import ErrorCode
 from releasekit.core.planning.installable import assumption_note, forced_release_command, summarize_exclusions
 from releasekit.core.planning.model import Obstacle
-from releasekit.core.workspace.installation import conflicts
 from releasekit.core.workspace.pins import pin_requirement
 from releasekit.core.workspace.requirements import requirement_key
 from releasekit.core.workspace.workspace import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+    from collections.abc import Container, Iterator, Sequence
 
     from packaging.requirements import Requirement
 
     from releasekit.core.history.tags import Baseline
+    from releasekit.core.planning.installable import IndexAfterRelease
     from releasekit.core.planning.plan_inputs import PlanBasis
-    from releasekit.core.workspace.candidates import Candidates
+    from releasekit.core.workspace.installation import Conflict
     from releasekit.core.workspace.pins import Pins
     from releasekit.core.workspace.siblings import Siblings
     from releasekit.core.workspace.workspace import Member, Need
@@ -38,11 +38,12 @@ class _InstallProblem:
     remedy: tuple[str, ...]
 
 
-def find_obstacles(basis: PlanBasis, siblings: Siblings, candidates: Candidates) -> Iterator[Obstacle]:
+def find_obstacles(index: IndexAfterRelease) -> Iterator[Obstacle]:
     """Yield each package that nobody could install, with the one command that solves all of these problems."""
+    basis, siblings = index.basis, index.siblings
     problems = list(_find_missing_siblings(basis, siblings))
     reported = {problem.package for problem in problems}
-    conflicting = _find_install_conflicts(basis, candidates)
+    conflicting = _find_install_conflicts(basis, index.conflicts)
     problems += [problem for problem in conflicting if problem.package not in reported]
     remedies = chain.from_iterable(problem.remedy for problem in problems)
     names = dict.fromkeys([*siblings.targets, *remedies])
@@ -109,9 +110,9 @@ def _missing_state(baseline: Baseline | None) -> str:
     return "required"
 
 
-def _find_install_conflicts(basis: PlanBasis, candidates: Candidates) -> Iterator[_InstallProblem]:
+def _find_install_conflicts(basis: PlanBasis, conflicts: Sequence[Conflict]) -> Iterator[_InstallProblem]:
     """Yield each package of the release, or extra of it, that requires two versions of one package."""
-    for conflict in conflicts(candidates):
+    for conflict in conflicts:
         name = conflict.candidate.name
         causes = summarize_exclusions(conflict.causes)
         assumption = assumption_note(conflict.causes)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from copy import deepcopy
 from dataclasses import dataclass, field
 from difflib import unified_diff
+from functools import cache
 from typing import TYPE_CHECKING
 
+from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -20,7 +21,6 @@ from releasekit.core.workspace.workspace import requirement_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from packaging.requirements import Requirement
     from packaging.specifiers import Specifier
 
     from releasekit.core.config.settings import PinMode
@@ -55,16 +55,31 @@ def pin_requirement(requirement: Requirement, pins: Pins) -> Requirement:
     version = pins.version_for(requirement)
     if version is None or pins.mode == "keep":
         return requirement
-    pinned = deepcopy(requirement)
     if pins.mode == "exact":
-        pinned.specifier = SpecifierSet(f"=={version}")
-    else:
-        name = canonicalize_name(requirement.name)
-        limit = pins.limits.get(name) or next_breaking(version)
-        pinned.specifier = compatible_with(requirement.specifier, version, limit)
+        return _replace_specifier(requirement, _exactly(version))
+    name = canonicalize_name(requirement.name)
+    limit = pins.limits.get(name) or next_breaking(version)
+    return _replace_specifier(requirement, compatible_with(requirement.specifier, version, limit))
+
+
+def _replace_specifier(requirement: Requirement, specifier: SpecifierSet) -> Requirement:
+    """Return a copy of *requirement* with *specifier*."""
+    # `copy` of a Requirement writes it as text and parses that again, which takes most of the time of a large plan.
+    pinned = Requirement.__new__(Requirement)
+    pinned.name = requirement.name
+    pinned.url = requirement.url
+    pinned.extras = requirement.extras
+    pinned.marker = requirement.marker
+    pinned.specifier = specifier
     return pinned
 
 
+@cache
+def _exactly(version: Version) -> SpecifierSet:
+    return SpecifierSet(f"=={version}")
+
+
+@cache
 def compatible_with(specifier: SpecifierSet, version: Version, limit: Version) -> SpecifierSet:
     """Return the range `>=version,<limit`, with the upper bounds and exclusions of *specifier* (PEP 440).
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING
 
-from packaging.requirements import Requirement
 from packaging.specifiers import Specifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from releasekit.core.workspace.workspace import fits, is_template
+from releasekit.core.workspace.workspace import fits, is_template, requirement_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
+
+    from packaging.requirements import Requirement
 
 # PEP 508: a name, its extras, and the specifier, in parentheses or not. The marker follows ";".
 _REQUIREMENT = re.compile(
@@ -42,6 +44,7 @@ def requirement_key(requirement: Requirement) -> str:
     return f"{canonicalize_name(requirement.name)}{requirement.specifier}"
 
 
+@cache
 def raise_requirement(written: str, version: Version, *, always: bool = False, strict: bool = False) -> str:
     """Return the requirement *written* (PEP 508), raised so that *version* satisfies it. Only its versions change.
 
@@ -49,7 +52,7 @@ def raise_requirement(written: str, version: Version, *, always: bool = False, s
     follows *version*. With *strict*, a prerelease must satisfy it under PEP 440. Otherwise it is enough if its final
     version does: 1.3rc1 then satisfies `>=1.3`.
     """
-    if is_template(written) or Requirement(written).url:
+    if is_template(written) or requirement_of(written).url:
         return written
     parts = _REQUIREMENT.fullmatch(written)
     assert parts, written  # noqa: S101  packaging has parsed it

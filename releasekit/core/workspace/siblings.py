@@ -68,18 +68,29 @@ class Siblings:
         """For each version after the release, the next version that may break its dependents."""
         return self._limits(self.versions)
 
-    def live_needs(self, member: Member) -> Iterator[Need]:
-        """Yield the live requirements of *member* on siblings and on its own extras."""
-        for need in self.workspace.internal_needs(member):
-            if is_live_need(need, self.offers):
-                yield need
+    def live_needs(self, member: Member) -> Sequence[Need]:
+        """Return the live requirements of *member* on siblings and on its own extras."""
+        return self._live_needs[member.name]
 
-    def older_needs(self, member: Member) -> Iterator[Need]:
-        """Yield the requirements of *member* on older releases of siblings, without those of dependency groups."""
-        for need in self.workspace.internal_needs(member):
-            is_for_users = need.kind is not Kind.GROUP
-            if is_for_users and not is_live_need(need, self.offers):
-                yield need
+    def older_needs(self, member: Member) -> list[Need]:
+        """Return the requirements of *member* on older releases of siblings, without those of dependency groups."""
+        return [need for need in self._older_needs[member.name] if need.kind is not Kind.GROUP]
+
+    @cached_property
+    def _live_needs(self) -> dict[str, list[Need]]:
+        """For each member, its requirements on the siblings in the workspace."""
+        return {
+            member.name: [need for need in self.workspace.internal_needs(member) if is_live_need(need, self.offers)]
+            for member in self.workspace
+        }
+
+    @cached_property
+    def _older_needs(self) -> dict[str, list[Need]]:
+        """For each member, its requirements on older releases of siblings."""
+        return {
+            member.name: [need for need in self.workspace.internal_needs(member) if not is_live_need(need, self.offers)]
+            for member in self.workspace
+        }
 
     def pins_for(self, name: str) -> Pins:
         """Return the requirements on siblings that the package *name* has once it is built."""
@@ -99,22 +110,15 @@ class Siblings:
         for need in self.live_needs(member):
             if need.name not in self.targets:
                 continue
-            raised = self._raise_need(need, member, always=always)
-            if raised.after != raised.before:
-                requirements[raised] = None
+            after = self._raise_need(need, member, always=always)
+            if after != need.written:
+                requirements[_raised_requirement(need, member, after)] = None
         return tuple(requirements)
 
-    def _raise_need(self, need: Need, member: Member, *, always: bool) -> RaisedRequirement:
-        """Return *need* before and after the release; both are equal if it need not change."""
+    def _raise_need(self, need: Need, member: Member, *, always: bool) -> str:
+        """Return *need* as it is written after the release; it is the same text if it need not change."""
         strict = self.modes.get(member.name) == "keep"
-        return RaisedRequirement(
-            package=member.name,
-            sibling=need.name,
-            file=f"{member.path}/{need.file}".removeprefix("./"),
-            kind=need.kind,
-            before=need.written,
-            after=raise_requirement(need.written, self.targets[need.name], always=always, strict=strict),
-        )
+        return raise_requirement(need.written, self.targets[need.name], always=always, strict=strict)
 
     def planned_candidate(self, name: str, older: Iterable[Need]) -> Candidate:
         """Return the release of the package *name* as an installer will find it on the index.
@@ -177,6 +181,18 @@ class Siblings:
             major_on_zero = name in self.major_on_zero
             limits[name] = next_breaking(version, major_on_zero=major_on_zero)
         return limits
+
+
+def _raised_requirement(need: Need, member: Member, after: str) -> RaisedRequirement:
+    """Return that *need* of *member* is raised to *after*."""
+    return RaisedRequirement(
+        package=member.name,
+        sibling=need.name,
+        file=f"{member.path}/{need.file}".removeprefix("./"),
+        kind=need.kind,
+        before=need.written,
+        after=after,
+    )
 
 
 def _wheel_needs(needs: Iterable[Need]) -> Iterator[Need]:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from functools import cache
 from itertools import pairwise
 from operator import attrgetter
 from types import MappingProxyType
@@ -201,8 +202,9 @@ def choose_publishable(workspace: Workspace, settings: Settings) -> Workspace:
     return workspace.with_publishable(chosen - excluded)
 
 
+@cache
 def requirement_of(written: str) -> Requirement:
-    """Parse the requirement *written* (PEP 508).
+    """Parse the requirement *written* (PEP 508). Do not change the result: equal texts share it.
 
     If a build hook fills in its version (`x=={{ version }}`), the result allows every version.
     Raises InvalidRequirement (of packaging).
