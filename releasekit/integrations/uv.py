@@ -8,6 +8,7 @@ import tempfile
 import tomllib
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from shutil import which
 from types import MappingProxyType
@@ -108,7 +109,7 @@ class Uv:
         Raises Refusal RK-WORKSPACE-INVALID if uv cannot lock the workspace.
         """
         ok_codes = frozenset({0, 1, 2})  # 2: uv.lock cannot be read
-        result = run(self.command("lock", "--check", cwd=root, ok_codes=ok_codes))
+        result = run(self.command("lock", "--check", *self._with_python(root), cwd=root, ok_codes=ok_codes))
         if result.code and "needs to be updated" not in result.stderr:
             output = last_lines(result.stderr)
             raise Refusal(ErrorCode.WORKSPACE_INVALID, "uv cannot lock the workspace", str(root), output=output)
@@ -117,11 +118,14 @@ class Uv:
     def lock_command(self, root: Path, packages: Sequence[str]) -> Command:
         """Lock once for all *packages* that have a new version."""
         upgrades = (word for name in packages for word in ("--upgrade-package", name))
-        return self.command("lock", *upgrades, cwd=root)
+        return self.command("lock", *self._with_python(), *upgrades, cwd=root)
 
     def find_python(self, root: Path) -> str:
-        """Return the interpreter that uv uses in the project at *root* (requires-python, .python-version)."""
-        return run(self.command("python", "find", cwd=root)).stdout.strip()
+        """Return the interpreter that uv uses in the project at *root* (requires-python, .python-version).
+
+        Each command of uv that has to search takes ten times as long, so the answer is kept.
+        """
+        return _find_python(self.executable, root)
 
     def default_index(self, root: Path) -> str:
         """Return the simple root of uv's default index (from the environment, uv.toml or pyproject.toml).
@@ -303,14 +307,24 @@ class Uv:
         )
         return self.command("pip", "install", *words, cwd=root, env={**PROOF_VARIABLES, **secret})
 
-    def _with_python(self) -> tuple[str, ...]:
-        return ("--python", self.python) if self.python else ()
+    def _with_python(self, root: Path | None = None) -> tuple[str, ...]:
+        """Return the option that names the interpreter; with *root*, uv is asked which one if none is known yet."""
+        python = self.python
+        if root and not python:
+            with suppress(ReleaseError):  # no interpreter fits: the command itself says so
+                python = self.find_python(root)
+        return ("--python", python) if python else ()
 
     def _run_workspace(self, path: Path, *argv: str) -> str:
         result = run(self.command("workspace", *argv, cwd=path, ok_codes=frozenset({0, 1, 2})))
         if result.code:
             raise _refusal(result.stderr, path)
         return result.stdout
+
+
+@cache
+def _find_python(executable: str, root: Path) -> str:
+    return run(Uv(executable).command("python", "find", cwd=root)).stdout.strip()
 
 
 def find_uv(needed: str = "0.13") -> Uv:

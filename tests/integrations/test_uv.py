@@ -360,7 +360,7 @@ class TestLock:
         """However many packages have a new version, uv is called once."""
         argv = UV.lock_command(tmp_path, ["a", "b"]).argv
 
-        assert argv[1:] == ("lock", "--upgrade-package", "a", "--upgrade-package", "b")
+        assert argv[1:] == ("lock", "--python", UV.python, "--upgrade-package", "a", "--upgrade-package", "b")
 
 
 class TestQuestions:
