@@ -28,6 +28,7 @@ from releasekit.core.planning.model import Step
 from releasekit.core.release.release_manifest import BuiltPackage, ReleaseManifest
 from releasekit.core.release.report import PackageOutcome, PackageReport, ReleaseReport
 from releasekit.core.text import summarize
+from releasekit.integrations.filesystem import remove_tree
 from releasekit.integrations.git import Repo
 from releasekit.integrations.index import files_on_index
 from releasekit.integrations.process import mask
@@ -211,6 +212,7 @@ async def stage_release(
         manifest = announce.acquire_remote_lock(release, repo, manifest, published=published)
         manifest = manifest.model_copy(update={"staged": False})
     release.record.save_manifest(manifest)
+    remove_tree(release.record.build_environments)
     return {package.name: package for package in manifest.packages}, ()
 
 

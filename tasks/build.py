@@ -18,9 +18,11 @@ from releasekit.core.release.progress import PackageStage
 from releasekit.core.release.release_manifest import BuiltPackage
 from releasekit.core.release.stage_job import StageJob
 from releasekit.core.text import summarize
+from releasekit.core.workspace.build_requirements import shareable_requirements
 from releasekit.core.workspace.built_files import built_file_problems, extras_of, import_names
-from releasekit.core.workspace.dynamic_version import version_environment
+from releasekit.core.workspace.dynamic_version import table_at, text_at, version_environment
 from releasekit.core.workspace.pins import pin_requirements as pin_text
+from releasekit.integrations.build_environments import SharedEnvironments
 from releasekit.integrations.filesystem import describe_file, read_sdist, read_text, read_toml, read_wheel, write_atomic
 from releasekit.integrations.process import run
 from releasekit.integrations.secrets import Secrets
@@ -101,6 +103,8 @@ def stage_job(release: ReleaseContext, step: Step, built: Mapping[str, BuiltPack
         uv=release.uv.executable,
         python=release.uv.python,
         secrets=release.uv.secrets.names,
+        workspace=release.workspace,
+        build_isolation=release.settings.build_isolation,
         build_timeout=release.settings.build_timeout,
     )
 
@@ -156,12 +160,27 @@ def build_package(job: StageJob, uv: Uv) -> None:
     document, _ = read_toml(package / "pyproject.toml", f"{job.path}/pyproject.toml")
     env = {"SOURCE_DATE_EPOCH": str(job.epoch), **version_environment(document, job.name, str(job.version))}
     links = [record.dist(name) for name in job.build_needs]
-    command = uv.build_command(package, out, links=links, env=env, timeout=job.build_timeout)
+    command = uv.build_command(package, out, links, env, job.build_timeout)
     try:
+        shared_python = _shared_python(job, uv, document, env)
+        command = uv.build_command(package, out, links, env, job.build_timeout, shared_python)
         run(command)
     except ReleaseError as error:
         message = f"{job.name} {job.version} did not build"
         raise failure(ErrorCode.BUILD_FAILED, error, message, str(command)) from None
+
+
+def _shared_python(job: StageJob, uv: Uv, document: Mapping[str, Any], env: Mapping[str, str]) -> Path | None:
+    """Return the Python of the environment in which the package is built; None if it gets a new one."""
+    if job.build_isolation == "each":
+        return None
+    record = Record(Path(job.record))
+    root = record.worktree / job.workspace
+    of_root, _ = read_toml(root / "pyproject.toml", "pyproject.toml")
+    requirements = shareable_requirements(document, of_root, job.build_needs)
+    environments = SharedEnvironments(uv, record.build_environments, root)
+    backend = text_at(table_at(document, "build-system"), "build-backend")
+    return environments.python_for(_directory(job), backend, requirements, env, job.build_timeout)
 
 
 def verify_package(job: StageJob) -> BuiltPackage:

@@ -155,14 +155,29 @@ class Uv:
         return mask(result.stdout + result.stderr).strip() if result.code else ""
 
     def build_command(
-        self, package: Path, out: Path, links: Sequence[Path], env: Mapping[str, str], timeout: float
+        self,
+        package: Path,
+        out: Path,
+        links: Sequence[Path],
+        env: Mapping[str, str],
+        timeout: float,
+        shared_python: Path | None = None,
     ) -> Command:
         """Build sdist and wheel of *package* into *out*, as if there were no workspace (D-3).
 
-        Build requirements may also come from the directories *links*, which contain its siblings as just built.
+        Build requirements may also come from the directories *links*, which contain its siblings as just built. With
+        *shared_python*, the build runs in the environment of this Python, otherwise in a new one.
         """
-        argv = ("build", "--no-sources", *self._with_python(), "--out-dir", str(out), *_find_links(links))
+        where = ("--no-build-isolation", "--python", str(shared_python)) if shared_python else self._with_python()
+        argv = ("build", "--no-sources", *where, "--out-dir", str(out), *_find_links(links))
         return self.command(*argv, cwd=package, env=env, timeout=timeout)
+
+    def build_requirements_command(
+        self, root: Path, venv: Path, requirements: Sequence[str], timeout: float
+    ) -> Command:
+        """Install the build *requirements* into the environment *venv*."""
+        options = ("--quiet", "--no-sources", "--python", str(venv))
+        return self.command("pip", "install", *options, *requirements, cwd=root, timeout=timeout)
 
     def publish_command(
         self,

@@ -68,6 +68,11 @@ class Record:
         """Return the directory of the built files of *package*."""
         return self.directory / "dist" / package
 
+    @property
+    def build_environments(self) -> Path:
+        """The environments that several builds share; they are deleted once all packages are built."""
+        return self.directory / "environments"
+
     def exists(self) -> bool:
         """Return whether the release has begun: it has a plan or, if it is imported, a manifest."""
         return any((self.directory / name).is_file() for name in (PLAN, MANIFEST))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import threading
 import time
 from contextlib import contextmanager
@@ -449,6 +450,25 @@ def test_build_concurrency_limits_the_builds(scene: Scene) -> None:
     world.git("push", "--quiet")
     assert world.releasekit(*RELEASE, "--skip-smoke-test").code == 0
     assert met(scene)
+
+
+def test_build_isolation_key_shares_environments(scene: Scene) -> None:
+    """Packages with the same build requirements are built in one environment, which is then deleted."""
+    world = scene.world("left; right", 'build_isolation = "shared"')
+    for name in ("left", "right"):
+        path = f"packages/{name}/pyproject.toml"
+        text = (world.root / path).read_text().replace('"uv_build"', '"flit_core.buildapi"')
+        text = text.replace("[project]", '[project]\ndescription = "Words."')
+        world.commit("build: flit", {path: re.sub(r"requires = .*", 'requires = ["flit_core>=3.11"]', text)})
+    world.git("push", "--quiet")
+    assert scene.index
+
+    said = world.releasekit("-v", *RELEASE, "--skip-smoke-test")
+
+    assert outcomes(said) == {"left": "confirmed", "right": "confirmed"}
+    pythons = set(re.findall(r"uv build --no-sources --no-build-isolation --python (\S+)", said.err))
+    assert len(pythons) == 1
+    assert not Path(pythons.pop()).exists()
 
 
 def test_build_timeout_ends_the_build(scene: Scene) -> None:
@@ -964,6 +984,7 @@ KEYS: dict[str, Proof | str] = {
     "hooks": test_hooks_key_runs_git_hooks,
     "http_pool_size": test_pool_size_limits_index_requests,
     "build_concurrency": test_build_concurrency_limits_the_builds,
+    "build_isolation": test_build_isolation_key_shares_environments,
     "approval_timeout": test_approval_timeout_ends_the_wait,
     "confirm_timeout": test_confirm_timeout_fails_the_package,
     "build_env": test_build_env_reaches_the_build,

@@ -51,6 +51,7 @@ PrereleaseNumbering = Literal["count", "date"]
 Unconventional = Literal["none", "patch"]
 Versioning = Literal["independent", "fixed", "linked"]
 ForgeKind = Literal["auto", "github", "gitlab"]
+BuildIsolation = Literal["each", "shared"]
 PinMode = Literal["exact", "compatible", "keep"]
 Propagate = Literal["none", "out-of-range", "patch"]
 SourceRequirements = Literal["raise", "always", "leave"]
@@ -385,6 +386,11 @@ class Settings(BaseModel):
     http_pool_size: int = Field(10, ge=1, description="How many connections to the index stay open")
     build_concurrency: int = Field(
         0, ge=0, description="How many packages are built at the same time; 0: one per CPU core"
+    )
+    build_isolation: BuildIsolation = Field(
+        "each",
+        description='Where packages are built: "each" in a new environment of its own, or "shared": packages with the '
+        "same build requirements use one environment, each build in a process of its own",
     )
     confirm_timeout: float = Field(600, gt=0, description="Seconds to wait until the index lists an upload")
     build_timeout: float = Field(1800, gt=0, description="Maximum seconds for one build or `pre_release` command")

@@ -7,11 +7,11 @@ from hashlib import sha256
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from releasekit.core.config.settings import PinMode
+from releasekit.core.config.settings import BuildIsolation, PinMode
 from releasekit.core.version_numbers import PyVersion
 from releasekit.core.workspace.pins import Pins
 
-_PLACE = frozenset({"record", "uv", "python", "secrets", "build_timeout"})
+_PLACE = frozenset({"record", "uv", "python", "secrets", "workspace", "build_isolation", "build_timeout"})
 
 
 class StageJob(BaseModel):
@@ -24,7 +24,8 @@ class StageJob(BaseModel):
 
     The other fields say how and where this machine works. They do not change what is built: *record* is the directory
     of the release record, *uv* the program, *python* the interpreter that builds, empty for the one that uv finds.
-    *secrets* are the names of the credentials for indexes, never their values. *build_timeout* is in seconds.
+    *secrets* are the names of the credentials for indexes, never their values. *workspace* is the directory of the
+    workspace in the commit. *build_isolation* says whether packages share environments. *build_timeout* is in seconds.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -47,6 +48,8 @@ class StageJob(BaseModel):
     uv: str = ""
     python: str = ""
     secrets: Mapping[str, str] = Field(default_factory=dict[str, str])
+    workspace: str = "."
+    build_isolation: BuildIsolation = "each"
     build_timeout: float
 
     @property
