@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import sys
+import time
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +30,27 @@ if TYPE_CHECKING:
     from tests.support.fault_index import FaultIndex
 
 UV = replace(find_uv(), python=sys.executable)
+
+LOCK = f"""\
+version = 1
+revision = 3
+requires-python = ">=3.11"
+
+[[package]]
+name = "a"
+version = "1.0"
+source = {{ virtual = "." }}
+dependencies = [{{ name = "b" }}]
+
+[package.metadata]
+requires-dist = [{{ name = "b" }}]
+
+[[package]]
+name = "b"
+version = "1.0"
+source = {{ registry = "https://index.example/simple" }}
+wheels = [{{ url = "https://index.example/b-1.0-py3-none-any.whl", hash = "sha256:{"0" * 64}" }}]
+"""
 
 HOOKS = """\
 import tarfile, zipfile
@@ -415,6 +438,20 @@ class TestQuestions:
             UV.audit(root)
         assert "TOML parse error" in caught.value.output
         assert "uv.lock" not in caught.value.output
+
+    def test_silent_network_ends_the_audit(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A proxy that accepts connections and never answers costs seconds, not a minute."""
+        (tmp_path / "pyproject.toml").write_text(project("a", 'dependencies = ["b"]\n'))
+        (tmp_path / "uv.lock").write_text(LOCK)
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            monkeypatch.delenv("UV_OFFLINE")
+            monkeypatch.setenv("ALL_PROXY", f"http://127.0.0.1:{silent.getsockname()[1]}")
+            started = time.monotonic()
+            with pytest.raises(ReleaseError) as caught:
+                UV.audit(tmp_path)
+
+        assert "timed out" in caught.value.output
+        assert time.monotonic() - started < 10
 
 
 class TestBuild:
