@@ -21,7 +21,7 @@ from prefect.states import Cancelled, Completed, Failed
 from flows.approval import PrefectConfirmation, UnattendedRun
 from flows.artifacts import name_run, rename_run, send_logs_to_prefect, show_plan, show_release_pr, show_report
 from flows.dead_runs import end_dead_runs
-from flows.scheduling import prove_all, publish_all, stage_again, stage_all
+from flows.scheduling import compare_all, prove_all, publish_all, stage_again, stage_all
 from releasekit import __version__
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, ReleaseWarning
 from releasekit.core.planning.model import Step
@@ -219,13 +219,14 @@ async def stage_release(
 async def build_and_prove(
     release: ReleaseContext, index: Index, *, rebuild: bool
 ) -> tuple[list[BuiltPackage], tuple[PackageReport, ...]]:
-    """Build and verify every package, and prove that those that are not on the index yet can be installed.
+    """Build and verify every package, compare it with its last release, and prove that it can be installed.
 
     Returns the built packages; and if one of them failed, the outcome of each. With *rebuild*, the index may have files
-    of them already. This refuses the release if any file there differs.
+    of them already, which need no proof. This refuses the release if any file there differs.
     """
     release.observer.on_phase("staging")
     built, failed = await stage_all(release)
+    failed = failed or await compare_all(release, built, index)
     if failed:
         return built, failed
     listed = await files_on_index(built, index) if rebuild else {}

@@ -22,11 +22,11 @@ from flows.artifacts import ProgressBar
 from releasekit.core.errors import ERRORS, ErrorCode, ReleaseError
 from releasekit.core.planning.model import Step
 from releasekit.core.release.progress import PackageStage
-from releasekit.core.release.report import PackageOutcome, PackageReport
+from releasekit.core.release.report import PackageOutcome, PackageReport, stopped_package_report
 from releasekit.core.release.step_limits import StepLimits, step_limits
 from releasekit.integrations.prefect_server import wrap_unexpected
 from releasekit.integrations.process import kill_with_block
-from tasks import build, upload
+from tasks import build, compare_release, upload
 from tasks.step_runs import RunIds, current_frontier, keep_alive, one_input, run_after, run_ids, step_tags
 
 if TYPE_CHECKING:
@@ -225,6 +225,23 @@ def _without_order(steps: Sequence[Step]) -> list[Step]:
 
 def _are_completed(states: Mapping[str, State[Any]]) -> bool:
     return all(state.is_completed() for state in states.values())
+
+
+async def compare_all(
+    release: ReleaseContext, built: Sequence[BuiltPackage], index: Index
+) -> tuple[PackageReport, ...]:
+    """Compare the *built* packages with their last releases.
+
+    Returns nothing if the release goes on, otherwise the outcome of each package, with all that stops it.
+    """
+    release.observer.on_phase("comparing")
+    differences = await compare_release.compare(release, built, index)
+    stopping = [difference for difference in differences if difference.stops]
+    if not stopping:
+        return ()
+    for difference in stopping:
+        release.observer.on_stage(difference.package, PackageStage.FAILED, str(difference))
+    return tuple(stopped_package_report(step, stopping) for step in release.plan.steps)
 
 
 async def prove_all(

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from releasekit.core.artifacts.api_changes import breaking_changes, describe_changes
 from releasekit.core.planning.make_plan import make_plan
 from releasekit.core.planning.plan_inputs import PlanInputs, VersionFacts, decisions
 from releasekit.core.planning.selection import named_packages
@@ -49,6 +50,7 @@ def plan(
         unheard={change.short_sha: change.release_as or "" for change in history.unmatched_release_as},
         change_files=project.change_files,
         pending_files=history.files,
+        sources=history.sources,
         is_committed=bool(project.settings.pre_release and _untagged_release(project, repo, history)),
     )
     return make_plan(
@@ -108,6 +110,7 @@ def decide_bumps(
         date=_today(),
         documents=history.documents,
         proposed=history.proposed,
+        api_breaks=dict(_api_breaks(project, history)),
     )
     return decisions(
         project.workspace,
@@ -121,6 +124,14 @@ def decide_bumps(
         files=history.files,
         facts=facts,
     )
+
+
+def _api_breaks(project: Project, history: History) -> Iterator[tuple[str, str]]:
+    """Yield each package whose version the changes of its API raise, and a description of these."""
+    for name, source in history.sources.items():
+        if project.effective_setting(name, "api_check") == "bump":
+            changes = breaking_changes(source.api_changes, name, project.settings.api_ignore)
+            yield name, describe_changes(changes)
 
 
 def _today() -> str:

@@ -26,6 +26,7 @@ from releasekit.integrations.version_files import version_location
 from tasks.decorators import flow_task
 from tasks.read_changes import ChangeFilePaths, NonPackageFiles, read_pending_changes
 from tasks.read_declarations import DeclarationReader, directory_in_repository, member_directories
+from tasks.read_sources import read_source_changes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from packaging.version import Version
 
+    from releasekit.core.artifacts.source_changes import SourceChange
     from releasekit.core.history.attribution import Attribution
     from releasekit.core.history.baselines import StrayTag
     from releasekit.core.history.commits import Change
@@ -59,7 +61,7 @@ class History:
     releases as a whole; *strays* look like later releases, but their packages did not declare these versions. *files*
     are the change files of each package that no stable release has. *documents* are by package the shas of the commits
     that touch only its documentation, *proposed* the version that a release commit has written into its files since its
-    last release.
+    last release. *sources* are by package what its source has lost since then.
     """
 
     tags: Mapping[str, str]
@@ -75,6 +77,7 @@ class History:
     strays: Sequence[StrayTag] = ()
     documents: Mapping[str, AbstractSet[str]] = field(default_factory=dict[str, "AbstractSet[str]"])
     proposed: Mapping[str, Version] = field(default_factory=dict[str, "Version"])
+    sources: Mapping[str, SourceChange] = field(default_factory=dict[str, "SourceChange"])
 
     def pyproject_commits(self, name: str) -> set[str]:
         """Return the shas of the commits that touch the pyproject.toml of the package *name*, wherever it has been."""
@@ -104,6 +107,8 @@ def read_history(repo: Repo, project: Project, released: Mapping[str, Baseline] 
     all_changes = _parse_changes(attribution)
     changes = _since_last_release(all_changes, attribution)
     unreleased = chain.from_iterable(changes.values())
+    changed_names = [name for name, package_changes in changes.items() if package_changes]
+    homes = _homes(owners, layouts)
     mentioning_release_as = map(parse, attribution.unmatched_release_as)
     return History(
         tags=tags,
@@ -111,7 +116,7 @@ def read_history(repo: Repo, project: Project, released: Mapping[str, Baseline] 
         changes=changes,
         unreleased=frozenset(change.sha for change in unreleased),
         since_stable={name: all_changes[name] for name in attribution.since_prerelease},
-        homes=_homes(owners, layouts),
+        homes=homes,
         manifests=attribution.pyproject_changes,
         unmatched_release_as=[change for change in mentioning_release_as if change.release_as is not None],
         umbrellas=umbrellas,
@@ -119,6 +124,7 @@ def read_history(repo: Repo, project: Project, released: Mapping[str, Baseline] 
         strays=strays,
         documents=attribution.documents,
         proposed=_proposed_versions(repo, project, changes, last),
+        sources=read_source_changes(repo, project, last, changed_names, homes),
     )
 
 

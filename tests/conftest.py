@@ -68,6 +68,9 @@ os.environ["PATH"] = replace_shims(os.environ.get("PATH", ""))
 os.environ["RELEASEKIT_ALLOW_NEW"] = "true"
 """Most tests release packages for the first time, and are about something else."""
 
+os.environ["RELEASEKIT_CACHE_DIR"] = tempfile.mkdtemp(prefix="releasekit-cache-")
+"""Tests leave nothing in the cache of whoever runs them."""
+
 # Without .pyc files each child process compiles Prefect again: 2 CPU-seconds, 4 for its server.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False

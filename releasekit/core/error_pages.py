@@ -67,6 +67,7 @@ _INDEX_FAULTS = "docs/reference/index-faults.md"
 _PINS = "docs/guides/pins.md"
 _PREFECT_SERVER = "docs/guides/prefect-server.md"
 _PULL_REQUESTS = "docs/guides/pull-requests.md"
+_DIFFERENCES = "docs/guides/compare-releases.md"
 _RECOVERY = "docs/guides/recovery.md"
 _RELEASE_NOTES = "docs/guides/release-notes.md"
 _REQUIREMENTS = "docs/guides/requirements.md"
@@ -1071,6 +1072,111 @@ _TABLE = (
         ),
         "$ uv build --package core\n$ unzip -l dist/core-1.3.0-py3-none-any.whl   # which files does it contain?",
         "docs/explanation/how-a-release-works.md",
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_LOST_IMPORT,
+        (
+            "A module was moved or deleted in a release that is no major one.",
+            "The build configuration no longer includes the module.",
+        ),
+        ('[tool.releasekit]\nverify_ignore = [{ rule = "LOST-IMPORT", package = "shop", reason = "nobody uses it" }]'),
+        _DIFFERENCES,
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_LOST_SCRIPT,
+        (
+            "A line of [project.scripts] was deleted or renamed in a release that is no major one.",
+            "The build backend no longer writes entry_points.txt.",
+        ),
+        ('[project.scripts]\nshop = "shop.cli:main"   # the command that the last release has'),
+        _DIFFERENCES,
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_DEAD_SCRIPT,
+        ("A module or function was renamed, and [project.scripts] still has the old name.",),
+        '[project.scripts]\nshop = "shop.cli:main"   # the module and the function that it starts',
+        _DIFFERENCES,
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_LOST_ENTRY_POINT,
+        ("A line of [project.entry-points] was deleted or renamed in a release that is no major one.",),
+        (
+            '[project.entry-points."shop.plugins"]\n'
+            'card = "shop_card:Card"   # the entry point that the last release has'
+        ),
+        _DIFFERENCES,
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_LOST_EXTRA,
+        ("A line of [project.optional-dependencies] was deleted or renamed in a release that is no major one.",),
+        ("[project.optional-dependencies]\nfast = []   # the package no longer needs more for it"),
+        _DIFFERENCES,
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_LOST_TYPES,
+        (
+            "The file was deleted.",
+            "The build configuration includes only files that end with .py.",
+        ),
+        ('[tool.releasekit]\nverify_ignore = [{ rule = "LOST-TYPES", package = "shop", reason = "nobody uses it" }]'),
+        _DIFFERENCES,
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_LOST_PLATFORM,
+        (
+            "A package that was pure Python now has an extension module.",
+            "The other wheels of the last release came from other machines.",
+        ),
+        (
+            "[tool.releasekit]\n"
+            'verify_ignore = [{ rule = "LOST-PLATFORM", package = "shop", reason = "nobody uses it" }]'
+        ),
+        _DIFFERENCES,
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_RAISED_PYTHON,
+        ("`requires-python` was raised.",),
+        "$ releasekit publish --bump shop=minor",
+        _DIFFERENCES,
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_LOST_FILES,
+        (
+            "The build configuration no longer includes data files, such as templates.",
+            "A build step that generates files did not run.",
+            "The files were deleted, which is only a warning.",
+        ),
+        ('[tool.releasekit]\nverify_ignore = [{ rule = "LOST-FILES", package = "shop", reason = "nobody uses it" }]'),
+        _DIFFERENCES,
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_LOST_BYTES,
+        (
+            "A build step wrote empty or shortened files.",
+            "Large files were removed on purpose.",
+        ),
+        ('[tool.releasekit]\nverify_ignore = [{ rule = "LOST-BYTES", package = "shop", reason = "nobody uses it" }]'),
+        _DIFFERENCES,
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_API_BREAK,
+        (
+            "A public function, class or attribute was removed or renamed.",
+            "A parameter was removed, or a new one has no default.",
+            "A name is public that should not be. Begin it with an underscore, or list the public names in `__all__`.",
+        ),
+        ('[tool.releasekit]\napi_ignore = [{ path = "shop.cart.total", reason = "only we call it" }]'),
+        _DIFFERENCES,
+    ),
+    ErrorPage(
+        ErrorCode.COMPARE_SKIPPED,
+        (
+            "The index does not answer, or does not give the file.",
+            "All files of the last release are yanked or removed.",
+            "The last release has no wheel.",
+        ),
+        "$ releasekit publish --stage-only --output dist/release   # stage it again",
+        _DIFFERENCES,
     ),
     ErrorPage(
         ErrorCode.RESOLVE_FAILED,

@@ -121,6 +121,18 @@ class ErrorCode(StrEnum):
     REBUILD_DIFFERS = "RK-REBUILD-DIFFERS"
     BUILD_FAILED = "RK-BUILD-FAILED"
     VERIFY_FAILED = "RK-VERIFY-FAILED"
+    VERIFY_LOST_IMPORT = "RK-VERIFY-LOST-IMPORT"
+    VERIFY_LOST_SCRIPT = "RK-VERIFY-LOST-SCRIPT"
+    VERIFY_DEAD_SCRIPT = "RK-VERIFY-DEAD-SCRIPT"
+    VERIFY_LOST_ENTRY_POINT = "RK-VERIFY-LOST-ENTRY-POINT"
+    VERIFY_LOST_EXTRA = "RK-VERIFY-LOST-EXTRA"
+    VERIFY_LOST_TYPES = "RK-VERIFY-LOST-TYPES"
+    VERIFY_LOST_PLATFORM = "RK-VERIFY-LOST-PLATFORM"
+    VERIFY_RAISED_PYTHON = "RK-VERIFY-RAISED-PYTHON"
+    VERIFY_LOST_FILES = "RK-VERIFY-LOST-FILES"
+    VERIFY_LOST_BYTES = "RK-VERIFY-LOST-BYTES"
+    VERIFY_API_BREAK = "RK-VERIFY-API-BREAK"
+    COMPARE_SKIPPED = "RK-COMPARE-SKIPPED"
     RESOLVE_FAILED = "RK-RESOLVE-FAILED"
     STAGED_IMPORT_FAILED = "RK-STAGED-IMPORT-FAILED"
     UPLOAD_FAILED = "RK-UPLOAD-FAILED"
@@ -677,6 +689,77 @@ _TABLE = (
         ErrorCode.VERIFY_FAILED,
         "A built file does not match the plan. Nothing of this package was uploaded.",
         "Fix the package's build configuration.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_LOST_IMPORT,
+        "A module that the last release has can no longer be imported. The new version promises that it still can.",
+        "Put the module back. Otherwise commit a breaking change, or accept the loss with a reason in `verify_ignore`.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_LOST_SCRIPT,
+        "A command that the last release installs is gone. The new version promises that it still exists.",
+        "Put it back into [project.scripts]. Otherwise commit a breaking change, or accept the loss with a "
+        "reason in `verify_ignore`.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_DEAD_SCRIPT,
+        "A command of the package starts a module or function that the new version no longer has, so it always fails.",
+        "Correct the command in [project.scripts], or delete it and commit a breaking change.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_LOST_ENTRY_POINT,
+        "An entry point that other programs look up in the last release is gone.",
+        "Put it back into [project.entry-points]. Otherwise commit a breaking change, or accept the loss with "
+        "a reason in `verify_ignore`.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_LOST_EXTRA,
+        "An extra of the last release is gone. `pip install package[extra]` then installs less, and only warns.",
+        "Put it back into [project.optional-dependencies]; it may be empty. Otherwise commit a breaking "
+        "change, or accept the loss with a reason in `verify_ignore`.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_LOST_TYPES,
+        "The marker py.typed of the last release is gone, so type checkers ignore the types of the package.",
+        "Put py.typed back beside __init__.py. Otherwise commit a breaking change, or accept the loss with a "
+        "reason in `verify_ignore`.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_LOST_PLATFORM,
+        "The last release has a wheel for a platform, and the built files have none.",
+        "Build the wheels of all platforms. Otherwise commit a breaking change, or accept the loss with a "
+        "reason in `verify_ignore`.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_RAISED_PYTHON,
+        "The package no longer supports a version of Python that the last release supports. Installers there "
+        "keep the last release.",
+        "Release it as a minor or major version, so that users expect it, or lower `requires-python` again.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_LOST_FILES,
+        "Files of the last release are missing. It is an error if it is more than half of them, or if they "
+        "are still in the source: then the build leaves them out.",
+        "Compare the wheel with the last one, and fix the build configuration. If the files should be gone, "
+        "accept it with a reason in `verify_ignore`.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_LOST_BYTES,
+        "The files of the package have less than half of the bytes of the last release.",
+        "Compare the wheel with the last one, and fix the build configuration. If the files should be "
+        "smaller, accept it with a reason in `verify_ignore`.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_API_BREAK,
+        "A public name of the package has changed in a way that breaks users, and the version promises that "
+        "it has not.",
+        "Keep the old name or signature, or commit a breaking change. If nobody uses the name, accept it with "
+        "a reason in `api_ignore`.",
+    ),
+    ErrorInfo(
+        ErrorCode.COMPARE_SKIPPED,
+        "A built package is not compared with its last release on the index, so nothing shows what it has lost.",
+        "Look at the reason. If the index was down, you can stage the release again.",
     ),
     ErrorInfo(
         ErrorCode.RESOLVE_FAILED,

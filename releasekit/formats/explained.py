@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
+from releasekit.core.artifacts.differences import Difference
 from releasekit.core.config.bump_rules import Bump
 from releasekit.core.version_numbers import PyVersion
 from releasekit.core.versioning.versions import rule_of
@@ -34,7 +35,10 @@ class CommitReason(BaseModel):
 
 
 class VersionExplanation(BaseModel):
-    """One package: its *current* version, and its *next* version, None if it is *skipped*."""
+    """One package: its *current* version, and its *next* version, None if it is *skipped*.
+
+    *differences* are what its source lacks of its last release.
+    """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
@@ -46,6 +50,7 @@ class VersionExplanation(BaseModel):
     skipped: bool
     counted: tuple[CommitReason, ...] = ()
     ignored: tuple[CommitReason, ...] = ()
+    differences: tuple[Difference, ...] = ()
 
 
 class Explanation(BaseModel):
@@ -59,7 +64,7 @@ class Explanation(BaseModel):
 def explain_versions(plan: Plan, decisions: Decisions, names: Collection[str]) -> Explanation:
     """Return the explanation of *plan* for the packages *names*, with all commits since the last release."""
     selected = [step for step in plan.packages if step.name in names]
-    rows = [_explain_package(step, decisions) for step in selected]
+    rows = [_explain_package(step, decisions, plan) for step in selected]
     return Explanation(packages=tuple(rows))
 
 
@@ -73,6 +78,7 @@ def explanation_text(explanation: Explanation) -> str:
         lines.append(headline.replace("  ", " "))
         lines += [f"  + {_commit_text(reason)}" for reason in row.counted]
         lines += [f"  - {_commit_text(reason)}" for reason in row.ignored]
+        lines += [f"  ! {difference}  [{difference.verdict}]" for difference in row.differences]
     return "\n".join(lines) + "\n"
 
 
@@ -81,7 +87,7 @@ def _commit_text(reason: CommitReason) -> str:
     return f"{origin} {reason.title}  [{reason.why}]"
 
 
-def _explain_package(step: Step, decisions: Decisions) -> VersionExplanation:
+def _explain_package(step: Step, decisions: Decisions, plan: Plan) -> VersionExplanation:
     decision = decisions[step.name]
     rules = decisions.requests[step.name].rules
     is_zero = step.current is not None and step.current.major == 0
@@ -99,6 +105,7 @@ def _explain_package(step: Step, decisions: Decisions) -> VersionExplanation:
         skipped=is_skipped,
         counted=tuple(counted),
         ignored=tuple(ignored),
+        differences=tuple(difference for difference in plan.differences if difference.package == step.name),
     )
 
 

@@ -11,13 +11,14 @@ from releasekit.core.changelog.changelog import escape
 from releasekit.core.planning.model import calm_obstacles, count_obstacles
 from releasekit.core.release.report import PackageOutcome
 from releasekit.core.similar_texts import calm_warnings
-from releasekit.core.text import count_packages, summarize
+from releasekit.core.text import count_as, count_packages, summarize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from packaging.version import Version
 
+    from releasekit.core.artifacts.differences import Difference
     from releasekit.core.checks.facts import CheckReport
     from releasekit.core.planning.model import Obstacle, Plan, Step
     from releasekit.core.release.report import ReleaseReport
@@ -63,7 +64,8 @@ _REASON_LIMIT, _MENTION_LIMIT = 60, 20
 
 def _short_markdown(plan: Plan, changes: Sequence[str] | None, rows: int) -> str:
     first_changes = None if changes is None else _first_texts(changes)
-    plan = plan.model_copy(update={"warnings": _first_texts(calm_warnings(plan.warnings))})
+    differences = plan.differences[:_MENTION_LIMIT]
+    plan = plan.model_copy(update={"warnings": _first_texts(calm_warnings(plan.warnings)), "differences": differences})
     return _plan_markdown(plan, first_changes, reason=_REASON_LIMIT, rows=rows)
 
 
@@ -89,6 +91,7 @@ def _plan_markdown(
         f"# {plan.title}: {count_packages(plan.steps)}",
         _changes_section(changes),
         *_steps_sections(plan.steps, reason, rows),
+        _differences_section(plan.differences),
         _escape_text(plan.pre_release_line),
         _bullets(map(_escape_text, calm_warnings(plan.warnings))).lstrip("\n"),
         obstacles_markdown(plan.obstacles),
@@ -98,6 +101,26 @@ def _plan_markdown(
         introduction = "Each package is uploaded as soon as the packages that it needs are on the index:"
         sections.append(f"{introduction}\n\n{graph}")
     return _join_sections(sections).rstrip("\n") + "\n"
+
+
+def _differences_section(differences: Sequence[Difference]) -> str:
+    """Return a table of what the packages lose; empty if they lose nothing."""
+    if not differences:
+        return ""
+    rows: list[tuple[str, ...]] = []
+    for difference in differences[:_DIFFERENCE_LIMIT]:
+        since = f"{difference.package} {difference.since}"
+        rows.append((_escape_text(difference.verdict), since, _escape_text(difference.text), difference.rule))
+    table = _table(("severity", "since", "what is lost", "rule"), rows).rstrip("\n")
+    more = differences[_DIFFERENCE_LIMIT:]
+    remark = f"\n\n… and {count_as('more difference', more)}" if more else ""
+    stopping = [difference for difference in differences if difference.stops]
+    verdict = f"**{count_as('difference', stopping)} would stop the release once it is built.**" if stopping else ""
+    return _join_sections(["## Lost since the last releases", verdict, f"{table}{remark}"])
+
+
+_DIFFERENCE_LIMIT = 50
+"""So many differences are in the table; a pull request has limited room."""
 
 
 def _join_sections(sections: Iterable[str]) -> str:

@@ -955,6 +955,10 @@ KEYS: dict[str, Proof | str] = {
     "allow_older": test_allow_older_permits_lower_version,
     "allow_branches": "tests/stories/test_start_release.py::test_feature_branch_is_refused",
     "allow_new": f"{START}::test_first_release_needs_own_yes",
+    **dict.fromkeys(
+        ("api_check", "api_ignore", "verify_ignore"),
+        "tests/stories/test_differences.py::test_losses_stop_until_accepted",
+    ),
     "publish_from": test_publish_from_accepts_known_values,
     "release_branch": f"{PULLS}::test_merged_pull_request_is_published",
     "publish_workflow": f"{PULLS}::test_merged_pull_request_is_published",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from releasekit.core.adoption.findings import AdoptedPackage, Adoption, UnreadTags
+    from releasekit.core.artifacts.differences import Difference
     from releasekit.core.checks.facts import CheckReport
     from releasekit.core.planning.model import Plan, Step
     from releasekit.core.planning.plan_diff import PlanDifference
@@ -80,7 +81,20 @@ def plan_table(plan: Plan) -> RenderableType:
     commands = _styled_lines([plan.pre_release_line], "dim")
     lines = calm_warnings(plan.warnings, verbose=is_verbose())
     warnings = _styled_lines(lines, "yellow", prefix="warning ")
-    return Group(table, *commands, *warnings)
+    return Group(table, *_differences(plan.differences), *commands, *warnings)
+
+
+def _differences(differences: Sequence[Difference]) -> Iterator[RenderableType]:
+    """Draw what the packages lose, if they lose anything."""
+    if not differences:
+        return
+    table = ResponsiveTable("", "Since", "What is lost", "Rule", title="lost since the last releases")
+    for difference in differences:
+        icon, style = _SEVERITY_STYLES[difference.severity]
+        since = f"{difference.package} {difference.since}"
+        accepted = f" (accepted: {difference.waived})" if difference.waived else ""
+        table.add(icon, since, difference.text + accepted, difference.rule, style="dim" if accepted else style)
+    yield table
 
 
 def _or_dash(value: object) -> str:

@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import dataclass, replace
 from datetime import date, time
+from fnmatch import fnmatchcase
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast, get_args, get_origin
 
@@ -55,6 +56,7 @@ BuildIsolation = Literal["each", "shared"]
 PinMode = Literal["exact", "compatible", "keep"]
 Propagate = Literal["none", "out-of-range", "patch"]
 SourceRequirements = Literal["raise", "always", "leave"]
+ApiCheck = Literal["off", "warn", "error", "bump"]
 
 
 CHANGELOG = "CHANGELOG.md"
@@ -153,6 +155,70 @@ class BumpFile(BaseModel):
                 "no_version", "the pattern must contain {what} exactly once", {"what": "{version}"}
             )
         return pattern
+
+
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+"""Why somebody accepts a finding."""
+
+
+VERIFY_PREFIX = "RK-VERIFY-"
+VERIFY_RULES = tuple(
+    code for code in ErrorCode if code.startswith(VERIFY_PREFIX) and code is not ErrorCode.VERIFY_FAILED
+)
+"""The codes of the rules that built files must pass."""
+
+
+class VerifyWaiver(BaseModel):
+    """A finding about built files that you accept."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rule: str = Field(description="The code of the rule, with or without `RK-VERIFY-`")
+    package: str = Field(description="The name of the package, or a pattern")
+    reason: Reason = Field(description="Why you accept it; shown with each finding")
+
+    @field_validator("rule")
+    @classmethod
+    def _check_rule(cls, rule: str) -> str:
+        code = VERIFY_PREFIX + rule.strip().upper().replace("_", "-").removeprefix(VERIFY_PREFIX)
+        if code not in VERIFY_RULES:
+            similar = did_you_mean(code, VERIFY_RULES)
+            raise PydanticCustomError("rule", "there is no rule {code}{similar}", {"code": code, "similar": similar})
+        return code
+
+    @property
+    def code(self) -> ErrorCode:
+        """The code of the rule."""
+        return ErrorCode(self.rule)
+
+    def covers(self, package: str) -> bool:
+        """Return whether it counts for *package* (a normalised name)."""
+        return _matches_package(self.package, package)
+
+
+class ApiWaiver(BaseModel):
+    """One breaking change of an API that you accept."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str = Field(description="The public name, such as `shop.cart.total`, or a pattern; also covers what is below")
+    reason: Reason = Field(description="Why you accept it; the plan shows it")
+    package: str = Field("*", description="The name of the package, or a pattern")
+
+    def covers(self, path: str, package: str) -> bool:
+        """Return whether it accepts a change of the public name *path* in *package* (a normalised name)."""
+        names = [parent for end in ".(" for parent in _parents(path, end)]
+        is_covered = any(fnmatchcase(name, self.path) for name in (path, *names))
+        return is_covered and _matches_package(self.package, package)
+
+
+def _parents(path: str, end: str) -> list[str]:
+    """Return the beginnings of *path* before each *end*."""
+    return [path[:position] for position, character in enumerate(path) if character == end]
+
+
+def _matches_package(pattern: str, package: str) -> bool:
+    return fnmatchcase(package, re.sub("[-_.]+", "-", pattern).lower())
 
 
 class PackageSettings(BaseModel):
@@ -318,6 +384,18 @@ class Settings(BaseModel):
         (),
         description="The packages that may be released for the first time without a question of their own (names, "
         "patterns or paths); true or `all`: every package",
+    )
+    api_check: ApiCheck = Field(
+        "warn",
+        description="What happens to changes of the Python API that break users, in a release that promises not to: "
+        'nothing; the plan shows them; "error": the release also stops before anything is public; "bump": they raise '
+        "the version",
+    )
+    api_ignore: tuple[ApiWaiver, ...] = Field(
+        (), description="The breaking changes of the API that you accept, each with a reason"
+    )
+    verify_ignore: tuple[VerifyWaiver, ...] = Field(
+        (), description="The findings about built files that you accept, each with a reason"
     )
     check_select: tuple[str, ...] = Field((), description="Run only these checks; empty: all")
     check_ignore: tuple[str, ...] = Field(
@@ -557,6 +635,7 @@ def bump_files(pyproject: Mapping[str, Any], display_path: str, text: str = "") 
 
 
 MEMBER_KEYS = (
+    "api_check",
     "types",
     "unconventional",
     "major_on_zero",
@@ -689,9 +768,18 @@ def _unknown_key_message(path: Sequence[str], keys: Iterable[str]) -> str:
     *tables, key = path
     allowed = keys
     if tables:
-        model = {"groups": Group, "bump": BumpFile}.get(tables[0], Settings)
+        model = _TABLE_MODELS.get(tables[0], Settings)
         allowed = model.model_fields
     return f"unknown key {key}{did_you_mean(key, allowed)}"
+
+
+_TABLE_MODELS: Mapping[str, type[BaseModel]] = {
+    "groups": Group,
+    "bump": BumpFile,
+    "api_ignore": ApiWaiver,
+    "verify_ignore": VerifyWaiver,
+}
+"""The models of the tables inside the table of settings."""
 
 
 _UNKNOWN = "extra_forbidden"

@@ -6,6 +6,7 @@ from hashlib import sha256
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from releasekit.core.artifacts.source_changes import Waivers, rate_source_change
 from releasekit.core.config.command_lines import command_texts
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseWarning
 from releasekit.core.history.pending_changes import consumed_files
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from packaging.version import Version
 
+    from releasekit.core.artifacts.differences import Difference
     from releasekit.core.config.settings import Selection, Settings
     from releasekit.core.history.tags import Baseline, TagScheme, TagSchemes
     from releasekit.core.versioning.groups import Decisions
@@ -83,7 +85,6 @@ def make_plan(
     warnings = [*graph_warnings, *low_version_warnings(decisions, released)]
     warnings += [*_plan_warnings(basis, statuses, steps, excluded), *first_release_warnings(unallowed_new)]
     own_obstacles = map(Obstacle.from_error, (*undecided, *_taken_tags(released, inputs)))
-    raised = map(siblings.raised_requirements, workspace)
     only_extras_conflict = all(exclusion.extra for exclusion in excluded)
     return Plan(
         commit=inputs.commit,
@@ -95,14 +96,26 @@ def make_plan(
         packages=tuple(steps),
         versions=siblings.versions,
         limits=siblings.limits if "compatible" in siblings.modes.values() else {},
-        raises=tuple(chain.from_iterable(raised)),
+        raises=tuple(chain.from_iterable(map(siblings.raised_requirements, workspace))),
         unallowed_new=unallowed_new,
         together=only_extras_conflict and keeps_all_installable(settings, siblings),
         date=inputs.date,
         consumes=tuple(consumed_files(inputs.change_files, inputs.pending_files, _stable_names(released))),
         requested=selection.versions.recorded,
         pre_release=command_texts(settings.pre_release) if released and not inputs.is_committed else (),
+        differences=tuple(_find_differences(basis, released)),
     )
+
+
+def _find_differences(basis: PlanBasis, released: Sequence[Step]) -> Iterator[Difference]:
+    """Yield what the source of each package lacks of its last release, each with its severity."""
+    settings = basis.settings
+    waivers = Waivers(settings.verify_ignore, settings.api_ignore)
+    for step in released:
+        change = basis.inputs.sources.get(step.name)
+        if change is not None:
+            mode = basis.own_settings(step.name).get("api_check", settings.api_check)
+            yield from rate_source_change(step.name, change, step.version, mode, waivers)
 
 
 def _stable_names(released: Sequence[Step]) -> frozenset[str]:

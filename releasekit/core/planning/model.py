@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from packaging.version import Version
 from pydantic import BaseModel, ConfigDict, Field
 
+from releasekit.core.artifacts.differences import Difference
 from releasekit.core.changelog.changelog import Section
 from releasekit.core.changelog.note_entries import PackageNotes
 from releasekit.core.config.settings import PinMode
@@ -166,7 +167,7 @@ class Plan(BaseModel):
     all packages can be installed together after the release. *unfinished* is the title of the unfinished release in
     this clone; None if there is none, or nobody looked. *consumes* are the change files that the release commit edits
     or deletes. *requested* are the options that requested versions, such as "--bump core=minor". *pre_release* are the
-    commands that run before the release commit.
+    commands that run before the release commit. *differences* are what the source lacks of the last releases.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True, serialize_by_alias=True, populate_by_name=True)
@@ -191,6 +192,7 @@ class Plan(BaseModel):
     consumes: tuple[ConsumedFile, ...] = ()
     requested: tuple[str, ...] = ()
     pre_release: tuple[str, ...] = ()
+    differences: tuple[Difference, ...] = ()
 
     @property
     def steps(self) -> tuple[Step, ...]:

@@ -11,6 +11,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 from pydantic import BaseModel, ConfigDict
 
+from releasekit.core.artifacts.source_changes import SourceChange
 from releasekit.core.history.change_files import ChangeFile
 from releasekit.core.history.pending_changes import PendingChanges
 from releasekit.core.history.tags import schemes_of
@@ -40,7 +41,8 @@ class PlanInputs(BaseModel):
     its files, but did not publish it. *unheard* are the versions in Release-As footers of commits that touch no
     package, by short sha. *change_files* are all change files, *pending_files* by package those of no stable release.
     *strays* are tags that only look like releases, each with the reason. *is_committed*: the commit is the release
-    commit of a release that has no tag yet, so `pre_release` commands have run before it.
+    commit of a release that has no tag yet, so `pre_release` commands have run before it. *sources* are by package what
+    its source has lost since its last release.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -57,6 +59,7 @@ class PlanInputs(BaseModel):
     pending_files: Mapping[str, PendingChanges] = {}
     strays: tuple[str, ...] = ()
     is_committed: bool = False
+    sources: Mapping[str, SourceChange] = {}
 
     def installable_versions(self, name: str) -> frozenset[Version] | None:
         """Return the versions of the package *name* that an installer finds; None if no index was asked."""
@@ -88,13 +91,15 @@ class VersionFacts:
 
     *requests* are by package what the maintainer requests. *date*, "YYYY.MM.DD", numbers prereleases if the settings
     ask for it. *documents* are by package the shas of the commits that touch only its documentation, *proposed* the
-    version that a release commit has written into its files since the last release.
+    version that a release commit has written into its files since the last release. *api_breaks* describes the breaking
+    changes of the API of those packages whose version they raise.
     """
 
     requests: Mapping[str, VersionRequest] = field(default_factory=dict[str, VersionRequest])
     date: str = ""
     documents: Mapping[str, Container[str]] = field(default_factory=dict[str, "Container[str]"])
     proposed: Mapping[str, Version] = field(default_factory=dict[str, Version])
+    api_breaks: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True)
@@ -189,6 +194,7 @@ def decisions(
             files=pending_files.get(name, PendingChanges()),
             documents=facts.documents.get(name, frozenset[str]()),
             proposed=facts.proposed.get(name),
+            api_break=facts.api_breaks.get(name, ""),
             requested=facts.requests.get(name, VersionRequest()),
         )
         histories[name] = (history, rules[name])

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from enum import StrEnum
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from releasekit.core.errors import ERRORS
 from releasekit.core.text import count_as
 from releasekit.core.version_numbers import PyVersion
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from releasekit.core.artifacts.differences import Difference
+    from releasekit.core.planning.model import Step
 
 
 class PackageOutcome(StrEnum):
@@ -34,6 +41,23 @@ class PackageReport(BaseModel):
     error: str = ""
     hint: str = ""
     output: str = ""
+
+
+def stopped_package_report(step: Step, stopping: Sequence[Difference]) -> PackageReport:
+    """Return the report of the built package of *step*; it failed if any of the differences *stopping* is its own."""
+    report = PackageReport(name=step.name, version=step.version, tag=step.tag, outcome=PackageOutcome.BUILT)
+    own = [difference for difference in stopping if difference.package == step.name]
+    if not own:
+        return report
+    first = own[0]
+    more = f", and {count_as('more difference', own[1:])}" if own[1:] else ""
+    failure = {
+        "outcome": PackageOutcome.FAILED,
+        "error": f"{first}{more}",
+        "hint": ERRORS[first.rule].hint,
+        "output": "\n".join(map(str, own[1:])),
+    }
+    return report.model_copy(update=failure)
 
 
 class ReleaseReport(BaseModel):

@@ -40,7 +40,8 @@ class PackageHistory:
     of those since *last*, None for all of them. *tagged* are all versions that have a tag, on any commit. *consumed*
     are those that the index has and no tag names; they cannot be released again. *files* are its change files.
     *proposed* is the version that a release commit since then has written into the files. *documents* are the shas of
-    the changes that touch only documentation. *requested* is what the maintainer requests.
+    the changes that touch only documentation. *requested* is what the maintainer requests. *api_break* describes the
+    changes of the API because of which a release is a breaking one; empty if there are none.
     """
 
     declared: Version | None
@@ -54,6 +55,7 @@ class PackageHistory:
     proposed: Version | None = None
     documents: Container[str] = ()
     requested: VersionRequest = VersionRequest()  # noqa: RUF009  a frozen value
+    api_break: str = ""
 
     @property
     def written(self) -> Version | None:
@@ -176,6 +178,9 @@ def request_bump(
     else:
         reason = _untriggered_reason(new.commit_count, rules)
     changes_bump = _largest_bump([*new.triggers, *since_stable.triggers], since_stable.files, rules)
+    if cause and history.api_break and changes_bump < Bump.MAJOR:
+        changes_bump = Bump.MAJOR
+        reason = decided_by or f"{cause}; {history.api_break}"
     return BumpRequest(
         history=history,
         rules=rules,

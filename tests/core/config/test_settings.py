@@ -56,6 +56,7 @@ def test_defaults_match_the_documentation() -> None:
         "changes": "both",
         "tag_format": "{name}-v{version}",
         "umbrella_tag_format": "v{version}",
+        "api_check": "warn",
         "commit_message": "chore(release): {release}",
         "tag_message": "{tag}",
         "types": {"feat": "minor", "fix": "patch", "perf": "patch"},

@@ -1,0 +1,1 @@
+"""What a built package contains, and how it differs from the last release."""

@@ -1,0 +1,82 @@
+"""A release that loses something stops before anything is public, and its pull request says what is lost."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.world import make_world, upload
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from releasekit.integrations.peryx import EmbeddedIndex
+
+STAGE = ("publish", "--stage-only", "--yes", "--skip-audit", "--format", "json")
+SCRIPT = '\n[project.scripts]\napp = "app.cli:main"\n'
+EXCLUDE = '\n[tool.uv.build-backend]\nwheel-exclude = ["rates.json"]\n'
+ACCEPTED = """
+[tool.releasekit]
+api_check = "error"
+api_ignore = [{ path = "core.shade", reason = "only app calls it" }]
+verify_ignore = [
+    { rule = "DEAD-SCRIPT", package = "app", reason = "the next release has it" },
+    { rule = "LOST-FILES", package = "lone", reason = "the rates come from a server" },
+    { rule = "LOST-IMPORT", package = "*", reason = "nobody imports it" },
+]
+"""
+
+
+@pytest.mark.usefixtures("unrecorded")
+def test_losses_stop_until_accepted(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+    """A broken API, a dead command and a file that the build leaves out: each stops, is shown, and can be accepted."""
+    world = make_world(tmp_path, "app; core; lone", 'api_check = "error"', core="def shade(leaf): ...\n")
+    app_project = (world.root / "packages/app/pyproject.toml").read_text() + SCRIPT
+    lone_project = (world.root / "packages/lone/pyproject.toml").read_text()
+    root_project = (world.root / "pyproject.toml").read_text().partition("\n[tool.releasekit]")[0]
+    files = {
+        "packages/app/pyproject.toml": app_project,
+        "packages/app/src/app/cli.py": "def main(): ...\n",
+        "packages/lone/src/lone/rates.json": "{}\n",
+    }
+    world.commit("feat: release by hand", files)
+    upload(world, own_index, "app", "core", "lone")
+    for name in ("app", "core", "lone"):
+        world.git("tag", f"{name}-v0.1.0")
+    (world.root / "packages/app/src/app/cli.py").unlink()
+    losses = {
+        "packages/core/src/core/__init__.py": "def tint(leaf): ...\n",
+        "packages/lone/pyproject.toml": lone_project + EXCLUDE,
+    }
+    world.commit("fix: lose things", losses)
+    world.git("push", "--quiet", "origin", "main")
+
+    plan = world.releasekit("plan", "--format", "json")
+    table = world.releasekit("plan", "--format", "markdown").out
+    explained = world.releasekit("version", "core", "--explain").out
+    stopped = world.releasekit(*STAGE)
+    world.commit("chore: accept the losses", {"pyproject.toml": root_project + ACCEPTED})
+    world.git("push", "--quiet", "origin", "main")
+    staged = world.releasekit(*STAGE)
+
+    rules = {(row["package"], row["rule"], row["severity"]) for row in json.loads(plan.out)["differences"]}
+    assert rules == {
+        ("app", "RK-VERIFY-LOST-IMPORT", "error"),
+        ("app", "RK-VERIFY-DEAD-SCRIPT", "error"),
+        ("core", "RK-VERIFY-API-BREAK", "error"),
+        ("lone", "RK-VERIFY-LOST-FILES", "error"),
+    }
+    assert "| error | core 0.1.0 | core.shade: removed | RK-VERIFY-API-BREAK |" in table
+    assert "4 differences would stop the release" in table
+    assert "! RK-VERIFY-API-BREAK: core.shade: removed (since core 0.1.0)  [error]" in explained
+    assert stopped.code == 1, stopped.err
+    errors = {row["name"]: f"{row['error']}\n{row['output']}" for row in json.loads(stopped.out)["packages"]}
+    assert "app.cli can no longer be imported" in errors["app"]
+    assert "the command app starts app.cli, which is gone" in errors["app"]
+    assert "core.shade: removed" in errors["core"]
+    assert "lone/rates.json: in the source, but no longer in the wheel" in errors["lone"]
+    assert staged.code == 0, staged.err
+    assert "error, accepted: the rates come from a server" in staged.err
+    assert {row["outcome"] for row in json.loads(staged.out)["packages"]} == {"built"}
