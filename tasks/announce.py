@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, ReleaseWarning
 from releasekit.core.history.tags import push_batches
 from releasekit.core.planning.release_messages import tag_message
-from releasekit.core.release.release_manifest import manifest_text
+from releasekit.core.release.release_manifest import manifest_text, sums_text
 from releasekit.formats.pr_text import draft_release_body
 from releasekit.integrations.forge_factory import connect_forge
 from releasekit.integrations.git import LOCK_REF, NO_REF, TAGS
 from releasekit.integrations.notes_sources import commits_in_notes, gather_notes, render_notes, rewrite_notes
 from releasekit.integrations.process import mask
+from releasekit.store.bundle import SUMS
 from releasekit.store.record import MANIFEST
 from releasekit.store.remote_lock import fetch_remote_lock, read_lock_commit, read_lock_ref, write_lock_commit
 from tasks.context import exception_of
@@ -332,8 +333,23 @@ async def _publish_on_forge(release: ReleaseContext, repo: Repo) -> tuple[str, t
             prerelease=_is_prerelease(plan),
         )
         forge_release = await _update_text(forge, forge_release, plan.title, body)
+        remarks += await _attach_sums(release, forge, forge_release)
         promoted = await forge.promote(forge_release)
         return promoted.url, remarks
+
+
+async def _attach_sums(release: ReleaseContext, forge: Forge, forge_release: ForgeRelease) -> tuple[str, ...]:
+    """Attach the sha256 of all files to *forge_release*, unless it has them; returns a remark if that is refused."""
+    manifest = release.record.manifest()
+    if manifest is None or SUMS in forge_release.assets:
+        return ()
+    try:
+        await forge.upload_asset(forge_release, SUMS, sums_text(manifest).encode())
+    except ReleaseError as error:
+        if error.code is ErrorCode.FORGE_UNREACHABLE:
+            raise
+        return (f"{SUMS} is not attached to the release: {error}",)
+    return ()
 
 
 async def _update_text(forge: Forge, forge_release: ForgeRelease, title: str, body: str) -> ForgeRelease:

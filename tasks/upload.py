@@ -15,7 +15,7 @@ from prefect import task
 from prefect.artifacts import acreate_link_artifact
 from prefect.cache_policies import NO_CACHE, CacheKeyFnPolicy
 
-from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
+from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, as_refusal
 from releasekit.core.release.upload_response import UploadOutcome, classify_response
 from releasekit.core.release.upload_window import find_partial_uploads
 from releasekit.integrations.filesystem import describe_file
@@ -23,7 +23,7 @@ from releasekit.integrations.http import MAX_DELAY, requested_delay
 from releasekit.integrations.index import files_on_index, upload_times
 from releasekit.integrations.process import mask
 from releasekit.integrations.uv import failure
-from releasekit.store.bundle import ATTESTATION
+from releasekit.store.bundle import ATTESTATION, check_attestation
 from tasks.context import result_key, retry_unless_refused
 from tasks.decorators import in_flow
 
@@ -246,10 +246,18 @@ def _upload_location(release: ReleaseContext) -> str:
 
 
 def _recorded_path(release: ReleaseContext, built: BuiltPackage, name: str) -> Path:
-    """Return the path of the built file *name*; raises Refusal RK-VERIFY-FAILED if it is not the one on record."""
+    """Return the path of the built file *name*.
+
+    Raises Refusal RK-VERIFY-FAILED if it is not the one on record, RK-RECORD-INVALID if its attestation, which is sent
+    too, is one of another file.
+    """
     path = release.record.dist(built.name) / name
-    if describe_file(path) not in built.files:
+    file = describe_file(path)
+    if file not in built.files:
         raise Refusal(ErrorCode.VERIFY_FAILED, "the file is not the one that was verified", str(path))
+    if release.settings.attestations:
+        with as_refusal():
+            check_attestation(path, file)
     return path
 
 

@@ -15,6 +15,7 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from releasekit.core.artifacts.attestations import attestation_problem
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, as_refusal
 from releasekit.core.release.release_manifest import manifest_text, parse_staged_manifest
 from releasekit.integrations.filesystem import (
@@ -178,6 +179,22 @@ def _check_files(root: Path, manifest: ReleaseManifest) -> None:
         if actual != file:
             message = f"the file differs from the recorded one: it has {actual.size} bytes and sha256 {actual.sha256}"
             raise ReleaseError(ErrorCode.RECORD_INVALID, message, str(path))
+        check_attestation(path, file)
+
+
+def check_attestation(path: Path, file: BuiltFile) -> None:
+    """Check the attestation next to *path*, if there is one. It must be one of *file*, which is at this path.
+
+    Raises ReleaseError RK-RECORD-INVALID.
+    """
+    attestation = path.with_name(f"{path.name}{ATTESTATION}")
+    if not attestation.is_file():
+        return
+    with wrap_os_errors(attestation):
+        problem = attestation_problem(attestation.read_bytes(), file.name, file.sha256)
+    if problem:
+        hint = "Delete it, or attest the file again: attest the very files of the bundle."
+        raise ReleaseError(ErrorCode.RECORD_INVALID, problem, str(attestation), hint)
 
 
 def _check_sums(root: Path, manifest: ReleaseManifest, expected: dict[str, str]) -> None:

@@ -91,6 +91,10 @@ def test_github_release_follows_its_tags(
     assert (release["tag_name"], release["name"], release["draft"]) == (dated_tag(), dated_tag(), False)
     assert f"- pears ([#{number}]({hub.url}/ada/engine/pull/{number})) by @bea" in release["body"]
     assert f"| [one]({own_index.simple_url.rstrip('/')}/one/) | 0.1.0 | 0.0.9 |" in release["body"]
+    (sums,) = release["assets"]
+    listed = [line.partition("  ")[2] for line in hub.assets[sums["id"]].decode().splitlines()]
+    assert (sums["name"], len(listed)) == ("SHA256SUMS", 8)
+    assert listed[:2] == ["four-0.1.0-py3-none-any.whl", "four-0.1.0.tar.gz"]
     tagged = [[name.removeprefix("refs/tags/") for name in push if "/tags/" in name] for push in hub.pushes()]
     assert [len(tags) for tags in tagged if tags] == [1, 3, 1, 1], "ours are three, one, and the last alone"
     assert [tags for tags in tagged if tags][-1] == [dated_tag()]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import Requirement
@@ -153,3 +155,11 @@ def plan_of(
     facts = PlanInputs(commit=sha, date="2026.11.22", tags=known, published=asked, requires=needs)
     plan = make_plan(workspace, decided, last, selected, chosen, facts, own)
     return plan.model_copy(update={"unread": ()})  # is written nowhere
+
+
+def attestation(*subjects: tuple[str, str], version: int = 1) -> bytes:
+    """Return an attestation of files (name, sha256), without a signature."""
+    rows = [{"name": name, "digest": {"sha256": digest}} for name, digest in subjects]
+    statement = {"_type": "https://in-toto.io/Statement/v1", "subject": rows}
+    envelope = {"statement": b64encode(json.dumps(statement).encode()).decode(), "signature": ""}
+    return json.dumps({"version": version, "verification_material": {}, "envelope": envelope}).encode()

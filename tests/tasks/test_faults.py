@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import sys
 import time
@@ -25,7 +26,7 @@ from releasekit.integrations.filesystem import describe_file
 from releasekit.integrations.index import SimpleIndex
 from releasekit.integrations.uv import find_uv
 from releasekit.store.record import Record
-from tests.support.builders import plan_of, settings_of
+from tests.support.builders import attestation, plan_of, settings_of
 from tests.support.fault_index import ALL, ERROR, HIDDEN, INVALID, QUOTA, STORED, FaultIndex, fault_index
 from tests.tables.fault_table import CASES, Row
 
@@ -138,9 +139,11 @@ def test_attestation_goes_with_its_file(scene: Callable[[str], Scene], faulty: F
     """What lies beside a file as its attestation is sent with it, and only with it; or not at all."""
     here = scene("core:; lone:")
     files = {name: [file.name for file in package.files] for name, package in here.built.items()}
-    for name in files:
-        place = here.release.record.dist(name)
-        (place / f"{files[name][0]}.publish.attestation").write_text(f'{{"of": "{name}"}}')
+    attestations: dict[str, bytes] = {}
+    for name, package in here.built.items():
+        place, file = here.release.record.dist(name), package.files[0]
+        attestations[name] = attestation((file.name, file.sha256))
+        (place / f"{file.name}.publish.attestation").write_bytes(attestations[name])
         (place / "other-1.0.tar.gz.publish.attestation").write_text("{}")
 
     without = replace(here, built={"core": here.built["core"]}, release=only(here.release, "core"))
@@ -148,7 +151,22 @@ def test_attestation_goes_with_its_file(scene: Callable[[str], Scene], faulty: F
     assert here.publish()["lone"].outcome == "confirmed"
 
     sent = {upload.file: upload.attested for upload in faulty.uploads}
-    assert sent == dict.fromkeys([*files["core"], *files["lone"]], "") | {files["lone"][0]: '[{"of":"lone"}]'}
+    attested = sent.pop(files["lone"][0])
+    assert json.loads(attested) == [json.loads(attestations["lone"])]
+    assert sent == dict.fromkeys([*files["core"], *files["lone"][1:]], "")
+
+
+def test_attestation_of_other_file_stops(scene: Callable[[str], Scene], faulty: FaultIndex) -> None:
+    """An attestation that is not of the very file beside it is sent nowhere, and neither is the file."""
+    here = scene("core:")
+    first, second = here.built["core"].files
+    path = here.release.record.dist("core") / f"{first.name}.publish.attestation"
+    path.write_bytes(attestation((second.name, second.sha256)))
+
+    report = here.publish()["core"]
+
+    assert report.error.startswith(f"RK-RECORD-INVALID: it attests {second.name} ")
+    assert faulty.uploads == []
 
 
 def only(release: ReleaseContext, name: str) -> ReleaseContext:

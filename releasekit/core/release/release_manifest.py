@@ -144,6 +144,12 @@ EMPTY_MANIFEST = ReleaseManifest(release="", commit="", release_commit="", branc
 _RESET_FIELDS = {"held": "", "undoing": False, "staged": False, "finished": False}
 
 
+def sums_text(manifest: ReleaseManifest) -> str:
+    """Return the sha256 of all built files, for `sha256sum --check` in a directory that has them."""
+    files = [file for package in manifest.packages for file in package.files]
+    return "".join(f"{file.sha256}  {file.name}\n" for file in sorted(files, key=lambda file: file.name))
+
+
 def manifest_text(manifest: ReleaseManifest) -> str:
     """Return *manifest* as the JSON text of the release record."""
     return manifest.model_dump_json(indent=1) + "\n"

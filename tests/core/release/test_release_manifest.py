@@ -17,6 +17,7 @@ from releasekit.core.release.release_manifest import (
     manifest_text,
     parse_manifest,
     parse_staged_manifest,
+    sums_text,
 )
 from releasekit.core.release.target import IndexAddress
 from tests.support.builders import plan_of
@@ -46,6 +47,11 @@ def test_manifest_round_trip_is_exact(versions: tuple[str, ...]) -> None:
     assert read == written
     assert read.model_dump_json() == written.model_dump_json()
     assert json.loads(written.model_dump_json())["schema"] == "releasekit.manifest/1"
+
+
+def test_sums_list_each_file() -> None:
+    """The sums are what `sha256sum --check` reads, in the order of the names."""
+    assert sums_text(manifest("2.0", "1.0")) == f"{'ab' * 32}  core-1.0.tar.gz\n{'ab' * 32}  core-2.0.tar.gz\n"
 
 
 def test_requirements_cover_each_extra() -> None:

@@ -1,0 +1,33 @@
+"""Does an attestation belong to the file beside it? Whether its signature is valid is for the index to check."""
+
+from __future__ import annotations
+
+import binascii
+import json
+from base64 import b64decode
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def attestation_problem(content: bytes, name: str, sha256: str) -> str:
+    """Return why *content* is no attestation (PEP 740) of the file *name* with this *sha256*; empty if it is one."""
+    try:
+        statement = _statement_of(json.loads(content))
+        subjects = [(str(subject["name"]), str(subject["digest"]["sha256"])) for subject in statement["subject"]]
+    except (ValueError, KeyError, TypeError, binascii.Error, RecursionError) as error:
+        return f"it is no attestation (PEP 740): {error!r}"
+    if (name, sha256) in subjects:
+        return ""
+    others = ", ".join(f"{other} with sha256 {digest}" for other, digest in subjects) or "nothing"
+    return f"it attests {others}, and not {name} with sha256 {sha256}"
+
+
+def _statement_of(attestation: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the in-toto statement in *attestation*; raises ValueError, KeyError or TypeError if there is none."""
+    if attestation["version"] != 1:
+        message = f"version {attestation['version']} is unknown"
+        raise ValueError(message)
+    encoded = cast("str", attestation["envelope"]["statement"])
+    return cast("Mapping[str, Any]", json.loads(b64decode(encoded, validate=True)))
