@@ -21,7 +21,7 @@ from prefect.states import Cancelled, Completed, Failed
 from flows.approval import PrefectConfirmation, UnattendedRun
 from flows.artifacts import name_run, rename_run, send_logs_to_prefect, show_plan, show_release_pr, show_report
 from flows.dead_runs import end_dead_runs
-from flows.scheduling import compare_all, prove_all, publish_all, stage_again, stage_all
+from flows.scheduling import compare_all, prove_all, publish_all, reproduce_all, stage_again, stage_all
 from releasekit import __version__
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, ReleaseWarning
 from releasekit.core.planning.model import Step
@@ -202,6 +202,7 @@ async def stage_release(
         manifest = await ensure_files(release, manifest, index, rebuild=rebuild)
     else:
         built, failed = await build_and_prove(release, index, rebuild=rebuild)
+        failed = failed or await reproduce_all(release, repo, built)
         if failed:
             return {}, failed
         build.save_files(release, built)

@@ -19,14 +19,15 @@ from prefect.states import Failed, get_state_exception
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.artifacts import ProgressBar
+from releasekit.core.artifacts.differences import verify_reason
 from releasekit.core.errors import ERRORS, ErrorCode, ReleaseError
 from releasekit.core.planning.model import Step
 from releasekit.core.release.progress import PackageStage
-from releasekit.core.release.report import PackageOutcome, PackageReport, stopped_package_report
+from releasekit.core.release.report import PackageOutcome, PackageReport, failed_package_report, stopped_package_report
 from releasekit.core.release.step_limits import StepLimits, step_limits
 from releasekit.integrations.prefect_server import wrap_unexpected
 from releasekit.integrations.process import kill_with_block
-from tasks import build, compare_release, upload
+from tasks import build, compare_release, reproduce, upload
 from tasks.step_runs import RunIds, current_frontier, keep_alive, one_input, run_after, run_ids, step_tags
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from releasekit.core.release.observer import Observer
     from releasekit.core.release.release_manifest import BuiltPackage
     from releasekit.core.release.stage_job import StageJob
+    from releasekit.integrations.git import Repo
     from releasekit.integrations.protocols import Index
     from tasks.context import ReleaseContext
 
@@ -242,6 +244,25 @@ async def compare_all(
     for difference in stopping:
         release.observer.on_stage(difference.package, PackageStage.FAILED, str(difference))
     return tuple(stopped_package_report(step, stopping) for step in release.plan.steps)
+
+
+async def reproduce_all(
+    release: ReleaseContext, repo: Repo, built: Sequence[BuiltPackage]
+) -> tuple[PackageReport, ...]:
+    """Build the packages a second time if the settings ask for it, and compare the files.
+
+    Returns nothing if the release goes on, otherwise the outcome of each package.
+    """
+    settings = release.settings
+    if settings.reproducible == "off":
+        return ()
+    release.observer.on_phase("reproducing")
+    rule = ErrorCode.VERIFY_NOT_REPRODUCIBLE
+    unaccepted = [package for package in built if not verify_reason(rule, package.name, settings.verify_ignore)]
+    errors = await reproduce.reproduce(release, repo, unaccepted, build_concurrency(release))
+    for name, error in errors.items():
+        release.observer.on_stage(name, PackageStage.FAILED, str(error))
+    return tuple(failed_package_report(step, errors.get(step.name)) for step in release.plan.steps) if errors else ()
 
 
 async def prove_all(

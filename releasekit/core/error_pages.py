@@ -1159,6 +1159,19 @@ _TABLE = (
         _DIFFERENCES,
     ),
     ErrorPage(
+        ErrorCode.VERIFY_NOT_REPRODUCIBLE,
+        (
+            "The build backend writes the time of the build: setuptools does so in sdists.",
+            "The build writes a path, a random number or the order of a set into a file.",
+        ),
+        (
+            "[tool.releasekit]\n"
+            'reproducible = "check"\n'
+            'verify_ignore = [{ rule = "NOT-REPRODUCIBLE", package = "shop", reason = "setuptools" }]'
+        ),
+        _DIFFERENCES,
+    ),
+    ErrorPage(
         ErrorCode.VERIFY_API_BREAK,
         (
             "A public function, class or attribute was removed or renamed.",

@@ -131,6 +131,7 @@ class ErrorCode(StrEnum):
     VERIFY_RAISED_PYTHON = "RK-VERIFY-RAISED-PYTHON"
     VERIFY_LOST_FILES = "RK-VERIFY-LOST-FILES"
     VERIFY_LOST_BYTES = "RK-VERIFY-LOST-BYTES"
+    VERIFY_NOT_REPRODUCIBLE = "RK-VERIFY-NOT-REPRODUCIBLE"
     VERIFY_API_BREAK = "RK-VERIFY-API-BREAK"
     COMPARE_SKIPPED = "RK-COMPARE-SKIPPED"
     RESOLVE_FAILED = "RK-RESOLVE-FAILED"
@@ -748,6 +749,13 @@ _TABLE = (
         "The files of the package have less than half of the bytes of the last release.",
         "Compare the wheel with the last one, and fix the build configuration. If the files should be "
         "smaller, accept it with a reason in `verify_ignore`.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_NOT_REPRODUCIBLE,
+        "Two builds of a package in two directories give different files. So nobody can check that the files on the "
+        "index come from the source.",
+        "Make the build independent of time, directory and order of files. Until then, accept it with a reason in "
+        "`verify_ignore`.",
     ),
     ErrorInfo(
         ErrorCode.VERIFY_API_BREAK,

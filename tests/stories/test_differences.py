@@ -17,9 +17,22 @@ if TYPE_CHECKING:
 STAGE = ("publish", "--stage-only", "--yes", "--skip-audit", "--format", "json")
 SCRIPT = '\n[project.scripts]\napp = "app.cli:main"\n'
 EXCLUDE = '\n[tool.uv.build-backend]\nwheel-exclude = ["rates.json"]\n'
+BACKEND = """
+import pathlib
+import uuid
+
+from uv_build import *
+from uv_build import build_wheel as build_plain_wheel
+
+
+def build_wheel(directory, settings=None, metadata=None):
+    pathlib.Path("src/lone/stamp.txt").write_text(uuid.uuid4().hex)
+    return build_plain_wheel(directory, settings, metadata)
+"""
 ACCEPTED = """
 [tool.releasekit]
 api_check = "error"
+reproducible = "check"
 api_ignore = [{ path = "core.shade", reason = "only app calls it" }]
 verify_ignore = [
     { rule = "DEAD-SCRIPT", package = "app", reason = "the next release has it" },
@@ -31,7 +44,10 @@ verify_ignore = [
 
 @pytest.mark.usefixtures("unrecorded")
 def test_losses_stop_until_accepted(tmp_path: Path, own_index: EmbeddedIndex) -> None:
-    """A broken API, a dead command and a file that the build leaves out: each stops, is shown, and can be accepted."""
+    """A broken API, a dead command and a file that the build leaves out: each stops, is shown, and can be accepted.
+
+    Then a package whose builds differ is all that stops.
+    """
     world = make_world(tmp_path, "app; core; lone", 'api_check = "error"', core="def shade(leaf): ...\n")
     app_project = (world.root / "packages/app/pyproject.toml").read_text() + SCRIPT
     lone_project = (world.root / "packages/lone/pyproject.toml").read_text()
@@ -57,7 +73,13 @@ def test_losses_stop_until_accepted(tmp_path: Path, own_index: EmbeddedIndex) ->
     table = world.releasekit("plan", "--format", "markdown").out
     explained = world.releasekit("version", "core", "--explain").out
     stopped = world.releasekit(*STAGE)
-    world.commit("chore: accept the losses", {"pyproject.toml": root_project + ACCEPTED})
+    odd_project = (lone_project + EXCLUDE).replace('"uv_build"\n', '"backend"\nbackend-path = ["."]\n')
+    accepted = {
+        "pyproject.toml": root_project + ACCEPTED,
+        "packages/lone/pyproject.toml": f'{odd_project}source-include = ["backend.py"]\n',
+        "packages/lone/backend.py": BACKEND,
+    }
+    world.commit("chore: accept the losses", accepted)
     world.git("push", "--quiet", "origin", "main")
     staged = world.releasekit(*STAGE)
 
@@ -77,6 +99,8 @@ def test_losses_stop_until_accepted(tmp_path: Path, own_index: EmbeddedIndex) ->
     assert "the command app starts app.cli, which is gone" in errors["app"]
     assert "core.shade: removed" in errors["core"]
     assert "lone/rates.json: in the source, but no longer in the wheel" in errors["lone"]
-    assert staged.code == 0, staged.err
     assert "error, accepted: the rates come from a server" in staged.err
-    assert {row["outcome"] for row in json.loads(staged.out)["packages"]} == {"built"}
+    outcomes = {row["name"]: row["outcome"] for row in json.loads(staged.out)["packages"]}
+    assert outcomes == {"app": "built", "core": "built", "lone": "failed"}, staged.err
+    assert "RK-VERIFY-NOT-REPRODUCIBLE: lone-0.1.1-py3-none-any.whl: other content in lone-0.1.1.dist" in staged.out
+    assert "lone/stamp.txt" in staged.out

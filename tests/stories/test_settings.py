@@ -956,7 +956,7 @@ KEYS: dict[str, Proof | str] = {
     "allow_branches": "tests/stories/test_start_release.py::test_feature_branch_is_refused",
     "allow_new": f"{START}::test_first_release_needs_own_yes",
     **dict.fromkeys(
-        ("api_check", "api_ignore", "verify_ignore"),
+        ("api_check", "api_ignore", "verify_ignore", "reproducible"),
         "tests/stories/test_differences.py::test_losses_stop_until_accepted",
     ),
     "publish_from": test_publish_from_accepts_known_values,

@@ -1,4 +1,4 @@
-"""Does an attestation belong to the file beside it? Whether its signature is valid is for the index to check."""
+"""Checks that an attestation belongs to the file beside it. The index checks the signature."""
 
 from __future__ import annotations
 

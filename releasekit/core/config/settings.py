@@ -453,6 +453,11 @@ class Settings(BaseModel):
         description="The proof, before the first upload, that each built package can be installed: uv resolves the "
         'package and its extras; with "install" it also installs and imports the package, unless `smoke_test` is false',
     )
+    reproducible: Literal["off", "check"] = Field(
+        "off",
+        description='With "check", build each package a second time, in another directory, before anything is public, '
+        "and stop if the files differ",
+    )
     audit: bool = Field(default=True, description="Run `uv audit` before the release; findings are warnings")
     strict_audit: bool = Field(default=False, description="Stop the release if `uv audit` has findings")
     pre_release: tuple[CommandLine, ...] = Field(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from releasekit.core.artifacts.differences import Difference
+    from releasekit.core.errors import ReleaseError
     from releasekit.core.planning.model import Step
 
 
@@ -41,6 +42,15 @@ class PackageReport(BaseModel):
     error: str = ""
     hint: str = ""
     output: str = ""
+
+
+def failed_package_report(step: Step, error: ReleaseError | None) -> PackageReport:
+    """Return the report of the built package of *step*; it failed if there is an *error*."""
+    report = PackageReport(name=step.name, version=step.version, tag=step.tag, outcome=PackageOutcome.BUILT)
+    if error is None:
+        return report
+    failure = {"outcome": PackageOutcome.FAILED, "error": str(error), "hint": error.hint, "output": error.output}
+    return report.model_copy(update=failure)
 
 
 def stopped_package_report(step: Step, stopping: Sequence[Difference]) -> PackageReport:

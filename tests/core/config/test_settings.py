@@ -57,6 +57,7 @@ def test_defaults_match_the_documentation() -> None:
         "tag_format": "{name}-v{version}",
         "umbrella_tag_format": "v{version}",
         "api_check": "warn",
+        "reproducible": "off",
         "commit_message": "chore(release): {release}",
         "tag_message": "{tag}",
         "types": {"feat": "minor", "fix": "patch", "perf": "patch"},

@@ -1,0 +1,95 @@
+"""Step: build each package a second time, in another directory, and compare the files. On request only."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from releasekit.core.artifacts.reproduction import describe_mismatch
+from releasekit.core.errors import ErrorCode, ReleaseError
+from releasekit.core.workspace.dynamic_version import version_environment
+from releasekit.integrations.filesystem import read_toml
+from releasekit.integrations.packed_members import read_members
+from releasekit.integrations.process import run_async
+from releasekit.integrations.uv import failure
+from tasks.decorators import flow_task
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from releasekit.core.planning.model import Step
+    from releasekit.core.release.release_manifest import BuiltPackage
+    from releasekit.integrations.git import Repo
+    from tasks.context import ReleaseContext
+
+
+@flow_task("reproduce", "reproduce-{release.plan.title}", stage="stage", timeout_seconds=None)
+async def reproduce(
+    release: ReleaseContext, repo: Repo, built: Sequence[BuiltPackage], jobs: int
+) -> dict[str, ReleaseError]:
+    """Return by package why a second build in another directory does not give the *built* files.
+
+    *jobs* packages are built at the same time.
+    """
+    slots = asyncio.Semaphore(jobs)
+    errors: dict[str, ReleaseError] = {}
+    steps = {step.name: step for step in release.plan.steps}
+    with TemporaryDirectory(prefix="releasekit-second-build-") as directory:
+        second = Path(directory, "tree")
+        # Only what is tracked: the first build may have left files that a second one would find.
+        _copy_tracked(repo, release.record.worktree, second)
+
+        async def build_package(package: BuiltPackage) -> None:
+            try:
+                async with slots:
+                    await _build_again(release, steps[package.name], package, second)
+            except ReleaseError as error:
+                errors[package.name] = error
+
+        await asyncio.gather(*map(build_package, built))
+    return errors
+
+
+def _copy_tracked(repo: Repo, worktree: Path, directory: Path) -> None:
+    """Copy the tracked files of *worktree*, as they are now, and what makes it a work tree: some backends ask git."""
+    paths = repo.git("ls-files", "-z", cwd=worktree).split("\0")[:-1]
+    for path in (".git", *paths):
+        source, target = worktree / path, directory / path
+        if source.is_symlink() or source.is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target, follow_symlinks=False)
+
+
+async def _build_again(release: ReleaseContext, step: Step, package: BuiltPackage, tree: Path) -> None:
+    """Build the package of *step* in *tree*. Raises ReleaseError RK-VERIFY-NOT-REPRODUCIBLE, RK-BUILD-FAILED."""
+    directory = tree / release.workspace / step.path
+    out = tree.parent / "dist" / step.name
+    document, _ = read_toml(directory / "pyproject.toml", f"{step.path}/pyproject.toml")
+    command = release.uv.build_command(
+        directory,
+        out,
+        links=[release.record.dist(name) for name in step.build_needs],
+        env={"SOURCE_DATE_EPOCH": str(release.epoch), **version_environment(document, step.name, str(step.version))},
+        timeout=release.settings.build_timeout,
+    )
+    try:
+        await run_async(command)
+    except ReleaseError as error:
+        message = f"{step.name} {step.version} did not build a second time"
+        raise failure(ErrorCode.BUILD_FAILED, error, message, str(command)) from None
+    mismatches = [_mismatch(release.record.dist(step.name) / file.name, out / file.name) for file in package.files]
+    if any(mismatches):
+        text = "; ".join(filter(None, mismatches))
+        raise ReleaseError(ErrorCode.VERIFY_NOT_REPRODUCIBLE, text, f"{step.name} {step.version}")
+
+
+def _mismatch(first: Path, second: Path) -> str:
+    """Return in what the *first* and the *second* build of a file differ; empty if they are equal."""
+    if not second.is_file():
+        return f"{first.name} is not built again"
+    if first.read_bytes() == second.read_bytes():
+        return ""
+    return f"{first.name}: {describe_mismatch(read_members(first), read_members(second))}"
