@@ -151,17 +151,24 @@ def _api_changes(repo: Repo, pair: SourcePair, changes: Sequence[TreeChange]) ->
         return tuple(ApiChange(**change) for change in cached)
     old, new = pair.trees
     texts = repo.texts([(tree, path) for path in edited for tree in pair.trees])
-    is_kept = all(keeps_outline(texts.get((old, path), ""), texts.get((new, path), "")) for path in edited)
+    small = [path for path in edited if all(len(texts.get((tree, path), "")) <= _MAX_SOURCE for tree in pair.trees)]
+    is_kept = all(keeps_outline(texts.get((old, path), ""), texts.get((new, path), "")) for path in small)
     api_changes = () if is_kept else find_api_changes(*_sources(repo, pair))
     write_cached([asdict(change) for change in api_changes], "api", *key)
     return api_changes
 
 
+_MAX_SOURCE = 1_000_000
+"""Characters of a source file; longer ones are generated, and take griffe minutes."""
+
+
 def _sources(repo: Repo, pair: SourcePair) -> Iterator[dict[str, str]]:
     """Yield the Python files of both directories, by their path from the directory of the import packages."""
-    for tree, document in zip(pair.trees, pair.documents, strict=True):
-        files = [path for path in list_tree(repo, tree) if pair.owns(path)]
-        root = import_root(files, document)
-        paths = [path for path in files if path.startswith(root) and is_api_source(path)]
+    sizes = [list_tree(repo, tree) for tree in pair.trees]
+    too_long = {path for files in sizes for path, size in files.items() if size > _MAX_SOURCE}
+    for tree, document, files in zip(pair.trees, pair.documents, sizes, strict=True):
+        own = [path for path in files if pair.owns(path) and path not in too_long]
+        root = import_root(own, document)
+        paths = [path for path in own if path.startswith(root) and is_api_source(path)]
         texts = repo.texts([(tree, path) for path in paths])
         yield {path.removeprefix(root): text for (_, path), text in texts.items()}

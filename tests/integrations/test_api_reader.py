@@ -46,8 +46,25 @@ def test_break_of_api_is_found(before: str, after: str, change: str) -> None:
         ("class C:\n  def __init__(self): ...", "class C: ..."),
         ("def f(): ...", "def __getattr__(name): ..."),
         ("def f(): ...", "def f(: ..."),
+        ("x = " + "-" * 5000 + "1", "x = " + "(" * 500 + ")" * 500),
+        ("from shop import *\nclass C(C): ...", "from shop import f as f\nclass C(shop.C): ..."),
+        ("def f(): ...", "def f(): ...\n\0"),
     ],
-    ids=["private", "not listed", "default", "annotation", "optional", "import", "dunder", "init", "lazy", "broken"],
+    ids=[
+        "private",
+        "not listed",
+        "default",
+        "annotation",
+        "optional",
+        "import",
+        "dunder",
+        "init",
+        "lazy",
+        "broken",
+        "deep",
+        "circles",
+        "null",
+    ],
 )
 def test_harmless_change_is_silent(before: str, after: str) -> None:
     """What breaks nobody, and what cannot be read, is no change of the API."""
