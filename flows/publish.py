@@ -21,13 +21,15 @@ from prefect.states import Cancelled, Completed, Failed
 from flows.approval import PrefectConfirmation, UnattendedRun
 from flows.artifacts import name_run, rename_run, send_logs_to_prefect, show_plan, show_release_pr, show_report
 from flows.dead_runs import end_dead_runs
+from flows.native_wheels import provable_here, refuse_incomplete, refuse_plain_linux, stage_platform
 from flows.scheduling import compare_all, prove_all, publish_all, reproduce_all, stage_again, stage_all
 from releasekit import __version__
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, ReleaseWarning
 from releasekit.core.planning.model import Step
+from releasekit.core.release.platform_parts import missing_platforms, platforms_missing_error
 from releasekit.core.release.release_manifest import BuiltPackage, ReleaseManifest
 from releasekit.core.release.report import PackageOutcome, PackageReport, ReleaseReport
-from releasekit.core.text import summarize
+from releasekit.core.text import count_as, summarize
 from releasekit.integrations.filesystem import remove_tree
 from releasekit.integrations.git import Repo
 from releasekit.integrations.index import files_on_index
@@ -124,6 +126,8 @@ async def run_phases(release: ReleaseContext, repo: Repo, index: Index, options:
         release = create_commit(release, repo)
         if options.version_only:
             return finish_version_only(release, repo)
+        if options.platform:
+            return await stage_part(release, repo, options)
         built, failed = await stage_release(release, repo, index, options)
     except ReleaseError:
         release.record.discard_unless_public(repo)  # then the next run makes a new plan
@@ -165,6 +169,21 @@ def finish_version_only(release: ReleaseContext, repo: Repo) -> ReleaseReport:
     return report.model_copy(update={"notes": (), "problems": (str(warning),)})
 
 
+async def stage_part(release: ReleaseContext, repo: Repo, options: PublishOptions) -> ReleaseReport:
+    """Build the wheels of one platform, and write them into a directory; nothing of them stays in this clone."""
+    wheels, failed = await stage_platform(release, repo, options)
+    if failed:
+        release.record.discard_unless_public(repo)
+        return ReleaseReport(release=release.plan.release, title=release.plan.title, packages=failed)
+    names = {package.name for package in wheels}
+    note = (
+        f"{count_as('package', names)} built for {options.platform} in {options.output}: `releasekit merge` adds them"
+    )
+    report = stopped_early_report(release, PackageOutcome.BUILT, note)
+    packages = tuple(package for package in report.packages if package.name in names)
+    return report.model_copy(update={"packages": packages})
+
+
 def export_staged(release: ReleaseContext, repo: Repo, directory: Path) -> ReleaseReport:
     """Save the staged release where it will be published from: in *directory*, or on record if that is empty."""
     note = f"built and verified in {release.record.directory}; `releasekit publish` resumes it"
@@ -201,6 +220,9 @@ async def stage_release(
     if manifest.packages:
         manifest = await ensure_files(release, manifest, index, rebuild=rebuild)
     else:
+        unbuilt = {} if options.stage_only else missing_platforms(release.plan, ())
+        if unbuilt:
+            raise platforms_missing_error(unbuilt)
         built, failed = await build_and_prove(release, index, rebuild=rebuild)
         failed = failed or await reproduce_all(release, repo, built)
         if failed:
@@ -208,6 +230,7 @@ async def stage_release(
         build.save_files(release, built)
         manifest = manifest.model_copy(update={"packages": tuple(built), "staged": options.stage_only})
     if not options.stage_only:
+        await refuse_incomplete(release, manifest.packages, index)
         manifest = announce.record_index(release, manifest)
         published = bool(options.staged_manifest) and await is_published(manifest.packages, index)
         manifest = announce.acquire_remote_lock(release, repo, manifest, published=published)
@@ -230,8 +253,10 @@ async def build_and_prove(
     failed = failed or await compare_all(release, built, index)
     if failed:
         return built, failed
+    refuse_plain_linux(release, built)
     listed = await files_on_index(built, index) if rebuild else {}
-    unproven = [package for package in built if len(listed.get(package.name, ())) < len(package.files)]
+    provable = provable_here(release, built)
+    unproven = [package for package in provable if len(listed.get(package.name, ())) < len(package.files)]
     return built, await prove_all(release, unproven, together=release.plan.together)
 
 
@@ -253,7 +278,8 @@ async def ensure_files(
         return manifest
     listed = await files_on_index(manifest.packages, index)
     lost = resume.unrecoverable_files(manifest.packages, release.record, listed)
-    if lost and not rebuild:
+    lost_native = [step.name for step in release.plan.steps if step.name in lost and step.platforms]
+    if lost and (lost_native or not rebuild):
         names = list(chain.from_iterable(lost.values()))
         directory = release.record.directory / "dist"
         raise Refusal(ErrorCode.FILES_LOST, f"missing or damaged: {summarize(names)}", str(directory))

@@ -127,9 +127,9 @@ async def mark_blocked(job: Block) -> State[Any]:
 class Staging:
     """The packages of one release that are staged, each as a task on the task runner of the flow."""
 
-    def __init__(self, release: ReleaseContext, runner: TaskRunner[Any]) -> None:
+    def __init__(self, release: ReleaseContext, runner: TaskRunner[Any], platform: str = "") -> None:
         self.built: dict[str, BuiltPackage] = {}
-        self._release, self._runner = release, runner
+        self._release, self._runner, self._platform = release, runner, platform
         self._stage: Task[..., Any] = build.stage.with_options(timeout_seconds=limits_of(release).stage)
         self._futures: dict[str, PrefectFuture[BuiltPackage]] = {}
 
@@ -138,7 +138,7 @@ class Staging:
 
         A result of an earlier run counts only if the record still has its very files.
         """
-        job = build.stage_job(self._release, step, self.built)
+        job = build.stage_job(self._release, step, self.built, self._platform)
         state = await self._submit(step, self._stage, job, after)
         if state.is_completed() and self._release.record.missing_files(await state.aresult()):
             state = await self._submit(step, self._stage.with_options(refresh_cache=True), job, after)
@@ -166,8 +166,11 @@ class Staging:
 
 
 @asynccontextmanager
-async def open_staging(release: ReleaseContext) -> AsyncGenerator[Staging]:
-    """Yield what stages the packages of *release*; if the block raises, as after a Ctrl-C, their builds are killed."""
+async def open_staging(release: ReleaseContext, platform: str = "") -> AsyncGenerator[Staging]:
+    """Yield what stages the packages of *release*, on *platform* if there is one.
+
+    If the block raises, as after a Ctrl-C, their builds are killed.
+    """
     loop, observer = asyncio.get_running_loop(), release.observer
 
     def tell(package: str, stage: PackageStage) -> None:  # the observer lives in the thread of the event loop
@@ -180,17 +183,21 @@ async def open_staging(release: ReleaseContext) -> AsyncGenerator[Staging]:
         own_runner = ThreadPoolTaskRunner[Any](build_concurrency(release))
         runner = flow_run.task_runner if flow_run else stack.enter_context(own_runner)
         stack.enter_context(kill_with_block())
-        yield Staging(release, runner)
+        yield Staging(release, runner, platform)
 
 
-async def stage_all(release: ReleaseContext) -> tuple[list[BuiltPackage], tuple[PackageReport, ...]]:
+async def stage_all(
+    release: ReleaseContext, platform: str = ""
+) -> tuple[list[BuiltPackage], tuple[PackageReport, ...]]:
     """Build and verify every package, each as soon as its build requirements are built; upload nothing.
 
-    Returns the built packages. If one of them failed, returns the outcome of each instead.
+    With *platform*, build only the wheels for it, of the packages that name it. Returns the built packages. If one of
+    them failed, returns the outcome of each instead.
     """
     observer = release.observer
     slots = asyncio.Semaphore(build_concurrency(release))
-    bar = ProgressBar(len(release.plan.steps), "built and verified", "built")
+    steps = [step for step in _without_order(release.plan.steps) if not platform or platform in step.platforms]
+    bar = ProgressBar(len(steps), "built and verified", "built")
     halt = asyncio.Event()
 
     async def chain(step: Step, after: RunIds) -> State[Any]:
@@ -203,9 +210,8 @@ async def stage_all(release: ReleaseContext) -> tuple[list[BuiltPackage], tuple[
         await bar.advance()
         return state
 
-    steps = _without_order(release.plan.steps)
-    needs = {step.name: step.build_needs for step in steps}
-    async with open_staging(release) as staging:
+    needs = {step.name: () if platform else step.build_needs for step in steps}
+    async with open_staging(release, platform) as staging:
         states = await run_graph(steps, needs, chain, observer)
     if not _are_completed(states):
         return [], await _reports(release, states, PackageOutcome.BUILT)

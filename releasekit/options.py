@@ -68,6 +68,11 @@ def complete_groups(context: CompletionContext) -> list[str]:
     return sorted(_completion_project(context).settings.groups)
 
 
+def complete_platforms(context: CompletionContext) -> list[str]:
+    """Return the names of platforms that a shell can complete: the configured ones."""
+    return list(_completion_project(context).settings.platform_table)
+
+
 def complete_checks(_: CompletionContext) -> dict[str, str]:
     """Return the checks that a shell can complete: each name with its summary."""
     from releasekit.core.checks.registry import CHECKS
@@ -329,11 +334,17 @@ class PublishOptions(Options):
         description="With --stage-only: the directory for the built files, SHA256SUMS and a manifest.json for "
         "`publish --manifest`",
     )
+    platform: Annotated[str, Parameter(group=RUN_MODE, show_default=False, completer=complete_platforms)] = Field(
+        default="",
+        description="With --stage-only and the --manifest of a staged release: build only the wheels for this "
+        "platform, on a machine of it; `merge` puts the parts together",
+    )
     version_only: Annotated[bool, Parameter(group=RUN_MODE)] = Field(
         default=False,
         description="Write and commit versions, changelogs and uv.lock, move your branch to that commit, then stop",
     )
     allow_new: Members = _setting_field("allow_new")
+    allow_missing_wheels: Members = _setting_field("allow_missing_wheels")
     publish_from: Annotated[Literal["local", "ci"], Parameter(group=RELEASE_GROUP)] = _setting_field("publish_from")
     concurrency: Annotated[int, Parameter(group=RELEASE_GROUP, alias="-j")] = _setting_field("concurrency")
     rate_limit: Annotated[int, Parameter(group=RELEASE_GROUP)] = _setting_field("rate_limit")
@@ -369,6 +380,11 @@ class PublishOptions(Options):
         """Whether `publish` stops before anything is public. Then rights on index and remote are not checked."""
         return self.stage_only or self.version_only
 
+    @property
+    def _can_stage_part(self) -> bool:
+        """Whether the options say what a part of a release is built from, and where it goes."""
+        return self.stage_only and bool(self.staged_manifest) and bool(self.output.name)
+
     def check_conflicts(self) -> None:
         """Raise Refusal RK-USAGE for options that do not fit together."""
         conflict = self._find_conflict()
@@ -384,6 +400,7 @@ class PublishOptions(Options):
             "--output needs --stage-only": has_output and not self.stage_only,
             "--output must be a separate directory": "output" in self.model_fields_set and not has_output,
             f"use only one of {mode_flags}": len(modes) > 1,
+            "--platform needs --stage-only, --manifest and --output": bool(self.platform) and not self._can_stage_part,
         }
         conflict = next((message for message, applies in conflicts.items() if applies), "")
         if conflict or not self.staged_manifest:
@@ -406,6 +423,20 @@ def hands_off_to_ci(options: PublishOptions, settings: Settings) -> bool:
         options.rehearse or options.stops_before_publishing or options.resume_from_registry or options.manifest.name
     )
     return settings.publish_from == "ci" and not publishes_here
+
+
+class MergeOptions(IndexOptions):
+    """The options of `merge`."""
+
+    output: Annotated[Path, Parameter(group=RUN_MODE, show_default=False)] = Field(
+        default=Path(),
+        description="The directory for the merged release: all files, SHA256SUMS and a manifest.json for "
+        "`publish --manifest`",
+    )
+    offline: Annotated[bool, Parameter(group=RUN_MODE)] = Field(
+        default=False, description="Don't ask the index which wheels the last release had"
+    )
+    allow_missing_wheels: Members = _setting_field("allow_missing_wheels")
 
 
 class StatusOptions(IndexOptions):

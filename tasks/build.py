@@ -6,27 +6,30 @@ import logging
 import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE, CacheKeyFnPolicy
 
+from releasekit.core.config.command_lines import wheel_command
+from releasekit.core.config.settings import build_command_of
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
 from releasekit.core.release.progress import PackageStage
 from releasekit.core.release.release_manifest import BuiltPackage
 from releasekit.core.release.stage_job import StageJob
 from releasekit.core.text import summarize
 from releasekit.core.workspace.build_requirements import shareable_requirements
-from releasekit.core.workspace.built_files import built_file_problems, extras_of, import_names
 from releasekit.core.workspace.dynamic_version import table_at, text_at, version_environment
 from releasekit.core.workspace.pins import pin_requirements as pin_text
+from releasekit.core.workspace.wheel_tags import foreign_wheels
 from releasekit.integrations.build_environments import SharedEnvironments
-from releasekit.integrations.filesystem import describe_file, read_sdist, read_text, read_toml, read_wheel, write_atomic
+from releasekit.integrations.filesystem import copy_files, make_directory, read_text, read_toml, write_atomic
 from releasekit.integrations.process import run
 from releasekit.integrations.secrets import Secrets
 from releasekit.integrations.uv import Uv, failure, find_uv
+from releasekit.integrations.verify_files import verified_package
 from releasekit.integrations.version_files import rewritten_texts
 from releasekit.store import bundle
 from releasekit.store.record import Record
@@ -39,7 +42,9 @@ if TYPE_CHECKING:
     from prefect.context import TaskRunContext
 
     from releasekit.core.planning.model import Step
+    from releasekit.core.release.release_manifest import ReleaseManifest
     from releasekit.integrations.git import Repo
+    from releasekit.integrations.process import Command
     from tasks.context import ReleaseContext
 
 
@@ -82,9 +87,12 @@ def _tell_nobody(_package: str, _stage: PackageStage) -> None:
     """Do nothing: the process of the release sees only how the task ends."""
 
 
-def stage_job(release: ReleaseContext, step: Step, built: Mapping[str, BuiltPackage]) -> StageJob:
-    """Return what is to be staged for *step*; *built* has the packages that its build installs."""
-    need_sums = [file.sha256 for name in step.build_needs for file in built[name].files]
+def stage_job(release: ReleaseContext, step: Step, built: Mapping[str, BuiltPackage], platform: str = "") -> StageJob:
+    """Return what is to be staged for *step*, on *platform* if there is one.
+
+    *built* has the packages that its build installs, as far as this run has built them.
+    """
+    need_sums = [file.sha256 for name in step.build_needs if name in built for file in built[name].files]
     return StageJob(
         release=release.plan.release,
         commit=release.commit,
@@ -99,6 +107,9 @@ def stage_job(release: ReleaseContext, step: Step, built: Mapping[str, BuiltPack
         older=step.older,
         build_needs=step.build_needs,
         need_sums=tuple(need_sums),
+        has_platforms=bool(step.platforms),
+        platform=platform,
+        build_command=release.settings.build_command,
         record=str(release.record.directory),
         uv=release.uv.executable,
         python=release.uv.python,
@@ -153,21 +164,70 @@ def pin_package(job: StageJob) -> None:
 
 
 def build_package(job: StageJob, uv: Uv) -> None:
-    """Build sdist and wheel of a pinned package into the release record."""
-    record, package = Record(Path(job.record)), _directory(job)
+    """Build a pinned package into the release record: sdist and wheel, only the sdist, or the wheels of a platform."""
+    record = Record(Path(job.record))
+    location = f"{job.path}/pyproject.toml"
+    document, _ = read_toml(_directory(job) / "pyproject.toml", location)
+    own_command = build_command_of(job.build_command, document, location, is_root="workspace" in _uv_table(document))
     out = record.dist(job.name)
-    shutil.rmtree(out, ignore_errors=True)
-    document, _ = read_toml(package / "pyproject.toml", f"{job.path}/pyproject.toml")
-    env = {"SOURCE_DATE_EPOCH": str(job.epoch), **version_environment(document, job.name, str(job.version))}
-    links = [record.dist(name) for name in job.build_needs]
-    command = uv.build_command(package, out, links, env, job.build_timeout)
+    if not job.platform:
+        shutil.rmtree(out, ignore_errors=True)
+        only = "sdist" if job.has_platforms or own_command else ""
+        _run_build(job, partial(_uv_build, job, document, uv, out, only))
+    builds_wheels = bool(job.platform) or (bool(own_command) and not job.has_platforms)
+    if builds_wheels:
+        scratch = record.wheels(job.name)
+        shutil.rmtree(scratch, ignore_errors=True)
+        make_directory(scratch)
+        if own_command:
+            words = wheel_command(own_command, str(scratch.resolve()), job.platform)
+            _run_build(job, partial(uv.own_build_command, words, **_build_options(job, document)))
+        else:
+            _run_build(job, partial(_uv_build, job, document, uv, scratch, "wheel"))
+        copy_files(sorted(scratch.glob("*.whl")), out)
+
+
+def _uv_build(
+    job: StageJob, document: Mapping[str, Any], uv: Uv, out: Path, only: Literal["", "sdist", "wheel"]
+) -> Command:
+    options = _build_options(job, document)
+    shared_python = _shared_python(job, uv, document, options["env"])
+    return uv.build_command(out=out, only=only, shared_python=shared_python, **options)
+
+
+def _build_options(job: StageJob, document: Mapping[str, Any]) -> _BuildOptions:
+    record = Record(Path(job.record))
+    versions = version_environment(document, job.name, str(job.version))
+    return {
+        "package": _directory(job),
+        "links": [record.dist(name) for name in job.build_needs],
+        "env": {"SOURCE_DATE_EPOCH": str(job.epoch), **versions},
+        "timeout": job.build_timeout,
+    }
+
+
+class _BuildOptions(TypedDict):
+    """What every command that builds a package gets."""
+
+    package: Path
+    links: list[Path]
+    env: dict[str, str]
+    timeout: float
+
+
+def _uv_table(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    return document.get("tool", {}).get("uv", {})
+
+
+def _run_build(job: StageJob, make_command: Callable[[], Command]) -> None:
+    """Run the command that *make_command* returns, which may prepare an environment for it."""
+    where = f"{job.name} {job.version}"
     try:
-        shared_python = _shared_python(job, uv, document, env)
-        command = uv.build_command(package, out, links, env, job.build_timeout, shared_python)
+        command = make_command()
+        where = str(command)
         run(command)
     except ReleaseError as error:
-        message = f"{job.name} {job.version} did not build"
-        raise failure(ErrorCode.BUILD_FAILED, error, message, str(command)) from None
+        raise failure(ErrorCode.BUILD_FAILED, error, f"{job.name} {job.version} did not build", where) from None
 
 
 def _shared_python(job: StageJob, uv: Uv, document: Mapping[str, Any], env: Mapping[str, str]) -> Path | None:
@@ -184,34 +244,20 @@ def _shared_python(job: StageJob, uv: Uv, document: Mapping[str, Any], env: Mapp
 
 
 def verify_package(job: StageJob) -> BuiltPackage:
-    """Compare the built files with the plan; returns the package with the files to upload."""
-    built_paths = Record(Path(job.record)).dist(job.name).iterdir()
-    paths = sorted(path for path in built_paths if path.name.endswith((".whl", ".tar.gz")))
-    wheels = [read_wheel(path) for path in paths if path.suffix == ".whl"]
-    sources = [name for path in paths if path.suffix == ".gz" for name in read_sdist(path)]
-    mismatches = built_file_problems(
-        job.name,
-        job.version,
-        names=[path.name for path in paths],
-        wheels=wheels,
-        pins=job.requirements,
-        sources=sources,
-    )
-    if mismatches:
-        raise ReleaseError(ErrorCode.VERIFY_FAILED, "; ".join(mismatches), f"{job.name} {job.version}")
-    files = tuple(describe_file(path) for path in paths)
-    for file in files:
-        detail.info("%s: name, version, metadata, pins and contents are as planned; sha256 %s", file.name, file.sha256)
-    imports = sorted({name for wheel in wheels for name in import_names(wheel.hashes)})
-    extras = sorted({name for wheel in wheels for name in extras_of(wheel)})
-    return BuiltPackage(
-        name=job.name,
-        version=job.version,
-        tag=job.tag,
-        files=files,
-        imports=tuple(imports),
-        extras=tuple(extras),
-    )
+    """Compare the built files, or only the wheels of a platform, with the plan; returns the files to upload."""
+    record = Record(Path(job.record))
+    directory = record.wheels(job.name) if job.platform else record.dist(job.name)
+    suffixes = (".whl",) if job.platform else (".whl", ".tar.gz")
+    paths = sorted(path for path in directory.iterdir() if path.name.endswith(suffixes))
+    unfilled = BuiltPackage(name=job.name, version=job.version, tag=job.tag, files=())
+    package = verified_package(unfilled, job.requirements, paths, job.contents)
+    if not job.platform:
+        return package
+    foreign = foreign_wheels(package.file_names, job.platform)
+    if foreign:
+        message = f"{', '.join(foreign)}: not for {job.platform}"
+        raise Refusal(ErrorCode.WHEEL_TAG, message, f"{job.name} {job.version}")
+    return package.model_copy(update={"platforms": {job.platform: package.file_names}})
 
 
 def _directory(job: StageJob) -> Path:
@@ -296,13 +342,13 @@ def save_files(release: ReleaseContext, built: Sequence[BuiltPackage]) -> None:
 
 
 @flow_task("hand-over", "hand-over-{release.plan.title}", stage="stage")
-def export_bundle(release: ReleaseContext, repo: Repo, directory: Path) -> None:
-    """Write the staged release into *directory*, for `publish --manifest` elsewhere, and delete its record here.
+def export_bundle(release: ReleaseContext, repo: Repo, directory: Path, part: ReleaseManifest | None = None) -> None:
+    """Write the staged release, or the *part* of one platform, into *directory*, and delete its record here.
 
-    The record of a release that may be public already stays, so that it can be resumed. Raises Refusal RK-USAGE,
-    ReleaseError RK-FILE-SYSTEM.
+    `publish --manifest` and `merge` read it elsewhere. The record of a release that may be public already stays, so
+    that it can be resumed. Raises Refusal RK-USAGE, ReleaseError RK-FILE-SYSTEM.
     """
-    bundle.write_bundle(release.record, repo, release.settings.remote, directory)
+    bundle.write_bundle(release.record, repo, release.settings.remote, directory, part)
     if release.record.require_manifest().staged:
         release.record.discard(repo)
 

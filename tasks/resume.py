@@ -135,6 +135,9 @@ def load_manifest(repo: Repo, settings: Settings, path: Path, resumable: Record 
     Raises Refusal RK-RECORD-INVALID, RK-COMMIT-MISSING, RK-RELEASE-ELSEWHERE.
     """
     bundle = read_bundle(path)
+    if bundle.manifest.platform:
+        message = f"this is only the part of the release that was built for {bundle.manifest.platform}"
+        raise Refusal(ErrorCode.PLATFORM_MISSING, message, str(path))
     if resumable:
         _refuse_another(bundle, path, resumable)
     bundle.ensure_commits(repo, settings.remote)

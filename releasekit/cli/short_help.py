@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 MAX_OPTIONS = 15
 """How many options fit on a screen of 24 lines, below usage and summary."""
 
+RARE_COMMANDS = frozenset({"completion", "help"})
+"""The commands that the short help of the program leaves out, so that it fits a small terminal."""
 _ORDER = (RUN_MODE, PACKAGES, RELEASE_GROUP, INDEX)
 """The groups of options, the most important first."""
 
@@ -42,7 +44,7 @@ def command_names(app: App) -> list[str]:
 
 
 def _program_help(app: App, names: Sequence[str], width: int) -> Iterator[str]:
-    listed = sorted({*names} - {"help"})
+    listed = sorted({*names} - RARE_COMMANDS)
     for group in (LOOK, RELEASE, SET_UP):
         yield f"{group.name}:"
         rows = [(name, summary_of(app[name])) for name in listed if group in groups_of(app[name])]

@@ -64,6 +64,7 @@ _CREDENTIALS = "docs/guides/credentials.md"
 _DYNAMIC_VERSIONS = "docs/guides/dynamic-versions.md"
 _GITHUB = "docs/guides/github.md"
 _INDEX_FAULTS = "docs/reference/index-faults.md"
+_NATIVE = "docs/guides/native-wheels.md"
 _PINS = "docs/guides/pins.md"
 _PREFECT_SERVER = "docs/guides/prefect-server.md"
 _PULL_REQUESTS = "docs/guides/pull-requests.md"
@@ -1190,6 +1191,44 @@ _TABLE = (
         ),
         "$ releasekit publish --stage-only --output dist/release   # stage it again",
         _DIFFERENCES,
+    ),
+    ErrorPage(
+        ErrorCode.WHEEL_TAG,
+        (
+            "setuptools, meson-python and others tag a wheel with the machine that built it, such as `linux_x86_64`.",
+            "The wheels of `--platform linux-x86_64` are tagged for another machine: the job runs on a wrong runner.",
+        ),
+        '[tool.releasekit]\nbuild_command = "cibuildwheel --output-dir {output}"',
+        _NATIVE,
+    ),
+    ErrorPage(
+        ErrorCode.WHEELS_MISSING,
+        (
+            "A build failed on one platform, and its job was not required.",
+            "The package no longer supports a Python version or a machine.",
+        ),
+        "$ releasekit publish --manifest merged/manifest.json --allow-missing-wheels core",
+        _NATIVE,
+    ),
+    ErrorPage(
+        ErrorCode.PLATFORM_MISSING,
+        (
+            "The part of one platform was not given to `releasekit merge`.",
+            "`releasekit publish` on one machine cannot build wheels for another one.",
+        ),
+        "$ releasekit publish --stage-only --output base\n"
+        "$ releasekit publish --stage-only --platform linux --manifest base/manifest.json --output part\n"
+        "$ releasekit merge base part --output merged",
+        _NATIVE,
+    ),
+    ErrorPage(
+        ErrorCode.PARTS_DIFFER,
+        (
+            "Each job has staged the release for itself, so each has another release commit.",
+            "A wheel for every machine (`py3-none-any`) was built on two platforms, with different bytes.",
+        ),
+        "$ releasekit merge base part-linux part-macos --output merged",
+        _NATIVE,
     ),
     ErrorPage(
         ErrorCode.RESOLVE_FAILED,

@@ -134,6 +134,10 @@ class ErrorCode(StrEnum):
     VERIFY_NOT_REPRODUCIBLE = "RK-VERIFY-NOT-REPRODUCIBLE"
     VERIFY_API_BREAK = "RK-VERIFY-API-BREAK"
     COMPARE_SKIPPED = "RK-COMPARE-SKIPPED"
+    WHEEL_TAG = "RK-WHEEL-TAG"
+    WHEELS_MISSING = "RK-WHEELS-MISSING"
+    PLATFORM_MISSING = "RK-PLATFORM-MISSING"
+    PARTS_DIFFER = "RK-PARTS-DIFFER"
     RESOLVE_FAILED = "RK-RESOLVE-FAILED"
     STAGED_IMPORT_FAILED = "RK-STAGED-IMPORT-FAILED"
     UPLOAD_FAILED = "RK-UPLOAD-FAILED"
@@ -768,6 +772,30 @@ _TABLE = (
         ErrorCode.COMPARE_SKIPPED,
         "A built package is not compared with its last release on the index, so nothing shows what it has lost.",
         "Look at the reason. If the index was down, you can stage the release again.",
+    ),
+    ErrorInfo(
+        ErrorCode.WHEEL_TAG,
+        "The name of a wheel says that it is for another kind of machine than it should be. PyPI refuses wheels that "
+        "are for one Linux machine (`linux_x86_64`): they work only where the same libraries are installed.",
+        "Let `build_command` build the wheels with cibuildwheel, or with maturin, or repair them with auditwheel: then "
+        "they get a manylinux or musllinux tag.",
+    ),
+    ErrorInfo(
+        ErrorCode.WHEELS_MISSING,
+        "A package had wheels in its last release for which there is none now. Users of these machines or Pythons "
+        "would have to compile it.",
+        "Build the missing wheels. If you no longer support them, name the package in --allow-missing-wheels.",
+    ),
+    ErrorInfo(
+        ErrorCode.PLATFORM_MISSING,
+        "A package names platforms on which its wheels are built, and the wheels of one of them are not there.",
+        "Build them on a machine of that platform with `releasekit publish --stage-only --platform NAME --manifest "
+        "FILE`, and put the parts together with `releasekit merge`.",
+    ),
+    ErrorInfo(
+        ErrorCode.PARTS_DIFFER,
+        "The directories are not parts of one staged release, or two of them have different files under one name.",
+        "Stage the release once, and give its manifest.json to each `publish --stage-only --platform`.",
     ),
     ErrorInfo(
         ErrorCode.RESOLVE_FAILED,

@@ -109,6 +109,15 @@ def fsync_files(paths: Iterable[Path]) -> None:
             _fsync(path.parent)
 
 
+def copy_files(sources: Iterable[Path], directory: Path) -> None:
+    """Copy *sources* into *directory*, which is made if it is missing; raises ReleaseError RK-FILE-SYSTEM."""
+    for source in sources:
+        target = directory / source.name
+        make_directory(directory)
+        with wrap_os_errors(target):
+            shutil.copyfile(source, target, follow_symlinks=False)
+
+
 def remove_tree(path: Path) -> None:
     """Remove the directory *path* and its contents, if it exists; raises ReleaseError RK-FILE-SYSTEM."""
     with wrap_os_errors(path):

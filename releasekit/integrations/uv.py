@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from shutil import which
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from packaging.version import InvalidVersion, Version
 
@@ -166,14 +166,17 @@ class Uv:
         env: Mapping[str, str],
         timeout: float,
         shared_python: Path | None = None,
+        *,
+        only: Literal["", "sdist", "wheel"] = "",
     ) -> Command:
-        """Build sdist and wheel of *package* into *out*, as if there were no workspace (D-3).
+        """Build sdist and wheel of *package*, or *only* one of them, into *out*, as if there were no workspace (D-3).
 
         Build requirements may also come from the directories *links*, which contain its siblings as just built. With
         *shared_python*, the build runs in the environment of this Python, otherwise in a new one.
         """
+        kind = (f"--{only}",) if only else ()
         where = ("--no-build-isolation", "--python", str(shared_python)) if shared_python else self._with_python()
-        argv = ("build", "--no-sources", *where, "--out-dir", str(out), *_find_links(links))
+        argv = ("build", *kind, "--no-sources", *where, "--out-dir", str(out), *_find_links(links))
         return self.command(*argv, cwd=package, env=env, timeout=timeout)
 
     def build_requirements_command(
@@ -182,6 +185,24 @@ class Uv:
         """Install the build *requirements* into the environment *venv*."""
         options = ("--quiet", "--no-sources", "--python", str(venv))
         return self.command("pip", "install", *options, *requirements, cwd=root, timeout=timeout)
+
+    def own_build_command(
+        self, words: tuple[str, ...], package: Path, links: Sequence[Path], env: Mapping[str, str], timeout: float
+    ) -> Command:
+        """Build wheels of *package* with the command *words* of the workspace, which gets no credentials for uploads.
+
+        If it uses uv or pip, these find the siblings in the directories *links* too, and do not see the workspace.
+        """
+        directories = [path.as_uri() for path in links]
+        own_env = {
+            **uv_variables(self.build_env, self.secrets.sources, uploads=False),
+            **self.secrets.environment("UV_INDEX_"),
+            "UV_NO_SOURCES": "1",
+            "UV_FIND_LINKS": ",".join(directories) or None,
+            "PIP_FIND_LINKS": " ".join(directories) or None,
+            **env,
+        }
+        return Command(words, package, own_env, timeout, log_output=True)
 
     def publish_command(
         self,

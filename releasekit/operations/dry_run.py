@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from releasekit.core.config.command_lines import wheel_command
 from releasekit.core.history.tags import push_batches
 from releasekit.core.history.web_links import repository_urls
 from releasekit.core.planning.release_messages import commit_message, tag_message
@@ -117,8 +118,15 @@ class _CommandOutline:
         yield f"# pin the packages of the workspace to each other in {TREE}; this is not committed"
         for step in self.plan.steps:
             links = [DIST / name for name in step.build_needs]
-            command = self.project.uv.build_command(self.root / step.path, DIST / step.name, links, {}, seconds)
-            yield str(command)
+            own_command = self.project.effective_setting(step.name, "build_command")
+            only = "sdist" if step.platforms or own_command else ""
+            package, out = self.root / step.path, DIST / step.name
+            yield str(self.project.uv.build_command(package, out, links, {}, seconds, only=only))
+            if step.platforms:
+                yield f"# the wheels of {step.name} are built on {', '.join(step.platforms)}"
+            elif own_command:
+                words = wheel_command(own_command, str(RELEASE / "wheels" / step.name), "")
+                yield str(self.project.uv.own_build_command(words, package, links, {}, seconds))
         yield "# compare name, version, metadata, pins and contents of the built files with the plan"
 
     def prove(self) -> Iterator[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from releasekit.core.errors import ErrorCode, ReleaseError
+from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, did_you_mean
 from releasekit.core.planning.first_releases import first_release_refusal
 from releasekit.core.planning.model import PlanRefusal, unique_obstacles
 from releasekit.operations.draft import create_plan_context, open_index
@@ -204,6 +204,10 @@ async def select_release(options: PublishOptions, project: Project, repo: Repo) 
     if options.output.name:
         check_output_directory(options.output)
     settings = project.settings
+    if options.platform not in ("", *settings.platform_table):
+        suggestion = did_you_mean(options.platform, settings.platform_table)
+        message = f"no platform is named {options.platform}{suggestion}"
+        raise Refusal(ErrorCode.USAGE, message, "[tool.releasekit.platforms]")
     adopt = options.resume_from_registry
     record = None
     staged_manifest = options.staged_manifest

@@ -8,7 +8,6 @@ same sums for `sha256sum --check`. `dist/PACKAGE/` has the files, and attestatio
 from __future__ import annotations
 
 import re
-import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -19,6 +18,7 @@ from releasekit.core.artifacts.attestations import attestation_problem
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, as_refusal
 from releasekit.core.release.release_manifest import manifest_text, parse_staged_manifest
 from releasekit.integrations.filesystem import (
+    copy_files,
     describe_file,
     make_directory,
     read_text,
@@ -30,7 +30,7 @@ from releasekit.integrations.filesystem import (
 from releasekit.store.record import MANIFEST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from releasekit.core.planning.model import Plan
     from releasekit.core.release.release_manifest import BuiltFile, BuiltPackage, ReleaseManifest
@@ -56,7 +56,7 @@ class ReleaseBundle:
         for package in self.manifest.packages:
             names = [*record.missing_files(package), *_attestation_names(package)]
             sources = _existing_files(self.directory, package.name, names)
-            _copy_files(sources, record.dist(package.name))
+            copy_files(sources, record.dist(package.name))
 
     def ensure_commits(self, repo: Repo, remote: str) -> None:
         """Ensure that *repo* has the commit that the release starts from, and the release commit.
@@ -133,28 +133,53 @@ def check_output_directory(directory: Path) -> None:
     raise Refusal(ErrorCode.USAGE, "the directory is not empty, and contains no release bundle", str(directory))
 
 
-def write_bundle(record: Record, repo: Repo, remote: str, directory: Path) -> None:
+def write_bundle(record: Record, repo: Repo, remote: str, directory: Path, part: ReleaseManifest | None = None) -> None:
     """Write the release of *record*, whose packages are all built, into *directory*. Replace an earlier bundle there.
 
-    The sums are written last, so `read_bundle` detects an incomplete bundle. Raises Refusal RK-USAGE, RK-FILE-SYSTEM.
+    With *part*, write only the files of that manifest: those of one platform. Raises Refusal RK-USAGE, RK-FILE-SYSTEM.
     """
+    manifest = (part or record.require_manifest()).with_plan(record.plan())
+    _clear(directory)
+    _copy_package_files(manifest, record.directory, directory)
+    is_own_commit = manifest.release_commit != manifest.commit
+    needs_commit = is_own_commit and not part
+    if needs_commit and not repo.remote_branch_contains(remote, manifest.release_commit):
+        repo.bundle(directory / BUNDLE, record.worktree, since=manifest.commit)
+    _write_manifest(manifest, directory)
+
+
+def write_merged(manifest: ReleaseManifest, sources: Sequence[Path], directory: Path) -> None:
+    """Write the release of *manifest*, whose files are in the bundles *sources*, into *directory*.
+
+    Raises Refusal RK-USAGE, RK-FILE-SYSTEM.
+    """
+    _clear(directory)
+    for source in sources:
+        _copy_package_files(manifest, source, directory)
+        copy_files(_files_below(source, (BUNDLE,)), directory)
+    _write_manifest(manifest, directory)
+
+
+def _clear(directory: Path) -> None:
+    """Make *directory* an empty bundle. Its sums are written last, so `read_bundle` detects an incomplete bundle."""
     check_output_directory(directory)
-    manifest = record.require_manifest().with_plan(record.plan())
     make_directory(directory)
     # This file comes first: it marks the directory as ours, and keeps a surrounding work tree clean.
     write_atomic(directory / GITIGNORE, _IGNORE_ALL)
     for name in (SUMS, MANIFEST, BUNDLE):
         (directory / name).unlink(missing_ok=True)
     remove_tree(directory / DIST)
+
+
+def _copy_package_files(manifest: ReleaseManifest, source: Path, directory: Path) -> None:
     for package in manifest.packages:
         names = [*package.file_names, *_attestation_names(package)]
-        sources = _existing_files(record.directory, package.name, names)
-        _copy_files(sources, directory / DIST / package.name)
+        copy_files(_existing_files(source, package.name, names), directory / DIST / package.name)
+
+
+def _write_manifest(manifest: ReleaseManifest, directory: Path) -> None:
     sums = [f"{file.sha256}  {path}" for path, file in _built_files(manifest).items()]
-    is_own_commit = manifest.release_commit != manifest.commit
-    if is_own_commit and not repo.remote_branch_contains(remote, manifest.release_commit):
-        repo.bundle(directory / BUNDLE, record.worktree, since=manifest.commit)
-        sums.append(f"{describe_file(directory / BUNDLE).sha256}  {BUNDLE}")
+    sums += [f"{describe_file(path).sha256}  {BUNDLE}" for path in _files_below(directory, (BUNDLE,))]
     text = manifest_text(manifest)
     write_atomic(directory / MANIFEST, text)
     sums.append(f"{sha256(text.encode()).hexdigest()}  {MANIFEST}")
@@ -238,16 +263,11 @@ def _attestation_names(package: BuiltPackage) -> list[str]:
 
 def _existing_files(root: Path, package: str, names: Iterable[str]) -> list[Path]:
     """Return the paths of those of *names* that are files of *package* below *root*."""
-    directory = f"{DIST}/{package}"
-    return [root / directory / name for name in names if _is_file(root, f"{directory}/{name}")]
+    return _files_below(root, (f"{DIST}/{package}/{name}" for name in names))
 
 
-def _copy_files(sources: Iterable[Path], directory: Path) -> None:
-    for source in sources:
-        target = directory / source.name
-        make_directory(directory)
-        with wrap_os_errors(target):
-            shutil.copyfile(source, target, follow_symlinks=False)
+def _files_below(root: Path, names: Iterable[str]) -> list[Path]:
+    return [root / name for name in names if _is_file(root, name)]
 
 
 def _is_file(root: Path, name: str) -> bool:

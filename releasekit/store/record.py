@@ -73,6 +73,10 @@ class Record:
         """The environments that several builds share; they are deleted once all packages are built."""
         return self.directory / "environments"
 
+    def wheels(self, package: str) -> Path:
+        """Return the directory into which the wheels of *package* are built, if its sdist is built apart from them."""
+        return self.directory / "wheels" / package
+
     def exists(self) -> bool:
         """Return whether the release has begun: it has a plan or, if it is imported, a manifest."""
         return any((self.directory / name).is_file() for name in (PLAN, MANIFEST))

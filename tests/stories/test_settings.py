@@ -934,6 +934,7 @@ FAULTS = "tests/tasks/test_faults.py"
 CHECKS = "tests/operations/test_run_checks.py"
 FORGE = "tests/stories/test_forge.py"
 STAGE = "tests/stories/test_stage.py"
+PLATFORMS = "tests/stories/test_platforms.py::test_platforms_are_merged_and_published"
 PULLS = "tests/stories/test_pull_request.py"
 START = "tests/stories/test_start_release.py"
 MESSAGES = "tests/stories/test_release_messages.py"
@@ -984,6 +985,9 @@ KEYS: dict[str, Proof | str] = {
     "overlay": "tests/tasks/test_overlay.py::test_failing_import_stops_the_package",
     "audit": test_audit_key_turns_off_audit,
     "strict_audit": test_strict_audit_key_stops_release,
+    "platforms": PLATFORMS,
+    "build_command": PLATFORMS,
+    "allow_missing_wheels": PLATFORMS,
     "pre_release": "tests/stories/test_pre_release.py::test_release_contains_what_commands_change",
     "hooks": test_hooks_key_runs_git_hooks,
     "http_pool_size": test_pool_size_limits_index_requests,
@@ -1042,9 +1046,11 @@ PUBLISH_FLAGS: dict[str, Proof | str] = {
     "manifest": f"{STAGE}::test_manifest_publishes_exactly_that_release",
     "stage_only": f"{STAGE}::test_staged_release_stays_in_clone",
     "output": f"{STAGE}::test_publish_refuses_contradictory_options",
+    "platform": PLATFORMS,
     "version_only": f"{STAGE}::test_version_only_commits_the_versions",
     "attestations": test_attestations_flag_wins_over_file,
     "allow_new": f"{START}::test_first_release_needs_own_yes",
+    "allow_missing_wheels": PLATFORMS,
     "publish_from": test_publish_from_accepts_known_values,
     "concurrency": test_concurrency_flag_wins_over_file,
     "rate_limit": test_concurrency_flag_wins_over_file,
@@ -1125,6 +1131,10 @@ COMMANDS: dict[str, dict[str, Proof | str]] = {
     },
     "prepare": PREPARE_FLAGS | {"format": f"{PULLS}::test_changed_versions_renew_pull_request"},
     "manifest": HERE | {"output": f"{PULLS}::test_pull_request_survives_every_kill"},
+    "merge": {
+        **{name: FLAGS[name] for name in (*WHERE, "index", "publish_url", "check_url")},
+        **dict.fromkeys(("output", "allow_missing_wheels", "offline", "format"), PLATFORMS),
+    },
     "approve": {
         "reject": f"{APPROVAL}::test_release_waits_for_approval",
         "drop": f"{APPROVAL}::test_release_waits_for_approval",

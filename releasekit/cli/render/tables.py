@@ -20,9 +20,11 @@ from releasekit.core.text import count_as, count_packages, summarize
 from releasekit.core.workspace.workspace import Kind
 from releasekit.integrations.process import mask
 from releasekit.logging import is_verbose
+from releasekit.store.record import MANIFEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from rich.console import RenderableType
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from releasekit.core.planning.model import Plan, Step
     from releasekit.core.planning.plan_diff import PlanDifference
     from releasekit.core.release.pr_status import ReleasePullRequest
+    from releasekit.core.release.release_manifest import ReleaseManifest
     from releasekit.core.release.report import PackageReport, ReleaseReport
     from releasekit.core.release.rollback_plan import Rollback
     from releasekit.core.release.unfinished_release import FileStatus, ReleaseStatus, UnfinishedRelease
@@ -327,6 +330,15 @@ def report_table(report: ReleaseReport) -> RenderableType:
         *_styled_lines(report.notes),
         *_styled_lines([report.page], prefix="released: "),
     )
+
+
+def manifest_table(manifest: ReleaseManifest, output: Path) -> RenderableType:
+    """Draw the packages of a merged release, with the wheels that each platform has built, and what comes next."""
+    table = ResponsiveTable("Package", "Version", "Files", "Wheels by platform", droppable=("Version",))
+    for package in manifest.packages:
+        wheels = ", ".join(f"{name}: {len(names)}" for name, names in package.platforms.items())
+        table.add(package.name, package.version, len(package.files), wheels or "-")
+    return Group(table, Text(f"merged into {output}: `releasekit publish --manifest {output / MANIFEST}`"))
 
 
 def _failures(packages: Iterable[PackageReport]) -> Iterator[RenderableType]:

@@ -43,6 +43,31 @@ CommandLine = Annotated[
 """The words of a command; in the file one text, which is split as a shell splits it, or a list of words."""
 
 
+OUTPUT, PLATFORM = "{output}", "{platform}"
+"""What stands in a build command for the directory of its wheels, and for the platform that it builds for."""
+
+
+def _require_output(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the *words* of a build command; none stand for `uv build`."""
+    if not words:
+        return words
+    if not any(OUTPUT in word for word in words):
+        message = "the command must contain {what}, the directory into which it writes the wheels"
+        raise PydanticCustomError("command", message, {"what": OUTPUT})
+    return _require_program(words)
+
+
+BuildCommand = Annotated[
+    tuple[str, ...], BeforeValidator(_split_command, str | tuple[str, ...]), AfterValidator(_require_output)
+]
+"""The words of a command that builds wheels; none for `uv build`."""
+
+
+def wheel_command(words: Iterable[str], output: str, platform: str) -> tuple[str, ...]:
+    """Return the words of a build command that writes into the directory *output*, on *platform*."""
+    return tuple(word.replace(OUTPUT, output).replace(PLATFORM, platform) for word in words)
+
+
 def command_texts(commands: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
     """Return each of *commands* as you would type it."""
     return tuple(map(shlex.join, commands))

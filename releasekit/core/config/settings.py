@@ -16,15 +16,17 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     StringConstraints,
+    Tag,
     ValidationError,
     field_validator,
 )
 from pydantic_core import PydanticCustomError, from_json
 
 from releasekit.core.config.bump_rules import Bump, BumpRules
-from releasekit.core.config.command_lines import CommandLine
+from releasekit.core.config.command_lines import BuildCommand, CommandLine
 from releasekit.core.config.message_templates import (
     DEFAULT_COMMIT_MESSAGE,
     commit_message_problem,
@@ -267,6 +269,41 @@ Patterns = Annotated[tuple[str, ...], BeforeValidator(_as_patterns, bool | tuple
 """Names, patterns or paths of packages; `true` in the file stands for all, and `false` for none."""
 
 
+class Platform(BaseModel):
+    """A kind of machine that builds wheels, such as `linux-x86_64`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    queue: str = Field(
+        "", description="The work queue of the Prefect workers that build its wheels; empty: the platform's name"
+    )
+    runner: str = Field(
+        "",
+        description="The label of the GitHub runner that builds its wheels (`runs-on`); empty: guessed from the name",
+    )
+    packages: Patterns = Field(
+        (),
+        description="The packages whose wheels are built on it (names, patterns or paths), except those that name "
+        "their platforms themselves; true: every package",
+    )
+
+
+PlatformName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+_PLATFORM_TABLE, _PLATFORM_LIST = "a table of platforms", "a list of platforms"
+"""How pydantic names the two forms of `platforms` in the place of an error."""
+
+
+def _form_of_platforms(value: object) -> str:
+    return _PLATFORM_TABLE if isinstance(value, dict) else _PLATFORM_LIST
+
+
+Platforms = Annotated[
+    Annotated[dict[PlatformName, Platform], Tag(_PLATFORM_TABLE)] | Annotated[Patterns, Tag(_PLATFORM_LIST)],
+    Discriminator(_form_of_platforms),
+]
+"""In the root a table of all platforms, by name; in a member the names of its own."""
+
+
 class Settings(BaseModel):
     """How this workspace is released. Options of the same name override these keys."""
 
@@ -376,6 +413,11 @@ class Settings(BaseModel):
         description="The branches that may be released (names or patterns); empty: the default branch of the remote "
         "and maintenance branches such as `1.x` and `release/1.2`, or any branch if the default is unknown",
     )
+    allow_missing_wheels: Patterns = Field(
+        (),
+        description="The packages that may have fewer wheels than in their last release (names or patterns); true or "
+        "`all`: every package",
+    )
     allow_older: bool = Field(
         default=False,
         description="Allow a version below the latest on the index, for example from a maintenance branch",
@@ -467,6 +509,17 @@ class Settings(BaseModel):
     )
     hooks: bool = Field(default=False, description="Run the repository's git hooks on the release commit")
     http_pool_size: int = Field(10, ge=1, description="How many connections to the index stay open")
+    platforms: Platforms = Field(
+        default_factory=dict[PlatformName, Platform],
+        description="In the root, the machines that build wheels, by name, each a table with `queue`, `runner` and "
+        "`packages`; in a member, the names of the platforms on which its wheels are built, or true for all. Packages "
+        "without platforms are built once, anywhere",
+    )
+    build_command: BuildCommand = Field(
+        (),
+        description="The command that builds the wheels of a package in place of `uv build`, without a shell; it "
+        "writes them into the directory {output}, and {platform} stands for the platform",
+    )
     build_concurrency: int = Field(
         0, ge=0, description="How many packages are built at the same time; 0: one per CPU core"
     )
@@ -533,6 +586,11 @@ class Settings(BaseModel):
     def commit_templates(self) -> tuple[str, ...]:
         """All messages that release commits have or had; the first one is written."""
         return _as_tuple(self.commit_message)
+
+    @property
+    def platform_table(self) -> Mapping[str, Platform]:
+        """The platforms of the workspace, by name."""
+        return self.platforms if isinstance(self.platforms, dict) else {}
 
     @property
     def creates_forge_release(self) -> bool:
@@ -628,7 +686,24 @@ def settings_of(pyproject: Mapping[str, Any], text: str = "") -> Settings:
 
     Raises Refusal RK-CONFIG-INVALID-KEY or RK-CONFIG-INVALID-VALUE.
     """
-    return _validate(Settings, _table_of(pyproject), text)
+    settings = _validate(Settings, _table_of(pyproject), text)
+    _refuse_form_of_platforms(settings.platforms, tuple, "pyproject.toml", text)
+    return settings
+
+
+def _refuse_form_of_platforms(platforms: object, form: type, display_path: str, text: str) -> None:
+    """Refuse *platforms* in the *form* that belongs into another file: tables into the root, lists into members."""
+    is_misplaced = isinstance(platforms, form) and bool(platforms)
+    if not is_misplaced:
+        return
+    excerpt = excerpt_of(text, display_path, (*TABLE, "platforms"), of_key=True)
+    location = f"{display_path}:{excerpt.line}, [tool.releasekit]"
+    message = "platforms: the root has one table for each platform, and a member lists the names of its platforms"
+    hint = (
+        'Write [tool.releasekit.platforms.linux-x86_64] in the root, and platforms = ["linux-x86_64"] in the member. A '
+        "package at the root is named by the key `packages` of a platform."
+    )
+    raise Refusal(ErrorCode.CONFIG_INVALID_VALUE, message, location, hint, excerpt=excerpt)
 
 
 def bump_files(pyproject: Mapping[str, Any], display_path: str, text: str = "") -> tuple[BumpFile, ...]:
@@ -653,6 +728,8 @@ MEMBER_KEYS = (
     "check_ignore",
     "bump",
     "pins",
+    "platforms",
+    "build_command",
 )
 """The keys that a member can set in its own [tool.releasekit]."""
 
@@ -664,6 +741,7 @@ def parse_member_settings(pyproject: Mapping[str, Any], display_path: str, text:
     """
     table = _table_of(pyproject)
     settings = _validate(Settings, table, text, display_path, MEMBER_KEYS)
+    _refuse_form_of_platforms(settings.platforms, dict, display_path, text)
     root_keys = (key for key in table if key not in MEMBER_KEYS)
     for key in root_keys:
         excerpt = excerpt_of(text, display_path, (*TABLE, key), of_key=True)
@@ -672,6 +750,17 @@ def parse_member_settings(pyproject: Mapping[str, Any], display_path: str, text:
         message = f"{key} can only be set in the root"
         raise Refusal(ErrorCode.CONFIG_INVALID_KEY, message, location, hint, excerpt=excerpt)
     return _values_of(settings, table)
+
+
+def build_command_of(
+    root_command: tuple[str, ...], pyproject: Mapping[str, Any], display_path: str, *, is_root: bool
+) -> tuple[str, ...]:
+    """Return the command that builds the wheels of a package: its own, or else the *root_command*; empty for uv's.
+
+    *pyproject* is the package's own; *is_root* says that it is the root's, too. Raises Refusal RK-CONFIG-….
+    """
+    own = {} if is_root else parse_member_settings(pyproject, display_path)
+    return own.get("build_command", root_command)
 
 
 def merge_member_settings(
@@ -781,6 +870,7 @@ def _unknown_key_message(path: Sequence[str], keys: Iterable[str]) -> str:
 _TABLE_MODELS: Mapping[str, type[BaseModel]] = {
     "groups": Group,
     "bump": BumpFile,
+    "platforms": Platform,
     "api_ignore": ApiWaiver,
     "verify_ignore": VerifyWaiver,
 }
@@ -793,15 +883,16 @@ _UNKNOWN = "extra_forbidden"
 
 TABLE = ("tool", "releasekit")
 """The path of the settings in a pyproject.toml."""
-_UNION = ("str", "tuple[str, ...]")  # how pydantic names the types of a key that is one value or a list
+_UNION = ("str", "tuple[str, ...]", _PLATFORM_TABLE, _PLATFORM_LIST)
+"""How pydantic names the types of a key that is one value or a list, or a table or a list."""
 
 
 ENVIRONMENT_PREFIX = "RELEASEKIT_"
 """The prefix of the variables that set options and settings."""
 
 
-KEYS_OF_FILES = frozenset({"bump"})
-"""The keys that no variable sets, because an option with another meaning has their name."""
+KEYS_OF_FILES = frozenset({"build_command", "bump", "platforms"})
+"""The keys that no variable sets: each package has its own value, or an option with another meaning has their name."""
 
 
 def variable(name: str) -> str:

@@ -206,6 +206,7 @@ def _make_steps(
             pins=siblings.modes[name],
             older=tuple(sorted(older)),
             smoke_test=basis.own_settings(name).get("smoke_test"),
+            platforms=basis.platforms_of(name),
             after=tuple(sorted(ordered.soft_needs.get(name, ()))),
             batch=tuple(sorted(cycle_members - {name})),
         )

@@ -43,7 +43,7 @@ class Step(BaseModel):
     that its build installs, transitively. These four name only packages of this release. *order* is -1 for a package
     that is not released. *smoke_test* is the package's own setting, None without one. *pins* is what its wheel requires
     of its siblings; *older* are requirements that an older release of a sibling satisfies, in the form of
-    `requirement_key`.
+    `requirement_key`. *platforms* are those on which its wheels are built; without one they are built once, anywhere.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -63,6 +63,7 @@ class Step(BaseModel):
     pins: PinMode = "exact"
     older: tuple[str, ...] = ()
     smoke_test: bool | None = None
+    platforms: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     batch: tuple[str, ...] = ()
 
@@ -204,6 +205,12 @@ class Plan(BaseModel):
         """The tags of all packages that are released, and the umbrella tag last, if there is one."""
         package_tags = [step.tag for step in self.steps if step.tag not in self.tags]
         return tuple(dict.fromkeys([*package_tags, *self.tags]))
+
+    @property
+    def platforms(self) -> tuple[str, ...]:
+        """The platforms on which wheels of this release are built."""
+        names = (name for step in self.steps for name in step.platforms)
+        return tuple(dict.fromkeys(names))
 
     def pins_of(self, step: Step) -> Pins:
         """Return what the package of *step* requires of its siblings once it is built."""

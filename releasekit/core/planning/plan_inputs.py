@@ -12,6 +12,7 @@ from packaging.version import Version
 from pydantic import BaseModel, ConfigDict
 
 from releasekit.core.artifacts.source_changes import SourceChange
+from releasekit.core.config.platforms import is_all, refuse_unknown_platforms
 from releasekit.core.history.change_files import ChangeFile
 from releasekit.core.history.pending_changes import PendingChanges
 from releasekit.core.history.tags import schemes_of
@@ -135,6 +136,21 @@ class PlanBasis:
     def own_settings(self, name: str) -> Mapping[str, Any]:
         """Return the settings that the package *name* sets for itself."""
         return self.own.get(name, {})
+
+    def platforms_of(self, name: str) -> tuple[str, ...]:
+        """Return the platforms on which the wheels of the package *name* are built; none if it is built once, anywhere.
+
+        Raises Refusal RK-WORKSPACE-UNKNOWN-PACKAGE, RK-CONFIG-INVALID-VALUE.
+        """
+        table = self.settings.platform_table
+        own = self.own_settings(name).get("platforms")
+        if own is None:
+            return tuple(key for key, platform in table.items() if self._is_among(name, platform.packages))
+        refuse_unknown_platforms(own, table, self.workspace[name].path)
+        return tuple(key for key in table if is_all(own) or key in own)
+
+    def _is_among(self, name: str, patterns: tuple[str, ...]) -> bool:
+        return is_all(patterns) or name in self.workspace.matching_names(patterns)
 
     def siblings(self, targets: Mapping[str, Version]) -> Siblings:
         """Return the requirements between the members in a release of *targets*."""

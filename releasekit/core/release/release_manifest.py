@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from itertools import filterfalse
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Literal, TypeVar
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from releasekit.core.planning.model import Step
+    from releasekit.core.workspace.built_files import BuiltContents
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -36,7 +38,11 @@ class BuiltFile(BaseModel):
 
 
 class BuiltPackage(BaseModel):
-    """One built package: its files, the import names of its wheel, and its extras."""
+    """One built package: its files, the import names of its wheel, and its extras.
+
+    *platforms* are those that have built wheels of it, each with the names of these wheels. It is empty for a package
+    that is built once, anywhere.
+    """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
@@ -46,6 +52,12 @@ class BuiltPackage(BaseModel):
     files: tuple[BuiltFile, ...]
     imports: tuple[str, ...] = ()
     extras: tuple[str, ...] = ()
+    platforms: Mapping[str, tuple[str, ...]] = Field(default_factory=dict[str, tuple[str, ...]])
+
+    @property
+    def wheel_names(self) -> tuple[str, ...]:
+        """The names of its wheels."""
+        return tuple(name for name in self.file_names if name.endswith(".whl"))
 
     @property
     def file_names(self) -> tuple[str, ...]:
@@ -86,6 +98,9 @@ class ReleaseManifest(BaseModel):
     empty without one. *undoing* says that a rollback has begun, *finished* that the release has ended.
     *indexes* are those that may have files of the release, the latest last. Each is recorded before the first upload.
 
+    *platform* is set only in a part of a staged release: its packages are then those with wheels for this platform, and
+    their files are these wheels.
+
     *command_changes* are the files that the `pre_release` commands changed in the release commit.
 
     *plan* is set only outside the record (see `with_plan`), so that one file contains everything.
@@ -109,6 +124,7 @@ class ReleaseManifest(BaseModel):
     staged: bool = False
     finished: bool = False
     command_changes: tuple[str, ...] = ()
+    platform: str = ""
     plan: Plan | None = None
 
     def with_index(self, index: IndexAddress) -> ReleaseManifest:
@@ -253,12 +269,22 @@ def _package_problems(manifest: ReleaseManifest, plan: Plan) -> Iterator[str]:
         return  # not built yet
     planned = sorted((step.name, str(step.next), step.tag) for step in plan.steps)
     built = sorted((package.name, str(package.version), package.tag) for package in manifest.packages)
-    if planned != built:
+    is_as_planned = set(built) <= set(planned) if manifest.platform else built == planned
+    if not is_as_planned:
         yield "its packages differ from those of its plan"
+    native = {step.name for step in plan.steps if step.platforms}
     for package in manifest.packages:
-        yield from file_name_problems(package.name, package.version, package.file_names)
+        contents = expected_contents(is_part=bool(manifest.platform), is_native=package.name in native)
+        yield from file_name_problems(package.name, package.version, package.file_names, contents)
         for file in filterfalse(_is_valid_file, package.files):
             yield f"{file.name!r} is not a file of {package.name}, or its sha256 is not valid"
+
+
+def expected_contents(*, is_part: bool, is_native: bool) -> BuiltContents:
+    """Return which files a package must have: *is_native* says that platforms build its wheels, each in a part."""
+    if is_part:
+        return "wheels"
+    return "sdist" if is_native else "all"
 
 
 def _is_valid_file(file: BuiltFile) -> bool:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from releasekit.core.config.settings import BuildIsolation, PinMode
+from releasekit.core.release.release_manifest import expected_contents
 from releasekit.core.version_numbers import PyVersion
 from releasekit.core.workspace.pins import Pins
+
+if TYPE_CHECKING:
+    from releasekit.core.workspace.built_files import BuiltContents
 
 _PLACE = frozenset({"record", "uv", "python", "secrets", "workspace", "build_isolation", "build_timeout"})
 
@@ -19,8 +24,9 @@ class StageJob(BaseModel):
 
     *commit* is the release commit, *epoch* its time in seconds since 1970, *path* the directory of the package in it.
     *versions*, *limits* and *older* say with *pins* what the package requires of its siblings, as in `Pins`.
-    *build_needs* are the siblings that its build installs; *need_sums* are the sha256 of their files. *platform* is the
-    platform that wheels are built for, empty for the one of the machine.
+    *build_needs* are the siblings that its build installs; *need_sums* are the sha256 of their files. *has_platforms*:
+    its wheels are built for each platform apart, so without *platform* only the sdist is built, and with one only the
+    wheels for it. *build_command* is the command of the root that builds wheels; the package may have its own.
 
     The other fields say how and where this machine works. They do not change what is built: *record* is the directory
     of the release record, *uv* the program, *python* the interpreter that builds, empty for the one that uv finds.
@@ -43,7 +49,9 @@ class StageJob(BaseModel):
     older: tuple[str, ...] = ()
     build_needs: tuple[str, ...] = ()
     need_sums: tuple[str, ...] = ()
+    has_platforms: bool = False
     platform: str = ""
+    build_command: tuple[str, ...] = ()
     record: str
     uv: str = ""
     python: str = ""
@@ -56,6 +64,11 @@ class StageJob(BaseModel):
     def requirements(self) -> Pins:
         """What the package requires of its siblings once it is built."""
         return Pins(mode=self.pins, versions=self.versions, limits=self.limits, older=frozenset(self.older))
+
+    @property
+    def contents(self) -> BuiltContents:
+        """The files that are built."""
+        return expected_contents(is_part=bool(self.platform), is_native=self.has_platforms)
 
     @property
     def key(self) -> str:

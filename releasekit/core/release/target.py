@@ -59,13 +59,15 @@ class Target:
         return not self.publish_url
 
     @property
-    def closes_versions(self) -> bool:
-        """Whether the index takes no new files for a version that is 14 days old.
-
-        PyPI and other indexes that run the same software (warehouse) do so. Their upload addresses end in "/legacy/".
-        """
+    def runs_warehouse(self) -> bool:
+        """Whether the index is PyPI, or runs the same software (warehouse): its upload address ends in "/legacy/"."""
         upload_path = split_address(self.publish_url).path
         return self.is_pypi or upload_path.rstrip("/") == "/legacy"
+
+    @property
+    def closes_versions(self) -> bool:
+        """Whether the index takes no new files for a version that is 14 days old, as warehouse does."""
+        return self.runs_warehouse
 
     @property
     def has_project_pages(self) -> bool:

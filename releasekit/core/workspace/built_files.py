@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from email.parser import HeaderParser
 from itertools import chain, filterfalse
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import (
@@ -25,6 +25,15 @@ if TYPE_CHECKING:
     from email.message import Message
 
     from releasekit.core.workspace.pins import Pins
+
+
+BuiltContents = Literal["all", "sdist", "wheels"]
+"""Which files of a package must be there: an sdist and its wheels, the sdist at least, or wheels only."""
+_EXPECTED: Mapping[BuiltContents, str] = {
+    "all": "one sdist and a wheel",
+    "sdist": "one sdist",
+    "wheels": "wheels only",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +57,14 @@ def built_file_problems(
     wheels: Sequence[Wheel],
     pins: Pins,
     sources: Iterable[str] = (),
+    contents: BuiltContents = "all",
 ) -> tuple[str, ...]:
     """Return the problems of the built files *names* of *project*; empty if they may be uploaded.
 
-    *pins* are the requirements on siblings that the wheels must have. *sources* are the files in the sdist.
+    *pins* are the requirements on siblings that the wheels must have. *sources* are the files in the sdist. *contents*
+    says which files are expected.
     """
-    messages = list(file_name_problems(project, version, names))
+    messages = list(file_name_problems(project, version, names, contents))
     if version.local:
         messages.append(f"{version} is a local version, which PyPI refuses")
     sdist_has_no_code = _has_no_code(tuple(sources))
@@ -127,14 +138,17 @@ def _is_import_name(path: PurePosixPath) -> bool:
     return are_identifiers and path.name not in {"", "__main__", "__init__"}
 
 
-def file_name_problems(project: str, version: Version, names: Sequence[str]) -> Iterator[str]:
-    """Yield the problems of the file *names* of *project*: expected are one sdist and its wheels, of *version*."""
+def file_name_problems(
+    project: str, version: Version, names: Sequence[str], contents: BuiltContents = "all"
+) -> Iterator[str]:
+    """Yield the problems of the file *names* of *project*: expected are the *contents*, of *version*."""
     sdists = [name for name in names if name.endswith(".tar.gz")]
     wheels = [name for name in names if name.endswith(".whl")]
-    is_complete = len(sdists) == 1 and bool(wheels)
-    if not is_complete:
+    has_sdists = not sdists if contents == "wheels" else len(sdists) == 1
+    has_wheels = bool(wheels) or contents == "sdist"
+    if not (has_sdists and has_wheels):
         listed = ", ".join(names) or "nothing"
-        yield f"expected one sdist and a wheel, found: {listed}"
+        yield f"expected {_EXPECTED[contents]}, found: {listed}"
     for name in (*sdists, *wheels):
         yield from _file_name_problems(name, project, version)
 

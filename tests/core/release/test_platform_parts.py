@@ -1,0 +1,153 @@
+"""The parts of a staged release, one for each platform."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from packaging.version import Version
+
+from releasekit.core.errors import ErrorCode, Refusal
+from releasekit.core.planning.model import Plan, Status, Step
+from releasekit.core.release.platform_parts import StagedPart, merge_parts, provable_packages, split_jobs
+from releasekit.core.release.release_manifest import BuiltFile, BuiltPackage, ReleaseManifest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LINUX, MACOS = "linux-x86_64", "macos-arm64"
+WHEELS = {
+    LINUX: "core-1.0-cp311-cp311-manylinux_2_17_x86_64.whl",
+    MACOS: "core-1.0-cp311-cp311-macosx_11_0_arm64.whl",
+}
+
+
+def step(name: str, *needs: str, platforms: tuple[str, ...] = ()) -> Step:
+    """Return a step that releases version 1.0 of *name*."""
+    return Step(
+        order=0,
+        level=0,
+        name=name,
+        path=name,
+        current=None,
+        next=Version("1.0"),
+        bump="minor",
+        status=Status.INCLUDED,
+        reason="",
+        tag=f"{name}-v1.0",
+        needs=needs,
+        platforms=platforms,
+    )
+
+
+PLAN = Plan(
+    commit="c" * 40,
+    release="a" * 12,
+    packages=(step("core", platforms=(LINUX, MACOS)), step("lone"), step("app", "core")),
+)
+
+
+def package(name: str, *files: str, platform: str = "", sha256: str = "0" * 64) -> BuiltPackage:
+    """Return a built package with *files*, which *platform* has built if there is one."""
+    return BuiltPackage(
+        name=name,
+        version=Version("1.0"),
+        tag=f"{name}-v1.0",
+        files=tuple(BuiltFile(name=file, sha256=sha256, size=1) for file in files),
+        platforms={platform: files} if platform else {},
+    )
+
+
+PURE = tuple(package(name, f"{name}-1.0-py3-none-any.whl", f"{name}-1.0.tar.gz") for name in ("lone", "app"))
+BASE = (package("core", "core-1.0.tar.gz"), *PURE)
+
+
+def part(*packages: BuiltPackage, platform: str = "", plan: Plan = PLAN, **changes: Any) -> StagedPart:
+    """Return a staged release, or a part of it."""
+    manifest = ReleaseManifest(
+        release=plan.release,
+        commit=plan.commit,
+        release_commit="d" * 40,
+        branch="main",
+        packages=packages,
+        platform=platform,
+    )
+    return StagedPart(platform or "base", manifest.model_copy(update=changes), plan)
+
+
+def part_of(platform: str, **changes: Any) -> StagedPart:
+    """Return the part with the wheel of *platform*."""
+    return part(package("core", WHEELS[platform], platform=platform), platform=platform, **changes)
+
+
+def test_merge_adds_all_wheels() -> None:
+    """The order of the parts does not matter, and each wheel is recorded with its platform."""
+    parts = [part_of(MACOS), part(*BASE), part_of(LINUX)]
+
+    core, lone, app = merge_parts(parts).packages
+
+    assert core.file_names == tuple(sorted((*WHEELS.values(), "core-1.0.tar.gz")))
+    assert core.platforms == {platform: (name,) for platform, name in WHEELS.items()}
+    assert (lone, app) == PURE
+
+
+UNFIT: list[tuple[Callable[[], list[StagedPart]], ErrorCode, str]] = [
+    (lambda: [part_of(LINUX), part_of(MACOS)], ErrorCode.PARTS_DIFFER, "these have it: none"),
+    (lambda: [part(*BASE), part(*BASE)], ErrorCode.PARTS_DIFFER, "these have it: base, base"),
+    (lambda: [part(*BASE), part_of(LINUX)], ErrorCode.PLATFORM_MISSING, "wheels are missing: core (macos-arm64)"),
+    (
+        lambda: [part(*BASE), part_of(LINUX), part(platform=MACOS)],
+        ErrorCode.PLATFORM_MISSING,
+        "wheels are missing: core (macos-arm64)",
+    ),
+    (
+        lambda: [part(*BASE), part_of(LINUX, release_commit="e" * 40)],
+        ErrorCode.PARTS_DIFFER,
+        "the release commit is not that of base",
+    ),
+    (
+        lambda: [part(*BASE), part_of(LINUX, plan=PLAN.model_copy(update={"date": "2026.01.01"}))],
+        ErrorCode.PARTS_DIFFER,
+        "the plan is not that of base",
+    ),
+    (
+        lambda: [part(*BASE), part(package("core", WHEELS[MACOS], platform=LINUX), platform=LINUX)],
+        ErrorCode.WHEEL_TAG,
+        "not for linux-x86_64",
+    ),
+    (
+        lambda: [
+            part(*BASE),
+            part_of(LINUX),
+            part(package("core", WHEELS[LINUX], platform=LINUX, sha256="1" * 64), platform=LINUX),
+        ],
+        ErrorCode.PARTS_DIFFER,
+        "has another content than elsewhere",
+    ),
+]
+
+
+@pytest.mark.parametrize(("parts", "code", "said"), UNFIT, ids=range(len(UNFIT)))
+def test_unfit_parts_are_refused(parts: Callable[[], list[StagedPart]], code: ErrorCode, said: str) -> None:
+    """Parts of another release or commit, with other contents, or with wheels for another machine do not fit."""
+    with pytest.raises(Refusal) as caught:
+        merge_parts(parts())
+    assert caught.value.code is code
+    assert said in caught.value.message
+
+
+def test_proof_needs_installable_closure() -> None:
+    """A package is proven where it and all that it brings have a wheel."""
+    core = package("core", "core-1.0.tar.gz", *WHEELS.values())
+    linux, windows = frozenset({"manylinux_2_17_x86_64"}), frozenset({"win_amd64"})
+
+    assert [built.name for built in provable_packages(PLAN, BASE, linux)] == ["lone"]
+    assert [built.name for built in provable_packages(PLAN, (core, *PURE), linux)] == ["core", "lone", "app"]
+    assert [built.name for built in provable_packages(PLAN, (core, *PURE), windows)] == ["lone"]
+
+
+def test_jobs_split_many_packages() -> None:
+    """Each run of a worker gets so many packages, and only those that name its platform."""
+    plan = PLAN.model_copy(update={"packages": tuple(step(f"p{number}", platforms=(LINUX,)) for number in range(5))})
+    assert list(split_jobs(plan, LINUX, 2)) == [("p0", "p1"), ("p2", "p3"), ("p4",)]
+    assert not list(split_jobs(plan, MACOS, 2))

@@ -1,0 +1,163 @@
+"""Native wheels: each platform builds its own for a release that was staged once, and `merge` puts all together."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from releasekit.core.errors import ErrorCode
+from tests.stories.test_resume import another_clone
+from tests.support.fault_index import FaultIndex, fault_index
+from tests.support.world import Said, World, make_world
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+pytestmark = pytest.mark.usefixtures("unrecorded")
+
+STAGED = ("--skip-audit", "--format", "json")
+ALONE = (*STAGED, "--skip-smoke-test")
+PYTHON = f"cp3{sys.version_info.minor}"
+HERE, ELSEWHERE = "linux-x86_64", "macos-arm64"
+PLATFORMS = f'[tool.releasekit.platforms.{HERE}]\nqueue = "linux"\n[tool.releasekit.platforms.{ELSEWHERE}]\n'
+C_SOURCE = """\
+#include <Python.h>
+
+static PyObject *answer(PyObject *self, PyObject *args) { return PyLong_FromLong(42); }
+static PyMethodDef methods[] = {{"answer", answer, METH_NOARGS, ""}, {0}};
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "fast", "", -1, methods};
+PyMODINIT_FUNC PyInit_fast(void) { return PyModule_Create(&module); }
+"""
+PROJECT = """\
+[project]
+name = "core"
+version = "0.1.0"
+requires-python = ">=3.11"
+
+[build-system]
+requires = ["setuptools>=77"]
+build-backend = "setuptools.build_meta"
+
+[tool.setuptools]
+packages = ["core"]
+package-dir = { "" = "src" }
+ext-modules = [{ name = "core.fast", sources = ["src/core/fast.c"] }]
+
+[tool.releasekit]
+"""
+# What cibuildwheel and auditwheel do: a wheel for many machines, with a name that says so.
+REPAIR = """\
+import subprocess, sys
+from pathlib import Path
+
+output, platform = Path(sys.argv[1]), sys.argv[2]
+subprocess.run(["uv", "build", "--quiet", "--wheel", "--out-dir", output], check=True)
+tag = {"linux-x86_64": "manylinux_2_17_x86_64", "macos-arm64": "macosx_11_0_arm64"}[platform]
+for wheel in output.glob("*-linux_x86_64.whl"):
+    wheel.rename(output / wheel.name.replace("linux_x86_64", tag))
+"""
+
+
+@pytest.fixture(scope="module")
+def faulty() -> Generator[FaultIndex]:
+    """Run an index that tells what came."""
+    with fault_index() as index:
+        yield index
+
+
+def make_native(directory: Path, keys: str = "") -> World:
+    """Make a workspace in which core has a C extension, app requires core, and lone requires nothing."""
+    world = make_world(directory, "app: core; core; lone")
+    command = json.dumps([sys.executable, "repair.py", "{output}", "{platform}"])
+    world.write(
+        {
+            "packages/core/pyproject.toml": f"{PROJECT}platforms = true\nbuild_command = {command}\n",
+            "packages/core/src/core/__init__.py": "from core.fast import answer\n\nANSWER = answer()\n",
+            "packages/core/src/core/fast.c": C_SOURCE,
+            "packages/core/repair.py": REPAIR,
+            "packages/app/src/app/__init__.py": "from core import ANSWER\n\nassert ANSWER == 42\n",
+        }
+    )
+    text = (world.root / "pyproject.toml").read_text()
+    world.write({"pyproject.toml": f"{text}\n{keys}\n{PLATFORMS}"})
+    world.lock()
+    world.git("push", "--quiet", "origin", "main")
+    return world
+
+
+def stage(world: World, index: FaultIndex, *argv: str) -> Said:
+    """Stage a release, or a part of one."""
+    where = ("--publish-url", index.publish_url, "--check-url", index.simple_url)
+    return world.releasekit("publish", "--stage-only", *where, *argv, *STAGED)
+
+
+def test_platforms_are_merged_and_published(
+    tmp_path: Path, faulty: FaultIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each clone builds its part of one release commit; the index gets exactly what the merged manifest says."""
+    world, base, merged = make_native(tmp_path), tmp_path / "base", tmp_path / "merged"
+    where = ("--publish-url", faulty.publish_url, "--check-url", faulty.simple_url)
+    alone = world.releasekit("publish", "--yes", "--allow-new", "all", *where, *ALONE)
+    assert (alone.code, "wheels are missing: core (linux-x86_64, macos-arm64)" in alone.err) == (2, True), alone.err
+
+    staged = stage(world, faulty, "--output", str(base))
+    assert staged.code == 0, staged.err
+    assert "not proven on this machine, for which they have no wheels: core, app" in staged.err
+    parts = [tmp_path / name for name in (HERE, ELSEWHERE)]
+    proven: dict[str, bool] = {}
+    for part in parts:
+        clone = another_clone(world, tmp_path / f"clone-{part.name}")
+        before = clone.state()
+        said = stage(clone, faulty, "--platform", part.name, *given(base), "--output", str(part))
+        assert said.code == 0, said.err
+        assert [row["name"] for row in json.loads(said.out)["packages"]] == ["core"]
+        assert clone.state() == before, "the part is all that is left"
+        proven[part.name] = "proven app 0.1.0" in said.err
+    assert proven == {HERE: True, ELSEWHERE: False}, "app is installed where its requirement has a wheel"
+
+    incomplete = merge(world, faulty, merged, base, parts[0])
+    assert ErrorCode.PLATFORM_MISSING in incomplete.err
+    only_part = world.releasekit("publish", "--yes", *given(parts[0]), *where)
+    assert (only_part.code, f"only the part of the release that was built for {HERE}" in only_part.err) == (2, True)
+    faulty.files["core"] = {"core-0.0.9-cp311-cp311-win_amd64.whl": b"of the last release"}
+    fewer = merge(world, faulty, merged, base, *parts)
+    assert (fewer.code, f"{ErrorCode.WHEELS_MISSING}: nothing replaces" in fewer.err) == (2, True), fewer.err
+    assert not merged.exists()
+    unasked = world.releasekit("merge", str(base), *map(str, parts), "--output", str(merged), "--offline")
+    assert (unasked.code, "linux-x86_64: 1, macos-arm64: 1" in unasked.out) == (0, True), unasked.err
+    said = merge(world, faulty, merged, base, *parts, waiver=("--allow-missing-wheels", "core"))
+    assert said.code == 0, said.err
+    monkeypatch.setenv("UV_PUBLISH_TOKEN", "opensesame")
+
+    refused = world.releasekit("publish", "--yes", *given(merged), *where, *ALONE)
+    assert (refused.code, ErrorCode.WHEELS_MISSING in refused.err, faulty.uploads) == (2, True, []), refused.err
+    published = world.releasekit("publish", "--yes", *given(merged), *where, *ALONE, "--allow-missing-wheels", "co*")
+
+    assert published.code == 0, published.err
+    manifest = json.loads((merged / "manifest.json").read_text())
+    promised = {file["name"]: file["sha256"] for package in manifest["packages"] for file in package["files"]}
+    assert {upload.file: upload.sha256 for upload in faulty.uploads if upload.stored} == promised
+    assert sorted(promised) == [
+        "app-0.1.0-py3-none-any.whl",
+        "app-0.1.0.tar.gz",
+        f"core-0.1.0-{PYTHON}-{PYTHON}-macosx_11_0_arm64.whl",
+        f"core-0.1.0-{PYTHON}-{PYTHON}-manylinux_2_17_x86_64.whl",
+        "core-0.1.0.tar.gz",
+        "lone-0.1.0-py3-none-any.whl",
+        "lone-0.1.0.tar.gz",
+    ]
+
+
+def given(directory: Path) -> tuple[str, ...]:
+    """Return the option that names the manifest in *directory*."""
+    return "--manifest", str(directory / "manifest.json")
+
+
+def merge(world: World, index: FaultIndex, output: Path, *parts: Path, waiver: tuple[str, ...] = ()) -> Said:
+    """Put the *parts* of a release together."""
+    where = ("--publish-url", index.publish_url, "--check-url", index.simple_url)
+    return world.releasekit("merge", *map(str, parts), "--output", str(output), *where, *waiver)
