@@ -9,6 +9,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from releasekit.core.adoption.setup_steps import token_variable
+from releasekit.core.adoption.wheel_jobs import with_wheel_jobs
 from releasekit.integrations.filesystem import read_text
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ def ci_texts(repo: Repo, project: Project, ci: CiSystem, target: Target) -> tupl
     """Return the texts of the CI files before and after, by path relative to the workspace.
 
     They are the templates of releasekit, for the branch that is checked out. If *target* needs a token, the step that
-    publishes gets it from a secret. On GitLab, jobs see all variables.
+    publishes gets it from a secret. On GitLab, jobs see all variables. On GitHub, each platform has a job that builds
+    its wheels.
     """
     wanted = _template_texts(ci)
     if ci == "gitlab":
@@ -42,7 +44,10 @@ def ci_texts(repo: Repo, project: Project, ci: CiSystem, target: Target) -> tupl
         display_path = os.path.relpath(target_file, project.root)
         before[display_path] = read_text(target_file) if target_file.is_file() else ""
         workflow = text.replace("branches: [main]", f"branches: [{branch}]")
-        needs_token = path.endswith("/publish.yml") and not target.is_pypi
+        publishes = path.endswith("/publish.yml")
+        if publishes:
+            workflow = with_wheel_jobs(workflow, project.settings.platform_table)
+        needs_token = publishes and not target.is_pypi
         after[display_path] = _with_token(workflow) if needs_token else workflow
     return before, after
 
