@@ -7,8 +7,9 @@ if __name__ == "__main__":  # before Prefect is imported: --help and --dry-run m
     sys.argv.insert(1, "publish")
     run_module("releasekit", run_name="__main__")
 
+import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from itertools import chain
 from pathlib import Path
@@ -21,12 +22,12 @@ from prefect.states import Cancelled, Completed, Failed
 from flows.approval import PrefectConfirmation, UnattendedRun
 from flows.artifacts import name_run, rename_run, send_logs_to_prefect, show_plan, show_release_pr, show_report
 from flows.dead_runs import end_dead_runs
-from flows.native_wheels import provable_here, refuse_incomplete, refuse_plain_linux, stage_platform
+from flows.native_wheels import add_wheels, provable_here, refuse_incomplete, refuse_plain_linux, stage_platform
 from flows.scheduling import compare_all, prove_all, publish_all, reproduce_all, stage_again, stage_all
+from flows.worker_wheels import build_on_workers, copy_to_record, require_workers
 from releasekit import __version__
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, ReleaseWarning
 from releasekit.core.planning.model import Step
-from releasekit.core.release.platform_parts import missing_platforms, platforms_missing_error
 from releasekit.core.release.release_manifest import BuiltPackage, ReleaseManifest
 from releasekit.core.release.report import PackageOutcome, PackageReport, ReleaseReport
 from releasekit.core.text import count_as, summarize
@@ -130,10 +131,10 @@ async def run_phases(release: ReleaseContext, repo: Repo, index: Index, options:
             return await stage_part(release, repo, options)
         built, failed = await stage_release(release, repo, index, options)
     except ReleaseError:
-        release.record.discard_unless_public(repo)  # then the next run makes a new plan
+        discard_unless_public(release, repo)  # then the next run makes a new plan
         raise
     if failed:
-        release.record.discard_unless_public(repo)
+        discard_unless_public(release, repo)
         notes = ("nothing was uploaded, and the release was discarded",)
         return ReleaseReport(release=release.plan.release, title=release.plan.title, packages=failed, notes=notes)
     if options.stage_only:
@@ -141,6 +142,17 @@ async def run_phases(release: ReleaseContext, repo: Repo, index: Index, options:
     release.observer.on_phase("publishing")
     packages = await publish_all(release, built, index)
     return await announce_release(release, repo, packages)
+
+
+def discard_unless_public(release: ReleaseContext, repo: Repo) -> None:
+    """Discard the release, unless its files may be public; its lock on the remote goes first, if workers needed it."""
+    manifest = release.record.manifest()
+    if manifest and manifest.held and not manifest.packages:
+        try:
+            announce.release_remote_lock(release, repo)
+        except ReleaseError as error:
+            log.warning("the lock of the discarded release stays on %s: %s", release.settings.remote, error)
+    release.record.discard_unless_public(repo)
 
 
 def create_commit(release: ReleaseContext, repo: Repo) -> ReleaseContext:
@@ -173,7 +185,7 @@ async def stage_part(release: ReleaseContext, repo: Repo, options: PublishOption
     """Build the wheels of one platform, and write them into a directory; nothing of them stays in this clone."""
     wheels, failed = await stage_platform(release, repo, options)
     if failed:
-        release.record.discard_unless_public(repo)
+        discard_unless_public(release, repo)
         return ReleaseReport(release=release.plan.release, title=release.plan.title, packages=failed)
     names = {package.name for package in wheels}
     note = (
@@ -220,11 +232,15 @@ async def stage_release(
     if manifest.packages:
         manifest = await ensure_files(release, manifest, index, rebuild=rebuild)
     else:
-        unbuilt = {} if options.stage_only else missing_platforms(release.plan, ())
-        if unbuilt:
-            raise platforms_missing_error(unbuilt)
-        built, failed = await build_and_prove(release, index, rebuild=rebuild)
-        failed = failed or await reproduce_all(release, repo, built)
+        platforms = () if options.stage_only else release.plan.platforms
+        if platforms:  # their workers fetch the release commit through the lock on the remote
+            await require_workers(release)
+            manifest = announce.acquire_remote_lock(release, repo, manifest)
+            release.record.save_manifest(manifest)
+        built, failed = await build_and_prove(release, repo, index, rebuild=rebuild, on_workers=bool(platforms))
+        native = {step.name for step in release.plan.steps if step.platforms}
+        portable = [package for package in built if package.name not in native]
+        failed = failed or await reproduce_all(release, repo, portable)
         if failed:
             return {}, failed
         build.save_files(release, built)
@@ -241,16 +257,29 @@ async def stage_release(
 
 
 async def build_and_prove(
-    release: ReleaseContext, index: Index, *, rebuild: bool
-) -> tuple[list[BuiltPackage], tuple[PackageReport, ...]]:
+    release: ReleaseContext, repo: Repo, index: Index, *, rebuild: bool, on_workers: bool
+) -> tuple[Sequence[BuiltPackage], tuple[PackageReport, ...]]:
     """Build and verify every package, compare it with its last release, and prove that it can be installed.
 
     Returns the built packages; and if one of them failed, the outcome of each. With *rebuild*, the index may have files
-    of them already, which need no proof. This refuses the release if any file there differs.
+    of them already, which need no proof. This refuses the release if any file there differs. *on_workers*: workers of
+    each platform build its wheels at the same time.
     """
     release.observer.on_phase("staging")
-    built, failed = await stage_all(release)
-    failed = failed or await compare_all(release, built, index)
+    elsewhere = asyncio.create_task(build_on_workers(release, repo)) if on_workers else None
+    try:
+        built, failed = await stage_all(release)
+        if failed:
+            return built, failed
+        if elsewhere:
+            wheels = await elsewhere
+            copy_to_record(release, wheels)
+            built = add_wheels(built, wheels)
+    finally:
+        if elsewhere:
+            elsewhere.cancel()
+    complete = [package for package in built if package.name not in missing_platforms(release.plan, built)]
+    failed = await compare_all(release, complete, index)
     if failed:
         return built, failed
     refuse_plain_linux(release, built)

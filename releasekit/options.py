@@ -425,6 +425,15 @@ def hands_off_to_ci(options: PublishOptions, settings: Settings) -> bool:
     return settings.publish_from == "ci" and not publishes_here
 
 
+class StageOnOptions(RemoteWorkspaceOptions):
+    """The parameters of the deployment `stage-on`, which a release fills in."""
+
+    release_id: str = Field(default="", description="The id of the running release")
+    platform: str = Field(default="", description="The platform to build wheels for")
+    package: tuple[str, ...] = Field(default=(), description="The packages to build")
+    storage: str = Field(default="", description="The URL of the directory for the wheels of this release")
+
+
 class MergeOptions(IndexOptions):
     """The options of `merge`."""
 

@@ -1231,6 +1231,24 @@ _TABLE = (
         _NATIVE,
     ),
     ErrorPage(
+        ErrorCode.STAGE_ON_FAILED,
+        (
+            "The package does not build on this platform: its compiler or a library is missing.",
+            "Three workers of the queue ended, one after the other, while they built.",
+        ),
+        "$ prefect worker start --pool releasekit --work-queue linux-x86_64",
+        _NATIVE,
+    ),
+    ErrorPage(
+        ErrorCode.STAGE_STORAGE,
+        (
+            "The variables with the credentials of the bucket are not set on this machine.",
+            "The package that fsspec needs for this kind of URL is not installed.",
+        ),
+        '[tool.releasekit]\nstage_storage = "s3://bucket/wheels"',
+        _NATIVE,
+    ),
+    ErrorPage(
         ErrorCode.RESOLVE_FAILED,
         (
             "A package requires a version of a dependency that does not exist on the index.",

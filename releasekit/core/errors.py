@@ -138,6 +138,8 @@ class ErrorCode(StrEnum):
     WHEELS_MISSING = "RK-WHEELS-MISSING"
     PLATFORM_MISSING = "RK-PLATFORM-MISSING"
     PARTS_DIFFER = "RK-PARTS-DIFFER"
+    STAGE_ON_FAILED = "RK-STAGE-ON-FAILED"
+    STAGE_STORAGE = "RK-STAGE-STORAGE"
     RESOLVE_FAILED = "RK-RESOLVE-FAILED"
     STAGED_IMPORT_FAILED = "RK-STAGED-IMPORT-FAILED"
     UPLOAD_FAILED = "RK-UPLOAD-FAILED"
@@ -796,6 +798,16 @@ _TABLE = (
         ErrorCode.PARTS_DIFFER,
         "The directories are not parts of one staged release, or two of them have different files under one name.",
         "Stage the release once, and give its manifest.json to each `publish --stage-only --platform`.",
+    ),
+    ErrorInfo(
+        ErrorCode.STAGE_ON_FAILED,
+        "A Prefect worker did not build the wheels of its platform. Nothing was uploaded.",
+        "Fix what the flow run says, commit that, and run again. If workers were lost, start new ones.",
+    ),
+    ErrorInfo(
+        ErrorCode.STAGE_STORAGE,
+        "The place where workers leave the wheels of their platform cannot be read or written.",
+        "Correct `stage_storage`, or give this machine access to it. S3 needs `releasekit[s3]`.",
     ),
     ErrorInfo(
         ErrorCode.RESOLVE_FAILED,

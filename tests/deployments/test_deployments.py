@@ -132,7 +132,7 @@ def smoke_tests(worker: Worker) -> list[str]:
 
 
 @contextmanager
-def worker(directory: Path, name: str) -> Generator[Worker]:
+def worker(directory: Path, name: str, *options: str) -> Generator[Worker]:
     """Run a process worker inside the block, with its data in a place of its own."""
     home, mark = directory / name, str(uuid.uuid4())
     home.mkdir()
@@ -142,7 +142,7 @@ def worker(directory: Path, name: str) -> Generator[Worker]:
         "PREFECT_DEFAULT_RESULT_STORAGE_BLOCK": "local-file-system/shared",
         **ADA,
     }
-    argv = (sys.executable, "-m", "prefect", "worker", "start", "--pool", "releasekit", "--name", name)
+    argv = (sys.executable, "-m", "prefect", "worker", "start", "--pool", "releasekit", "--name", name, *options)
     settings = {"PREFECT_WORKER_QUERY_SECONDS": "1"}
     running = Worker(f"TEST_OF_RELEASEKIT={mark}", home / "log")
     try:
@@ -200,7 +200,7 @@ def deployed(prefect_api: str, world: World) -> Deployed:
 
 def test_every_flow_is_deployed(deployed: Deployed) -> None:
     """Deploying asks no question; each deployment has a form with a text for every option and demands none."""
-    assert deployed.keys() == {"publish", "prepare", "plan", "check", "rollback"}
+    assert deployed.keys() == {"publish", "prepare", "plan", "check", "stage-on", "rollback"}
     for deployment in deployed.values():
         schema = deployment["parameter_openapi_schema"]
         assert deployment["description"]

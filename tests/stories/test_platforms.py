@@ -58,7 +58,8 @@ output, platform = Path(sys.argv[1]), sys.argv[2]
 subprocess.run(["uv", "build", "--quiet", "--wheel", "--out-dir", output], check=True)
 tag = {"linux-x86_64": "manylinux_2_17_x86_64", "macos-arm64": "macosx_11_0_arm64"}[platform]
 for wheel in output.glob("*-linux_x86_64.whl"):
-    wheel.rename(output / wheel.name.replace("linux_x86_64", tag))
+    retag = ["uv", "tool", "run", "--quiet", "wheel", "tags", "--remove", "--platform-tag", tag, wheel]
+    subprocess.run(retag, check=True, stdout=subprocess.DEVNULL)
 """
 
 
@@ -69,8 +70,11 @@ def faulty() -> Generator[FaultIndex]:
         yield index
 
 
-def make_native(directory: Path, keys: str = "") -> World:
-    """Make a workspace in which core has a C extension, app requires core, and lone requires nothing."""
+def make_native(directory: Path, keys: str = "", *, build_first: str = "") -> World:
+    """Make a workspace in which core has a C extension, app requires core, and lone requires nothing.
+
+    *keys* are lines of the root's settings. *build_first* is Python that runs before each build of a wheel.
+    """
     world = make_world(directory, "app: core; core; lone")
     command = json.dumps([sys.executable, "repair.py", "{output}", "{platform}"])
     world.write(
@@ -78,12 +82,12 @@ def make_native(directory: Path, keys: str = "") -> World:
             "packages/core/pyproject.toml": f"{PROJECT}platforms = true\nbuild_command = {command}\n",
             "packages/core/src/core/__init__.py": "from core.fast import answer\n\nANSWER = answer()\n",
             "packages/core/src/core/fast.c": C_SOURCE,
-            "packages/core/repair.py": REPAIR,
+            "packages/core/repair.py": build_first + REPAIR,
             "packages/app/src/app/__init__.py": "from core import ANSWER\n\nassert ANSWER == 42\n",
         }
     )
     text = (world.root / "pyproject.toml").read_text()
-    world.write({"pyproject.toml": f"{text}\n{keys}\n{PLATFORMS}"})
+    world.write({"pyproject.toml": f"{text}\n[tool.releasekit]\n{keys}\n{PLATFORMS}"})
     world.lock()
     world.git("push", "--quiet", "origin", "main")
     return world

@@ -988,6 +988,7 @@ KEYS: dict[str, Proof | str] = {
     "platforms": PLATFORMS,
     "build_command": PLATFORMS,
     "allow_missing_wheels": PLATFORMS,
+    "stage_storage": "tests/deployments/test_stage_on.py::test_workers_build_their_platform",
     "pre_release": "tests/stories/test_pre_release.py::test_release_contains_what_commands_change",
     "hooks": test_hooks_key_runs_git_hooks,
     "http_pool_size": test_pool_size_limits_index_requests,

@@ -520,6 +520,11 @@ class Settings(BaseModel):
         description="The command that builds the wheels of a package in place of `uv build`, without a shell; it "
         "writes them into the directory {output}, and {platform} stands for the platform",
     )
+    stage_storage: str = Field(
+        "",
+        description="Where Prefect workers leave the wheels of their platform: a URL that fsspec knows, such as "
+        "file:///srv/wheels or s3://bucket/wheels",
+    )
     build_concurrency: int = Field(
         0, ge=0, description="How many packages are built at the same time; 0: one per CPU core"
     )

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from releasekit.core.config.platforms import is_all
-from releasekit.core.errors import ErrorCode, Refusal
+from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
 from releasekit.core.text import summarize
 from releasekit.core.workspace.wheel_tags import foreign_wheels, missing_wheels, runs_on
 
@@ -116,6 +116,13 @@ def platforms_missing_error(missing: Mapping[str, Sequence[str]]) -> Refusal:
     """Return the refusal of a release in which the wheels of the platforms *missing*, by package, are not there."""
     texts = [f"{name} ({', '.join(platforms)})" for name, platforms in missing.items()]
     return Refusal(ErrorCode.PLATFORM_MISSING, f"wheels are missing: {summarize(texts)}")
+
+
+def worker_error(message: str, location: str, output: str) -> ReleaseError:
+    """Return the error of a worker that has not built its wheels, with the *output* of its run and its first line."""
+    reason = output.strip().partition("\n")[0]
+    full_message = f"{message}: {reason}" if reason else message
+    return ReleaseError(ErrorCode.STAGE_ON_FAILED, full_message, location, output=output)
 
 
 def fewer_wheels_error(

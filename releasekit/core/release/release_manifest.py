@@ -306,6 +306,17 @@ def parse_plan(text: str, location: str) -> Plan:
     return _parse(Plan, text, location)
 
 
+def parse_built_package(text: str, location: str) -> BuiltPackage:
+    """Return the built package in the JSON *text* of the file *location*, which is not trusted.
+
+    Raises ReleaseError RK-RECORD-INVALID.
+    """
+    package = _parse(BuiltPackage, text, location)
+    for file in filterfalse(_is_valid_file, package.files):
+        raise ReleaseError(ErrorCode.RECORD_INVALID, f"{file.name!r} is not valid, or its sha256 is not", location)
+    return package
+
+
 def _parse(model: type[M], text: str, location: str) -> M:
     try:
         return model.model_validate_json(text)

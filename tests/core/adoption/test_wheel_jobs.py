@@ -15,7 +15,7 @@ TEMPLATE = (Path(__file__).parents[3] / "releasekit/templates/github/publish.yml
 
 def test_each_platform_has_a_job() -> None:
     """Every platform builds on its runner from what was staged; the last job merges all parts, and publishes that."""
-    platforms = {"linux-x86_64": Platform(), "gpu": Platform(runner="self-hosted")}
+    platforms = {"linux-x86_64": Platform.model_validate({}), "gpu": Platform.model_validate({"runner": "self-hosted"})}
 
     jobs = yaml.safe_load(with_wheel_jobs(TEMPLATE, platforms))["jobs"]
 
@@ -69,4 +69,4 @@ def test_workflow_without_platforms_stays() -> None:
 )
 def test_name_suggests_the_runner(name: str, runner: str) -> None:
     """Without `runner`, the name of the platform says which machine it needs."""
-    assert runner_of(name, Platform()) == runner
+    assert runner_of(name, Platform.model_validate({})) == runner

@@ -9,7 +9,7 @@ from packaging.version import Version
 
 from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.planning.model import Plan, Status, Step
-from releasekit.core.release.platform_parts import StagedPart, merge_parts, provable_packages, split_jobs
+from releasekit.core.release.platform_parts import StagedPart, merge_parts, provable_packages, split_jobs, worker_error
 from releasekit.core.release.release_manifest import BuiltFile, BuiltPackage, ReleaseManifest
 
 if TYPE_CHECKING:
@@ -144,6 +144,18 @@ def test_proof_needs_installable_closure() -> None:
     assert [built.name for built in provable_packages(PLAN, BASE, linux)] == ["lone"]
     assert [built.name for built in provable_packages(PLAN, (core, *PURE), linux)] == ["core", "lone", "app"]
     assert [built.name for built in provable_packages(PLAN, (core, *PURE), windows)] == ["lone"]
+
+
+def test_worker_error_names_the_reason() -> None:
+    """The first line of what a worker says is in the message, and all of it in the output."""
+    output = "core: RK-BUILD-FAILED: core 1.0 did not build\nerror: no compiler"
+
+    error = worker_error("the worker of the queue linux could not build core", "flow run x", output)
+
+    assert error.code is ErrorCode.STAGE_ON_FAILED
+    assert error.message.endswith("could not build core: core: RK-BUILD-FAILED: core 1.0 did not build")
+    assert error.output == output
+    assert worker_error("no wheels", "s3://bucket", "").message == "no wheels"
 
 
 def test_jobs_split_many_packages() -> None:

@@ -1,0 +1,107 @@
+"""Native wheels by Prefect: a worker of each platform clones the running release, builds, and leaves its wheels."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from threading import Thread
+from typing import TYPE_CHECKING
+
+from releasekit.integrations.git import LOCK_REF
+from tests.deployments.test_deployments import prefect, save_blocks, until, worker
+from tests.stories.test_platforms import ELSEWHERE, HERE, PYTHON, make_native
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+    from releasekit.integrations.peryx import EmbeddedIndex
+
+MESON = """\
+project('gear', 'c')
+python = import('python').find_installation(pure: false)
+python.extension_module('fast', 'fast.c', subdir: 'gear', install: true)
+python.install_sources('gear/__init__.py', subdir: 'gear')
+"""
+GEAR = """\
+[project]
+name = "gear"
+version = "0.1.0"
+requires-python = ">=3.11"
+license = "MIT"
+dependencies = ["core"]
+
+[build-system]
+requires = ["meson-python>=0.18", "ninja"]
+build-backend = "mesonpy"
+
+[tool.releasekit]
+"""
+
+
+def test_workers_build_their_platform(
+    tmp_path: Path, prefect_api: str, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each worker builds on its own queue; one that dies is replaced, and the index has what the manifest says."""
+    assert prefect_api
+    gate, storage = tmp_path / "gate", tmp_path / "storage"
+    gate.write_text("wait")
+    monkeypatch.setattr("flows.worker_wheels.SECONDS_UNTIL_LOST", 20.0)
+    world = make_native(
+        tmp_path,
+        f'stage_storage = "file://{storage}"\n',
+        build_first=f"import pathlib, time\nwhile pathlib.Path({str(gate)!r}).read_text() == 'wait': time.sleep(0.1)\n",
+    )
+    core = (world.root / "packages/core/pyproject.toml").read_text()
+    world.write(
+        {
+            "packages/gear/pyproject.toml": GEAR + core.partition("[tool.releasekit]\n")[2],
+            "packages/gear/meson.build": MESON,
+            "packages/gear/gear/__init__.py": "from gear.fast import answer\n",
+            "packages/gear/fast.c": (world.root / "packages/core/src/core/fast.c").read_text(),
+            "packages/gear/repair.py": (world.root / "packages/core/repair.py").read_text(),
+        }
+    )
+    text = (world.root / "pyproject.toml").read_text()
+    world.write(
+        {"pyproject.toml": text.replace("[tool.uv.sources]\n", "[tool.uv.sources]\ngear = {workspace = true}\n")}
+    )
+    world.lock()
+    world.git("push", "--quiet", "origin", "main")
+    prefect("work-pool", "create", "releasekit", "--type", "process", "--overwrite")
+    prefect("deploy", "--name", "stage-on", RELEASEKIT_WORKSPACE=f"file://{world.remote}")
+
+    save_blocks(tmp_path / "results", "unused")
+
+    with ExitStack() as stack:
+        one = stack.enter_context(worker(tmp_path, "one", "--work-queue", "linux"))
+        stack.enter_context(worker(tmp_path, "two", "--work-queue", ELSEWHERE))
+
+        def replace_worker() -> None:
+            until(lambda: any("repair.py" in line for line in one.processes().values()), one)
+            one.kill()
+            gate.write_text("go on")
+            stack.enter_context(worker(tmp_path, "three", "--work-queue", "linux"))
+
+        killer = Thread(target=replace_worker)
+        killer.start()
+        said = world.releasekit("publish", "--yes", "--allow-new", "all", "--skip-audit", "--format", "json")
+        killer.join()
+
+    assert said.code == 0, (said.out, said.err)
+    assert "the worker of the queue linux was lost: its worker gave no sign of life" in said.err
+    sent = sorted(request.uploaded_file for request in own_index.requests() if request.uploaded_file)
+    assert [name for name in sent if name.startswith(("core", "gear"))] == [
+        f"core-0.1.0-{PYTHON}-{PYTHON}-macosx_11_0_arm64.whl",
+        f"core-0.1.0-{PYTHON}-{PYTHON}-manylinux_2_17_x86_64.whl",
+        "core-0.1.0.tar.gz",
+        f"gear-0.1.0-{PYTHON}-{PYTHON}-macosx_11_0_arm64.whl",
+        f"gear-0.1.0-{PYTHON}-{PYTHON}-manylinux_2_17_x86_64.whl",
+        "gear-0.1.0.tar.gz",
+    ]
+    (manifest,) = (world.root / ".git/releasekit").glob("*/manifest.json")
+    packages = {package["name"]: package for package in json.loads(manifest.read_text())["packages"]}
+    assert set(packages["core"]["platforms"]) == set(packages["gear"]["platforms"]) == {HERE, ELSEWHERE}
+    assert sorted(file["name"] for package in packages.values() for file in package["files"]) == sent
+    assert LOCK_REF not in world.git("ls-remote", "origin")
