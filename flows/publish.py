@@ -28,6 +28,7 @@ from flows.worker_wheels import build_on_workers, copy_to_record, require_worker
 from releasekit import __version__
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, ReleaseWarning
 from releasekit.core.planning.model import Step
+from releasekit.core.release.platform_parts import missing_platforms
 from releasekit.core.release.release_manifest import BuiltPackage, ReleaseManifest
 from releasekit.core.release.report import PackageOutcome, PackageReport, ReleaseReport
 from releasekit.core.text import count_as, summarize
