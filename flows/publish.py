@@ -138,11 +138,13 @@ async def run_phases(release: ReleaseContext, repo: Repo, index: Index, options:
         discard_unless_public(release, repo)
         notes = ("nothing was uploaded, and the release was discarded",)
         return ReleaseReport(release=release.plan.release, title=release.plan.title, packages=failed, notes=notes)
+    findings = {name: package.findings for name, package in built.items()}
     if options.stage_only:
-        return export_staged(release, repo, options.output)
+        return export_staged(release, repo, options.output).with_findings(findings)
     release.observer.on_phase("publishing")
     packages = await publish_all(release, built, index)
-    return await announce_release(release, repo, packages)
+    report = await announce_release(release, repo, packages)
+    return report.with_findings(findings)
 
 
 def discard_unless_public(release: ReleaseContext, repo: Repo) -> None:

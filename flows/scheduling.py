@@ -441,5 +441,6 @@ async def _report(step: Step, state: State[Any] | None, success: PackageOutcome)
         "error": str(error),
         "hint": error.hint,
         "output": error.output,
+        "findings": error.findings,
     }
     return row.model_copy(update=failed)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 from prefect import task
 from prefect.cache_policies import NO_CACHE, CacheKeyFnPolicy
 
+from releasekit.core.artifacts.content_rules import modules_by_project
 from releasekit.core.config.command_lines import wheel_command
 from releasekit.core.config.settings import build_command_of
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
@@ -25,6 +26,7 @@ from releasekit.core.workspace.dynamic_version import table_at, text_at, version
 from releasekit.core.workspace.pins import pin_requirements as pin_text
 from releasekit.core.workspace.wheel_tags import foreign_wheels
 from releasekit.integrations.build_environments import SharedEnvironments
+from releasekit.integrations.built_artifacts import built_paths
 from releasekit.integrations.filesystem import copy_files, make_directory, read_text, read_toml, write_atomic
 from releasekit.integrations.process import run
 from releasekit.integrations.secrets import Secrets
@@ -107,6 +109,8 @@ def stage_job(release: ReleaseContext, step: Step, built: Mapping[str, BuiltPack
         older=step.older,
         build_needs=step.build_needs,
         need_sums=tuple(need_sums),
+        siblings=tuple(package.name for package in release.plan.packages if package.name != step.name),
+        verify_ignore=release.settings.verify_ignore,
         has_platforms=bool(step.platforms),
         platform=platform,
         build_command=release.settings.build_command,
@@ -246,11 +250,10 @@ def _shared_python(job: StageJob, uv: Uv, document: Mapping[str, Any], env: Mapp
 def verify_package(job: StageJob) -> BuiltPackage:
     """Compare the built files, or only the wheels of a platform, with the plan; returns the files to upload."""
     record = Record(Path(job.record))
-    directory = record.wheels(job.name) if job.platform else record.dist(job.name)
-    suffixes = (".whl",) if job.platform else (".whl", ".tar.gz")
-    paths = sorted(path for path in directory.iterdir() if path.name.endswith(suffixes))
+    paths = built_paths(record.wheels(job.name) if job.platform else record.dist(job.name))
     unfilled = BuiltPackage(name=job.name, version=job.version, tag=job.tag, files=())
-    package = verified_package(unfilled, job.requirements, paths, job.contents)
+    siblings = modules_by_project(job.siblings)
+    package = verified_package(unfilled, job.requirements, paths, job.contents, siblings, job.verify_ignore)
     if not job.platform:
         return package
     foreign = foreign_wheels(package.file_names, job.platform)

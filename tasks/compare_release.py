@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from releasekit.core.artifacts.differences import find_losses, rate_losses, replace_losses
 from releasekit.core.errors import ErrorCode, ReleaseWarning
-from releasekit.integrations.filesystem import read_sdist
+from releasekit.integrations.archives import read_archive
 from releasekit.integrations.last_release import read_built_facts, read_last_release
 from tasks.decorators import flow_task
 
@@ -52,7 +52,8 @@ async def _compare_package(release: ReleaseContext, package: BuiltPackage, index
         log.warning("warning %s", skipped_warning(package, last, index))
     if last.version is None or last.facts is None or facts is None:
         return tuple(in_source)
-    sources = [name for path in paths if path.suffix == ".gz" for name in read_sdist(path)]
+    sdists = [read_archive(path) for path in paths if path.suffix == ".gz"]
+    sources = [file.partition("/")[2] for sdist in sdists for file in sdist.files]
     losses = find_losses(last.facts, facts, sources)
     in_wheel = rate_losses(package.name, last.version, package.version, losses, release.settings.verify_ignore)
     return replace_losses(in_source, in_wheel)

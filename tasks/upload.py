@@ -18,12 +18,13 @@ from prefect.cache_policies import NO_CACHE, CacheKeyFnPolicy
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, as_refusal
 from releasekit.core.release.upload_response import UploadOutcome, classify_response
 from releasekit.core.release.upload_window import find_partial_uploads
+from releasekit.integrations.built_artifacts import ATTESTATION
 from releasekit.integrations.filesystem import describe_file
 from releasekit.integrations.http import MAX_DELAY, requested_delay
 from releasekit.integrations.index import files_on_index, upload_times
 from releasekit.integrations.process import mask
 from releasekit.integrations.uv import failure
-from releasekit.store.bundle import ATTESTATION, check_attestation
+from releasekit.store.bundle import check_attestation
 from tasks.context import result_key, retry_unless_refused
 from tasks.decorators import in_flow
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from releasekit.core.release.release_manifest import BuiltPackage
     from releasekit.core.release.upload_response import UploadResponse
     from releasekit.integrations.protocols import Index
+    from releasekit.store.record import Record
     from tasks.context import ReleaseContext
 
 detail = logging.getLogger("releasekit.detail")
@@ -129,7 +131,8 @@ async def upload(job: UploadJob) -> None:
     existing: set[str] = set()
     while missing := [name for name in await _unsent_files(release, step, built, index) if name not in existing]:
         detail.info("the index lacks %s", ", ".join(missing))
-        paths = [_recorded_path(release, built, name) for name in missing]
+        attested = release.settings.attestations
+        paths = [recorded_path(release.record, built, name, attestations=attested) for name in missing]
         async with uploads.turn(len(paths)):
             if uploads.no_new_projects:
                 await _refuse_new_project(release, step, index, uploads.no_new_projects)
@@ -245,17 +248,17 @@ def _upload_location(release: ReleaseContext) -> str:
     return mask(release.target.publish_url) or "the default index of uv publish"
 
 
-def _recorded_path(release: ReleaseContext, built: BuiltPackage, name: str) -> Path:
+def recorded_path(record: Record, built: BuiltPackage, name: str, *, attestations: bool = False) -> Path:
     """Return the path of the built file *name*.
 
-    Raises Refusal RK-VERIFY-FAILED if it is not the one on record, RK-RECORD-INVALID if its attestation, which is sent
-    too, is one of another file.
+    Raises Refusal RK-VERIFY-FAILED if it is not the one on record. With *attestations*, raises RK-RECORD-INVALID if its
+    attestation, which is sent too, is one of another file.
     """
-    path = release.record.dist(built.name) / name
+    path = record.dist(built.name) / name
     file = describe_file(path)
     if file not in built.files:
         raise Refusal(ErrorCode.VERIFY_FAILED, "the file is not the one that was verified", str(path))
-    if release.settings.attestations:
+    if attestations:
         with as_refusal():
             check_attestation(path, file)
     return path

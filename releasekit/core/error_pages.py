@@ -74,6 +74,7 @@ _RELEASE_NOTES = "docs/guides/release-notes.md"
 _REQUIREMENTS = "docs/guides/requirements.md"
 _SELECT = "docs/guides/select-packages.md"
 _STAGED = "docs/guides/staged-builds.md"
+_VERIFICATION = "docs/guides/verification.md"
 _VERSION_RULES = "docs/reference/version-rules.md"
 
 _TABLE = (
@@ -1066,13 +1067,376 @@ _TABLE = (
     ErrorPage(
         ErrorCode.VERIFY_FAILED,
         (
-            "The built files have another name or version than planned, or one is missing.",
-            "The metadata requires other versions of siblings than the plan says.",
-            "The wheel contains no module, or is not a valid archive.",
             "A built file was changed on this disk after it was verified.",
+            "The files of a staged release were replaced before they were published.",
         ),
-        "$ uv build --package core\n$ unzip -l dist/core-1.3.0-py3-none-any.whl   # which files does it contain?",
-        "docs/explanation/how-a-release-works.md",
+        "$ releasekit status\n$ releasekit rollback\n$ releasekit publish",
+        _VERIFICATION,
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_ARCHIVE,
+        (
+            "The file is empty, cut off or damaged, or a member does not match its checksum.",
+            "A member is encrypted, or compressed with something else than deflate.",
+            "The sdist is not compressed with gzip.",
+        ),
+        (
+            "RK-VERIFY-ARCHIVE: core-1.3.0-py3-none-any.whl: core/a.py is compressed with method 12;\n"
+            "    installers read deflate only"
+        ),
+        _VERIFICATION,
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_BYTES,
+        (
+            "A script or another archive is in front of the archive, behind it or between its members.",
+            "The header of a member contradicts the directory of the archive, or its sizes are behind its content.",
+        ),
+        "RK-VERIFY-BYTES: core-1.3.0-py3-none-any.whl: has bytes after its end, which PyPI refuses",
+        _VERIFICATION,
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_CLASSIFIER,
+        (
+            "A classifier is misspelt, or PyPI has replaced it.",
+            "The package has `Private :: Do Not Upload`, but is released.",
+            "As a warning: a license classifier is beside a license expression.",
+        ),
+        "RK-VERIFY-CLASSIFIER: core-1.3.0.tar.gz: classifiers that do not exist: Framework :: Djagno",
+        _VERIFICATION,
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_COMMON,
+        (
+            "The backend takes every directory of the project, so that `tests` or `docs` is installed, too.",
+            "A top-level module has the name of a module of the standard library.",
+        ),
+        "RK-VERIFY-COMMON: core-1.3.0-py3-none-any.whl: names at the top that other packages use, too: tests",
+        _VERIFICATION,
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_DUPLICATE,
+        (
+            "The settings of the backend include a file twice, for example by `force-include`.",
+            "A file has the path of a directory that has files, too.",
+        ),
+        "RK-VERIFY-DUPLICATE: core-1.3.0-py3-none-any.whl: members that occur more than once: core/mod.py",
+        _VERIFICATION,
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_EMPTY,
+        (
+            "The import package has another name than the project, and the backend does not find it.",
+            "A generated module was not generated.",
+            "A package of requirements only is fine: then the sdist has no code either.",
+        ),
+        "RK-VERIFY-EMPTY: core-1.3.0-py3-none-any.whl: has no module",
+        _VERIFICATION,
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_ENTRY_POINT,
+        (
+            "The module of a command was renamed or is not in the wheel.",
+            "As a warning: the module does not define the function. Only its syntax is read; nothing is imported.",
+            "The name of a command is not the name of a file, or entry_points.txt cannot be read.",
+        ),
+        (
+            "RK-VERIFY-ENTRY-POINT: core-1.3.0-py3-none-any.whl: the entry point shop = core.app:main:\n"
+            "    core.app does not define main"
+        ),
+        _VERIFICATION,
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_FILES,
+        (
+            "The backend writes an sdist as .zip, or none.",
+            "A build hook leaves other files in the output directory.",
+        ),
+        "RK-VERIFY-FILES: expected one sdist (.tar.gz) and a wheel, found: core-1.3.0.zip",
+        _VERIFICATION,
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_FILE_NAME,
+        (
+            (
+                "The backend is old, and writes `My.Core-1.3.0` instead of `my_core-1.3.0`. uv does not upload such "
+                "a file."
+            ),
+            "The backend derives another version from git.",
+            "A build hook renames the file.",
+        ),
+        (
+            "RK-VERIFY-FILE-NAME: my.core-1.3.0-py3-none-any.whl: the normalized name begins with\n"
+            "    my_core-1.3.0; uv does not upload other names"
+        ),
+        _VERIFICATION,
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_HIDDEN,
+        (
+            "A text was copied from a page or a document, together with a right-to-left mark.",
+            "The summary has escape sequences of a terminal.",
+        ),
+        "RK-VERIFY-HIDDEN: core-1.3.0.tar.gz: fields with control or invisible characters: Summary",
+        _VERIFICATION,
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_LEFTOVER,
+        (
+            "The backend includes everything in a directory, not only what git tracks.",
+            "A file such as `core/mod.py.orig` is committed.",
+        ),
+        "RK-VERIFY-LEFTOVER: core-1.3.0.tar.gz: left-over files: core-1.3.0/.venv/pyvenv.cfg",
+        _VERIFICATION,
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_LICENSE,
+        (
+            "`license` has free text.",
+            "`License-File` names a file that the archive does not have.",
+            "A path of `license-files` leads out of the package.",
+        ),
+        "RK-VERIFY-LICENSE: core-1.3.0-py3-none-any.whl: License-File names files that are missing: LICENSE",
+        _VERIFICATION,
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_LOST,
+        (
+            "The settings of the backend list the packages, and a new one is not in the list.",
+            "`py.typed` is not listed as package data.",
+        ),
+        ("RK-VERIFY-LOST: core-1.3.0-py3-none-any.whl: in core-1.3.0.tar.gz, but not in the wheel:\n    core/extra.py"),
+        _VERIFICATION,
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_MEMBER,
+        (
+            "A symbolic link of the project leads to a file outside of it.",
+            "A wheel has a link: installers write its target as the text of a file.",
+        ),
+        "RK-VERIFY-MEMBER: core-1.3.0.tar.gz: links that lead out: core-1.3.0/data -> ../../shared/data",
+        _VERIFICATION,
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_METADATA,
+        (
+            "The summary has more than 512 characters or several lines.",
+            "An address of an author is not an e-mail address.",
+            "The backend writes a version of the metadata that PyPI does not know yet.",
+            "METADATA, WHEEL or RECORD is not encoded as UTF-8.",
+        ),
+        "RK-VERIFY-METADATA: core-1.3.0.tar.gz: Summary has 600 characters, and PyPI accepts 512",
+        _VERIFICATION,
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_MISSING,
+        (
+            "A wheel has no METADATA, WHEEL or RECORD, or more than one .dist-info directory.",
+            "An sdist has no PKG-INFO or no pyproject.toml.",
+        ),
+        "RK-VERIFY-MISSING: core-1.3.0-py3-none-any.whl: RECORD is missing",
+        _VERIFICATION,
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_MODE,
+        ("The file has these bits in your checkout, and the backend keeps them.",),
+        "RK-VERIFY-MODE: core-1.3.0.tar.gz: files with setuid, setgid or sticky bits: core-1.3.0/run.sh",
+        _VERIFICATION,
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_NAME,
+        (
+            "The version comes from git, and the backend does not see the tag or the release.",
+            "The .dist-info directory is named for another project or version.",
+            "The version has a local part, such as `1.3.0+cuda`.",
+        ),
+        "RK-VERIFY-NAME: core-1.3.0-py3-none-any.whl: METADATA has the version 1.2.9, but 1.3.0 is planned",
+        _VERIFICATION,
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_PATH,
+        (
+            "A path is absolute, has `..`, `//` or a backslash.",
+            "A name has escape sequences, a right-to-left override or other invisible characters.",
+        ),
+        "RK-VERIFY-PATH: core-1.3.0-py3-none-any.whl: paths that lead out of the archive: core/../../evil.py",
+        _VERIFICATION,
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_PKG_INFO,
+        (
+            "A build hook changes the requirements of the wheel only.",
+            "As a warning: a field that installers do not read differs, such as the author.",
+        ),
+        (
+            "RK-VERIFY-PKG-INFO: core-1.3.0.tar.gz: fields of PKG-INFO that differ from\n"
+            "    core-1.3.0-py3-none-any.whl: Requires-Dist"
+        ),
+        _VERIFICATION,
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_PLATFORM,
+        (
+            "A wheel for any platform has compiled modules.",
+            "The platform is `linux_x86_64`, which PyPI refuses: it accepts manylinux and musllinux.",
+            "As a warning: a wheel for one platform has no compiled code.",
+        ),
+        (
+            "RK-VERIFY-PLATFORM: core-1.3.0-cp311-cp311-linux_x86_64.whl: platform tags that PyPI refuses:\n"
+            "    linux_x86_64"
+        ),
+        _VERIFICATION,
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_POINTER,
+        ("The machine that builds has no git-lfs, or the checkout does not fetch the files.",),
+        (
+            "RK-VERIFY-POINTER: core-1.3.0-py3-none-any.whl: pointers of Git LFS instead of the files:\n"
+            "    core/model.bin"
+        ),
+        _VERIFICATION,
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_PORTABLE,
+        (
+            "Two names differ only in case: Windows and macOS keep one of them.",
+            "A name has a colon, ends with a dot, or is reserved on Windows, such as `aux.py`.",
+            "A path is longer than many systems allow.",
+        ),
+        (
+            "RK-VERIFY-PORTABLE: core-1.3.0.tar.gz: paths that differ only in case or accents: core/A.py and\n"
+            "    core/a.py"
+        ),
+        _VERIFICATION,
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_PRIVATE,
+        (
+            "The backend includes everything in the directory, also `.env`, `.pypirc` or `.git`.",
+            "As a warning: such a file is in a directory of tests or documentation, where it is probably a sample.",
+        ),
+        ("RK-VERIFY-PRIVATE: core-1.3.0.tar.gz: files that usually hold secrets or the history:\n    core-1.3.0/.env"),
+        _VERIFICATION,
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_README,
+        (
+            "A README in reStructuredText has a syntax error, or a directive that an index does not run.",
+            "The content type is not text/markdown, text/x-rst or text/plain.",
+            "A README in Markdown is declared as reStructuredText.",
+        ),
+        (
+            "RK-VERIFY-README: core-1.3.0.tar.gz: the description cannot be rendered: 7: (ERROR/3) Unexpected\n"
+            "    indentation."
+        ),
+        _VERIFICATION,
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_RECORD,
+        (
+            "A build hook adds, changes or removes a file of the finished wheel.",
+            "A hash is missing, or of a kind that is too weak, such as md5.",
+        ),
+        "RK-VERIFY-RECORD: core-1.3.0-py3-none-any.whl: not in RECORD: core/late.py",
+        _VERIFICATION,
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_REQUIREMENT,
+        (
+            "A requirement on a sibling comes from a place that the release does not pin.",
+            "A requirement has the form `name @ https://…`, which PyPI refuses.",
+        ),
+        "RK-VERIFY-REQUIREMENT: core-1.3.0-py3-none-any.whl: requires base>=1, but ==1.3.0 is planned",
+        _VERIFICATION,
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_SECRET,
+        (
+            "A token is written in the code or in a configuration file.",
+            "A key is in a directory that the backend includes.",
+            (
+                "As a warning: the file is in a directory of tests or documentation, where the secret is probably a "
+                "sample."
+            ),
+        ),
+        "RK-VERIFY-SECRET: core-1.3.0-py3-none-any.whl: secrets: PyPI token in core/conf.py",
+        _VERIFICATION,
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_SIBLING,
+        ("The backend finds the modules of a neighbour, for example because both packages share a directory `src`.",),
+        "RK-VERIFY-SIBLING: web-1.3.0-py3-none-any.whl: modules that belong to another package: core of core",
+        _VERIFICATION,
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_SIZE,
+        (
+            "The file has more than 100 MiB, the usual limit of PyPI.",
+            "It unpacks to more than 64 MiB and to more than 50 times its size.",
+        ),
+        (
+            "RK-VERIFY-SIZE: core-1.3.0-py3-none-any.whl: unpacks to more than 50 times its size, which PyPI\n"
+            "    refuses"
+        ),
+        _VERIFICATION,
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_STARTUP,
+        ("The wheel has a .pth file, a sitecustomize.py or a usercustomize.py at its top.",),
+        "RK-VERIFY-STARTUP: core-1.3.0-py3-none-any.whl: files that Python reads at each start: core.pth",
+        _VERIFICATION,
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_SYNTAX,
+        (
+            "A merge left its markers in the file.",
+            "The module needs a later Python than `requires-python` says.",
+            "As a warning: the file is a template or in a directory of tests.",
+        ),
+        "RK-VERIFY-SYNTAX: core-1.3.0-py3-none-any.whl: core/mod.py: line 3: invalid syntax",
+        _VERIFICATION,
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_TOP,
+        (
+            "The directory is named for another version or another form of the name.",
+            "A build hook adds files at the top of the archive.",
+        ),
+        "RK-VERIFY-TOP: core-1.3.0.tar.gz: everything must be in core-1.3.0/, and these are not: notes.txt",
+        _VERIFICATION,
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_URL,
+        (
+            "An address has no scheme, or one such as `javascript:` or `git+ssh:`.",
+            "A label is longer than PyPI accepts.",
+        ),
+        "RK-VERIFY-URL: core-1.3.0.tar.gz: Project-URL 'Home, example.com': it is not an address of the web",
+        _VERIFICATION,
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_WAIVER,
+        ("The problem that the waiver was made for is gone.",),
+        (
+            "[tool.releasekit]\n"
+            "verify_ignore = [\n"
+            '    { rule = "startup", package = "core", reason = "it is the purpose of core" },\n'
+            "]"
+        ),
+        _VERIFICATION,
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_WHEEL,
+        (
+            "A build hook renames the wheel, and the tags in WHEEL stay.",
+            "Wheel-Version is not 1.0.",
+            "As a warning: Root-Is-Purelib is false in a wheel for any platform.",
+        ),
+        (
+            "RK-VERIFY-WHEEL: core-1.3.0-py3-none-any.whl: the tags in WHEEL differ from those in the file\n"
+            "    name: cp311-cp311-linux_x86_64"
+        ),
+        _VERIFICATION,
     ),
     ErrorPage(
         ErrorCode.VERIFY_LOST_IMPORT,

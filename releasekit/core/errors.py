@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
@@ -140,6 +140,42 @@ class ErrorCode(StrEnum):
     PARTS_DIFFER = "RK-PARTS-DIFFER"
     STAGE_ON_FAILED = "RK-STAGE-ON-FAILED"
     STAGE_STORAGE = "RK-STAGE-STORAGE"
+    VERIFY_ARCHIVE = "RK-VERIFY-ARCHIVE"
+    VERIFY_BYTES = "RK-VERIFY-BYTES"
+    VERIFY_CLASSIFIER = "RK-VERIFY-CLASSIFIER"
+    VERIFY_COMMON = "RK-VERIFY-COMMON"
+    VERIFY_DUPLICATE = "RK-VERIFY-DUPLICATE"
+    VERIFY_EMPTY = "RK-VERIFY-EMPTY"
+    VERIFY_ENTRY_POINT = "RK-VERIFY-ENTRY-POINT"
+    VERIFY_FILES = "RK-VERIFY-FILES"
+    VERIFY_FILE_NAME = "RK-VERIFY-FILE-NAME"
+    VERIFY_HIDDEN = "RK-VERIFY-HIDDEN"
+    VERIFY_LEFTOVER = "RK-VERIFY-LEFTOVER"
+    VERIFY_LICENSE = "RK-VERIFY-LICENSE"
+    VERIFY_LOST = "RK-VERIFY-LOST"
+    VERIFY_MEMBER = "RK-VERIFY-MEMBER"
+    VERIFY_METADATA = "RK-VERIFY-METADATA"
+    VERIFY_MISSING = "RK-VERIFY-MISSING"
+    VERIFY_MODE = "RK-VERIFY-MODE"
+    VERIFY_NAME = "RK-VERIFY-NAME"
+    VERIFY_PATH = "RK-VERIFY-PATH"
+    VERIFY_PKG_INFO = "RK-VERIFY-PKG-INFO"
+    VERIFY_PLATFORM = "RK-VERIFY-PLATFORM"
+    VERIFY_POINTER = "RK-VERIFY-POINTER"
+    VERIFY_PORTABLE = "RK-VERIFY-PORTABLE"
+    VERIFY_PRIVATE = "RK-VERIFY-PRIVATE"
+    VERIFY_README = "RK-VERIFY-README"
+    VERIFY_RECORD = "RK-VERIFY-RECORD"
+    VERIFY_REQUIREMENT = "RK-VERIFY-REQUIREMENT"
+    VERIFY_SECRET = "RK-VERIFY-SECRET"  # noqa: S105  a code
+    VERIFY_SIBLING = "RK-VERIFY-SIBLING"
+    VERIFY_SIZE = "RK-VERIFY-SIZE"
+    VERIFY_STARTUP = "RK-VERIFY-STARTUP"
+    VERIFY_SYNTAX = "RK-VERIFY-SYNTAX"
+    VERIFY_TOP = "RK-VERIFY-TOP"
+    VERIFY_URL = "RK-VERIFY-URL"
+    VERIFY_WAIVER = "RK-VERIFY-WAIVER"
+    VERIFY_WHEEL = "RK-VERIFY-WHEEL"
     RESOLVE_FAILED = "RK-RESOLVE-FAILED"
     STAGED_IMPORT_FAILED = "RK-STAGED-IMPORT-FAILED"
     UPLOAD_FAILED = "RK-UPLOAD-FAILED"
@@ -694,8 +730,192 @@ _TABLE = (
     ),
     ErrorInfo(
         ErrorCode.VERIFY_FAILED,
-        "A built file does not match the plan. Nothing of this package was uploaded.",
-        "Fix the package's build configuration.",
+        "A built file is not the one that was verified. Nothing of this package was uploaded.",
+        "Run `releasekit rollback`, then release again: this builds and verifies new files.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_ARCHIVE,
+        "A built wheel or sdist cannot be read as a whole, or not by every installer.",
+        "Build it again. If the problem stays, let the build backend write zip files with deflate and tar files with "
+        "gzip.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_BYTES,
+        "A built archive contains bytes that belong to no member, so that two programs can see two different contents.",
+        "Let the build backend write the archive in one go, and let nothing append to it or rewrite it.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_CLASSIFIER,
+        "A trove classifier of a built package does not exist, is no longer accepted, or forbids the upload.",
+        "Fix or remove the classifier in [project]; PyPI lists all that exist.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_COMMON,
+        "A wheel puts something at the top of site-packages that many packages would share.",
+        "Move it into the import package, or exclude it from the wheel.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_DUPLICATE,
+        "An archive has two members with one path. Which one counts depends on the program that unpacks it.",
+        "Make sure that the build includes each file once.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_EMPTY,
+        "A wheel has nothing to import, or lacks the module that the package is named for.",
+        "Tell the build backend where the modules are; most of them look for a directory named like the project.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_ENTRY_POINT,
+        "An entry point of a wheel cannot work, such as a command whose module does not exist.",
+        "Fix [project.scripts] or [project.entry-points], or include the module that is named.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_FILES,
+        "The build left something else than one sdist and its wheels.",
+        "Let the build backend write one .tar.gz and at least one .whl, and nothing else.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_FILE_NAME,
+        "The name of a built file is not that of the planned package and version, in the one normalized form.",
+        "Update the build backend: current ones write normalized names. Check that it reads the version that you "
+        "release.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_HIDDEN,
+        "A field that an index shows in one line has control characters or invisible characters.",
+        "Write the field again by hand. Such characters can make a text read differently from what it says.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_LEFTOVER,
+        "A built file contains caches, files of an editor, or what an earlier build or merge has left.",
+        "Exclude the files in the settings of the build backend, and let git ignore them.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_LICENSE,
+        "The license of a built package is not an SPDX expression, or a license file is missing or outside.",
+        "Write `license` as an SPDX expression, and make `license-files` match files inside the package (PEP 639).",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_LOST,
+        "The sdist has modules or a py.typed beside those of the wheel, and the wheel lacks them.",
+        "Include them in the wheel, or exclude them from the sdist.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_MEMBER,
+        "An archive has members that are neither files nor directories, or links that lead out.",
+        "Replace links by copies of the files, and exclude devices, pipes and sockets from the build.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_METADATA,
+        "A field of the metadata is not valid, or PyPI does not accept it.",
+        "Fix the key of [project] that the field comes from, or update the build backend.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_MISSING,
+        "A built archive lacks a file that its format requires.",
+        "Update the build backend, or the build hook that removes the file.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_MODE,
+        "A built archive has files with setuid, setgid or sticky bits.",
+        "Remove the bits: `chmod u-s,g-s,-t FILE`.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_NAME,
+        "The metadata of a built file has another name or version than planned, or a version that PyPI refuses.",
+        "Check where the build backend takes the name and the version from: see the guide to dynamic versions.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_PATH,
+        "A path in an archive leads out of the directory where it is unpacked, or deceives its reader.",
+        "Rename the file, or find out which part of the build writes such a path.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_PKG_INFO,
+        "A field of PKG-INFO in the sdist differs from METADATA in the wheel, and is not declared as dynamic.",
+        "Declare the key in `dynamic`, or let wheel and sdist get the same value.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_PLATFORM,
+        "The platform of a wheel does not fit to its content, or PyPI does not accept it.",
+        "Build wheels with compiled code for each platform (`auditwheel repair` names the platform on Linux).",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_POINTER,
+        "A built archive has a pointer of Git LFS in place of a file.",
+        "Fetch the files before the release: `git lfs pull`, or `lfs: true` in the checkout step of the workflow.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_PORTABLE,
+        "A path in an archive does not exist on every system.",
+        "Rename the file.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_PRIVATE,
+        "A built archive has a file that usually holds passwords or keys, or the history of the repository.",
+        "Exclude it in the settings of the build backend. If it was public before, change the passwords in it.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_README,
+        "An index cannot render the description of a package, and refuses the upload.",
+        "Fix the markup: `python -m readme_renderer README.rst` shows the errors. Or write the README in Markdown.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_RECORD,
+        "RECORD in a wheel does not list exactly the files of the wheel, with their sizes and strong hashes.",
+        "Let nothing change the wheel after the backend has written RECORD, or write it again (`python -m wheel "
+        "pack`).",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_REQUIREMENT,
+        "A requirement in the metadata is not as planned, is not valid, or names a URL.",
+        "Check what the build changes in the requirements: PyPI accepts no URL, and siblings must have the planned "
+        "pins.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_SECRET,
+        "A file in a built archive contains a private key or a token.",
+        "Remove it from the package. If it was public before, revoke it: everybody can read released files.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_SIBLING,
+        "A wheel contains a module that belongs to another package of the workspace, by its name.",
+        "Exclude the module, and require the other package instead.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_SIZE,
+        "A built archive is too big, has too many members, or unpacks to far more than its size.",
+        "Leave large data out of the package, or ask the index for a higher limit.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_STARTUP,
+        "A wheel has a file that Python reads each time it starts, in every project that installs the package.",
+        "Remove it, unless this is the purpose of the package.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_SYNTAX,
+        "A module in a wheel has a syntax error, so nobody can import it.",
+        "Fix the module. If it is a template, give it another suffix than .py.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_TOP,
+        "An sdist has members outside of the one directory that is named like the file.",
+        "Update the build backend, or the build hook that adds the files.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_URL,
+        "A link of the project is not an address of the web, or its label is too long.",
+        "Fix [project.urls]: labels have at most 32 characters, and addresses begin with https:// or http://.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_WAIVER,
+        "A waiver in `verify_ignore` names a package, and no file of it breaks the rule.",
+        "Remove the waiver, or fix the name of its rule.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERIFY_WHEEL,
+        "The file WHEEL is not one that installers accept, or it contradicts the name of the wheel.",
+        "Update the build backend. To change tags of a wheel, use `wheel tags`: it changes both places.",
     ),
     ErrorInfo(
         ErrorCode.VERIFY_LOST_IMPORT,
@@ -920,8 +1140,8 @@ class ReleaseError(Exception):
     """Something ran and failed: exit code 1.
 
     *message* says what is wrong. *location* names a file, a package, an address or a command. *hint* replaces the next
-    step of the table. *output* has the last lines of a command, *excerpt* the line of a file with the problem.
-    All are positional, so that the error can be pickled.
+    step of the table. *output* has the last lines of a command, *excerpt* the line of a file with the problem,
+    *findings* those of verification. All are positional, so that the error can be pickled.
     """
 
     status = 1
@@ -934,10 +1154,12 @@ class ReleaseError(Exception):
         hint: str = "",
         output: str = "",
         excerpt: Excerpt | None = None,
+        findings: tuple[Any, ...] = (),
     ) -> None:
-        super().__init__(code, message, location, hint, output, excerpt)
+        super().__init__(code, message, location, hint, output, excerpt, findings)
         self.code, self.message, self.location, self.output, self.excerpt = code, message, location, output, excerpt
         self.hint = hint or ERRORS[code].hint
+        self.findings = findings
 
     @property
     def meaning(self) -> str:

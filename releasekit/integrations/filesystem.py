@@ -1,25 +1,17 @@
-"""Files on this machine: hash them in chunks, read wheels and sdists, and write so that a crash damages nothing."""
+"""Files on this machine: hash them in chunks, and write so that a crash damages nothing."""
 
 from __future__ import annotations
 
-import base64
-import csv
 import hashlib
-import io
 import os
-import re
 import shutil
-import tarfile
 import tomllib
-import zipfile
-import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
 from releasekit.core.release.release_manifest import BuiltFile
 from releasekit.core.toml_lines import parse_error_excerpt
-from releasekit.core.workspace.built_files import Wheel
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -27,7 +19,6 @@ if TYPE_CHECKING:
 
 _CHUNK_SIZE = 1 << 20
 _LARGEST_TEXT = 64 << 20
-_METADATA = re.compile(r"[^/]+\.dist-info/METADATA")  # only at the top: a package may contain wheels of others
 
 
 def read_toml(path: Path, display_path: str) -> tuple[dict[str, Any], str]:
@@ -186,33 +177,6 @@ def describe_file(path: Path) -> BuiltFile:
     """Return name, sha256 and size (in bytes) of *path*; the file is read in chunks."""
     with path.open("rb") as file:
         return BuiltFile(name=path.name, sha256=_digest(file).hexdigest(), size=path.stat().st_size)
-
-
-def read_wheel(path: Path) -> Wheel:
-    """Return metadata, hashes and RECORD of the wheel *path*; raises ReleaseError RK-VERIFY-FAILED if it is not one."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if not name.endswith("/")]
-            info = next(name.rpartition("/")[0] for name in names if _METADATA.fullmatch(name))
-            metadata = archive.read(f"{info}/METADATA").decode("utf-8")
-            rows = csv.reader(io.StringIO(archive.read(f"{info}/RECORD").decode("utf-8"), newline=""))
-            record = {row[0]: row[1] for row in rows if row}
-            hashes: dict[str, str] = {}
-            for name in names:
-                with archive.open(name) as member:
-                    hashes[name] = base64.urlsafe_b64encode(_digest(member).digest()).decode().rstrip("=")
-            return Wheel(path.name, metadata, hashes, record)
-    except (zipfile.BadZipFile, zlib.error, EOFError, StopIteration, LookupError, ValueError, csv.Error) as error:
-        raise ReleaseError(ErrorCode.VERIFY_FAILED, f"not a wheel: {error!r}", path.name) from None
-
-
-def read_sdist(path: Path) -> tuple[str, ...]:
-    """Return the files below the top directory of the sdist *path*; raises ReleaseError RK-VERIFY-FAILED if invalid."""
-    try:
-        with tarfile.open(path) as archive:
-            return tuple(member.name.partition("/")[2] for member in archive if not member.isdir())
-    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
-        raise ReleaseError(ErrorCode.VERIFY_FAILED, f"not an sdist: {error!r}", path.name) from None
 
 
 def _digest(file: BinaryIO | Any) -> Any:  # noqa: ANN401  hashlib's own type is private

@@ -111,7 +111,7 @@ def _readme_problem(text: str | None, readme: str, *, render: bool) -> str | Non
     if text is None:
         return "it does not exist, or is not UTF-8"
     if render and readme.lower().endswith(".rst"):
-        return _rst_problem(text)
+        return rst_problem(text)
     return ""
 
 
@@ -124,7 +124,7 @@ def _read_texts(directory: Path, paths: Iterable[str]) -> dict[str, str]:
     return texts
 
 
-def _rst_problem(text: str) -> str | None:
+def rst_problem(text: str) -> str | None:
     """Return the error of PyPI's own renderer for the reStructuredText *text*, empty if none.
 
     None if the renderer is not installed.

@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from releasekit.core.errors import ErrorCode, ReleaseError
-from releasekit.core.workspace.built_files import built_file_problems, extras_of, import_names
-from releasekit.integrations.filesystem import describe_file, read_sdist, read_wheel
+from releasekit.core.artifacts.verification import verification_error, verify_artifacts
+from releasekit.core.workspace.built_files import import_names
+from releasekit.integrations.built_artifacts import read_built
+from releasekit.integrations.filesystem import describe_file
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from releasekit.core.config.settings import VerifyWaiver
     from releasekit.core.release.release_manifest import BuiltPackage
     from releasekit.core.workspace.built_files import BuiltContents
     from releasekit.core.workspace.pins import Pins
@@ -21,29 +23,33 @@ detail = logging.getLogger("releasekit.detail")
 
 
 def verified_package(
-    package: BuiltPackage, pins: Pins, paths: Sequence[Path], contents: BuiltContents = "all"
+    package: BuiltPackage,
+    pins: Pins,
+    paths: Sequence[Path],
+    contents: BuiltContents = "all",
+    siblings: Mapping[str, str] | None = None,
+    waivers: Sequence[VerifyWaiver] = (),
 ) -> BuiltPackage:
     """Return *package* with the files *paths*, which must be the *contents* that the plan asks for.
 
-    *pins* is what its wheels must require of its siblings. Raises ReleaseError RK-VERIFY-FAILED.
+    *pins* is what its wheels must require of its siblings. *siblings* has the other packages of the workspace by the
+    names under which Python imports them. Raises ReleaseError RK-VERIFY-... with all findings that stop the release.
     """
-    wheels = [read_wheel(path) for path in paths if path.suffix == ".whl"]
-    sources = [name for path in paths if path.suffix == ".gz" for name in read_sdist(path)]
-    mismatches = built_file_problems(
-        package.name,
-        package.version,
-        names=[path.name for path in paths],
-        wheels=wheels,
-        pins=pins,
-        sources=sources,
-        contents=contents,
-    )
-    if mismatches:
-        raise ReleaseError(ErrorCode.VERIFY_FAILED, "; ".join(mismatches), f"{package.name} {package.version}")
+    built = read_built(package.name, package.version, paths, pins, siblings, contents)
+    findings = verify_artifacts(built, waivers)
+    if any(finding.stops for finding in findings):
+        raise verification_error(findings, f"{package.name} {package.version}")
     files = tuple(describe_file(path) for path in paths)
     for file in files:
         detail.info("%s: name, version, metadata, pins and contents are as planned; sha256 %s", file.name, file.sha256)
-    imports = {name for wheel in wheels for name in import_names(wheel.hashes)}
-    extras = {name for wheel in wheels for name in extras_of(wheel)}
-    update = {"files": files, "imports": tuple(sorted(imports)), "extras": tuple(sorted(extras))}
+    for finding in findings:
+        detail.warning("%s", finding)
+    imports = {name for wheel in built.wheels for name in import_names(wheel.files)}
+    extras = {name for wheel in built.wheels for name in wheel.extras}
+    update = {
+        "files": files,
+        "imports": tuple(sorted(imports)),
+        "extras": tuple(sorted(extras)),
+        "findings": findings,
+    }
     return package.model_copy(update=update)

@@ -15,8 +15,7 @@ from packaging.utils import canonicalize_name
 from releasekit.core.config.settings import variable
 from releasekit.core.planning.first_releases import ALL
 from releasekit.core.text import summarize
-from releasekit.core.workspace.built_files import metadata_of
-from releasekit.integrations.filesystem import read_wheel
+from releasekit.integrations.archives import read_archive
 from releasekit.integrations.git import Repo, clone
 from releasekit.integrations.http import client
 from releasekit.integrations.peryx import embedded_index
@@ -87,7 +86,7 @@ async def _internal_requirements(http_client: AsyncClient, url: str, members: It
         path = Path(scratch) / "downloaded.whl"
         response = await http_client.get(url)
         path.write_bytes(response.raise_for_status().content)
-        requirements = map(Requirement, metadata_of(read_wheel(path)).get_all("Requires-Dist", []))
+        requirements = map(Requirement, read_archive(path).values("Requires-Dist"))
     return "\n".join(str(r) for r in requirements if canonicalize_name(r.name) in members)
 
 

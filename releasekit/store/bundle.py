@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from releasekit.core.artifacts.attestations import attestation_problem
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, as_refusal
 from releasekit.core.release.release_manifest import manifest_text, parse_staged_manifest
+from releasekit.integrations.built_artifacts import ATTESTATION
 from releasekit.integrations.filesystem import (
     copy_files,
     describe_file,
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
     from releasekit.store.record import Record
 
 SUMS, BUNDLE, DIST = "SHA256SUMS", "commit.bundle", "dist"
-ATTESTATION = ".publish.attestation"
-"""The suffix that `uv publish` expects for the attestation of a file (PEP 740)."""
 _SUM_LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
 
 

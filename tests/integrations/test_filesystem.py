@@ -1,48 +1,16 @@
-"""Files: replaced whole or not at all, hashed, and read as wheels."""
+"""Files: replaced whole or not at all, and hashed."""
 
 from __future__ import annotations
 
-import base64
-import gzip
 import hashlib
 import random
 import stat
-import sys
-import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
-from packaging.version import Version
 
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
-from releasekit.core.workspace.built_files import built_file_problems, import_names
-from releasekit.core.workspace.pins import Pins
-from releasekit.integrations.filesystem import (
-    describe_file,
-    read_sdist,
-    read_text,
-    read_toml,
-    read_wheel,
-    resolve_inside,
-    write_atomic,
-)
-from releasekit.integrations.process import run
-from releasekit.integrations.uv import find_uv
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-METADATA = "Metadata-Version: 2.1\nName: pkg\nVersion: 1.0\n"
-INFO = "pkg-1.0.dist-info"
-
-
-def wheel(path: Path, files: Mapping[str, str]) -> Path:
-    """Write a zip file."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, text in files.items():
-            archive.writestr(name, text)
-    return path
+from releasekit.integrations.filesystem import describe_file, read_text, read_toml, resolve_inside, write_atomic
 
 
 class TestResolveInside:
@@ -176,136 +144,3 @@ class TestDescribe:
         found = describe_file(tmp_path / "pkg.whl")
 
         assert (found.name, found.size, found.sha256) == ("pkg.whl", size, hashlib.sha256(raw).hexdigest())
-
-
-ONLY_DOCS = 'only-include = ["docs/none"]\nbypass-selection = true'
-
-
-class TestReadSdist:
-    """What an sdist holds."""
-
-    def test_sdist_of_uv_lists_files(self, built: Callable[..., tuple[Path, ...]]) -> None:
-        """The files of a real one, from its top directory."""
-        _, sdist = built("read-source", "1.5")
-
-        assert {"PKG-INFO", "pyproject.toml", "src/read_source/__init__.py"} <= set(read_sdist(sdist))
-
-    @pytest.mark.parametrize(("table", "wrong"), [("bypass-selection = true", ()), (ONLY_DOCS, ("has no module",))])
-    def test_only_meta_package_lacks_modules(self, tmp_path: Path, table: str, wrong: tuple[str, ...]) -> None:
-        """A real package of requirements alone is fine; one whose modules got lost on the way to the wheel is not."""
-        project = '[project]\nname = "meta-a"\nversion = "1.0"\ndependencies = ["meta-b"]\n'
-        build = f'{project}[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
-        (tmp_path / "pyproject.toml").write_text(f"{build}[tool.hatch.build.targets.wheel]\n{table}\n")
-        (tmp_path / "docs").mkdir()
-        (tmp_path / "docs" / "conf.py").write_text("")
-        if wrong:
-            (tmp_path / "src").mkdir()
-            (tmp_path / "src" / "meta_a.py").write_text("")
-        run(find_uv().command("build", "--quiet", "--no-sources", "--python", sys.executable, cwd=tmp_path))
-        sdist, wheel = sorted((tmp_path / "dist").glob("*-*"), key=lambda path: path.suffix)
-
-        names = [sdist.name, wheel.name]
-        found = built_file_problems(
-            "meta-a", Version("1.0"), names, [read_wheel(wheel)], Pins("exact", {}), read_sdist(sdist)
-        )
-
-        assert found == tuple(f"{wheel.name}: {one}" for one in wrong)
-
-    @pytest.mark.parametrize(
-        "raw",
-        [b"", b"no archive", gzip.compress(b"no archive", mtime=0), gzip.compress(b"x" * 600, mtime=0)[:-9]],
-        ids=["empty", "no archive", "compressed, but no archive", "cut off"],
-    )
-    def test_read_sdist_refuses_other_files(self, tmp_path: Path, raw: bytes) -> None:
-        """Anything else is refused, by name."""
-        (tmp_path / "x-1.0.tar.gz").write_bytes(raw)
-
-        with pytest.raises(ReleaseError, match="not an sdist") as caught:
-            read_sdist(tmp_path / "x-1.0.tar.gz")
-
-        assert (caught.value.code, caught.value.location) == (ErrorCode.VERIFY_FAILED, "x-1.0.tar.gz")
-
-
-class TestReadWheel:
-    """What a wheel holds."""
-
-    def test_wheel_of_uv_passes_checks(self, built: Callable[..., tuple[Path, ...]]) -> None:
-        """A real wheel has nothing wrong: hashes and RECORD agree, its modules are found."""
-        path, sdist = built("read-me", "1.5")
-
-        found = read_wheel(path)
-
-        assert built_file_problems("read-me", Version("1.5"), [path.name, sdist.name], [found], Pins("exact", {})) == ()
-        assert import_names(found.hashes) == ("read_me",)
-
-    def test_wheel_lists_metadata_and_hashes(self, tmp_path: Path) -> None:
-        """METADATA, hashes of the real content and the rows of RECORD are told; directories are no files."""
-        record = f'pkg/__init__.py,sha256=abc,3\n\n"pkg/a,\nb.py",sha256=def,1\n{INFO}/RECORD,,\n'
-        files = {"pkg/": "", "pkg/__init__.py": "x=1", f"{INFO}/METADATA": METADATA, f"{INFO}/RECORD": record}
-
-        found = read_wheel(wheel(tmp_path / "pkg-1.0-py3-none-any.whl", files))
-
-        digest = base64.urlsafe_b64encode(hashlib.sha256(b"x=1").digest()).decode().rstrip("=")
-        assert found.name == "pkg-1.0-py3-none-any.whl"
-        assert found.metadata == METADATA
-        assert found.hashes["pkg/__init__.py"] == digest
-        assert "pkg/" not in found.hashes
-        assert found.record == {"pkg/__init__.py": "sha256=abc", "pkg/a,\nb.py": "sha256=def", f"{INFO}/RECORD": ""}
-
-    def test_wheel_ignores_vendored_metadata(self, tmp_path: Path) -> None:
-        """The METADATA of a package that is carried within another is not taken for its own."""
-        files = {
-            "pkg/_vendor/other-2.0.dist-info/METADATA": "Name: other\n",
-            "pkg/_vendor/other-2.0.dist-info/RECORD": "",
-            f"{INFO}/METADATA": METADATA,
-            f"{INFO}/RECORD": "",
-        }
-
-        assert read_wheel(wheel(tmp_path / "pkg.whl", files)).metadata == METADATA
-
-    @pytest.mark.parametrize(
-        "files",
-        [
-            {},
-            {"pkg/__init__.py": ""},
-            {f"{INFO}/METADATA": METADATA},
-            {f"{INFO}/RECORD": ""},
-            {f"{INFO}/METADATA": METADATA, f"{INFO}/RECORD": "one-column\n"},
-        ],
-        ids=["empty", "no metadata", "no RECORD", "RECORD alone", "RECORD of one column"],
-    )
-    def test_read_wheel_refuses_incomplete_archive(self, tmp_path: Path, files: dict[str, str]) -> None:
-        """A zip file without what makes it a wheel is named, and not uploaded."""
-        with pytest.raises(ReleaseError) as caught:
-            read_wheel(wheel(tmp_path / "pkg.whl", files))
-
-        assert caught.value.code is ErrorCode.VERIFY_FAILED
-        assert caught.value.location == "pkg.whl"
-
-    def test_read_wheel_refuses_damaged_bytes(self, tmp_path: Path) -> None:
-        """A wheel is refused wherever a byte of it was changed or its end was cut off."""
-        files = {"pkg/__init__.py": "x = 1\n" * 100, f"{INFO}/METADATA": METADATA, f"{INFO}/RECORD": "a,b,c\n"}
-        path = wheel(tmp_path / "pkg.whl", files)
-        whole = path.read_bytes()
-        start = whole.index(b"__init__.py") + len("__init__.py")
-
-        for raw in (whole[: len(whole) // 2], b"", b"no zip", *(_changed(whole, start + at) for at in range(8))):
-            path.write_bytes(raw)
-            with pytest.raises(ReleaseError, match="not a wheel") as caught:
-                read_wheel(path)
-            assert caught.value.code is ErrorCode.VERIFY_FAILED
-
-    @pytest.mark.parametrize("name", ["METADATA", "RECORD"])
-    def test_undecodable_wheel_text_is_refused(self, tmp_path: Path, name: str) -> None:
-        """Text that is no UTF-8 makes no wheel."""
-        path = wheel(tmp_path / "pkg.whl", {f"{INFO}/METADATA": METADATA, f"{INFO}/RECORD": ""})
-        with zipfile.ZipFile(tmp_path / "bad.whl", "w") as archive, zipfile.ZipFile(path) as good:
-            for entry in good.namelist():
-                archive.writestr(entry, b"\xff" if entry.endswith(name) else good.read(entry))
-
-        with pytest.raises(ReleaseError, match="not a wheel"):
-            read_wheel(tmp_path / "bad.whl")
-
-
-def _changed(raw: bytes, at: int) -> bytes:
-    return raw[:at] + bytes([raw[at] ^ 0xFF]) + raw[at + 1 :]

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from releasekit.core.workspace.built_files import metadata_of
 from releasekit.core.workspace.dynamic_version import version_environment
-from releasekit.integrations.filesystem import read_text, read_toml, read_wheel
+from releasekit.integrations.archives import read_archive
+from releasekit.integrations.filesystem import read_text, read_toml
 from releasekit.integrations.process import run
 from releasekit.integrations.uv import Uv, find_uv
 from tests.support.world import World, empty_world, make_world
@@ -198,7 +198,7 @@ def test_every_backend_builds_planned_version(
     report = json.loads(said.out)
     assert {row["name"]: row["version"] for row in report["packages"]} == versions
     built = dist(world, report["release"])
-    metadata = {name: metadata_of(read_wheel(paths[0])) for name, paths in built.items()}
+    metadata = {name: read_archive(paths[0]).fields for name, paths in built.items()}
     assert {name: of["Version"] for name, of in metadata.items()} == versions
     assert metadata["by-uv-dynamic"].get_all("Requires-Dist") == [
         f"by-hatch-vcs=={versions['by-hatch-vcs']}",
@@ -332,7 +332,7 @@ def test_build_with_other_version_fails(tmp_path: Path, own_index: EmbeddedIndex
 
     assert said.code == 1
     (row,) = json.loads(said.out)["packages"]
-    assert row["error"].startswith("RK-VERIFY-FAILED: by_hatch_vcs-0.3.1.dev")
+    assert row["error"].startswith("RK-VERIFY-FILE-NAME: by_hatch_vcs-0.3.1.dev")
     assert "but 0.4.0 is planned: the build backend derived another version from the state of git" in row["error"]
     assert [request for request in own_index.requests() if request.uploaded_file] == []
     assert world.state() == before

@@ -11,8 +11,7 @@ from packaging.utils import canonicalize_name
 
 from examples.orchard_repository import WORKSPACE, make
 from releasekit.core.errors import ErrorCode
-from releasekit.core.workspace.built_files import metadata_of
-from releasekit.integrations.filesystem import read_wheel
+from releasekit.integrations.archives import read_archive
 from releasekit.integrations.git import clone
 from tests.support.world import World, dated_tag, make_world
 
@@ -38,7 +37,7 @@ def pins_of(world: World, release: str) -> dict[str, dict[str, str]]:
     """Return for each released package its requirements as written in its wheel's METADATA."""
     found: dict[str, dict[str, str]] = {}
     for path in (world.root / ".git" / "releasekit" / release / "dist").glob("*/*.whl"):
-        written = map(str, metadata_of(read_wheel(path)).get_all("Requires-Dist", []))
+        written = read_archive(path).values("Requires-Dist")
         found[path.parent.name] = {canonicalize_name(r.name): str(r) for r in map(Requirement, written)}
     return found
 

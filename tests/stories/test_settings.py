@@ -713,6 +713,32 @@ def test_strict_audit_flag_stops_release(scene: Scene) -> None:
         refused(world, "--strict-audit")
 
 
+def test_verify_ignore_waives_one_rule(scene: Scene) -> None:
+    """A leaked key and a dead command stop the release with one code each; each can be waived with a reason."""
+    table = 'overlay = "off"\n'
+    world = scene.world("core", table)
+    assert scene.index
+    manifest = (world.root / "packages/core/pyproject.toml").read_text()
+    project = manifest.replace("[build-system]", '[project.scripts]\nshop = "core.gone:main"\n\n[build-system]')
+    files = {"packages/core/pyproject.toml": project, "packages/core/src/core/.env": "TOKEN=1\n"}
+    world.commit("fix: a command", files)
+    world.git("push", "--quiet")
+
+    stopped = world.releasekit(*RELEASE, "--stage-only")
+    waived = [f'{{ rule = "{rule}", package = "core", reason = "a sample" }}' for rule in ("private", "entry-point")]
+    configure(world, f"{table}verify_ignore = [{', '.join(waived)}]")
+    passed = world.releasekit(*RELEASE, "--stage-only")
+
+    (row,) = json.loads(stopped.out)["packages"]
+    rules = [ErrorCode.VERIFY_PRIVATE, ErrorCode.VERIFY_PRIVATE, ErrorCode.VERIFY_ENTRY_POINT]
+    assert (stopped.code, passed.code) == (1, 0), passed.err
+    assert row["error"].startswith(f"{ErrorCode.VERIFY_PRIVATE}: core-0.1.0-py3-none-any.whl: files that usually hold")
+    assert [finding["rule"] for finding in row["findings"]] == rules
+    (row,) = json.loads(passed.out)["packages"]
+    assert [finding["rule"] for finding in row["findings"]] == rules
+    assert {finding["waived"] for finding in row["findings"]} == {"a sample"}
+
+
 def warnings(world: World, *argv: str) -> list[str]:
     """Return the warnings of a dry run."""
     said = world.releasekit("publish", "--dry-run", "--format", "json", *argv)
@@ -989,6 +1015,7 @@ KEYS: dict[str, Proof | str] = {
     "build_command": PLATFORMS,
     "allow_missing_wheels": PLATFORMS,
     "stage_storage": "tests/deployments/test_stage_on.py::test_workers_build_their_platform",
+    "verify_ignore": test_verify_ignore_waives_one_rule,
     "pre_release": "tests/stories/test_pre_release.py::test_release_contains_what_commands_change",
     "hooks": test_hooks_key_runs_git_hooks,
     "http_pool_size": test_pool_size_limits_index_requests,

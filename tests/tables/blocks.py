@@ -15,6 +15,7 @@ from tests.tables import (
     migration_table,
     navigation,
     requirement_table,
+    rule_table,
     version_table,
 )
 
@@ -60,6 +61,7 @@ BLOCKS = (
     Block("faults", REFERENCE / "index-faults.md", fault_table.table),
     Block("versions", REFERENCE / "version-rules.md", version_table.table),
     Block("requirements", REFERENCE / "requirement-forms.md", requirement_table.table),
+    Block("rules", REFERENCE / "verification.md", rule_table.rules),
     Block("migration", DOCS / "migration" / "index.md", migration_table.migration_table),
     Block("nav", ROOT / "mkdocs.yml", navigation.nav),
 )

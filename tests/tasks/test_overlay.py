@@ -14,8 +14,9 @@ from packaging.version import Version
 from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.release.release_manifest import BuiltPackage
 from releasekit.core.release.target import Target
-from releasekit.core.workspace.built_files import extras_of, import_names
-from releasekit.integrations.filesystem import describe_file, read_wheel
+from releasekit.core.workspace.built_files import import_names
+from releasekit.integrations.archives import read_archive
+from releasekit.integrations.filesystem import describe_file
 from releasekit.integrations.process import run
 from releasekit.integrations.uv import find_uv
 from releasekit.store.record import Record
@@ -79,15 +80,15 @@ class Scene:
     def stage(self, name: str, *needs: str, module: str = "", **extras: Sequence[str]) -> None:
         """Build version 1.1, as the stage does."""
         path = self.build(name, "1.1", needs, extras, module)
-        wheel = read_wheel(path)
+        wheel = read_archive(path)
         self.built.append(
             BuiltPackage(
                 name=name,
                 version=Version("1.1"),
                 tag=f"{name}-v1.1",
                 files=(describe_file(path),),
-                imports=import_names(wheel.hashes),
-                extras=extras_of(wheel),
+                imports=import_names(wheel.files),
+                extras=wheel.extras,
             )
         )
 

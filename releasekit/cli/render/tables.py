@@ -326,6 +326,7 @@ def report_table(report: ReleaseReport) -> RenderableType:
     return Group(
         table,
         *_failures(report.packages),
+        *_styled_lines(_finding_lines(report.packages), "yellow"),
         *_styled_lines(report.problems, "red"),
         *_styled_lines(report.notes),
         *_styled_lines([report.page], prefix="released: "),
@@ -339,6 +340,15 @@ def manifest_table(manifest: ReleaseManifest, output: Path) -> RenderableType:
         wheels = ", ".join(f"{name}: {len(names)}" for name, names in package.platforms.items())
         table.add(package.name, package.version, len(package.files), wheels or "-")
     return Group(table, Text(f"merged into {output}: `releasekit publish --manifest {output / MANIFEST}`"))
+
+
+def _finding_lines(packages: Iterable[PackageReport]) -> list[str]:
+    """Return what verification has found in the packages that it did not stop."""
+    passed = [package for package in packages if package.outcome is not PackageOutcome.FAILED]
+    findings = [finding for package in passed for finding in package.findings]
+    lines = [f"warning {finding}" for finding in findings if not finding.waived]
+    lines += [f"waived {finding} ({finding.waived})" for finding in findings if finding.waived]
+    return calm_warnings(lines, verbose=is_verbose())
 
 
 def _failures(packages: Iterable[PackageReport]) -> Iterator[RenderableType]:

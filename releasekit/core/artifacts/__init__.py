@@ -1,1 +1,1 @@
-"""What a built package contains, and how it differs from the last release."""
+"""What a built package contains: the rules for it, and how it differs from the last release."""

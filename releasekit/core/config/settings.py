@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast, get_args, get_origin
 
+from packaging.utils import canonicalize_name
 from packaging.version import VERSION_PATTERN
 from pydantic import (
     AfterValidator,
@@ -164,20 +165,19 @@ Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 VERIFY_PREFIX = "RK-VERIFY-"
-VERIFY_RULES = tuple(
-    code for code in ErrorCode if code.startswith(VERIFY_PREFIX) and code is not ErrorCode.VERIFY_FAILED
-)
+_NO_RULES = frozenset({ErrorCode.VERIFY_FAILED, ErrorCode.VERIFY_WAIVER})
+VERIFY_RULES = tuple(code for code in ErrorCode if code.startswith(VERIFY_PREFIX) and code not in _NO_RULES)
 """The codes of the rules that built files must pass."""
 
 
 class VerifyWaiver(BaseModel):
-    """A finding about built files that you accept."""
+    """A rule of verification that does not stop the release of a package, and the reason."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     rule: str = Field(description="The code of the rule, with or without `RK-VERIFY-`")
-    package: str = Field(description="The name of the package, or a pattern")
-    reason: Reason = Field(description="Why you accept it; shown with each finding")
+    package: str = Field(description="The name or a pattern of the packages")
+    reason: Reason = Field(description="Why the rule does not count here; shown with each finding")
 
     @field_validator("rule")
     @classmethod
@@ -187,6 +187,12 @@ class VerifyWaiver(BaseModel):
             similar = did_you_mean(code, VERIFY_RULES)
             raise PydanticCustomError("rule", "there is no rule {code}{similar}", {"code": code, "similar": similar})
         return code
+
+    @field_validator("package")
+    @classmethod
+    def _normalize_package(cls, package: str) -> str:
+        is_pattern = not {"*", "?", "["}.isdisjoint(package)
+        return package if is_pattern else canonicalize_name(package)
 
     @property
     def code(self) -> ErrorCode:

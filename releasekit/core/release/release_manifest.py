@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from packaging.utils import is_normalized_name
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from releasekit.core.artifacts.problems import ArtifactFinding
 from releasekit.core.config.ref_names import is_tag_name
 from releasekit.core.errors import ErrorCode, ReleaseError
 from releasekit.core.planning.model import Plan
@@ -38,7 +39,7 @@ class BuiltFile(BaseModel):
 
 
 class BuiltPackage(BaseModel):
-    """One built package: its files, the import names of its wheel, and its extras.
+    """One built package: its files, the import names of its wheel, its extras, and what verification has found.
 
     *platforms* are those that have built wheels of it, each with the names of these wheels. It is empty for a package
     that is built once, anywhere.
@@ -52,6 +53,7 @@ class BuiltPackage(BaseModel):
     files: tuple[BuiltFile, ...]
     imports: tuple[str, ...] = ()
     extras: tuple[str, ...] = ()
+    findings: tuple[ArtifactFinding, ...] = ()
     platforms: Mapping[str, tuple[str, ...]] = Field(default_factory=dict[str, tuple[str, ...]])
 
     @property

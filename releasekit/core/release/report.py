@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from releasekit.core.artifacts.problems import ArtifactFinding
 from releasekit.core.errors import ERRORS
 from releasekit.core.text import count_as
 from releasekit.core.version_numbers import PyVersion
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from releasekit.core.artifacts.differences import Difference
     from releasekit.core.errors import ReleaseError
@@ -31,7 +32,10 @@ class PackageOutcome(StrEnum):
 
 
 class PackageReport(BaseModel):
-    """One package. *error* and *hint* say why it is not published; *output* has the last lines of the failure."""
+    """One package. *error* and *hint* say why it is not published; *output* has the last lines of the failure.
+
+    *findings* are those of the verification of its files.
+    """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
@@ -42,6 +46,7 @@ class PackageReport(BaseModel):
     error: str = ""
     hint: str = ""
     output: str = ""
+    findings: tuple[ArtifactFinding, ...] = ()
 
 
 def failed_package_report(step: Step, error: ReleaseError | None) -> PackageReport:
@@ -91,6 +96,13 @@ class ReleaseReport(BaseModel):
     page: str = ""
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def with_findings(self, findings: Mapping[str, tuple[ArtifactFinding, ...]]) -> ReleaseReport:
+        """Return the report with the *findings* of verification, by package."""
+        packages = [
+            package.model_copy(update={"findings": findings.get(package.name, ())}) for package in self.packages
+        ]
+        return self.model_copy(update={"packages": tuple(packages)})
 
     @property
     def confirmed_packages(self) -> tuple[PackageReport, ...]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from releasekit.core.config.settings import BuildIsolation, PinMode
+from releasekit.core.config.settings import BuildIsolation, PinMode, VerifyWaiver
 from releasekit.core.release.release_manifest import expected_contents
 from releasekit.core.version_numbers import PyVersion
 from releasekit.core.workspace.pins import Pins
@@ -24,9 +24,10 @@ class StageJob(BaseModel):
 
     *commit* is the release commit, *epoch* its time in seconds since 1970, *path* the directory of the package in it.
     *versions*, *limits* and *older* say with *pins* what the package requires of its siblings, as in `Pins`.
-    *build_needs* are the siblings that its build installs; *need_sums* are the sha256 of their files. *has_platforms*:
-    its wheels are built for each platform apart, so without *platform* only the sdist is built, and with one only the
-    wheels for it. *build_command* is the command of the root that builds wheels; the package may have its own.
+    *build_needs* are the siblings that its build installs; *need_sums* are the sha256 of their files. *siblings* are
+    the other packages of the workspace, *verify_ignore* the waivers of verification. *has_platforms*: its wheels are
+    built for each platform apart, so without *platform* only the sdist is built, and with one only the wheels for it.
+    *build_command* is the command of the root that builds wheels; the package may have its own.
 
     The other fields say how and where this machine works. They do not change what is built: *record* is the directory
     of the release record, *uv* the program, *python* the interpreter that builds, empty for the one that uv finds.
@@ -49,6 +50,8 @@ class StageJob(BaseModel):
     older: tuple[str, ...] = ()
     build_needs: tuple[str, ...] = ()
     need_sums: tuple[str, ...] = ()
+    siblings: tuple[str, ...] = ()
+    verify_ignore: tuple[VerifyWaiver, ...] = ()
     has_platforms: bool = False
     platform: str = ""
     build_command: tuple[str, ...] = ()

@@ -1,0 +1,260 @@
+"""Rules about the package as a whole: modules, entry points and syntax, in the wheel and compared with the sdist."""
+
+from __future__ import annotations
+
+import ast
+import re
+import symtable
+import warnings
+from collections import Counter
+from configparser import ConfigParser, Error
+from itertools import chain
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from releasekit.core.artifacts.content_rules import is_support_path, own_import_names
+from releasekit.core.artifacts.problems import Problem, RuleSeverity, list_problem, printable
+from releasekit.core.workspace.built_files import has_no_code, import_names, is_content
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from releasekit.core.artifacts.archive_facts import Archive, BuiltArtifacts
+
+T = TypeVar("T")
+
+
+def empty_wheels(built: BuiltArtifacts) -> Iterator[Problem]:
+    """Find wheels without modules, or without the module that the sdist has and the package is named for."""
+    for wheel in built.wheels:
+        if wheel.is_readable:
+            yield from _emptiness_problems(wheel, built)
+
+
+def _emptiness_problems(wheel: Archive, built: BuiltArtifacts) -> Iterator[Problem]:
+    modules = import_names(wheel.files)
+    is_meta_package = _sdist_has_no_code(built) and bool(wheel.values("Requires-Dist"))
+    has_content = bool(modules) or any(map(is_content, wheel.files))
+    if not has_content and not is_meta_package:
+        yield Problem(wheel.name, "has no module")
+    elif has_content:
+        available = set(import_names(wheel.installed_paths))
+        lost = sorted(_modules_of_sdist(built) & own_import_names(built.project) - available)
+        yield from list_problem(wheel.name, "the module of this name is in the sdist, but not in the wheel", lost)
+
+
+def _sdist_has_no_code(built: BuiltArtifacts) -> bool:
+    return any(has_no_code(sdist.sources) for sdist in built.sdists)
+
+
+_SOURCE_DIRECTORIES = ("src/", "lib/", "python/")
+
+
+def _modules_of_sdist(built: BuiltArtifacts) -> set[str]:
+    """Return the names under which the code in the sdist is imported, if it is at the usual place."""
+    names: set[str] = set()
+    for sdist in built.sdists:
+        names.update(import_names(sdist.sources))
+        for directory in _SOURCE_DIRECTORIES:
+            below = (path.removeprefix(directory) for path in sdist.sources if path.startswith(directory))
+            names.update(import_names(below))
+    return names
+
+
+def lost_modules(built: BuiltArtifacts) -> Iterator[Problem]:
+    """Find modules and markers of types that the sdist has beside those of the wheel, and that the wheel lacks."""
+    for wheel in built.wheels:
+        for sdist in built.sdists if wheel.is_readable else ():
+            lost = sorted(set(_lost_files(wheel, sdist)))
+            yield from list_problem(wheel.name, f"in {sdist.name}, but not in the wheel", lost)
+
+
+def _lost_files(wheel: Archive, sdist: Archive) -> Iterator[str]:
+    installed = wheel.installed_paths
+    roots = _source_roots(installed, sdist.sources)
+    packages = {path.split("/")[0] for path in installed if "/" in path}
+    for source in sdist.sources:
+        for root in roots:
+            path = source.removeprefix(root)
+            is_code = source.endswith((".py", "/py.typed")) and source.startswith(root)
+            if is_code and path.split("/")[0] in packages and path not in installed and not _is_aside(path):
+                yield path
+
+
+def _source_roots(installed: Mapping[str, str], sources: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the directory of the sdist that has most of the files of the wheel; empty if none has."""
+    by_name: dict[str, list[str]] = {}
+    for path in installed:
+        if path.endswith(".py") and "/" in path:
+            by_name.setdefault(path.rpartition("/")[2], []).append(path)
+    roots: Counter[str] = Counter()
+    for source in sources:
+        for path in by_name.get(source.rpartition("/")[2], ()):
+            if source == path or source.endswith(f"/{path}"):
+                roots[source.removesuffix(path)] += 1
+    return tuple(root for root, _ in roots.most_common(1))
+
+
+def _is_aside(path: str) -> bool:
+    is_build_script = path.endswith("/setup.py") or "/_build" in path
+    return is_support_path(path) or is_build_script
+
+
+class EntryPoint(NamedTuple):
+    """One line of entry_points.txt: its group, its name, and what it refers to."""
+
+    group: str
+    name: str
+    value: str
+
+
+_REFERENCE = re.compile(r"(?P<module>[\w.]+)\s*(?::\s*(?P<attr>[\w.]+))?\s*(?:\[[^\]]*\])?")
+_SCRIPT_GROUPS = frozenset({"console_scripts", "gui_scripts"})
+_SCRIPT_NAME = re.compile(r"[A-Za-z0-9_.@+-]+")
+
+
+def entry_points(built: BuiltArtifacts) -> Iterator[Problem]:
+    """Find entry points that cannot be read, or that refer to nothing in the wheel. Nothing is imported."""
+    for wheel in built.wheels:
+        text = wheel.contents.get(f"{wheel.info}/entry_points.txt", b"").decode("utf-8", "replace")
+        parsed = _parse_entry_points(text)
+        if isinstance(parsed, str):
+            yield Problem(wheel.name, f"entry_points.txt cannot be read: {printable(parsed)}")
+            continue
+        for entry in parsed:
+            yield from _entry_problems(entry, wheel)
+
+
+class _CaseSensitiveParser(ConfigParser):
+    def optionxform(self, optionstr: str) -> str:
+        return optionstr
+
+
+def _parse_entry_points(text: str) -> list[EntryPoint] | str:
+    """Return the entry points in *text*, or why it cannot be read."""
+    parser = _CaseSensitiveParser(delimiters=("=",), interpolation=None, default_section="")
+    try:
+        parser.read_string(text)
+        return [EntryPoint(group, *item) for group in parser.sections() for item in parser.items(group)]
+    except Error as error:
+        return " ".join(str(error).split())
+
+
+def _entry_problems(entry: EntryPoint, wheel: Archive) -> Iterator[Problem]:
+    shown = f"the entry point {printable(entry.name)} = {printable(entry.value)}"
+    is_script = entry.group in _SCRIPT_GROUPS
+    has_safe_name = _SCRIPT_NAME.fullmatch(entry.name) is not None and entry.name.strip(".") != ""
+    if is_script and not has_safe_name:
+        yield Problem(wheel.name, f"{shown}: this name is not the name of a file")
+    match = _REFERENCE.fullmatch(entry.value.strip())
+    if match is None or not _are_identifiers(match["module"]) or (is_script and not match["attr"]):
+        yield Problem(wheel.name, f"{shown}: it must refer to module:function")
+        return
+    yield from _reference_problems(shown, match["module"], match["attr"] or "", wheel)
+
+
+def _are_identifiers(dotted: str) -> bool:
+    return all(map(str.isidentifier, dotted.split(".")))
+
+
+def _reference_problems(shown: str, module: str, attribute: str, wheel: Archive) -> Iterator[Problem]:
+    base = module.replace(".", "/")
+    installed = wheel.installed_paths
+    if not _has_top_module(module.split(".", maxsplit=1)[0], wheel) or not wheel.is_readable:
+        return  # a namespace, or a module of another package
+    candidates = [f"{base}.py", f"{base}/__init__.py"]
+    source = next((installed[path] for path in candidates if path in installed), "")
+    is_compiled = any(path.startswith((f"{base}.", f"{base}/__init__.")) for path in installed)
+    is_namespace = any(path.startswith(f"{base}/") for path in installed)
+    if not source and not is_compiled and not is_namespace:
+        yield Problem(wheel.name, f"{shown}: the module {module} is not in the wheel")
+    names = _defined_names(wheel.contents.get(source, b""))
+    first = attribute.split(".", maxsplit=1)[0]
+    submodule = f"{base}/{first}"
+    is_submodule = any(path.startswith((f"{submodule}.", f"{submodule}/")) for path in installed)
+    if source and first and names is not None and first not in names and not is_submodule:
+        yield Problem(wheel.name, f"{shown}: {module} does not define {first}", RuleSeverity.WARNING)
+
+
+def _has_top_module(top: str, wheel: Archive) -> bool:
+    """Return whether the module or regular package *top* is in *wheel*."""
+    return any(name.split(".")[0] == top for name in import_names(wheel.installed_paths))
+
+
+def _defined_names(content: bytes) -> frozenset[str] | None:
+    """Return the names that a module with *content* defines at its top; None if nobody can tell."""
+    tree = _read_source(content, ast.parse)
+    if not isinstance(tree, ast.Module):
+        return None
+    names = set(chain.from_iterable(map(_bound_names, ast.walk(tree))))
+    return None if names & {"*", "__getattr__"} else frozenset(names)
+
+
+def _bound_names(node: ast.AST) -> Iterator[str]:
+    """Yield what *node* may define; nested scopes count, too, which only hides a problem."""
+    match node:
+        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+            yield node.name
+        case ast.Import() | ast.ImportFrom():
+            yield from (alias.asname or alias.name.split(".")[0] for alias in node.names)
+        case ast.Name(ctx=ast.Store()):
+            yield node.id
+        case ast.Call(func=ast.Name(id="globals" | "setattr" | "exec")):
+            yield "*"
+        case _:
+            return
+
+
+def _read_source(content: bytes, read: Callable[[bytes], T]) -> T | str:
+    """Return what *read* makes of the source of a module, or why Python cannot read it. Nothing is run."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return read(content)
+    except SyntaxError as error:
+        return f"line {error.lineno}: {error.msg}"
+    except (ValueError, RecursionError, MemoryError) as error:
+        return str(error) or type(error).__name__
+
+
+_MAX_PARSED = 2 << 20
+"""Bytes of source in a wheel that are parsed. It takes about half a second."""
+
+
+def syntax_errors(built: BuiltArtifacts) -> Iterator[Problem]:
+    """Find modules that Python cannot read. Templates and tests may be broken on purpose."""
+    for wheel in built.wheels:
+        broken = dict(_broken_modules(wheel))
+        severity = None if _supports(wheel, built) else RuleSeverity.WARNING
+        for path, problem in broken.items():
+            is_sample = (
+                is_support_path(path) or re.search(r"template|skeleton|boilerplate|\bpy3?\d\d|_\d\d", path) is not None
+            )
+            yield Problem(wheel.name, f"{printable(path)}: {problem}", RuleSeverity.WARNING if is_sample else severity)
+
+
+def _supports(wheel: Archive, built: BuiltArtifacts) -> bool:
+    """Return whether *wheel* says that it runs on the Python that reads the sources here."""
+    try:
+        return SpecifierSet(wheel.value("Requires-Python")).contains(built.python, prereleases=True)
+    except InvalidSpecifier:
+        return False
+
+
+def _broken_modules(wheel: Archive) -> Iterator[tuple[str, str]]:
+    total = 0
+    for landing, path in wheel.installed_paths.items():
+        content = wheel.contents.get(path, b"")
+        total += len(content)
+        is_module = landing.endswith(".py") and _are_identifiers(landing.removesuffix(".py").replace("/", "."))
+        if is_module and total <= _MAX_PARSED:
+            result = _read_source(content, _symbols)
+            if isinstance(result, str):
+                yield path, result
+
+
+def _symbols(content: bytes) -> symtable.SymbolTable:
+    """Return the symbols of a module. This finds the same errors as a syntax tree, in less than half of the time."""
+    source: Any = content  # bytes may declare their encoding; the types know only text
+    return symtable.symtable(source, "module", "exec")

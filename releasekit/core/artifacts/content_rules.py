@@ -1,0 +1,237 @@
+"""Rules about what is inside: secrets, left-overs, and what does not belong to the package."""
+
+from __future__ import annotations
+
+import re
+import sys
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from releasekit.core.artifacts.problems import Problem, RuleSeverity, list_problem, printable
+from releasekit.core.text import summarize
+from releasekit.core.workspace.built_files import import_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from releasekit.core.artifacts.archive_facts import Archive, ArchiveMember, BuiltArtifacts
+
+_SUPPORT_DIRECTORY = re.compile(
+    r"""(?xi) (?:unit_?|functional_?|integration_?)?tests? | testing | docs? | examples? | fixtures | samples? | demos?
+    | bench(?:marks?)? | tests?[-_].* | .*[-_]tests? | testdata | (?:dummy|mock|fake).*
+    """
+)
+_SUPPORT_FILE = re.compile(r"(?i)(?:tests?_.*|.*[-_.]tests?)\.[a-z]+|conftest\.py")
+
+
+def is_support_path(path: str) -> bool:
+    """Return whether *path* belongs to tests, documentation or examples, which may contain samples."""
+    *directories, name = path.split("/")
+    return any(map(_SUPPORT_DIRECTORY.fullmatch, directories)) or _SUPPORT_FILE.fullmatch(name) is not None
+
+
+def secrets(built: BuiltArtifacts) -> Iterator[Problem]:
+    """Find private keys and tokens in the content of files. In tests and documentation they are probably samples."""
+    for archive in built.archives:
+        holders = [member for member in archive.files.values() if member.secrets]
+        for severity, members in _by_severity(holders, archive).items():
+            named = [f"{summarize(member.secrets)} in {printable(member.path)}" for member in members]
+            if named:
+                yield Problem(archive.name, f"secrets: {summarize(named)}", severity)
+
+
+def _by_severity(members: Iterable[ArchiveMember], archive: Archive) -> dict[RuleSeverity, list[ArchiveMember]]:
+    """Return *members* of *archive* apart: the samples of tests and documentation give a warning only."""
+    groups: dict[RuleSeverity, list[ArchiveMember]] = {RuleSeverity.ERROR: [], RuleSeverity.WARNING: []}
+    for member in members:
+        severity = RuleSeverity.WARNING if _is_sample(member.path, archive) else RuleSeverity.ERROR
+        groups[severity].append(member)
+    return groups
+
+
+def _is_sample(path: str, archive: Archive) -> bool:
+    """Return whether *path* of *archive* belongs to tests or documentation. The package itself may be named so."""
+    own_names = {archive.top, archive.name.split("-", maxsplit=1)[0]}
+    names = [name for name in path.split("/") if name not in own_names]
+    return is_support_path("/".join(names))
+
+
+_PRIVATE_DIRECTORIES = frozenset(
+    {".git", ".hg", ".svn", ".bzr", "cvs", ".ssh", ".gnupg", ".aws", ".azure", ".kube", ".terraform"}
+)
+_PRIVATE_FILE = re.compile(
+    r"""(?xi) \.env(?:\.(?!example|sample|template|dist|defaults?|tpl|test|ci)[^/]+)?
+    | [._]netrc | \.pypirc | \.git-credentials | \.htpasswd | \.pgpass
+    | \.my\.cnf | \.dockercfg | \.vault-token | \.s3cfg | \.boto | \.[a-z]*_history
+    | id_(?:rsa|dsa|ecdsa|ed25519)(?:_sk)?
+    | .*\.(?:p12|pfx|jks|keystore|kdbx?|ppk|agekey|tfstate(?:\.backup)?|ovpn|mobileprovision|p8)
+    | credentials\.json | client_secrets?(?:_.*)?\.json | service[-_]account(?:[-_]key)?\.json
+    | secrets\.toml | master\.key
+    """
+)
+_PRIVATE_PATH = re.compile(
+    r"(?i)(?:^|/)\.docker/config\.json$|(?:^|/)\.config/(?:gcloud|gh|hub)(?:/|$)|(?:^|/)\.cargo/credentials"
+)
+
+
+def private_files(built: BuiltArtifacts) -> Iterator[Problem]:
+    """Find files that hold passwords or keys by their name, and the directories of version control."""
+    for archive in built.archives:
+        members = [member for member in archive.files.values() if _is_private(member)]
+        for severity, group in _by_severity(members, archive).items():
+            message = "files that usually hold secrets or the history"
+            yield from list_problem(archive.name, message, [member.path for member in group], severity)
+
+
+def _is_private(member: ArchiveMember) -> bool:
+    *directories, name = member.path.split("/")
+    in_private_directory = not _PRIVATE_DIRECTORIES.isdisjoint(map(str.lower, directories))
+    is_private_name = _PRIVATE_FILE.fullmatch(name) is not None or _PRIVATE_PATH.search(member.path) is not None
+    # A work tree of git has a file of this name, not a directory.
+    return in_private_directory or is_private_name or name == ".git"
+
+
+_LFS_POINTER = b"version https://git-lfs."
+
+
+def pointers(built: BuiltArtifacts) -> Iterator[Problem]:
+    """Find pointers of Git LFS in place of files: the checkout that was built did not fetch them."""
+    for archive in built.archives:
+        members = [member for member in archive.files.values() if member.head.startswith(_LFS_POINTER)]
+        for severity, group in _by_severity(members, archive).items():
+            message = "pointers of Git LFS instead of the files"
+            yield from list_problem(archive.name, message, [member.path for member in group], severity)
+
+
+_LEFTOVER_DIRECTORY = re.compile(
+    r"__pycache__|node_modules|bower_components|\.venv|\.tox|\.nox|\.eggs|__MACOSX|htmlcov|\.idea|\.vscode|\.vs"
+    r"|\.ipynb_checkpoints|\.hypothesis|\.[a-z]+[_-]?cache|\.cache|\.pyre|\.pytype|\.cpcache|\.direnv"
+)
+_LEFTOVER_FILE = re.compile(
+    r"(?i).*\.(?:py[co]|orig|rej|bak|old|swp|swo|swn|tmp|temp|log|pid|prof|lprof|dmp|un~|rs\.bk)|.*~|\.?#.*#?|\.ds_store|thumbs\.db|desktop\.ini"
+    r"|\._.*|\.coverage(?:\..*)?|coverage\.xml|pyvenv\.cfg|core\.\d+|nohup\.out|\.envrc|.*\.(?:sublime-workspace|code-workspace)"
+    r"|.*_(?:backup|base|local|remote)_\d+\..*"
+)
+
+
+def leftovers(built: BuiltArtifacts) -> Iterator[Problem]:
+    """Find caches, files of editors, and what earlier builds and merges have left."""
+    for archive in built.archives:
+        paths = [path for path in archive.files if _is_leftover(path, archive)]
+        yield from list_problem(archive.name, "left-over files", paths)
+
+
+def _is_leftover(path: str, archive: Archive) -> bool:
+    *directories, name = path.split("/")
+    is_in_leftover = any(map(_LEFTOVER_DIRECTORY.fullmatch, directories))
+    is_egg_info = archive.is_wheel and any(part.endswith(".egg-info") for part in (*directories, name))
+    is_leftover_file = _LEFTOVER_FILE.fullmatch(name) is not None and name not in _ORIGINALS
+    return is_in_leftover or is_egg_info or is_leftover_file
+
+
+_ORIGINALS = frozenset({"pyproject.toml.orig", "Cargo.toml.orig"})
+"""What uv_build and cargo put beside the file that they normalize."""
+
+
+_COMMON_DIRECTORIES = frozenset(
+    {
+        "test",
+        "tests",
+        "testing",
+        "doc",
+        "docs",
+        "example",
+        "examples",
+        "sample",
+        "samples",
+        "script",
+        "scripts",
+        "tool",
+        "tools",
+    }
+) | {
+    "bench",
+    "benchmark",
+    "benchmarks",
+    "build",
+    "dist",
+    "bin",
+    "src",
+    "lib",
+    "data",
+    "utils",
+    "config",
+    "assets",
+    "site-packages",
+}
+_COMMON_MODULES = frozenset(
+    ("__init__.py", "setup.py", "conftest.py", "noxfile.py", "tasks.py", "manage.py", "conf.py", "test.py", "tests.py")
+) | {"fabfile.py", "dodo.py", "version.py", "utils.py", "config.py", "example.py", "run.py", "main.py", "__main__.py"}
+
+
+def common_names(built: BuiltArtifacts) -> Iterator[Problem]:
+    """Find names at the top of a wheel that many packages would share, and names of the standard library."""
+    own = built.project.replace("-", "_")
+    for wheel in built.wheels:
+        tops = {path.split("/")[0]: "/" in path for path in wheel.installed_paths}
+        common = [
+            top for top, is_directory in tops.items() if _is_common(top, is_directory=is_directory) and top != own
+        ]
+        yield from list_problem(wheel.name, "names at the top that other packages use, too", common)
+        modules = import_names(wheel.installed_paths)
+        standard = sorted({name for name in modules if name in sys.stdlib_module_names and name != own})
+        yield from list_problem(wheel.name, "modules of the standard library", standard)
+
+
+def _is_common(top: str, *, is_directory: bool) -> bool:
+    return top in (_COMMON_DIRECTORIES if is_directory else _COMMON_MODULES) or (not is_directory and top in _TOP_TEXTS)
+
+
+_TOP_TEXTS = frozenset(
+    {
+        "README.md",
+        "README.rst",
+        "README.txt",
+        "README",
+        "LICENSE",
+        "LICENSE.txt",
+        "LICENSE.md",
+        "CHANGELOG.md",
+        "pyproject.toml",
+        "setup.cfg",
+    }
+)
+
+
+def startup_files(built: BuiltArtifacts) -> Iterator[Problem]:
+    """Find files that run code each time Python starts."""
+    for wheel in built.wheels:
+        names = [path for path in wheel.installed_paths if _runs_at_start(path)]
+        yield from list_problem(wheel.name, "files that Python reads at each start", names)
+
+
+def _runs_at_start(path: str) -> bool:
+    is_at_top = "/" not in path
+    return is_at_top and (path.endswith(".pth") or path in _STARTUP_MODULES)
+
+
+_STARTUP_MODULES = frozenset({"sitecustomize.py", "usercustomize.py"})
+
+
+def sibling_modules(built: BuiltArtifacts) -> Iterator[Problem]:
+    """Find modules that belong to another package of the workspace, by its name."""
+    own = own_import_names(built.project)
+    for wheel in built.wheels:
+        owners = {name: built.siblings[name] for name in import_names(wheel.installed_paths) if name in built.siblings}
+        foreign = [f"{name} of {owner}" for name, owner in owners.items() if name not in own]
+        yield from list_problem(wheel.name, "modules that belong to another package", foreign)
+
+
+def own_import_names(project: str) -> frozenset[str]:
+    """Return the names under which Python usually imports *project*: one module, or a module in namespaces."""
+    return frozenset({project.replace("-", "_"), project.replace("-", ".")})
+
+
+def modules_by_project(projects: Sequence[str]) -> dict[str, str]:
+    """Return each of *projects* by the names under which Python usually imports it."""
+    return dict(chain.from_iterable(((name, project) for name in own_import_names(project)) for project in projects))

@@ -1,0 +1,223 @@
+"""Rules about the format of wheels: WHEEL, the tags, and RECORD."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections import Counter
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from packaging.tags import parse_tag
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+from releasekit.core.artifacts.problems import Problem, RuleSeverity, list_problem, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from packaging.tags import Tag
+
+    from releasekit.core.artifacts.archive_facts import Archive, ArchiveMember, BuiltArtifacts
+
+
+def required_members(built: BuiltArtifacts) -> Iterator[Problem]:
+    """Find archives without a file that the format asks for, or with several `.dist-info` directories."""
+    for archive in filter(_is_readable, built.archives):
+        if archive.is_wheel:
+            yield from _wheel_member_problems(archive)
+        else:
+            yield from _sdist_member_problems(archive)
+
+
+def _is_readable(archive: Archive) -> bool:
+    return archive.is_readable
+
+
+def _wheel_member_problems(wheel: Archive) -> Iterator[Problem]:
+    if len(wheel.info_directories) != 1:
+        listed = ", ".join(map(printable, wheel.info_directories)) or "none"
+        yield Problem(wheel.name, f"it must have one .dist-info directory, and has {listed}")
+    for name in ("METADATA", "WHEEL", "RECORD") if wheel.info else ():
+        if f"{wheel.info}/{name}" not in wheel.files:
+            yield Problem(wheel.name, f"{name} is missing")
+
+
+def _sdist_member_problems(sdist: Archive) -> Iterator[Problem]:
+    if sdist.metadata_path not in sdist.files:
+        yield Problem(sdist.name, "PKG-INFO is missing")
+    if {"pyproject.toml", "setup.py"}.isdisjoint(sdist.sources):
+        yield Problem(sdist.name, "pyproject.toml is missing")
+
+
+def undecodable_metadata(archive: Archive) -> Iterator[str]:
+    """Yield the names of the metadata files of *archive* that are not UTF-8."""
+    names = ("METADATA", "WHEEL", "RECORD", "entry_points.txt") if archive.is_wheel else ("PKG-INFO",)
+    for name in names:
+        try:
+            archive.contents.get(f"{archive.info}/{name}", b"").decode("utf-8")
+        except UnicodeDecodeError:
+            yield name
+
+
+def wheel_files(built: BuiltArtifacts) -> Iterator[Problem]:
+    """Find WHEEL files that installers refuse, or that contradict the name of the wheel."""
+    for wheel in built.wheels:
+        if f"{wheel.info}/WHEEL" in wheel.contents:
+            yield from _wheel_file_problems(wheel)
+        yield from _data_directory_problems(wheel)
+
+
+def _wheel_file_problems(wheel: Archive) -> Iterator[Problem]:
+    version = str(wheel.wheel_fields.get("Wheel-Version") or "")
+    if not re.fullmatch(r"1\.\d+", version.strip()):
+        yield Problem(wheel.name, f"Wheel-Version is {printable(version) or 'missing'}, and installers know 1.0")
+    purelib = str(wheel.wheel_fields.get("Root-Is-Purelib") or "").strip().lower()
+    if purelib not in {"true", "false"}:
+        yield Problem(wheel.name, f"Root-Is-Purelib is {printable(purelib) or 'missing'}, not true or false")
+    named, written = _named_tags(wheel), _written_tags(wheel)
+    if named is not None and named != written:
+        listed = ", ".join(sorted(map(str, written))) or "none"
+        yield Problem(wheel.name, f"the tags in WHEEL differ from those in the file name: {printable(listed)}")
+    if named is not None and purelib == "false" and _is_for_any(named):
+        message = "Root-Is-Purelib is false, but the wheel is for any platform"
+        yield Problem(wheel.name, message, RuleSeverity.WARNING)
+
+
+def _named_tags(wheel: Archive) -> frozenset[Tag] | None:
+    """Return the tags in the name of *wheel*; None if the name is not valid, which another rule reports."""
+    try:
+        return parse_wheel_filename(wheel.name)[3]
+    except InvalidWheelFilename:
+        return None
+
+
+def _written_tags(wheel: Archive) -> frozenset[Tag]:
+    tags = (str(tag).strip() for tag in wheel.wheel_fields.get_all("Tag", []))
+    complete = (tag for tag in tags if tag.count("-") == _DASHES_IN_TAG)
+    return frozenset(chain.from_iterable(map(parse_tag, complete)))
+
+
+_DASHES_IN_TAG = 2
+
+
+def _is_for_any(tags: Iterable[Tag]) -> bool:
+    return all(tag.platform == "any" for tag in tags)
+
+
+_SCHEMES = frozenset({"purelib", "platlib", "headers", "scripts", "data"})
+
+
+def _data_directory_problems(wheel: Archive) -> Iterator[Problem]:
+    expected = f"{wheel.info.removesuffix('.dist-info')}.data"
+    data = [member.parts for member in wheel.files.values() if member.parts[0].endswith(".data")]
+    foreign = sorted({top for top, *_ in data if top != expected})
+    yield from list_problem(wheel.name, f"installers read only {expected}", foreign, RuleSeverity.WARNING)
+    unknown = sorted({parts[1] for parts in data if parts[0] == expected and parts[1] not in _SCHEMES})
+    yield from list_problem(wheel.name, f"{expected} has directories that no installer knows", unknown)
+
+
+_PLATFORMS = re.compile(
+    r"""(?x) any | win32 | win_(amd64|arm64|ia64) | linux_armv[67]l | pyodide_20\d\d_\d+_wasm32
+    | pyemscripten_20\d\d_\d+_wasm32
+    | manylinux(1|2010|2014|_\d+_\d+)_(x86_64|i686|aarch64|armv7l|ppc64|ppc64le|s390x|riscv64|loongarch64)
+    | musllinux_\d+_\d+_(x86_64|i686|aarch64|armv7l|ppc64le|s390x|riscv64|loongarch64)
+    | macosx_\d+_\d+_(ppc|ppc64|i386|x86_64|arm64|intel|fat|fat3|fat32|fat64|universal|universal2)
+    | ios_\d+_\d+_(arm64|x86_64)_iphone(os|simulator) | android_\d+_(arm64_v8a|armeabi_v7a|x86|x86_64)
+    """
+)
+
+
+def wheel_platforms(built: BuiltArtifacts) -> Iterator[Problem]:
+    """Find platform tags that PyPI refuses, and tags that do not fit to the code in the wheel."""
+    for wheel in built.wheels:
+        tags = _named_tags(wheel)
+        if tags is not None:
+            refused = sorted({tag.platform for tag in tags if not _PLATFORMS.fullmatch(tag.platform)})
+            yield from list_problem(wheel.name, "platform tags that PyPI refuses", refused)
+            if wheel.is_readable:
+                yield from _platform_problems(wheel, is_for_any=_is_for_any(tags))
+
+
+def _platform_problems(wheel: Archive, *, is_for_any: bool) -> Iterator[Problem]:
+    extensions = [path for path in wheel.installed_paths.values() if _EXTENSION.search(path)]
+    compiled = [path for path, member in wheel.files.items() if _is_compiled(member)]
+    if is_for_any:
+        yield from list_problem(wheel.name, "compiled modules in a wheel for any platform", extensions)
+        others = sorted(set(compiled) - set(extensions))
+        message = "compiled files in a wheel for any platform"
+        yield from list_problem(wheel.name, message, others, RuleSeverity.WARNING)
+    elif not compiled:
+        message = "the wheel is for one platform, but has no compiled code"
+        yield Problem(wheel.name, message, RuleSeverity.WARNING)
+
+
+_EXTENSION = re.compile(r"\.(?:(?:cpython|pypy)[^/]*|abi3)\.so$|\.pyd$")
+_COMPILED = re.compile(r"\.(?:so(?:\.\d+)*|pyd|dll|dylib|exe|a|lib|o|obj|wasm)$", re.IGNORECASE)
+_MAGIC = (
+    b"\x7fELF",
+    b"\xfe\xed\xfa\xce",
+    b"\xfe\xed\xfa\xcf",
+    b"\xce\xfa\xed\xfe",
+    b"\xcf\xfa\xed\xfe",
+    b"\xca\xfe\xba\xbe",
+    b"\0asm",
+)
+
+
+def _is_compiled(member: ArchiveMember) -> bool:
+    is_windows_program = member.head.startswith(b"MZ") and not member.path.endswith((".py", ".txt", ".json"))
+    return member.head.startswith(_MAGIC) or is_windows_program or _COMPILED.search(member.path) is not None
+
+
+_STRONG_HASHES = ("sha256", "sha384", "sha512")
+
+
+def records(built: BuiltArtifacts) -> Iterator[Problem]:
+    """Find wheels whose RECORD does not list exactly the files of the wheel, with their sizes and strong hashes."""
+    for wheel in built.wheels:
+        record = wheel.contents.get(f"{wheel.info}/RECORD")
+        if record is not None and wheel.is_readable:
+            yield from _record_problems(wheel, record)
+
+
+def _record_problems(wheel: Archive, record: bytes) -> Iterator[Problem]:
+    try:
+        rows = [row for row in csv.reader(io.StringIO(record.decode("utf-8"), newline="")) if row]
+    except (UnicodeDecodeError, csv.Error) as error:
+        yield Problem(wheel.name, f"RECORD cannot be read: {error}")
+        return
+    malformed = [",".join(row) for row in rows if len(row) != _RECORD_COLUMNS]
+    yield from list_problem(wheel.name, "RECORD has lines without three columns", malformed)
+    entries = {row[0]: row for row in rows if len(row) == _RECORD_COLUMNS}
+    counts = Counter(row[0] for row in rows)
+    yield from list_problem(wheel.name, "RECORD lists twice", [path for path, count in counts.items() if count > 1])
+    unlisted = [path for path in wheel.files if path not in counts and not _is_outside_record(path)]
+    yield from list_problem(wheel.name, "not in RECORD", unlisted)
+    yield from list_problem(wheel.name, "in RECORD, but not in the wheel", sorted(entries.keys() - wheel.files.keys()))
+    own = {path: row for path, row in entries.items() if path in wheel.files and not _is_outside_record(path)}
+    problems = ((path, _entry_problem(wheel.files[path], *row[1:])) for path, row in own.items())
+    for path, problem in problems:
+        if problem:
+            yield Problem(wheel.name, f"RECORD has {problem} for {printable(path)}")
+
+
+_RECORD_COLUMNS = 3
+
+
+def _entry_problem(member: ArchiveMember, digest: str, size: str) -> str:
+    """Return what is wrong with the *digest* and the *size* that RECORD has for *member*; empty if nothing is."""
+    algorithm, _, value = digest.partition("=")
+    if algorithm not in _STRONG_HASHES:
+        return f"the weak hash {algorithm}" if algorithm else "no hash"
+    if value != member.digests.get(algorithm):
+        return "another hash"
+    return "" if size == str(member.size) else f"the size {size or 'nothing'} instead of {member.size}"
+
+
+def _is_outside_record(path: str) -> bool:
+    return path.endswith(_FILES_OUTSIDE_RECORD)
+
+
+_FILES_OUTSIDE_RECORD = (".dist-info/RECORD", ".dist-info/RECORD.jws", ".dist-info/RECORD.p7s")

@@ -1,0 +1,559 @@
+"""Verification: a corpus of archives that are each wrong in one way, and the verdict on each."""
+
+# ruff: noqa: E501  a row is a line
+# pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import struct
+import tarfile
+import zipfile
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from packaging.version import Version
+
+from releasekit.core.artifacts.verification import RULES, verify_artifacts
+from releasekit.core.config.settings import VerifyWaiver
+from releasekit.core.errors import ErrorCode
+from releasekit.core.workspace.pins import Pins
+from releasekit.integrations.built_artifacts import built_paths, read_built
+from tests.support.artifacts import FIELDS, Draft, digest, tar_info
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from releasekit.core.artifacts.problems import ArtifactFinding
+
+PROJECT, VERSION = "shop-core", Version("1.2.0")
+PINS = Pins("exact", {"base": Version("1.0"), PROJECT: VERSION})
+SIBLINGS = {"base": "base", "shop_web": "shop-web", "shop.web": "shop-web"}
+INFO, TOP = "shop_core-1.2.0.dist-info", "shop_core-1.2.0"
+
+# In pieces, because a scanner must not find them in this file.
+PEM = "-----BEGIN {} PRIVATE" + " KEY-----\n{}\n-----END {} PRIVATE" + " KEY-----\n"
+KEY_BODY = "MIIEowIBAAKCAQEAx" * 5
+
+
+class Row(NamedTuple):
+    """One way to spoil the archives, the verdict, and the rule that finds it."""
+
+    case: str
+    verdict: Literal["refuse", "warn", "accept"]
+    rule: str
+    spoil: Callable[[Draft], object]
+
+
+def pem(kind: str) -> bytes:
+    return PEM.format(kind, KEY_BODY, kind).replace("BEGIN  ", "BEGIN ").encode()
+
+
+def file(path: str, content: bytes | str = b"x") -> Callable[[Draft], object]:
+    """Add a file to the wheel."""
+    raw = content.encode() if isinstance(content, str) else content
+    return lambda draft: draft.more.append((path, raw))
+
+
+def module(text: str) -> Callable[[Draft], object]:
+    """Add a module to the wheel."""
+    return file("shop_core/more.py", text)
+
+
+def source(
+    path: str, content: bytes = b"x", *, kind: bytes = tarfile.REGTYPE, target: str = "", mode: int = 0o644
+) -> Callable[[Draft], object]:
+    """Add a member to the sdist."""
+    return lambda draft: draft.sdist_more.append((tar_info(path, kind, target, mode), content))
+
+
+def link(path: str, target: str, kind: bytes = tarfile.SYMTYPE) -> Callable[[Draft], object]:
+    """Add a link to the sdist."""
+    return source(f"{TOP}/{path}", b"", kind=kind, target=target)
+
+
+def header(name: str, *values: str) -> Callable[[Draft], object]:
+    """Replace a field of the metadata by *values*; without values, remove it."""
+
+    def spoil(draft: Draft) -> None:
+        draft.fields = [field for field in draft.fields if field[0] != name] + [(name, value) for value in values]
+
+    return spoil
+
+
+def change(**values: Any) -> Callable[[Draft], object]:
+    """Set attributes of the draft."""
+    return lambda draft: [setattr(draft, name, value) for name, value in values.items()]
+
+
+def both(*spoils: Callable[[Draft], object]) -> Callable[[Draft], object]:
+    return lambda draft: [spoil(draft) for spoil in spoils]
+
+
+def rst(text: str) -> Callable[[Draft], object]:
+    return both(header("Description-Content-Type", "text/x-rst"), change(description=text))
+
+
+def tags(name: str, *written: str) -> Callable[[Draft], object]:
+    """Name the wheel for the tag *name*, and write the tags *written* into WHEEL."""
+    lines = "".join(f"Tag: {tag}\n" for tag in written or (name,))
+    text = f"Wheel-Version: 1.0\nRoot-Is-Purelib: false\n{lines}"
+    return change(wheel_name=f"{TOP}-{name}.whl", wheel_file=text)
+
+
+def row_of_record(path: str, *values: str) -> Callable[[Draft], object]:
+    """Replace the line of *path* in RECORD."""
+    return change(record=lambda rows: [[path, *values] if row[0] == path else row for row in rows])
+
+
+def patched(*changes: tuple[str, int, int, int]) -> Callable[[Draft], object]:
+    """Write the same number into the first local header and the first entry of the directory."""
+
+    def patch(raw: bytes) -> bytes:
+        data = bytearray(raw)
+        for kind, value, local, central in changes:
+            struct.pack_into(kind, data, local, value)
+            struct.pack_into(kind, data, raw.index(b"PK\1\2") + central, value)
+        return bytes(data)
+
+    return change(raw_wheel=patch)
+
+
+def scripts(text: str) -> Callable[[Draft], object]:
+    return file(f"{INFO}/entry_points.txt", text)
+
+
+def zip_bomb(_: bytes) -> bytes:
+    """Return a wheel of some kilobytes that unpacks to 65 MiB."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.writestr("shop_core/__init__.py", bytes(65 << 20))
+    return buffer.getvalue()
+
+
+def streamed_zip(raw: bytes) -> bytes:
+    """Return the wheel *raw* as a program writes it that cannot seek."""
+    buffer = io.BytesIO()
+    unseekable = io.BufferedWriter(_Unseekable(buffer))
+    with zipfile.ZipFile(io.BytesIO(raw)) as old, zipfile.ZipFile(unseekable, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    unseekable.flush()
+    return buffer.getvalue()
+
+
+class _Unseekable(io.RawIOBase):
+    def __init__(self, target: io.BytesIO) -> None:
+        self._target = target
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        return self._target.write(data)
+
+
+def hidden_member(raw: bytes) -> bytes:
+    """Return the wheel *raw* with bytes between its members and its directory, at the right offset."""
+    start = raw.index(b"PK\1\2")
+    offset = len(raw) - 6
+    (old,) = struct.unpack_from("<L", raw, offset)
+    changed = bytearray(raw[:start] + b"hidden" + raw[start:])
+    struct.pack_into("<L", changed, offset + 6, old + 6)
+    return bytes(changed)
+
+
+def renamed_member(raw: bytes) -> bytes:
+    """Return the wheel *raw* with another name in the first local header than in the directory."""
+    return raw.replace(b"shop_core/__init__.py", b"shop_core/__exit__.py", 1)
+
+
+LINE = "v" * 300
+ROWS = [
+    Row("good", "accept", "", lambda _: None),
+    # the container
+    Row("empty wheel", "refuse", "RK-VERIFY-ARCHIVE", change(raw_wheel=lambda _: b"")),
+    Row("half a wheel", "refuse", "RK-VERIFY-ARCHIVE", change(raw_wheel=lambda raw: raw[: len(raw) // 2])),
+    Row("no zip", "refuse", "RK-VERIFY-ARCHIVE", change(raw_wheel=lambda _: b"no zip")),
+    Row("zip without members", "refuse", "RK-VERIFY-ARCHIVE", change(raw_wheel=lambda _: b"PK\5\6" + bytes(18))),
+    Row("wrong checksum", "refuse", "RK-VERIFY-ARCHIVE", patched(("<L", 1, 14, 16))),
+    Row("encrypted", "refuse", "RK-VERIFY-ARCHIVE", patched(("<H", 1, 6, 8))),
+    Row("bzip2", "refuse", "RK-VERIFY-ARCHIVE", change(compression=zipfile.ZIP_BZIP2)),
+    Row("lzma", "refuse", "RK-VERIFY-ARCHIVE", change(compression=zipfile.ZIP_LZMA)),
+    Row("stored", "accept", "", change(compression=zipfile.ZIP_STORED)),
+    Row("unknown method", "refuse", "RK-VERIFY-ARCHIVE", patched(("<H", 97, 8, 10))),
+    Row("prefix", "refuse", "RK-VERIFY-BYTES", change(raw_wheel=lambda raw: b"#!/bin/sh\n" + raw)),
+    Row("suffix", "refuse", "RK-VERIFY-BYTES", change(raw_wheel=lambda raw: raw + b"more")),
+    Row("second zip behind", "refuse", "RK-VERIFY-BYTES", change(raw_wheel=lambda raw: raw + raw)),
+    Row("gap", "refuse", "RK-VERIFY-BYTES", change(raw_wheel=hidden_member)),
+    Row("two names", "refuse", "RK-VERIFY-BYTES", change(raw_wheel=renamed_member)),
+    Row("streamed", "refuse", "RK-VERIFY-BYTES", change(raw_wheel=streamed_zip)),
+    Row("comment", "accept", "", change(comment=b"built by hand")),
+    Row("zip bomb", "refuse", "RK-VERIFY-SIZE", change(raw_wheel=zip_bomb)),
+    Row("gzip bomb", "refuse", "RK-VERIFY-SIZE", change(raw_sdist=lambda _: gzip.compress(bytes(65 << 20), 1))),
+    Row("sdist in bzip2", "refuse", "RK-VERIFY-ARCHIVE", change(raw_sdist=lambda raw: bz2.compress(gzip.decompress(raw)))),
+    Row("sdist not compressed", "refuse", "RK-VERIFY-ARCHIVE", change(raw_sdist=gzip.decompress)),
+    Row("empty sdist", "refuse", "RK-VERIFY-ARCHIVE", change(raw_sdist=lambda _: b"")),
+    Row("half an sdist", "refuse", "RK-VERIFY-ARCHIVE", change(raw_sdist=lambda raw: raw[: len(raw) // 2])),
+    Row("tar without members", "refuse", "RK-VERIFY-ARCHIVE", change(raw_tar=lambda _: bytes(10240))),
+    Row("no tar", "refuse", "RK-VERIFY-ARCHIVE", change(raw_tar=lambda _: b"no tar" * 600)),
+    Row("gzip suffix", "refuse", "RK-VERIFY-BYTES", change(raw_sdist=lambda raw: raw + b"more")),
+    Row("two gzip members", "refuse", "RK-VERIFY-BYTES", change(raw_sdist=lambda raw: raw + raw)),
+    Row("padded gzip", "accept", "", change(raw_sdist=lambda raw: raw + bytes(512))),
+    Row("tar suffix", "refuse", "RK-VERIFY-BYTES", change(raw_tar=lambda raw: raw + b"more")),
+    # paths
+    Row("absolute", "refuse", "RK-VERIFY-PATH", file("/etc/evil.py")),
+    Row("drive", "refuse", "RK-VERIFY-PATH", file("C:evil.py")),
+    Row("up", "refuse", "RK-VERIFY-PATH", file("../evil.py")),
+    Row("detour", "refuse", "RK-VERIFY-PATH", file("shop_core/../../evil.py")),
+    Row("detour in data", "refuse", "RK-VERIFY-PATH", file("shop_core-1.2.0.data/scripts/../../../evil")),
+    Row("backslash", "refuse", "RK-VERIFY-PATH", file("shop_core\\..\\evil.py")),
+    Row("double slash", "refuse", "RK-VERIFY-PATH", file("shop_core//evil.py")),
+    Row("dot", "refuse", "RK-VERIFY-PATH", file("./shop_core/evil.py")),
+    Row("escape", "refuse", "RK-VERIFY-PATH", file("shop_core/\x1b[31mred.py")),
+    Row("line break", "refuse", "RK-VERIFY-PATH", file("shop_core/a\nb.py")),
+    Row("delete", "refuse", "RK-VERIFY-PATH", file("shop_core/\x7f.py")),
+    Row("right to left", "refuse", "RK-VERIFY-PATH", file("shop_core/a\u202eyp.txt")),
+    Row("zero width", "refuse", "RK-VERIFY-PATH", file("shop_core/a\u200b.py")),
+    Row("umlaut", "accept", "", file("shop_core/ü.txt")),
+    Row("sdist absolute", "refuse", "RK-VERIFY-PATH", source("/evil.txt")),
+    Row("sdist up", "refuse", "RK-VERIFY-PATH", source(f"{TOP}/../evil.txt")),
+    Row("sdist escape", "refuse", "RK-VERIFY-PATH", source(f"{TOP}/\x1b[2J")),
+    Row("sdist latin-1", "refuse", "RK-VERIFY-PATH", source(f"{TOP}/\udce9.txt")),
+    Row("case", "warn", "RK-VERIFY-PORTABLE", file("shop_core/APP.py")),
+    Row("case of directory", "warn", "RK-VERIFY-PORTABLE", file("Shop_core/other.txt")),
+    Row("accents", "warn", "RK-VERIFY-PORTABLE", both(file("shop_core/é.txt"), file("shop_core/e\u0301.txt"))),
+    Row("colon", "warn", "RK-VERIFY-PORTABLE", file("shop_core/a:b.txt")),
+    Row("reserved", "warn", "RK-VERIFY-PORTABLE", file("shop_core/aux.txt")),
+    Row("dot at the end", "warn", "RK-VERIFY-PORTABLE", file("shop_core/a./b.txt")),
+    Row("long path", "warn", "RK-VERIFY-PORTABLE", file(f"shop_core/{LINE[:200]}/{LINE[:200]}.txt")),
+    Row("long name", "warn", "RK-VERIFY-PORTABLE", file(f"shop_core/{LINE}")),
+    Row("sdist case", "warn", "RK-VERIFY-PORTABLE", source(f"{TOP}/license")),
+    # members
+    Row("twice", "refuse", "RK-VERIFY-DUPLICATE", change(members=lambda members: [*members, members[0]])),
+    Row("file and directory", "refuse", "RK-VERIFY-DUPLICATE", both(file("shop_core/a"), file("shop_core/a/b"))),
+    Row("sdist twice", "refuse", "RK-VERIFY-DUPLICATE", source(f"{TOP}/PKG-INFO", b"Name: evil\n")),
+    Row("wheel link", "refuse", "RK-VERIFY-MEMBER", change(modes={"shop_core/app.py": 0o120777})),
+    Row("wheel pipe", "refuse", "RK-VERIFY-MEMBER", change(modes={"shop_core/app.py": 0o010644})),
+    Row("link to root", "refuse", "RK-VERIFY-MEMBER", link("passwd", "/etc/passwd")),
+    Row("link out", "refuse", "RK-VERIFY-MEMBER", link("docs", "../../secret")),
+    Row("link to neighbour", "refuse", "RK-VERIFY-MEMBER", link("docs", "../other-1.0/a")),
+    Row("hard link out", "refuse", "RK-VERIFY-MEMBER", link("a", "../secret", tarfile.LNKTYPE)),
+    Row("hard link to root", "refuse", "RK-VERIFY-MEMBER", link("a", "/etc/passwd", tarfile.LNKTYPE)),
+    Row("below link", "refuse", "RK-VERIFY-MEMBER", both(link("a", "src"), source(f"{TOP}/a/b.txt"))),
+    Row("dangling", "warn", "RK-VERIFY-MEMBER", link("a", "nothing")),
+    Row("link inside", "accept", "", link("README", "LICENSE")),
+    Row("hard link inside", "accept", "", link("copy", f"{TOP}/LICENSE", tarfile.LNKTYPE)),
+    Row("device", "refuse", "RK-VERIFY-MEMBER", source(f"{TOP}/null", b"", kind=tarfile.CHRTYPE)),
+    Row("block device", "refuse", "RK-VERIFY-MEMBER", source(f"{TOP}/sda", b"", kind=tarfile.BLKTYPE)),
+    Row("pipe", "refuse", "RK-VERIFY-MEMBER", source(f"{TOP}/pipe", b"", kind=tarfile.FIFOTYPE)),
+    Row("setuid", "warn", "RK-VERIFY-MODE", change(modes={"shop_core/app.py": 0o104755})),
+    Row("sdist setgid", "warn", "RK-VERIFY-MODE", source(f"{TOP}/run.sh", mode=0o2755)),
+    Row("writable for all", "accept", "", change(modes={"shop_core/app.py": 0o100666})),
+    Row("other top", "refuse", "RK-VERIFY-TOP", change(top="odd")),
+    Row("second top", "refuse", "RK-VERIFY-TOP", source("notes.txt")),
+    # which files there are
+    Row("no wheel", "refuse", "RK-VERIFY-FILES", change(raw_wheel=lambda _: None)),
+    Row("no sdist", "refuse", "RK-VERIFY-FILES", change(raw_sdist=lambda _: None)),
+    Row("sdist as zip", "refuse", "RK-VERIFY-FILES", change(sdist_name="shop_core-1.2.0.zip")),
+    Row("two sdists", "refuse", "RK-VERIFY-FILES", change(others={"shop-core-1.2.0.tar.gz": b""})),
+    Row("second wheel", "refuse", "RK-VERIFY-ARCHIVE", change(others={"shop_core-1.2.0-py2-none-any.whl": b""})),
+    Row("attestation", "accept", "", change(others={f"{TOP}.tar.gz.publish.attestation": b"{}", ".gitignore": b"*"})),
+    Row("wheel of another", "refuse", "RK-VERIFY-FILE-NAME", change(wheel_name="other-1.2.0-py3-none-any.whl")),
+    Row("wheel with dot", "refuse", "RK-VERIFY-FILE-NAME", change(wheel_name="shop.core-1.2.0-py3-none-any.whl")),
+    Row("wheel in capitals", "refuse", "RK-VERIFY-FILE-NAME", change(wheel_name="Shop_Core-1.2.0-py3-none-any.whl")),
+    Row("wheel with hyphen", "refuse", "RK-VERIFY-FILE-NAME", change(wheel_name="shop-core-1.2.0-py3-none-any.whl")),
+    Row("wheel version", "refuse", "RK-VERIFY-FILE-NAME", change(wheel_name="shop_core-1.2-py3-none-any.whl")),
+    Row("next version", "refuse", "RK-VERIFY-FILE-NAME", change(wheel_name="shop_core-1.3.0-py3-none-any.whl")),
+    Row("sdist with hyphen", "refuse", "RK-VERIFY-FILE-NAME", change(sdist_name="shop-core-1.2.0.tar.gz")),
+    Row("sdist of another", "refuse", "RK-VERIFY-FILE-NAME", change(sdist_name="other-1.2.0.tar.gz")),
+    Row("no version", "refuse", "RK-VERIFY-FILE-NAME", change(sdist_name="shop_core.tar.gz")),
+    Row("no METADATA", "refuse", "RK-VERIFY-MISSING", change(without={"METADATA"})),
+    Row("no WHEEL", "refuse", "RK-VERIFY-MISSING", change(without={"WHEEL"})),
+    Row("no RECORD", "refuse", "RK-VERIFY-MISSING", change(without={"RECORD"})),
+    Row("no PKG-INFO", "refuse", "RK-VERIFY-MISSING", change(without={"PKG-INFO"})),
+    Row("no pyproject.toml", "refuse", "RK-VERIFY-MISSING", change(without={"pyproject.toml"})),
+    Row("two dist-infos", "refuse", "RK-VERIFY-MISSING", file("other-1.0.dist-info/METADATA")),
+    Row("dist-info of another", "refuse", "RK-VERIFY-NAME", change(info="other-1.2.0.dist-info")),
+    Row("dist-info version", "refuse", "RK-VERIFY-NAME", change(info="shop_core-1.3.0.dist-info")),
+    Row("name", "refuse", "RK-VERIFY-NAME", header("Name", "other")),
+    Row("raw name", "accept", "", header("Name", "Shop.Core")),
+    Row("no name", "refuse", "RK-VERIFY-NAME", header("Name")),
+    Row("version", "refuse", "RK-VERIFY-NAME", header("Version", "1.3.0")),
+    Row("version spelling", "refuse", "RK-VERIFY-NAME", header("Version", "1.2.00")),
+    Row("sdist name", "refuse", "RK-VERIFY-NAME", change(sdist_fields=[("Name", "other"), *FIELDS[:1], *FIELDS[2:]])),
+    # WHEEL, tags, RECORD
+    Row("future wheel", "refuse", "RK-VERIFY-WHEEL", change(wheel_file="Wheel-Version: 9.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")),
+    Row("empty WHEEL", "refuse", "RK-VERIFY-WHEEL", change(wheel_file="")),
+    Row("no tag", "refuse", "RK-VERIFY-WHEEL", change(wheel_file="Wheel-Version: 1.0\nRoot-Is-Purelib: true\n")),
+    Row("other tag", "refuse", "RK-VERIFY-WHEEL", tags("py3-none-any", "py2-none-any")),
+    Row("two tags", "warn", "RK-VERIFY-WHEEL", tags("py2.py3-none-any", "py2-none-any", "py3-none-any")),
+    Row("purelib", "warn", "RK-VERIFY-WHEEL", tags("py3-none-any")),
+    Row("unknown scheme", "refuse", "RK-VERIFY-WHEEL", file("shop_core-1.2.0.data/etc/x")),
+    Row("data of another", "warn", "RK-VERIFY-WHEEL", file("other-1.2.0.data/scripts/x")),
+    Row("platform", "warn", "RK-VERIFY-PLATFORM", tags("cp311-cp311-manylinux_2_17_x86_64")),
+    Row("linux", "refuse", "RK-VERIFY-PLATFORM", both(tags("py3-none-linux_x86_64"), file("shop_core/a.so", b"\x7fELF"))),
+    Row("extension", "refuse", "RK-VERIFY-PLATFORM", file("shop_core/a.cpython-311-x86_64-linux-gnu.so", b"\x7fELF")),
+    Row("library", "warn", "RK-VERIFY-PLATFORM", file("shop_core/libz.so", b"\x7fELF")),
+    Row("compiled", "accept", "", both(tags("cp311-abi3-macosx_11_0_arm64"), file("shop_core/a.abi3.so", b"\xcf\xfa\xed\xfe"))),
+    Row("hash", "refuse", "RK-VERIFY-RECORD", row_of_record("shop_core/app.py", digest(b"other"), "16")),
+    Row("no hash", "refuse", "RK-VERIFY-RECORD", row_of_record("shop_core/app.py", "", "")),
+    Row("md5", "refuse", "RK-VERIFY-RECORD", row_of_record("shop_core/__init__.py", digest(b"A = 1\n", "md5"), "6")),
+    Row("sha1", "refuse", "RK-VERIFY-RECORD", row_of_record("shop_core/__init__.py", digest(b"A = 1\n", "sha1"), "6")),
+    Row("sha384", "accept", "", row_of_record("shop_core/__init__.py", digest(b"A = 1\n", "sha384"), "6")),
+    Row("sha512", "accept", "", row_of_record("shop_core/__init__.py", digest(b"A = 1\n", "sha512"), "6")),
+    Row("size", "refuse", "RK-VERIFY-RECORD", row_of_record("shop_core/__init__.py", digest(b"A = 1\n"), "7")),
+    Row("ghost", "refuse", "RK-VERIFY-RECORD", change(record=lambda rows: [*rows, ["shop_core/gone.py", digest(b""), "0"]])),
+    Row("unlisted", "refuse", "RK-VERIFY-RECORD", change(record=lambda rows: rows[1:])),
+    Row("listed twice", "refuse", "RK-VERIFY-RECORD", change(record=lambda rows: [*rows, rows[0]])),
+    Row("two columns", "refuse", "RK-VERIFY-RECORD", row_of_record("shop_core/app.py", "")),
+    # metadata
+    Row("latin-1", "refuse", "RK-VERIFY-METADATA", change(metadata=lambda raw: raw.replace(b"Shelves", b"Caf\xe9"))),
+    Row("metadata version", "refuse", "RK-VERIFY-METADATA", header("Metadata-Version", "9.9")),
+    Row("long summary", "refuse", "RK-VERIFY-METADATA", header("Summary", "s" * 513)),
+    Row("folded summary", "refuse", "RK-VERIFY-METADATA", header("Summary", "a\n  b")),
+    Row("two summaries", "refuse", "RK-VERIFY-METADATA", header("Summary", "a", "b")),
+    Row("address", "refuse", "RK-VERIFY-METADATA", header("Author-email", "Ada <nobody>")),
+    Row("two addresses", "accept", "", header("Author-email", '"Ada, B." <ada@example.org>, bob@example.org')),
+    Row("python", "refuse", "RK-VERIFY-METADATA", header("Requires-Python", "three")),
+    Row("extra", "refuse", "RK-VERIFY-METADATA", header("Provides-Extra", "b@d")),
+    Row("dynamic name", "refuse", "RK-VERIFY-METADATA", header("Dynamic", "Name")),
+    Row("unknown field", "refuse", "RK-VERIFY-METADATA", header("Colour", "red")),
+    Row("folded keywords", "accept", "", header("Keywords", "a\n b")),
+    Row("hidden summary", "warn", "RK-VERIFY-HIDDEN", header("Summary", "a \u202e b")),
+    Row("escape in author", "warn", "RK-VERIFY-HIDDEN", header("Author", "\x1b[31mAda")),
+    Row("accents in author", "accept", "", header("Author", "Zoë 日本")),
+    Row("classifier", "refuse", "RK-VERIFY-CLASSIFIER", header("Classifier", "Framework :: Nonsense")),
+    Row("old classifier", "refuse", "RK-VERIFY-CLASSIFIER", header("Classifier", "Natural Language :: Ukranian")),
+    Row("private", "refuse", "RK-VERIFY-CLASSIFIER", header("Classifier", "Private :: Do Not Upload")),
+    Row("license classifier", "warn", "RK-VERIFY-CLASSIFIER", header("Classifier", "License :: OSI Approved :: MIT License")),
+    Row("script address", "refuse", "RK-VERIFY-URL", header("Project-URL", "Home, javascript:alert(1)")),
+    Row("no address", "refuse", "RK-VERIFY-URL", header("Project-URL", "Home")),
+    Row("no label", "refuse", "RK-VERIFY-URL", header("Project-URL", ", https://example.org")),
+    Row("no scheme", "refuse", "RK-VERIFY-URL", header("Project-URL", "Home, example.org")),
+    Row("broken address", "refuse", "RK-VERIFY-URL", header("Project-URL", "Home, https://]")),
+    Row("broken port", "refuse", "RK-VERIFY-URL", header("Project-URL", "Home, https://example.org:port/")),
+    Row("long label", "refuse", "RK-VERIFY-URL", header("Project-URL", f"{'x' * 33}, https://example.org")),
+    Row("file as home", "refuse", "RK-VERIFY-URL", header("Home-page", "file:///etc/passwd")),
+    Row("link", "accept", "", header("Project-URL", "Home, https://example.org/a?b=c")),
+    Row("requirement by URL", "refuse", "RK-VERIFY-REQUIREMENT", header("Requires-Dist", "six @ https://example.org/six.whl")),
+    Row("requirement by git", "refuse", "RK-VERIFY-REQUIREMENT", header("Requires-Dist", "six @ git+https://example.org/six")),
+    Row("requirement by path", "refuse", "RK-VERIFY-REQUIREMENT", header("Requires-Dist", "./six")),
+    Row("requirement not pinned", "refuse", "RK-VERIFY-REQUIREMENT", header("Requires-Dist", "base>=1")),
+    Row("requirement", "accept", "", header("Requires-Dist", "base==1.0", 'six>=1; extra == "x"')),
+    Row("license", "refuse", "RK-VERIFY-LICENSE", header("License-Expression", "My Own!!")),
+    Row("unknown license", "refuse", "RK-VERIFY-LICENSE", header("License-Expression", "MIT-5")),
+    Row("own license", "accept", "", header("License-Expression", "LicenseRef-Own OR MIT")),
+    Row("license file up", "refuse", "RK-VERIFY-LICENSE", header("License-File", "../LICENSE")),
+    Row("license file at root", "refuse", "RK-VERIFY-LICENSE", header("License-File", "/etc/passwd")),
+    Row("no license file", "refuse", "RK-VERIFY-LICENSE", change(without={"licenses/LICENSE"})),
+    Row("no license in sdist", "refuse", "RK-VERIFY-LICENSE", change(without={"LICENSE"})),
+    Row("html", "refuse", "RK-VERIFY-README", header("Description-Content-Type", "text/html")),
+    Row("charset", "refuse", "RK-VERIFY-README", header("Description-Content-Type", "text/markdown; charset=latin-1")),
+    Row("broken rst", "refuse", "RK-VERIFY-README", rst("Title\n==\n\n`x <\n")),
+    Row("include", "refuse", "RK-VERIFY-README", rst(".. include:: /etc/passwd\n")),
+    Row("good rst", "accept", "", rst("Title\n=====\n\nText\n")),
+    Row("other requirement", "refuse", "RK-VERIFY-PKG-INFO", change(sdist_fields=[*FIELDS, ("Requires-Dist", "six")])),
+    Row("other summary", "warn", "RK-VERIFY-PKG-INFO", change(sdist_fields=[*FIELDS[:3], ("Summary", "x"), *FIELDS[4:]])),
+    Row("dynamic", "accept", "", change(sdist_fields=[*FIELDS, ("Requires-Dist", "six"), ("Dynamic", "Requires-Dist")])),
+    # content
+    Row("RSA key", "refuse", "RK-VERIFY-SECRET", file("shop_core/server.txt", pem("RSA"))),
+    Row("EC key in code", "refuse", "RK-VERIFY-SECRET", module(f'K = """{pem("EC").decode()}"""\n')),
+    Row("PKCS 8 key", "refuse", "RK-VERIFY-SECRET", file("shop_core/a.txt", pem("").replace(b"BEGIN  ", b"BEGIN "))),
+    Row("encrypted key", "refuse", "RK-VERIFY-SECRET", file("shop_core/a.txt", pem("ENCRYPTED"))),
+    Row("old encrypted key", "refuse", "RK-VERIFY-SECRET", file("shop_core/a.txt", pem("RSA").replace(b"-\nM", b"-\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,0A\n\nM"))),
+    Row("key in JSON", "refuse", "RK-VERIFY-SECRET", file("shop_core/a.json", pem("RSA").replace(b"\n", b"\\n"))),
+    Row("key in Windows text", "refuse", "RK-VERIFY-SECRET", file("shop_core/a.txt", pem("DSA").replace(b"\n", b"\r\n"))),
+    Row("SSH key", "refuse", "RK-VERIFY-SECRET", source(f"{TOP}/deploy", pem("OPENSSH"))),
+    Row("PGP key", "refuse", "RK-VERIFY-SECRET", file("shop_core/a.asc", pem("PGP").replace(b"KEY--", b"KEY BLOCK--"))),
+    Row("PuTTY key", "refuse", "RK-VERIFY-SECRET", file("shop_core/a.txt", "PuTTY-User-Key-" "File-3: ssh-ed25519\n")),
+    Row("key in tests", "warn", "RK-VERIFY-SECRET", source(f"{TOP}/tests/certs/server.key", pem("RSA"))),
+    Row("words about keys", "accept", "", module('BEGIN = "-----BEGIN RSA PRIVATE' ' KEY-----"\n')),
+    Row("public key", "accept", "", file("shop_core/a.pem", pem("RSA").replace(b"PRIVATE", b"PUBLIC"))),
+    Row("PyPI token", "refuse", "RK-VERIFY-SECRET", module("T = 'pypi-" "AgEIcHlwaS5vcmcCJGRlYWRiZWVmLWNhZmUtMTIzNC1hYmNkLTAwMTEyMjMzNDQ1NQ'\n")),
+    Row("GitHub token", "refuse", "RK-VERIFY-SECRET", module("T = 'gh" "p_aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bC1dE3fG5'\n")),
+    Row("fine-grained token", "refuse", "RK-VERIFY-SECRET", module(f"T = 'github_" f"pat_{'aB3dE5gH7jK' * 2}_{'x1Y2z3A4b5C6d7E8f9G0' * 2}{'Qw3rTy5uIo7pAs9dFgH'}'\n")),
+    Row("GitLab token", "refuse", "RK-VERIFY-SECRET", module("T = 'gl" "pat-aB3dE5gH7jK9mN1pQ3sT'\n")),
+    Row("AWS key", "refuse", "RK-VERIFY-SECRET", module("K = 'AK" "IAQ3EGRT7MPL2XVBN5'\n")),
+    Row("documented AWS key", "accept", "", module("K = 'AK" "IAIOSFODNN7EXAMPLE'\n")),
+    Row("Google key", "refuse", "RK-VERIFY-SECRET", module("K = 'AI" "zaSyA1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q'\n")),
+    Row("Slack token", "refuse", "RK-VERIFY-SECRET", module("K = 'xo" "xb-123456789012-1234567890123-aBcDeFgHiJkLmNoPqRsTuVwX'\n")),
+    Row("Slack webhook", "refuse", "RK-VERIFY-SECRET", module("U = 'https://hooks.slack.com/ser" "vices/T01ABCDEF/B01ABCDEF/aBcDeFgHiJkLmNoPqRsTuVwX'\n")),
+    Row("Stripe key", "refuse", "RK-VERIFY-SECRET", module("K = 'sk" "_live_aB3dE5gH7jK9mN1pQ3sT5vW7'\n")),
+    Row("npm token", "refuse", "RK-VERIFY-SECRET", file("shop_core/.npmrc", "//registry.example/:_auth" "Token=aB3dE5gH7jK9\n")),
+    Row("token on a border", "refuse", "RK-VERIFY-SECRET", file("shop_core/big.txt", b"a b\n" * ((1 << 18) - 5) + b"gh" b"p_aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bC1dE3fG5\n")),
+    Row("token in binary", "refuse", "RK-VERIFY-SECRET", file("shop_core/a.bin", b"\0gh" b"p_aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bC1dE3fG5\0")),
+    Row("placeholder", "accept", "", module("T = 'ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'\n")),
+    *(Row(name, "refuse", "RK-VERIFY-PRIVATE", file(f"shop_core/{name}", "A=1\n")) for name in (".env", ".env.production", ".netrc", "_netrc", ".pypirc", ".git-credentials", ".htpasswd", ".pgpass", "id_ed25519", "a.p12", "a.kdbx", ".ssh/config", ".aws/credentials", ".docker/config.json", "terraform.tfstate")),
+    *(Row(f"{name} of version control", "refuse", "RK-VERIFY-PRIVATE", source(f"{TOP}/{name}")) for name in (".git/config", ".hg/store", ".svn/entries", ".git")),
+    Row("env example", "accept", "", file("shop_core/.env.example", "A=1\n")),
+    Row("git attributes", "accept", "", source(f"{TOP}/.gitattributes")),
+    Row("env of a test", "warn", "RK-VERIFY-PRIVATE", source(f"{TOP}/tests/app/.env")),
+    Row("LFS", "refuse", "RK-VERIFY-POINTER", file("shop_core/model.bin", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")),
+    Row("sdist LFS", "refuse", "RK-VERIFY-POINTER", source(f"{TOP}/src/model.bin", b"version https://git-lfs.github.com/spec/v1\n")),
+    *(Row(f"left-over {name}", "warn", "RK-VERIFY-LEFTOVER", file(f"shop_core/{name}")) for name in ("__pycache__/a.cpython-311.pyc", "app.py~", ".app.py.swp", "app.py.orig", "app.py.rej", "app.bak", ".DS_Store", "Thumbs.db", "._app.py", "#app.py#", ".#app.py", "node_modules/x.js", ".idea/x.xml", ".mypy_cache/x", ".ipynb_checkpoints/x", ".coverage")),
+    *(Row(f"left-over sdist {name}", "warn", "RK-VERIFY-LEFTOVER", source(f"{TOP}/{name}")) for name in (".venv/pyvenv.cfg", "venv/pyvenv.cfg", ".tox/x", ".pytest_cache/x", "src/a.pyc")),
+    Row("original of uv_build", "accept", "", source(f"{TOP}/pyproject.toml.orig")),
+    Row("egg-info", "warn", "RK-VERIFY-LEFTOVER", file("shop_core.egg-info/PKG-INFO")),
+    Row("sdist egg-info", "accept", "", source(f"{TOP}/src/shop_core.egg-info/PKG-INFO")),
+    Row("tests at the top", "warn", "RK-VERIFY-COMMON", file("tests/__init__.py", b"")),
+    Row("docs at the top", "warn", "RK-VERIFY-COMMON", file("docs/conf.py", b"")),
+    Row("setup.py at the top", "warn", "RK-VERIFY-COMMON", file("setup.py", b"")),
+    Row("standard library", "warn", "RK-VERIFY-COMMON", file("json/__init__.py", b"")),
+    Row("standard module", "warn", "RK-VERIFY-COMMON", file("shop_core-1.2.0.data/purelib/types.py", b"")),
+    Row("pth", "warn", "RK-VERIFY-STARTUP", file("shop.pth", b"import os\n")),
+    Row("sitecustomize", "warn", "RK-VERIFY-STARTUP", file("sitecustomize.py", b"")),
+    Row("sibling", "refuse", "RK-VERIFY-SIBLING", file("shop_web/__init__.py", b"")),
+    Row("sibling as module", "refuse", "RK-VERIFY-SIBLING", file("base.py", b"")),
+    Row("sibling in data", "refuse", "RK-VERIFY-SIBLING", file("shop_core-1.2.0.data/platlib/base/__init__.py", b"")),
+    Row("namespace", "accept", "", file("shop/core/__init__.py", b"")),
+    # the whole
+    Row("no module", "refuse", "RK-VERIFY-EMPTY", change(modules={})),
+    Row("other module", "refuse", "RK-VERIFY-EMPTY", change(modules={"unrelated/__init__.py": b""})),
+    Row("lost module", "warn", "RK-VERIFY-LOST", lambda draft: draft.modules.pop("shop_core/app.py")),
+    Row("lost types", "warn", "RK-VERIFY-LOST", lambda draft: draft.modules.pop("shop_core/py.typed")),
+    Row("lost package", "warn", "RK-VERIFY-LOST", source(f"{TOP}/src/shop_core/sub/__init__.py")),
+    Row("tests stay away", "accept", "", source(f"{TOP}/src/shop_core/tests/test_a.py")),
+    Row("command", "accept", "", scripts("[console_scripts]\nshop = shop_core.app:main\n")),
+    Row("plug-in", "accept", "", scripts("[shop.plugins]\na b = shop_core.app\nc = other.module:x [extra]\n")),
+    Row("command without function", "warn", "RK-VERIFY-ENTRY-POINT", scripts("[console_scripts]\nshop = shop_core.app:gone\n")),
+    Row("command without module", "refuse", "RK-VERIFY-ENTRY-POINT", scripts("[console_scripts]\nshop = shop_core.gone:main\n")),
+    Row("plug-in without module", "refuse", "RK-VERIFY-ENTRY-POINT", scripts("[shop.plugins]\na = shop_core.gone\n")),
+    Row("command of a module", "refuse", "RK-VERIFY-ENTRY-POINT", scripts("[console_scripts]\nshop = shop_core.app\n")),
+    Row("command with path", "refuse", "RK-VERIFY-ENTRY-POINT", scripts("[console_scripts]\n../shop = shop_core.app:main\n")),
+    Row("window with path", "refuse", "RK-VERIFY-ENTRY-POINT", scripts("[gui_scripts]\na\\b = shop_core.app:main\n")),
+    Row("command with code", "refuse", "RK-VERIFY-ENTRY-POINT", scripts("[console_scripts]\nshop = shop_core.app:main()\n")),
+    Row("broken entry points", "refuse", "RK-VERIFY-ENTRY-POINT", scripts("[console_scripts\n= =\n")),
+    Row("two commands", "refuse", "RK-VERIFY-ENTRY-POINT", scripts("[console_scripts]\na = shop_core.app:main\na = shop_core:A\n")),
+    Row("syntax", "refuse", "RK-VERIFY-SYNTAX", module("def f(:\n")),
+    Row("merge markers", "refuse", "RK-VERIFY-SYNTAX", module("<<<<<<< HEAD\nA = 1\n=======\n")),
+    Row("null bytes", "refuse", "RK-VERIFY-SYNTAX", module("A = 1\0\n")),
+    Row("nesting", "refuse", "RK-VERIFY-SYNTAX", module("(" * 50_000)),
+    Row("broken test", "warn", "RK-VERIFY-SYNTAX", file("shop_core/tests/bad.py", "def f(:\n")),
+    Row("template", "warn", "RK-VERIFY-SYNTAX", file("shop_core/templates/app.py", "{{ a b }}\n")),
+    Row("later Python", "warn", "RK-VERIFY-SYNTAX", both(header("Requires-Python", ">=99"), module("def f[[T]](): ...\n"))),
+    Row("latin-1 module", "accept", "", file("shop_core/old.py", b"# coding: latin-1\nA = '\xe9'\n")),
+]  # fmt: skip
+
+
+def verify(directory: Path, spoil: Callable[[Draft], object], *waivers: VerifyWaiver) -> tuple[ArtifactFinding, ...]:
+    """Write the archives as *spoil* changes them, and verify them."""
+    draft = Draft()
+    spoil(draft)
+    draft.write(directory)
+    built = read_built(PROJECT, VERSION, built_paths(directory), PINS, SIBLINGS)
+    return verify_artifacts(built, waivers)
+
+
+def verdict_of(findings: tuple[ArtifactFinding, ...]) -> str:
+    if any(finding.stops for finding in findings):
+        return "refuse"
+    return "warn" if findings else "accept"
+
+
+def test_corpus_gets_its_verdicts(tmp_path: Path) -> None:
+    """Each row gets its verdict, and the rule that is meant is among those that find something."""
+    wrong: list[str] = []
+    broken: set[str] = set()
+    for number, row in enumerate(ROWS):
+        findings = verify(tmp_path / str(number), row.spoil)
+        codes = {str(finding.rule) for finding in findings}
+        broken |= codes
+        is_right = verdict_of(findings) == row.verdict and (not row.rule or row.rule in codes)
+        if not is_right:
+            wrong.append(
+                f"{row.case}: {row.verdict} {row.rule}, but {verdict_of(findings)}: {list(map(str, findings))}"
+            )
+
+    assert wrong == []
+    assert {str(rule.code) for rule in RULES} <= broken
+    assert len({row.case for row in ROWS}) == len(ROWS)
+
+
+def test_all_findings_appear_at_once(tmp_path: Path) -> None:
+    """Problems of all kinds are reported together, the errors first."""
+    spoil = both(header("Name", "other"), file("shop_core/.env"), file("shop.pth"), change(top="odd"))
+
+    findings = verify(tmp_path / "dist", spoil)
+
+    assert {finding.rule for finding in findings} >= {
+        ErrorCode.VERIFY_NAME,
+        ErrorCode.VERIFY_PRIVATE,
+        ErrorCode.VERIFY_STARTUP,
+        ErrorCode.VERIFY_TOP,
+    }
+    assert [finding.severity for finding in findings] == sorted(finding.severity for finding in findings)
+
+
+def test_waiver_lets_a_package_pass(tmp_path: Path) -> None:
+    """A waived finding is shown with its reason, and does not stop the package; others still do."""
+    waivers = [VerifyWaiver(rule="private", package="shop-*", reason="a sample")]
+
+    (finding,) = verify(tmp_path / "a", file("shop_core/.env"), *waivers)
+    both_findings = verify(tmp_path / "b", both(file("shop_core/.env"), file("/etc/x")), *waivers)
+
+    assert (finding.rule, finding.stops, finding.waived) == (ErrorCode.VERIFY_PRIVATE, False, "a sample")
+    assert {each.rule for each in both_findings if each.stops} == {ErrorCode.VERIFY_PATH}
+
+
+def test_unused_waiver_is_named(tmp_path: Path) -> None:
+    """A waiver that names the package, and that no finding needs, is a warning; one with a pattern is not."""
+    used = VerifyWaiver(rule="RK-VERIFY-SECRET", package="Shop_Core", reason="gone")
+    waivers = [
+        used,
+        VerifyWaiver(rule="mode", package="*", reason="x"),
+        VerifyWaiver(rule="mode", package="o", reason="x"),
+    ]
+
+    (finding,) = verify(tmp_path / "dist", lambda _: None, *waivers)
+
+    assert (finding.rule, finding.stops) == (ErrorCode.VERIFY_WAIVER, False)
+    assert finding.text.startswith("no file of shop-core breaks RK-VERIFY-SECRET")
+
+
+def test_requirements_alone_are_a_package(tmp_path: Path) -> None:
+    """A wheel without modules is fine if the sdist has no code either, and the wheel has requirements."""
+    code = {f"src/{path}" for path in ("shop_core/__init__.py", "shop_core/app.py", "shop_core/py.typed")}
+
+    def bare(draft: Draft) -> None:
+        draft.modules.clear()
+        draft.without |= code
+
+    assert verify(tmp_path / "a", bare) == ()
+    assert verify(tmp_path / "b", both(bare, header("Requires-Dist")))[0].rule is ErrorCode.VERIFY_EMPTY
+
+
+def test_damaged_archive_gives_findings(tmp_path: Path) -> None:
+    """Wherever a byte of a wheel or sdist is changed or its end is cut off, verification ends with findings."""
+    wheel, sdist = Draft().wheel() or b"", Draft().sdist() or b""
+    silent: list[str] = []
+    for name, raw in (("wheel", wheel), ("sdist", sdist)):
+        for at in range(0, len(raw), 37):
+            damaged = {"cut": raw[:at], "flipped": raw[:at] + bytes([raw[at] ^ 0xFF]) + raw[at + 1 :]}
+            for kind, content in damaged.items():
+                spoil = change(**{f"raw_{name}": lambda _, content=content: content})
+                if not verify(tmp_path / f"{name}-{at}-{kind}", spoil):
+                    silent.append(f"{kind} {name} at {at}")
+
+    assert [case for case in silent if "cut" in case] == []
+    assert len(silent) <= 4, silent  # times and modes of the archives may change
+
+
+def test_long_tar_headers_end(tmp_path: Path) -> None:
+    """A name of megabytes, and headers that follow each other without a file, are findings."""
+    long_name = change(raw_tar=lambda _: tar_header("L", 20 << 20) + b"n" * (20 << 20) + bytes(1024))
+    chain = change(raw_tar=lambda _: (tar_header("L", 512) + b"n" * 512) * 3000)
+
+    for number, spoil in enumerate((long_name, chain)):
+        findings = verify(tmp_path / str(number), spoil)
+        assert {finding.rule for finding in findings} & {ErrorCode.VERIFY_ARCHIVE, ErrorCode.VERIFY_SIZE}
+
+
+def tar_header(kind: str, size: int) -> bytes:
+    """Return the header of a member of this *kind* (a GNU type) and *size*."""
+    info = tar_info("././@LongLink", kind.encode())
+    info.size = size
+    return info.tobuf(tarfile.GNU_FORMAT)
