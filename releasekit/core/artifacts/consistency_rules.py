@@ -111,7 +111,7 @@ class EntryPoint(NamedTuple):
 
 _REFERENCE = re.compile(r"(?P<module>[\w.]+)\s*(?::\s*(?P<attr>[\w.]+))?\s*(?:\[[^\]]*\])?")
 _SCRIPT_GROUPS = frozenset({"console_scripts", "gui_scripts"})
-_SCRIPT_NAME = re.compile(r"[A-Za-z0-9_.@+-]+")
+_SCRIPT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]*")
 
 
 def entry_points(built: BuiltArtifacts) -> Iterator[Problem]:
@@ -144,9 +144,10 @@ def _parse_entry_points(text: str) -> list[EntryPoint] | str:
 def _entry_problems(entry: EntryPoint, wheel: Archive) -> Iterator[Problem]:
     shown = f"the entry point {printable(entry.name)} = {printable(entry.value)}"
     is_script = entry.group in _SCRIPT_GROUPS
-    has_safe_name = _SCRIPT_NAME.fullmatch(entry.name) is not None and entry.name.strip(".") != ""
-    if is_script and not has_safe_name:
-        yield Problem(wheel.name, f"{shown}: this name is not the name of a file")
+    if is_script and not _SCRIPT_NAME.fullmatch(entry.name):
+        is_path = re.search(r"[/\\:]|[^ -~]", entry.name) is not None or not entry.name.strip(". ")
+        severity = None if is_path else RuleSeverity.WARNING
+        yield Problem(wheel.name, f"{shown}: this name is not a usual name of a file", severity)
     match = _REFERENCE.fullmatch(entry.value.strip())
     if match is None or not _are_identifiers(match["module"]) or (is_script and not match["attr"]):
         yield Problem(wheel.name, f"{shown}: it must refer to module:function")

@@ -12,7 +12,7 @@ from releasekit.core.artifacts.archive_facts import MemberKind
 from releasekit.core.artifacts.problems import Problem, RuleSeverity, list_problem, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from releasekit.core.artifacts.archive_facts import Archive, ArchiveMember, BuiltArtifacts
     from releasekit.core.errors import ErrorCode
@@ -105,11 +105,23 @@ def _link_problems(archive: Archive, links: Iterable[ArchiveMember]) -> Iterator
     leading_out = [f"{path} -> {archive.files[path].target}" for path, target in targets.items() if not target]
     inside = {path: target for path, target in targets.items() if target}
     left_top = [path for path, target in inside.items() if target.split("/")[0] != archive.top]
-    dangling = [path for path, target in inside.items() if target not in paths | directories]
+    missing = {path for path, target in inside.items() if target not in paths | directories or _is_loop(path, inside)}
+    hard = sorted(path for path in missing if archive.files[path].kind is MemberKind.HARDLINK)
+    dangling = sorted(missing.difference(hard))
     below_link = [path for path in paths if any(parent in targets for parent in ancestors(path))]
     yield from list_problem(archive.name, "links that lead out", [*leading_out, *left_top])
     yield from list_problem(archive.name, "members below a link", sorted(below_link))
+    yield from list_problem(archive.name, "hard links to members that do not exist", hard)
     yield from list_problem(archive.name, "links to members that do not exist", dangling, RuleSeverity.WARNING)
+
+
+def _is_loop(path: str, targets: Mapping[str, str]) -> bool:
+    """Return whether the links *targets* lead from *path* back to a link that was passed."""
+    passed: set[str] = set()
+    while path in targets and path not in passed:
+        passed.add(path)
+        path = targets[path]
+    return path in passed
 
 
 def _link_target(link: ArchiveMember) -> str:

@@ -61,7 +61,7 @@ _PRIVATE_DIRECTORIES = frozenset(
 )
 _PRIVATE_FILE = re.compile(
     r"""(?xi) \.env(?:\.(?!example|sample|template|dist|defaults?|tpl|test|ci)[^/]+)?
-    | [._]netrc | \.pypirc | \.git-credentials | \.htpasswd | \.pgpass
+    | [._]netrc | \.authinfo(?:\.gpg)? | \.pypirc | \.git-credentials | \.htpasswd | \.pgpass
     | \.my\.cnf | \.dockercfg | \.vault-token | \.s3cfg | \.boto | \.[a-z]*_history
     | id_(?:rsa|dsa|ecdsa|ed25519)(?:_sk)?
     | .*\.(?:p12|pfx|jks|keystore|kdbx?|ppk|agekey|tfstate(?:\.backup)?|ovpn|mobileprovision|p8)

@@ -38,7 +38,9 @@ _PRIVATE_KEY = re.compile(
     + _BREAK
     + rb"(?:[\"' \t]*(?:[A-Za-z-]{1,30}: ?[^\r\n\\]{0,200})?"
     + _BREAK
-    + rb"[\"' \t]*){0,6}[\"' \t]*[A-Za-z0-9+/=]{16}"
+    + rb"[\"' \t]*){0,6}[\"' \t]*(?:[A-Za-z0-9+/=]{16}|[A-Za-z0-9+/=]{4,15}"
+    + _BREAK
+    + rb"[\"' \t]*-----END)"
 )
 _SSH_KEY = re.compile(rb"---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----")
 _PUTTY_KEY = re.compile(rb"PuTTY-User-Key-File-\d: ")

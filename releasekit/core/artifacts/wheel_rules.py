@@ -197,10 +197,12 @@ def _record_problems(wheel: Archive, record: bytes) -> Iterator[Problem]:
     yield from list_problem(wheel.name, "not in RECORD", unlisted)
     yield from list_problem(wheel.name, "in RECORD, but not in the wheel", sorted(entries.keys() - wheel.files.keys()))
     own = {path: row for path, row in entries.items() if path in wheel.files and not _is_outside_record(path)}
-    problems = ((path, _entry_problem(wheel.files[path], *row[1:])) for path, row in own.items())
-    for path, problem in problems:
-        if problem:
-            yield Problem(wheel.name, f"RECORD has {problem} for {printable(path)}")
+    by_problem: dict[str, list[str]] = {}
+    for path, row in own.items():
+        by_problem.setdefault(_entry_problem(wheel.files[path], *row[1:]), []).append(path)
+    by_problem.pop("", None)
+    for problem, paths in by_problem.items():
+        yield from list_problem(wheel.name, f"RECORD has {problem}", paths)
 
 
 _RECORD_COLUMNS = 3
