@@ -228,11 +228,10 @@ def _rejection(release: ReleaseContext, step: Step, answer: UploadResponse, uplo
             is_limited = meaning is UploadOutcome.RATE_LIMITED
             code = ErrorCode.UPLOAD_LIMITED if is_limited else ErrorCode.UPLOAD_FAILED
             error = ReleaseError(code, message, location)
+        case UploadOutcome.DIFFERENT_FILE:
+            error = Refusal(ErrorCode.PUBLISH_CHECKSUM_MISMATCH, message, location)
         case _:
-            # uv's words for a file that somebody else has uploaded in the meantime
-            differs = "do not match" in answer.message
-            code = ErrorCode.PUBLISH_CHECKSUM_MISMATCH if differs else ErrorCode.UPLOAD_REFUSED
-            error = Refusal(code, message, location)
+            error = Refusal(ErrorCode.UPLOAD_REFUSED, message, location)
     return error
 
 

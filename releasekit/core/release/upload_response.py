@@ -42,6 +42,8 @@ class UploadOutcome(Enum):
     """The credentials are valid, but may not upload to this project."""
     ALREADY_EXISTS = auto()
     """The index has a file of this name. Only its simple page shows whether the content is the same."""
+    DIFFERENT_FILE = auto()
+    """The index has a file of this name with another content."""
     VERSION_CLOSED = auto()
     """The version is too old: the index takes no new files for it."""
     REJECTED = auto()
@@ -55,6 +57,9 @@ _ALREADY_EXISTS = re.compile(
 )
 _FORBIDDEN_PROJECT = re.compile(r"allowed to upload to project|not valid for project", re.IGNORECASE)
 _VERSION_CLOSED = re.compile(r"new files to releases older than", re.IGNORECASE)  # PyPI, since July 2026
+# PyPI compares what it has received with the digest that uv has sent: the file was damaged on its way.
+_DAMAGED = re.compile(r"digest supplied does not match", re.IGNORECASE)
+_DIFFERENT_FILE = re.compile(r"local file and index file do not match", re.IGNORECASE)  # uv, before it sends the file
 _MISSING_CREDENTIALS = re.compile(r"credentials|trusted publishing|password|username", re.IGNORECASE)
 _ANY_MESSAGE = re.compile("")
 _TRANSIENT_STATUSES = (0, HTTPStatus.REQUEST_TIMEOUT)
@@ -85,11 +90,14 @@ _OUTCOMES = (
     ((HTTPStatus.FORBIDDEN,), _ANY_MESSAGE, UploadOutcome.UNAUTHORIZED),
     ((HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT), _ALREADY_EXISTS, UploadOutcome.ALREADY_EXISTS),
     ((HTTPStatus.BAD_REQUEST,), _VERSION_CLOSED, UploadOutcome.VERSION_CLOSED),
+    ((HTTPStatus.BAD_REQUEST,), _DAMAGED, UploadOutcome.TRANSIENT),
 )
 """The outcome for a status and a message. The first match counts."""
 
 
 def _classify_refusal_by_uv(message: str) -> UploadOutcome:
+    if _DIFFERENT_FILE.search(message):
+        return UploadOutcome.DIFFERENT_FILE
     if _MISSING_CREDENTIALS.search(message):
         return UploadOutcome.UNAUTHORIZED
     return UploadOutcome.REJECTED
