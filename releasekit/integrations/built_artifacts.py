@@ -28,8 +28,12 @@ _MAX_DESCRIPTION = 1 << 20
 
 def built_paths(directory: Path) -> list[Path]:
     """Return the files that a build has left in *directory*, without attestations and what uv adds for git."""
-    paths = (path for path in directory.iterdir() if not path.name.startswith("."))
-    return sorted(path for path in paths if not path.name.endswith(ATTESTATION))
+    return sorted(filter(_is_built, directory.iterdir()))
+
+
+def _is_built(path: Path) -> bool:
+    is_hidden = path.name.startswith(".")
+    return not is_hidden and not path.name.endswith(ATTESTATION)
 
 
 def read_built(

@@ -7,14 +7,14 @@ import sys
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from releasekit.core.artifacts.problems import Problem, RuleSeverity, list_problem, printable
+from releasekit.core.artifacts.problems import Problem, RuleSeverity, list_problem
 from releasekit.core.text import summarize
 from releasekit.core.workspace.built_files import import_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from releasekit.core.artifacts.archive_facts import Archive, ArchiveMember, BuiltArtifacts
+    from releasekit.core.artifacts.archive_facts import Archive, BuiltArtifacts
 
 _SUPPORT_DIRECTORY = re.compile(
     r"""(?xi) (?:unit_?|functional_?|integration_?)?tests? | testing | docs? | examples? | fixtures | samples? | demos?
@@ -33,20 +33,25 @@ def is_support_path(path: str) -> bool:
 def secrets(built: BuiltArtifacts) -> Iterator[Problem]:
     """Find private keys and tokens in the content of files. In tests and documentation they are probably samples."""
     for archive in built.archives:
-        holders = [member for member in archive.files.values() if member.secrets]
-        for severity, members in _by_severity(holders, archive).items():
-            named = [f"{summarize(member.secrets)} in {printable(member.path)}" for member in members]
-            if named:
-                yield Problem(archive.name, f"secrets: {summarize(named)}", severity)
+        holders = {path: summarize(member.secrets) for path, member in archive.files.items() if member.secrets}
+        for severity, paths in _by_severity(holders, archive).items():
+            named = [f"{holders[path]} in {path}" for path in paths]
+            yield from list_problem(archive.name, "secrets", named, severity)
 
 
-def _by_severity(members: Iterable[ArchiveMember], archive: Archive) -> dict[RuleSeverity, list[ArchiveMember]]:
-    """Return *members* of *archive* apart: the samples of tests and documentation give a warning only."""
-    groups: dict[RuleSeverity, list[ArchiveMember]] = {RuleSeverity.ERROR: [], RuleSeverity.WARNING: []}
-    for member in members:
-        severity = RuleSeverity.WARNING if _is_sample(member.path, archive) else RuleSeverity.ERROR
-        groups[severity].append(member)
+def _by_severity(paths: Iterable[str], archive: Archive) -> dict[RuleSeverity, list[str]]:
+    """Return *paths* of *archive* apart: the samples of tests and documentation give a warning only."""
+    groups: dict[RuleSeverity, list[str]] = {RuleSeverity.ERROR: [], RuleSeverity.WARNING: []}
+    for path in paths:
+        severity = RuleSeverity.WARNING if _is_sample(path, archive) else RuleSeverity.ERROR
+        groups[severity].append(path)
     return groups
+
+
+def _group_problems(archive: Archive, message: str, paths: Iterable[str]) -> Iterator[Problem]:
+    """Yield a problem with *paths* of *archive*, and another one with those that are probably samples."""
+    for severity, group in _by_severity(paths, archive).items():
+        yield from list_problem(archive.name, message, group, severity)
 
 
 def _is_sample(path: str, archive: Archive) -> bool:
@@ -76,17 +81,15 @@ _PRIVATE_PATH = re.compile(
 
 def private_files(built: BuiltArtifacts) -> Iterator[Problem]:
     """Find files that hold passwords or keys by their name, and the directories of version control."""
+    message = "files that usually hold secrets or the history"
     for archive in built.archives:
-        members = [member for member in archive.files.values() if _is_private(member)]
-        for severity, group in _by_severity(members, archive).items():
-            message = "files that usually hold secrets or the history"
-            yield from list_problem(archive.name, message, [member.path for member in group], severity)
+        yield from _group_problems(archive, message, filter(_is_private, archive.files))
 
 
-def _is_private(member: ArchiveMember) -> bool:
-    *directories, name = member.path.split("/")
+def _is_private(path: str) -> bool:
+    *directories, name = path.split("/")
     in_private_directory = not _PRIVATE_DIRECTORIES.isdisjoint(map(str.lower, directories))
-    is_private_name = _PRIVATE_FILE.fullmatch(name) is not None or _PRIVATE_PATH.search(member.path) is not None
+    is_private_name = _PRIVATE_FILE.fullmatch(name) is not None or _PRIVATE_PATH.search(path) is not None
     # A work tree of git has a file of this name, not a directory.
     return in_private_directory or is_private_name or name == ".git"
 
@@ -96,11 +99,10 @@ _LFS_POINTER = b"version https://git-lfs."
 
 def pointers(built: BuiltArtifacts) -> Iterator[Problem]:
     """Find pointers of Git LFS in place of files: the checkout that was built did not fetch them."""
+    message = "pointers of Git LFS instead of the files"
     for archive in built.archives:
-        members = [member for member in archive.files.values() if member.head.startswith(_LFS_POINTER)]
-        for severity, group in _by_severity(members, archive).items():
-            message = "pointers of Git LFS instead of the files"
-            yield from list_problem(archive.name, message, [member.path for member in group], severity)
+        paths = [path for path, member in archive.files.items() if member.head.startswith(_LFS_POINTER)]
+        yield from _group_problems(archive, message, paths)
 
 
 _LEFTOVER_DIRECTORY = re.compile(

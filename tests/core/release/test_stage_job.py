@@ -7,6 +7,7 @@ import pickle
 import pytest
 from packaging.version import Version
 
+from releasekit.core.config.settings import VerifyWaiver
 from releasekit.core.release.stage_job import StageJob
 
 JOB = StageJob(
@@ -39,6 +40,8 @@ JOB = StageJob(
         {"older": ("core<2",)},
         {"need_sums": ("b" * 64,)},
         {"platform": "linux-x86_64"},
+        {"siblings": ("core",)},
+        {"verify_ignore": (VerifyWaiver(rule="mode", package="app", reason="x"),)},
     ],
 )
 def test_key_covers_the_build(change: dict[str, object]) -> None:
