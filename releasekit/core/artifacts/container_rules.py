@@ -29,13 +29,12 @@ def fault_finder(code: ErrorCode) -> Callable[[BuiltArtifacts], Iterator[Problem
     return find_faults
 
 
-def unsafe_paths(built: BuiltArtifacts) -> Iterator[Problem]:
+def unsafe_paths(archive: Archive) -> Iterator[Problem]:
     """Find paths that lead out of the directory where the archive is unpacked, or that deceive their reader."""
-    for archive in built.archives:
-        leading_out = [member.path for member in archive.members if _leads_out(member.path)]
-        deceiving = [member.path for member in archive.members if has_hidden_characters(member.path)]
-        yield from list_problem(archive.name, "paths that lead out of the archive", leading_out)
-        yield from list_problem(archive.name, "paths with control or invisible characters", deceiving)
+    leading_out = [member.path for member in archive.members if _leads_out(member.path)]
+    deceiving = [member.path for member in archive.members if has_hidden_characters(member.path)]
+    yield from list_problem(archive.name, "paths that lead out of the archive", leading_out)
+    yield from list_problem(archive.name, "paths with control or invisible characters", deceiving)
 
 
 def _leads_out(path: str) -> bool:
@@ -60,17 +59,16 @@ def _is_hidden(character: str) -> bool:
     return unicodedata.category(character) in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 
 
-def duplicate_members(built: BuiltArtifacts) -> Iterator[Problem]:
+def duplicate_members(archive: Archive) -> Iterator[Problem]:
     """Find paths that occur twice, and files that are directories, too: unpackers disagree which one counts."""
-    for archive in built.archives:
-        counts = Counter(member.path.removesuffix("/") for member in archive.members)
-        repeated = [path for path, count in counts.items() if count > 1]
-        repeated_files = [path for path in repeated if path in archive.files or not _are_directories(archive, path)]
-        yield from list_problem(archive.name, "members that occur more than once", repeated_files)
-        parents = set(chain.from_iterable(map(ancestors, counts)))
-        clashes = sorted(parents.intersection(archive.files))
-        solid = [path for path in clashes if archive.files[path].kind is MemberKind.FILE]
-        yield from list_problem(archive.name, "files that are directories, too", solid)
+    counts = Counter(member.path.removesuffix("/") for member in archive.members)
+    repeated = [path for path, count in counts.items() if count > 1]
+    repeated_files = [path for path in repeated if path in archive.files or not _are_directories(archive, path)]
+    yield from list_problem(archive.name, "members that occur more than once", repeated_files)
+    parents = set(chain.from_iterable(map(ancestors, counts)))
+    clashes = sorted(parents.intersection(archive.files))
+    solid = [path for path in clashes if archive.files[path].kind is MemberKind.FILE]
+    yield from list_problem(archive.name, "files that are directories, too", solid)
 
 
 def ancestors(path: str) -> list[str]:
@@ -84,18 +82,15 @@ def _are_directories(archive: Archive, path: str) -> bool:
     )
 
 
-def member_kinds(built: BuiltArtifacts) -> Iterator[Problem]:
+def member_kinds(archive: Archive) -> Iterator[Problem]:
     """Find members that are no files or directories. An sdist may have links that stay inside."""
-    for archive in built.archives:
-        special = [member.path for member in archive.members if member.kind is MemberKind.SPECIAL]
-        yield from list_problem(archive.name, "devices, pipes or other special members", special)
-        links = [member for member in archive.members if member.kind in {MemberKind.SYMLINK, MemberKind.HARDLINK}]
-        if archive.is_wheel:
-            yield from list_problem(
-                archive.name, "links, which installers do not create", [link.path for link in links]
-            )
-        else:
-            yield from _link_problems(archive, links)
+    special = [member.path for member in archive.members if member.kind is MemberKind.SPECIAL]
+    yield from list_problem(archive.name, "devices, pipes or other special members", special)
+    links = [member for member in archive.members if member.kind in {MemberKind.SYMLINK, MemberKind.HARDLINK}]
+    if archive.is_wheel:
+        yield from list_problem(archive.name, "links, which installers do not create", [link.path for link in links])
+    else:
+        yield from _link_problems(archive, links)
 
 
 def _link_problems(archive: Archive, links: Iterable[ArchiveMember]) -> Iterator[Problem]:
@@ -142,13 +137,12 @@ def _link_target(link: ArchiveMember) -> str:
     return "/".join(names)
 
 
-def unportable_paths(built: BuiltArtifacts) -> Iterator[Problem]:
+def unportable_paths(archive: Archive) -> Iterator[Problem]:
     """Find paths that some systems do not have, or that are one path where case does not count."""
-    for archive in built.archives:
-        paths = [member.path.removesuffix("/") for member in archive.members]
-        yield from list_problem(archive.name, "paths that Windows does not have", list(filter(_is_unportable, paths)))
-        yield from list_problem(archive.name, "paths that are too long for some systems", list(filter(_is_long, paths)))
-        yield from list_problem(archive.name, "paths that differ only in case or accents", _collisions(paths))
+    paths = [member.path.removesuffix("/") for member in archive.members]
+    yield from list_problem(archive.name, "paths that Windows does not have", list(filter(_is_unportable, paths)))
+    yield from list_problem(archive.name, "paths that are too long for some systems", list(filter(_is_long, paths)))
+    yield from list_problem(archive.name, "paths that differ only in case or accents", _collisions(paths))
 
 
 def _collisions(paths: Iterable[str]) -> list[str]:
@@ -183,11 +177,10 @@ def _is_long(path: str) -> bool:
 _SPECIAL_BITS = 0o7000
 
 
-def special_modes(built: BuiltArtifacts) -> Iterator[Problem]:
+def special_modes(archive: Archive) -> Iterator[Problem]:
     """Find files with setuid, setgid or sticky bits."""
-    for archive in built.archives:
-        names = [path for path, member in archive.files.items() if member.mode & _SPECIAL_BITS]
-        yield from list_problem(archive.name, "files with setuid, setgid or sticky bits", names)
+    names = [path for path, member in archive.files.items() if member.mode & _SPECIAL_BITS]
+    yield from list_problem(archive.name, "files with setuid, setgid or sticky bits", names)
 
 
 def sdist_tops(built: BuiltArtifacts) -> Iterator[Problem]:

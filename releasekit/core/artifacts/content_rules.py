@@ -30,13 +30,12 @@ def is_support_path(path: str) -> bool:
     return any(map(_SUPPORT_DIRECTORY.fullmatch, directories)) or _SUPPORT_FILE.fullmatch(name) is not None
 
 
-def secrets(built: BuiltArtifacts) -> Iterator[Problem]:
+def secrets(archive: Archive) -> Iterator[Problem]:
     """Find private keys and tokens in the content of files. In tests and documentation they are probably samples."""
-    for archive in built.archives:
-        holders = {path: summarize(member.secrets) for path, member in archive.files.items() if member.secrets}
-        for severity, paths in _by_severity(holders, archive).items():
-            named = [f"{holders[path]} in {path}" for path in paths]
-            yield from list_problem(archive.name, "secrets", named, severity)
+    holders = {path: summarize(member.secrets) for path, member in archive.files.items() if member.secrets}
+    for severity, paths in _by_severity(holders, archive).items():
+        named = [f"{holders[path]} in {path}" for path in paths]
+        yield from list_problem(archive.name, "secrets", named, severity)
 
 
 def _by_severity(paths: Iterable[str], archive: Archive) -> dict[RuleSeverity, list[str]]:
@@ -79,11 +78,10 @@ _PRIVATE_PATH = re.compile(
 )
 
 
-def private_files(built: BuiltArtifacts) -> Iterator[Problem]:
+def private_files(archive: Archive) -> Iterator[Problem]:
     """Find files that hold passwords or keys by their name, and the directories of version control."""
     message = "files that usually hold secrets or the history"
-    for archive in built.archives:
-        yield from _group_problems(archive, message, filter(_is_private, archive.files))
+    return _group_problems(archive, message, filter(_is_private, archive.files))
 
 
 def _is_private(path: str) -> bool:
@@ -97,12 +95,11 @@ def _is_private(path: str) -> bool:
 _LFS_POINTER = b"version https://git-lfs."
 
 
-def pointers(built: BuiltArtifacts) -> Iterator[Problem]:
+def pointers(archive: Archive) -> Iterator[Problem]:
     """Find pointers of Git LFS in place of files: the checkout that was built did not fetch them."""
     message = "pointers of Git LFS instead of the files"
-    for archive in built.archives:
-        paths = [path for path, member in archive.files.items() if member.head.startswith(_LFS_POINTER)]
-        yield from _group_problems(archive, message, paths)
+    paths = [path for path, member in archive.files.items() if member.head.startswith(_LFS_POINTER)]
+    return _group_problems(archive, message, paths)
 
 
 _LEFTOVER_DIRECTORY = re.compile(
@@ -116,11 +113,10 @@ _LEFTOVER_FILE = re.compile(
 )
 
 
-def leftovers(built: BuiltArtifacts) -> Iterator[Problem]:
+def leftovers(archive: Archive) -> Iterator[Problem]:
     """Find caches, files of editors, and what earlier builds and merges have left."""
-    for archive in built.archives:
-        paths = [path for path in archive.files if _is_leftover(path, archive)]
-        yield from list_problem(archive.name, "left-over files", paths)
+    paths = [path for path in archive.files if _is_leftover(path, archive)]
+    yield from list_problem(archive.name, "left-over files", paths)
 
 
 def _is_leftover(path: str, archive: Archive) -> bool:
@@ -205,11 +201,10 @@ _TOP_TEXTS = frozenset(
 )
 
 
-def startup_files(built: BuiltArtifacts) -> Iterator[Problem]:
+def startup_files(wheel: Archive) -> Iterator[Problem]:
     """Find files that run code each time Python starts."""
-    for wheel in built.wheels:
-        names = [path for path in wheel.installed_paths if _runs_at_start(path)]
-        yield from list_problem(wheel.name, "files that Python reads at each start", names)
+    names = [path for path in wheel.installed_paths if _runs_at_start(path)]
+    yield from list_problem(wheel.name, "files that Python reads at each start", names)
 
 
 def _runs_at_start(path: str) -> bool:

@@ -27,14 +27,13 @@ def described_archives(built: BuiltArtifacts) -> tuple[Archive, ...]:
     return tuple(archive for archive in built.archives if archive.metadata_path in archive.contents)
 
 
-def invalid_metadata(built: BuiltArtifacts) -> Iterator[Problem]:
+def invalid_metadata(archive: Archive) -> Iterator[Problem]:
     """Find fields that are not valid, and metadata that is not UTF-8."""
-    for archive in built.archives:
-        undecodable = list(undecodable_metadata(archive))
-        yield from list_problem(archive.name, "files that are not UTF-8", undecodable)
-        has_metadata = archive.metadata_path in archive.contents
-        if has_metadata and not undecodable:
-            yield from (Problem(archive.name, text) for text in _metadata_problems(archive))
+    undecodable = list(undecodable_metadata(archive))
+    yield from list_problem(archive.name, "files that are not UTF-8", undecodable)
+    has_metadata = archive.metadata_path in archive.contents
+    if has_metadata and not undecodable:
+        yield from (Problem(archive.name, text) for text in _metadata_problems(archive))
 
 
 _FIELDS_OF_OTHER_RULES = frozenset({"license-expression", "license-file", "requires-dist", "description-content-type"})
@@ -60,11 +59,10 @@ def _is_odd(address: str) -> bool:
     return bool(address) and not _ADDRESS.fullmatch(address)
 
 
-def hidden_text(built: BuiltArtifacts) -> Iterator[Problem]:
+def hidden_text(archive: Archive) -> Iterator[Problem]:
     """Find invisible characters in the fields that an index shows in one line."""
-    for archive in described_archives(built):
-        shown = [field for field in _SHOWN_FIELDS if any(map(_is_deceiving, archive.values(field)))]
-        yield from list_problem(archive.name, "fields with control or invisible characters", shown)
+    shown = [field for field in _SHOWN_FIELDS if any(map(_is_deceiving, archive.values(field)))]
+    yield from list_problem(archive.name, "fields with control or invisible characters", shown)
 
 
 _SHOWN_FIELDS = ("Summary", "Author", "Author-email", "Maintainer", "Maintainer-email", "Keywords", "License")
@@ -87,9 +85,13 @@ def classifiers(built: BuiltArtifacts) -> Iterator[Problem]:
         yield from list_problem(archive.name, "classifiers that do not exist", unknown)
         yield from list_problem(archive.name, "classifiers that PyPI no longer accepts", old)
         if archive.value("License-Expression"):
-            licenses = [text for text in written if text.startswith("License ::")]
+            licenses = list(filter(_is_license, written))
             message = "License-Expression replaces these classifiers (PEP 639)"
             yield from list_problem(archive.name, message, licenses, RuleSeverity.WARNING)
+
+
+def _is_license(classifier: str) -> bool:
+    return classifier.startswith("License ::")
 
 
 @cache
@@ -106,16 +108,15 @@ def _with_replacement(text: str, replacements: list[str]) -> str:
 _MAX_LABEL = 32
 
 
-def project_urls(built: BuiltArtifacts) -> Iterator[Problem]:
+def project_urls(archive: Archive) -> Iterator[Problem]:
     """Find links whose label or address PyPI refuses."""
-    for archive in described_archives(built):
-        for field in ("Home-page", "Download-URL"):
-            bad = [url for url in archive.values(field) if url and not _is_web_address(url)]
-            yield from list_problem(archive.name, f"{field} is not an address of the web", bad)
-        for entry in archive.values("Project-URL"):
-            problem = _link_problem(entry)
-            if problem:
-                yield Problem(archive.name, f"Project-URL {printable(entry)!r}: {problem}")
+    for field in ("Home-page", "Download-URL"):
+        bad = [url for url in archive.values(field) if url and not _is_web_address(url)]
+        yield from list_problem(archive.name, f"{field} is not an address of the web", bad)
+    for entry in archive.values("Project-URL"):
+        problem = _link_problem(entry)
+        if problem:
+            yield Problem(archive.name, f"Project-URL {printable(entry)!r}: {problem}")
 
 
 def _link_problem(entry: str) -> str:
@@ -155,18 +156,17 @@ def _requirement_problem(written: str, built: BuiltArtifacts) -> str:
     return f"requires {requirement}, but {expected} is planned" if expected else ""
 
 
-def licenses(built: BuiltArtifacts) -> Iterator[Problem]:
+def licenses(archive: Archive) -> Iterator[Problem]:
     """Find license expressions that are not valid (SPDX), and license files that are missing or lead out."""
-    for archive in described_archives(built):
-        errors = archive.metadata_errors
-        if "license-expression" in errors:
-            yield Problem(archive.name, printable(errors["license-expression"]))
-        files = archive.values("License-File")
-        leading_out = [file for file in files if _is_outside(file)]
-        yield from list_problem(archive.name, "License-File leads out", leading_out)
-        inside = [file for file in files if file not in leading_out]
-        missing = [file for file in inside if archive.is_readable and not _has_license(archive, file)]
-        yield from list_problem(archive.name, "License-File names files that are missing", missing)
+    errors = archive.metadata_errors
+    if "license-expression" in errors:
+        yield Problem(archive.name, printable(errors["license-expression"]))
+    files = archive.values("License-File")
+    leading_out = list(filter(_is_outside, files))
+    yield from list_problem(archive.name, "License-File leads out", leading_out)
+    inside = [file for file in files if file not in leading_out]
+    missing = [file for file in inside if archive.is_readable and not _has_license(archive, file)]
+    yield from list_problem(archive.name, "License-File names files that are missing", missing)
 
 
 def _is_outside(file: str) -> bool:

@@ -67,7 +67,7 @@ def list_problem(
 ) -> Iterator[Problem]:
     """Yield one problem of *file* with the first of *names* after *message*; nothing without names."""
     if names:
-        yield Problem(file, f"{message}: {summarize([printable(name) for name in names])}", severity)
+        yield Problem(file, f"{message}: {summarize(list(map(printable, names)))}", severity)
 
 
 def printable(text: str, limit: int = 120) -> str:

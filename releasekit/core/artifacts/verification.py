@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from releasekit.core.artifacts import (
@@ -12,16 +13,32 @@ from releasekit.core.artifacts import (
     metadata_rules,
     wheel_rules,
 )
-from releasekit.core.artifacts.problems import ArtifactFinding, Rule, RuleSeverity
+from releasekit.core.artifacts.problems import ArtifactFinding, Problem, Rule, RuleSeverity
 from releasekit.core.errors import ERRORS, ErrorCode, ReleaseError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from releasekit.core.artifacts.archive_facts import BuiltArtifacts
+    from releasekit.core.artifacts.archive_facts import Archive, BuiltArtifacts
     from releasekit.core.config.settings import VerifyWaiver
 
 _ERROR, _WARNING = RuleSeverity.ERROR, RuleSeverity.WARNING
+
+
+def per_archive(find: Callable[[Archive], Iterator[Problem]]) -> Callable[[BuiltArtifacts], Iterable[Problem]]:
+    """Return the rule that applies *find* to each archive."""
+    return lambda built: chain.from_iterable(map(find, built.archives))
+
+
+def per_wheel(find: Callable[[Archive], Iterator[Problem]]) -> Callable[[BuiltArtifacts], Iterable[Problem]]:
+    """Return the rule that applies *find* to each wheel."""
+    return lambda built: chain.from_iterable(map(find, built.wheels))
+
+
+def per_described(find: Callable[[Archive], Iterator[Problem]]) -> Callable[[BuiltArtifacts], Iterable[Problem]]:
+    """Return the rule that applies *find* to each archive with METADATA or PKG-INFO."""
+    return lambda built: chain.from_iterable(map(find, metadata_rules.described_archives(built)))
+
 
 RULES = (
     Rule(ErrorCode.VERIFY_FILES, _ERROR, file_set_rules.file_set),
@@ -29,31 +46,31 @@ RULES = (
     Rule(ErrorCode.VERIFY_ARCHIVE, _ERROR, container_rules.fault_finder(ErrorCode.VERIFY_ARCHIVE)),
     Rule(ErrorCode.VERIFY_BYTES, _ERROR, container_rules.fault_finder(ErrorCode.VERIFY_BYTES)),
     Rule(ErrorCode.VERIFY_SIZE, _ERROR, container_rules.fault_finder(ErrorCode.VERIFY_SIZE)),
-    Rule(ErrorCode.VERIFY_PATH, _ERROR, container_rules.unsafe_paths),
-    Rule(ErrorCode.VERIFY_DUPLICATE, _ERROR, container_rules.duplicate_members),
-    Rule(ErrorCode.VERIFY_MEMBER, _ERROR, container_rules.member_kinds),
-    Rule(ErrorCode.VERIFY_PORTABLE, _WARNING, container_rules.unportable_paths),
-    Rule(ErrorCode.VERIFY_MODE, _WARNING, container_rules.special_modes),
+    Rule(ErrorCode.VERIFY_PATH, _ERROR, per_archive(container_rules.unsafe_paths)),
+    Rule(ErrorCode.VERIFY_DUPLICATE, _ERROR, per_archive(container_rules.duplicate_members)),
+    Rule(ErrorCode.VERIFY_MEMBER, _ERROR, per_archive(container_rules.member_kinds)),
+    Rule(ErrorCode.VERIFY_PORTABLE, _WARNING, per_archive(container_rules.unportable_paths)),
+    Rule(ErrorCode.VERIFY_MODE, _WARNING, per_archive(container_rules.special_modes)),
     Rule(ErrorCode.VERIFY_TOP, _ERROR, container_rules.sdist_tops),
     Rule(ErrorCode.VERIFY_MISSING, _ERROR, wheel_rules.required_members),
     Rule(ErrorCode.VERIFY_NAME, _ERROR, file_set_rules.names_and_versions),
-    Rule(ErrorCode.VERIFY_WHEEL, _ERROR, wheel_rules.wheel_files),
-    Rule(ErrorCode.VERIFY_PLATFORM, _ERROR, wheel_rules.wheel_platforms),
-    Rule(ErrorCode.VERIFY_RECORD, _ERROR, wheel_rules.records),
-    Rule(ErrorCode.VERIFY_METADATA, _ERROR, metadata_rules.invalid_metadata),
-    Rule(ErrorCode.VERIFY_HIDDEN, _WARNING, metadata_rules.hidden_text),
+    Rule(ErrorCode.VERIFY_WHEEL, _ERROR, per_wheel(wheel_rules.wheel_files)),
+    Rule(ErrorCode.VERIFY_PLATFORM, _ERROR, per_wheel(wheel_rules.wheel_platforms)),
+    Rule(ErrorCode.VERIFY_RECORD, _ERROR, per_wheel(wheel_rules.records)),
+    Rule(ErrorCode.VERIFY_METADATA, _ERROR, per_archive(metadata_rules.invalid_metadata)),
+    Rule(ErrorCode.VERIFY_HIDDEN, _WARNING, per_described(metadata_rules.hidden_text)),
     Rule(ErrorCode.VERIFY_CLASSIFIER, _ERROR, metadata_rules.classifiers),
-    Rule(ErrorCode.VERIFY_URL, _ERROR, metadata_rules.project_urls),
+    Rule(ErrorCode.VERIFY_URL, _ERROR, per_described(metadata_rules.project_urls)),
     Rule(ErrorCode.VERIFY_REQUIREMENT, _ERROR, metadata_rules.requirements),
-    Rule(ErrorCode.VERIFY_LICENSE, _ERROR, metadata_rules.licenses),
+    Rule(ErrorCode.VERIFY_LICENSE, _ERROR, per_described(metadata_rules.licenses)),
     Rule(ErrorCode.VERIFY_README, _ERROR, metadata_rules.readmes),
     Rule(ErrorCode.VERIFY_PKG_INFO, _ERROR, metadata_rules.same_metadata),
-    Rule(ErrorCode.VERIFY_SECRET, _ERROR, content_rules.secrets),
-    Rule(ErrorCode.VERIFY_PRIVATE, _ERROR, content_rules.private_files),
-    Rule(ErrorCode.VERIFY_POINTER, _ERROR, content_rules.pointers),
-    Rule(ErrorCode.VERIFY_LEFTOVER, _WARNING, content_rules.leftovers),
+    Rule(ErrorCode.VERIFY_SECRET, _ERROR, per_archive(content_rules.secrets)),
+    Rule(ErrorCode.VERIFY_PRIVATE, _ERROR, per_archive(content_rules.private_files)),
+    Rule(ErrorCode.VERIFY_POINTER, _ERROR, per_archive(content_rules.pointers)),
+    Rule(ErrorCode.VERIFY_LEFTOVER, _WARNING, per_archive(content_rules.leftovers)),
     Rule(ErrorCode.VERIFY_COMMON, _WARNING, content_rules.common_names),
-    Rule(ErrorCode.VERIFY_STARTUP, _WARNING, content_rules.startup_files),
+    Rule(ErrorCode.VERIFY_STARTUP, _WARNING, per_wheel(content_rules.startup_files)),
     Rule(ErrorCode.VERIFY_SIBLING, _ERROR, content_rules.sibling_modules),
     Rule(ErrorCode.VERIFY_EMPTY, _ERROR, consistency_rules.empty_wheels),
     Rule(ErrorCode.VERIFY_LOST, _WARNING, consistency_rules.lost_modules),

@@ -61,12 +61,11 @@ def undecodable_metadata(archive: Archive) -> Iterator[str]:
             yield name
 
 
-def wheel_files(built: BuiltArtifacts) -> Iterator[Problem]:
+def wheel_files(wheel: Archive) -> Iterator[Problem]:
     """Find WHEEL files that installers refuse, or that contradict the name of the wheel."""
-    for wheel in built.wheels:
-        if f"{wheel.info}/WHEEL" in wheel.contents:
-            yield from _wheel_file_problems(wheel)
-        yield from _data_directory_problems(wheel)
+    if f"{wheel.info}/WHEEL" in wheel.contents:
+        yield from _wheel_file_problems(wheel)
+    yield from _data_directory_problems(wheel)
 
 
 def _wheel_file_problems(wheel: Archive) -> Iterator[Problem]:
@@ -129,15 +128,14 @@ _PLATFORMS = re.compile(
 )
 
 
-def wheel_platforms(built: BuiltArtifacts) -> Iterator[Problem]:
+def wheel_platforms(wheel: Archive) -> Iterator[Problem]:
     """Find platform tags that PyPI refuses, and tags that do not fit to the code in the wheel."""
-    for wheel in built.wheels:
-        tags = _named_tags(wheel)
-        if tags is not None:
-            refused = sorted({tag.platform for tag in tags if not _PLATFORMS.fullmatch(tag.platform)})
-            yield from list_problem(wheel.name, "platform tags that PyPI refuses", refused)
-            if wheel.is_readable:
-                yield from _platform_problems(wheel, is_for_any=_is_for_any(tags))
+    tags = _named_tags(wheel)
+    if tags is not None:
+        refused = sorted({tag.platform for tag in tags if not _PLATFORMS.fullmatch(tag.platform)})
+        yield from list_problem(wheel.name, "platform tags that PyPI refuses", refused)
+        if wheel.is_readable:
+            yield from _platform_problems(wheel, is_for_any=_is_for_any(tags))
 
 
 def _platform_problems(wheel: Archive, *, is_for_any: bool) -> Iterator[Problem]:
@@ -174,12 +172,11 @@ def _is_compiled(member: ArchiveMember) -> bool:
 _STRONG_HASHES = ("sha256", "sha384", "sha512")
 
 
-def records(built: BuiltArtifacts) -> Iterator[Problem]:
+def records(wheel: Archive) -> Iterator[Problem]:
     """Find wheels whose RECORD does not list exactly the files of the wheel, with their sizes and strong hashes."""
-    for wheel in built.wheels:
-        record = wheel.contents.get(f"{wheel.info}/RECORD")
-        if record is not None and wheel.is_readable:
-            yield from _record_problems(wheel, record)
+    record = wheel.contents.get(f"{wheel.info}/RECORD")
+    if record is not None and wheel.is_readable:
+        yield from _record_problems(wheel, record)
 
 
 def _record_problems(wheel: Archive, record: bytes) -> Iterator[Problem]:
