@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from email.message import Message
 
     from releasekit.core.errors import ErrorCode
+    from releasekit.core.workspace.built_files import BuiltContents
 
 WHEEL_SUFFIX, SDIST_SUFFIX = ".whl", ".tar.gz"
 _OLDEST_PYTHON = Version("3.11")
