@@ -7,6 +7,7 @@ import os
 from copy import copy
 from dataclasses import replace
 from functools import wraps
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, ParamSpec, TypeVar, cast
 
@@ -56,6 +57,9 @@ GLOBAL = Group("Global options", sort_key=5)
 
 DEFAULT_PORT = 4200
 """The port of a local Prefect server. Prefect's own tools look for a server here too."""
+
+
+_PANELS = (WORKSPACE, PACKAGES, INDEX, RELEASE_GROUP, RUN_MODE, GLOBAL)
 
 
 def complete_packages(context: CompletionContext) -> list[str]:
@@ -488,12 +492,14 @@ def as_flow_parameters(model: type[M]) -> Callable[[Callable[[M], Awaitable[R]]]
     """Turn a function of an options model into one whose parameters are the model's fields.
 
     This makes `-p dry_run=true` work, and Prefect's form shows each option with its title, description and default.
+    The form has the groups of the help: options are in their order, and the titles begin with the group.
     Prefect passes all parameters, also those that the user left empty. So a parameter that is also a setting is None
     by default, which means "as configured". Any other value overrides the file, even if it is the setting's default.
     """
 
     def decorate(function: Callable[[M], Awaitable[R]]) -> Callable[..., Awaitable[R]]:
-        flow_options = [_flow_option(name, field) for name, field in model.model_fields.items()]
+        fields = sorted(model.model_fields.items(), key=lambda item: _PANELS.index(_group_of(item[1])))
+        flow_options = [_flow_option(name, field) for name, field in fields]
         defaults = {option.name: option.default for option in flow_options}
 
         @wraps(function)
@@ -555,13 +561,25 @@ def is_setting(name: str) -> bool:
     return name in Settings.model_fields and name not in KEYS_OF_FILES
 
 
+def _group_of(field: FieldInfo) -> Group:
+    """Return the panel of the help that has the option of *field*."""
+    groups = (entry.group for entry in field.metadata if isinstance(entry, Parameter))
+    panels = chain.from_iterable(entry if isinstance(entry, tuple) else (entry,) for entry in groups)
+    return next((panel for panel in panels if isinstance(panel, Group)), RELEASE_GROUP)
+
+
+def _title_of(name: str, field: FieldInfo) -> str:
+    words = name.replace("_", " ")
+    return f"{_group_of(field).name}: {words}"
+
+
 def _flow_option(name: str, field: FieldInfo) -> _FlowOption:
     """Return the option of *field*. Its annotation has the bounds, and the title in Prefect's form."""
     annotated: Any = Annotated
     kind: Any = field.annotation
     if field.metadata:
         kind = annotated[kind, *field.metadata]
-    title = Field(json_schema_extra={"title": name.replace("_", " ").capitalize()})
+    title = Field(json_schema_extra={"title": _title_of(name, field)})
     if is_setting(name):
         return _FlowOption(
             name,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 import pytest
@@ -38,6 +39,9 @@ MODELS: dict[str, type[WorkspaceOptions]] = {
 }
 
 
+HELP_GROUPS = ["Workspace", "Package selection", "Index", "Release", "This run"]
+
+
 @pytest.fixture
 def flows(prefect_api: str) -> dict[str, Flow[..., Any]]:
     """Import the flows, after Prefect's server is known."""
@@ -65,10 +69,10 @@ async def echo(options: Small) -> Small:
 
 
 def test_flow_parameters_mirror_the_model() -> None:
-    """The parameters are the model's fields: keyword only, in their order, with their types, defaults and bounds."""
+    """The parameters are the model's fields: keyword only, by group, with their types, defaults and bounds."""
     parameters = inspect.signature(echo).parameters
 
-    assert list(parameters) == list(Small.model_fields)
+    assert sorted(parameters) == sorted(Small.model_fields)
     assert {parameter.kind for parameter in parameters.values()} == {inspect.Parameter.KEYWORD_ONLY}
     assert (parameters["loud"].default, parameters["workspace"].default) == (True, ".")
     assert parameters["index"].default is None, "as configured"
@@ -152,15 +156,18 @@ def test_parameters_are_the_options(flows: dict[str, Flow[..., Any]], name: str,
 def test_prefect_form_describes_every_parameter(
     flows: dict[str, Flow[..., Any]], name: str, model: type[Options]
 ) -> None:
-    """In Prefect's form each parameter has a title, a type, its choices and a text, and none must be filled in."""
+    """In Prefect's form parameters are grouped as in the help; each has a title, a type, its choices and a text."""
     from prefect.utilities.callables import parameter_schema
 
     for schema in (flows[name].parameters, parameter_schema(flows[name].fn)):
         assert not schema.required
-        assert list(schema.properties) == list(model.model_fields)
+        assert schema.properties.keys() == model.model_fields.keys()
         for option, shown in schema.properties.items():
             assert shown["description"].startswith(model.model_fields[option].description)
-            assert (shown["title"], bool(shown["type"])) == (option.replace("_", " ").capitalize(), True)
+            assert (shown["title"].partition(": ")[2], bool(shown["type"])) == (option.replace("_", " "), True)
+        properties = sorted(schema.properties.values(), key=lambda shown: shown["position"])
+        groups = [group for group, _ in groupby(shown["title"].partition(": ")[0] for shown in properties)]
+        assert groups == [group for group in HELP_GROUPS if group in groups]
         if "prerelease" in schema.properties:
             assert schema.properties["prerelease"]["enum"] == ["stay", "none", "dev", "a", "b", "rc", "alpha", "beta"]
 
