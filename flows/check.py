@@ -14,6 +14,8 @@ from prefect.artifacts import acreate_markdown_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
+from flows.artifacts import send_logs_to_prefect
+from flows.final_states import end_in_error_state
 from releasekit import __version__
 from releasekit.formats.markdown import check_markdown
 from releasekit.operations.draft import checkout_workspace
@@ -23,8 +25,10 @@ from releasekit.options import CheckOptions, as_flow_parameters
 
 @flow(name="releasekit", version=__version__)
 @as_flow_parameters(CheckOptions)
+@end_in_error_state
 async def check(options: CheckOptions) -> State[Any]:
     """Find what would go wrong in a release or after it. Nothing is changed; the run fails if there are errors."""
+    send_logs_to_prefect()
     with checkout_workspace(options) as here:
         health = run_checks(here)
     await acreate_markdown_artifact(check_markdown(health.report), key="releasekit-check")

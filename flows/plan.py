@@ -21,9 +21,10 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import State
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.events import emit_event
-from prefect.states import Cancelled, Completed, Failed
+from prefect.states import Cancelled, Completed
 
 from flows.artifacts import current_run, last_plan, name_run, save_plan, send_logs_to_prefect, show_plan
+from flows.final_states import end_in_error_state
 from releasekit import __version__
 from releasekit.core.errors import ReleaseError
 from releasekit.core.planning.plan_diff import ComparedPlan, diff_plans, with_difference
@@ -35,6 +36,7 @@ from releasekit.options import PlanOptions, as_flow_parameters
 
 @flow(name="releasekit", version=__version__, flow_run_name="plan")
 @as_flow_parameters(PlanOptions)
+@end_in_error_state
 async def plan(options: PlanOptions) -> State[Any]:
     """Show what would be released, and what prevents it; the name of the final state says so. Nothing is changed."""
     send_logs_to_prefect()
@@ -45,7 +47,7 @@ async def plan(options: PlanOptions) -> State[Any]:
             decided = await plan_and_compare(here)
     except ReleaseError as error:
         emit_plan_event("refused", str(options.workspace), code=error.code, message=mask(str(error)))
-        return Failed(name=f"Refused: {error.code}", message=mask(error.full_text), data=error)
+        raise
     return Completed(name=decided.headline.capitalize(), message=decided.headline, data=decided)
 
 

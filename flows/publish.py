@@ -17,11 +17,12 @@ from typing import Any
 
 from prefect import Flow, flow
 from prefect.client.schemas.objects import State
-from prefect.states import Cancelled, Completed, Failed
+from prefect.states import Completed, Failed
 
 from flows.approval import PrefectConfirmation, UnattendedRun
 from flows.artifacts import name_run, rename_run, send_logs_to_prefect, show_plan, show_release_pr, show_report
 from flows.dead_runs import end_dead_runs
+from flows.final_states import end_in_error_state, pull_request_state
 from flows.native_wheels import add_wheels, provable_here, refuse_incomplete, refuse_plain_linux, stage_platform
 from flows.scheduling import compare_all, prove_all, publish_all, reproduce_all, stage_again, stage_all
 from flows.worker_wheels import build_on_workers, copy_to_record, require_workers
@@ -35,7 +36,6 @@ from releasekit.core.text import count_as, summarize
 from releasekit.integrations.filesystem import remove_tree
 from releasekit.integrations.git import Repo
 from releasekit.integrations.index import files_on_index
-from releasekit.integrations.process import mask
 from releasekit.integrations.protocols import Index
 from releasekit.operations.draft import checkout_workspace, open_index, open_project
 from releasekit.operations.planning import select_release
@@ -52,6 +52,7 @@ log = logging.getLogger("releasekit")
 
 @flow(name="releasekit", version=__version__, flow_run_name="publish")
 @as_flow_parameters(PublishOptions)
+@end_in_error_state
 async def publish(options: PublishOptions) -> State[Any]:
     """Publish every changed package, dependencies first, and report exactly which packages were published."""
     send_logs_to_prefect()
@@ -65,19 +66,16 @@ async def publish(options: PublishOptions) -> State[Any]:
             release_pr = await hand_off(options, project, repo)
             await rename_run(f"publish: {release_pr.what}", *filter(None, [release_pr.title]))
             await show_release_pr(release_pr)
-            return Completed(message=release_pr.what, data=release_pr)
+            return pull_request_state(release_pr)
         if options.dry_run:
-            plan = (await select_release(options, project, repo)).plan
+            pending = await select_release(options, project, repo)
+            plan = pending.plan
             await name_run("dry run of", plan, "dry-run")
             await show_plan(plan)
+            pending.refuse_obstacles()
             return Completed(message=plan.headline, data=plan)
         confirmation = PrefectConfirmation() if options.approve else UnattendedRun()
-        try:
-            started = await start_release(options, project, repo, confirmation, stack)
-        except Refusal as refusal:  # no release has started; the name of the state says why
-            if refusal.code is ErrorCode.NOT_CONFIRMED:
-                return Cancelled(name="Not approved", message=refusal.message, data=refusal)
-            return Failed(name=f"Refused: {refusal.code}", message=mask(refusal.full_text), data=refusal)
+        started = await start_release(options, project, repo, confirmation, stack)
         return final_state(await run_release(started))
 
 
@@ -90,6 +88,7 @@ def flow_of(started: StartedRelease) -> Flow[..., Any]:
 
     @flow(name="releasekit", version=__version__, flow_run_name="publish")
     @as_flow_parameters(PublishOptions)
+    @end_in_error_state
     async def publish(_: PublishOptions) -> State[Any]:
         """Publish a release that has started."""
         send_logs_to_prefect()

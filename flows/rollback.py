@@ -10,6 +10,8 @@ if __name__ == "__main__":  # before Prefect is imported: a rollback on a termin
 from prefect import flow
 from prefect.artifacts import acreate_markdown_artifact
 
+from flows.artifacts import send_logs_to_prefect
+from flows.final_states import end_in_error_state
 from releasekit import __version__
 from releasekit.core.release.rollback_plan import Rollback
 from releasekit.formats.markdown import rollback_markdown
@@ -19,8 +21,10 @@ from releasekit.options import RollbackOptions, as_flow_parameters
 
 @flow(name="releasekit", version=__version__)
 @as_flow_parameters(RollbackOptions)
+@end_in_error_state
 async def rollback(options: RollbackOptions) -> Rollback:
     """Abandon a release: delete its tags, worktree and record, and show how to continue."""
+    send_logs_to_prefect()
     undone = await run_rollback(options)
     await acreate_markdown_artifact(rollback_markdown(undone), key="releasekit-rollback")
     return undone

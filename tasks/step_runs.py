@@ -11,8 +11,11 @@ from prefect import tags, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import TaskRunResult
 from prefect.context import FlowRunContext, TaskRunContext
+from prefect.states import Failed
 from prefect.task_engine import run_task_async, run_task_sync
 from prefect.utilities.annotations import quote
+
+from releasekit.core.errors import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Generator, Iterable, Mapping
@@ -82,7 +85,7 @@ def run_recorded(call: Callable[[], R], stage: str, options: Mapping[str, Any]) 
     try:
         with step_tags(stage):
             result: Any = run_task_sync(decorate(step), **details)
-        return keep_alive(result)
+        return _result_or_refusal(result)
     finally:
         end()
 
@@ -91,17 +94,40 @@ async def _await_recorded(step: Task[..., R], stage: str, details: dict[str, Any
     try:
         with step_tags(stage):
             result: Any = await run_task_async(step, **details)
-        return keep_alive(result)
+        return _result_or_refusal(result)
     finally:
         end()
 
 
-def _call_later(call: Callable[[], R]) -> R:
-    return call()
+def _call_later(call: Callable[[], R]) -> R | State[Any]:
+    try:
+        return call()
+    except Refusal as refusal:
+        return _refused_state(refusal)
 
 
-async def _await_later(call: Callable[[], Awaitable[R]]) -> R:
-    return await call()
+async def _await_later(call: Callable[[], Awaitable[R]]) -> R | State[Any]:
+    try:
+        return await call()
+    except Refusal as refusal:
+        return _refused_state(refusal)
+
+
+def _refused_state(refusal: Refusal) -> State[Any]:
+    """Return the state of a step that refuses. It has only the code: the final state of the run has the text.
+
+    If the step raised the refusal, Prefect would log a traceback, and the run would tell the refusal more than once.
+    """
+    return Failed(name=f"Refused: {refusal.code}", data=refusal)
+
+
+def _result_or_refusal(outcome: Any) -> Any:  # noqa: ANN401  any step
+    """Return what a step has returned, and raise a refusal that it has returned as a state."""
+    data = getattr(outcome, "data", None)
+    refusal = getattr(data, "result", data)  # Prefect wraps what is in the state of a step
+    if isinstance(refusal, Refusal):
+        raise refusal
+    return keep_alive(outcome)
 
 
 async def run_after(step: Task[..., Any], job: object, after: Collection[UUID], package: str = "") -> State[Any]:

@@ -12,6 +12,7 @@ import time
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,6 +96,16 @@ class Recorder:
                 return found["events"]
             assert time.monotonic() < deadline, name
             time.sleep(0.5)
+
+    def log_of(self, run: dict[str, Any]) -> str:
+        """Return the log of a flow run, once it has the final state."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            lines = [line["message"] for line in self.all("logs", logs={"flow_run_id": {"any_": [run["id"]]}})]
+            if any(line.startswith("Finished in state ") for line in lines):
+                return "\n".join(lines)
+            assert time.monotonic() < deadline, lines
+            time.sleep(0.2)
 
     def artifacts_of(self, run: dict[str, Any]) -> dict[str, str]:
         """Return the artifacts that a flow run has left, by key."""
@@ -383,9 +394,9 @@ def test_plan_state_counts_its_obstacles(recorder: Recorder, tmp_path: Path, mon
     ]
 
 
-@pytest.mark.parametrize("approve", [False, True])
+@pytest.mark.parametrize("mode", ["", "approve", "dry_run"])
 def test_refused_run_lists_all_obstacles(
-    recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, approve: bool
+    recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
 ) -> None:
     """The run of a release that is refused is called so, and tells of all obstacles; nobody is asked to approve it."""
     from flows.publish import publish
@@ -395,7 +406,8 @@ def test_refused_run_lists_all_obstacles(
 
     async def call() -> Any:
         flow: Any = publish
-        return await flow(workspace=str(world.root), audit=False, approve=approve, return_state=True)
+        options = {mode: True} if mode else {}
+        return await flow(workspace=str(world.root), audit=False, **options, return_state=True)
 
     state = asyncio.run(call())
 
@@ -405,9 +417,31 @@ def test_refused_run_lists_all_obstacles(
     assert [line.partition(": ")[0] for line in lines[::2]] == ["RK-PREFLIGHT-DIRTY-WORKTREE", "RK-INDEX-CREDENTIALS"]
     assert "2 obstacles" in recorder.artifacts_of(run)["releasekit-plan"]
     assert world.state() == before
-    if approve:
+    if mode == "approve":
         said = world.releasekit("publish", "--approve", "--skip-audit")
         assert (said.code, "2 obstacles: nothing was changed" in said.err) == (2, True), said.err
+
+
+@pytest.mark.parametrize("name", ["publish", "plan", "check", "prepare", "rollback"])
+def test_refusal_is_told_once(recorder: Recorder, tmp_path: Path, name: str) -> None:
+    """A refused run of each flow is called so; its log has the refusal once, with the next step and no traceback."""
+    world = make_world(tmp_path, "core")
+    world.write({"pyproject.toml": (world.root / "pyproject.toml").read_text() + "[tool.releasekit]\nno = 1\n"})
+    begun = datetime.now(UTC)
+
+    async def call() -> Any:
+        flow: Any = getattr(import_module(f"flows.{name}"), name)
+        options = {"dry_run": True} if name in ("publish", "rollback") else {}
+        return await flow(workspace=str(world.root), **options, return_state=True)
+
+    state = asyncio.run(call())
+
+    run = recorder.run_since(begun)
+    assert (run["state_type"], run["state_name"]) == ("FAILED", "Refused: RK-CONFIG-INVALID-KEY")
+    assert state.message.splitlines()[1].startswith("`releasekit config` lists every key")
+    log = recorder.log_of(run)
+    assert log.count("RK-CONFIG-INVALID-KEY: ") == 1, log
+    assert "Traceback" not in log
 
 
 def test_dry_run_flow_changes_nothing(recorder: Recorder, good: Recorded) -> None:
