@@ -24,7 +24,7 @@ from prefect.logging.handlers import APILogHandler
 from releasekit.core.planning.plan_diff import PlanSnapshot, snapshot_from_rows
 from releasekit.core.release.run_graph import hidden_arrows_note
 from releasekit.core.text import count_packages
-from releasekit.formats.markdown import plan_markdown, plan_rows, report_markdown
+from releasekit.formats.markdown import plan_markdown, plan_rows, published_rows, report_markdown
 from releasekit.formats.pr_text import release_pr_markdown
 from releasekit.formats.svg import graph_svg
 from releasekit.logging import ensure_log_level
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from releasekit.core.planning.model import Plan
     from releasekit.core.release.pr_status import ReleasePullRequest
     from releasekit.core.release.report import ReleaseReport
-    from releasekit.core.release.target import Target
+    from tasks.context import ReleaseContext
 
 _PAUSE = 1.0
 """Seconds between two updates of a progress bar: each costs a request."""
@@ -121,13 +121,17 @@ async def show_release_pr(release_pr: ReleasePullRequest) -> None:
         await acreate_link_artifact(release_pr.page, release_pr.title, "on-the-forge")
 
 
-async def show_report(report: ReleaseReport, plan: Plan, target: Target) -> None:
-    """Save the report of a release as an artifact, with links to each published package and to the release."""
+async def show_report(report: ReleaseReport, release: ReleaseContext) -> None:
+    """Save the report of a release, what of it is on the index, and the link to the release as artifacts."""
     if not in_flow():
         return
+    target = release.target
     pages = {package.name: target.package_url(package.name, package.version) for package in report.confirmed_packages}
-    text = f"{report_markdown(report, pages)}\n{_graph(plan, report)}\n"
+    text = f"{report_markdown(report, pages)}\n{_graph(release.plan, report)}\n"
     await acreate_markdown_artifact(text, key="releasekit-report", description=report.summary)
+    if pages:
+        rows = published_rows(release.record.require_manifest().packages, pages)
+        await acreate_table_artifact(rows, key="on-the-index", description=f"{report.title} on {target.title}")
     if report.page:
         await acreate_link_artifact(report.page, report.title, "on-the-forge")
 

@@ -111,7 +111,7 @@ async def run_release(started: StartedRelease) -> ReleaseReport:
     async with open_index(started.project, release.target) as index:
         report = await run_phases(release, started.repo, index, started.options)
     if release.plan.steps:
-        await show_report(report, release.plan, release.target)
+        await show_report(report, release)
     return report
 
 

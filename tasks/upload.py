@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prefect import task
-from prefect.artifacts import acreate_link_artifact
 from prefect.cache_policies import NO_CACHE, CacheKeyFnPolicy
 
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, as_refusal
@@ -26,7 +25,6 @@ from releasekit.integrations.process import mask
 from releasekit.integrations.uv import failure
 from releasekit.store.bundle import check_attestation
 from tasks.context import result_key, retry_unless_refused
-from tasks.decorators import in_flow
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Container, Sequence
@@ -283,9 +281,6 @@ async def confirm(job: UploadJob) -> None:
         raise ReleaseError(ErrorCode.PUBLISH_TIMEOUT, message, index.url, hint) from None
     for file in built.files:
         detail.info("the index lists %s with sha256 %s", file.name, file.sha256)
-    if in_flow():
-        page = release.target.package_url(step.name, step.version)
-        await acreate_link_artifact(page, f"{step.name} {step.version}", f"on-the-index-{step.name}")
 
 
 async def _visibility_problem(built: BuiltPackage, index: Index) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from releasekit.core.artifacts.differences import Difference
     from releasekit.core.checks.facts import CheckReport
     from releasekit.core.planning.model import Obstacle, Plan, Step
+    from releasekit.core.release.release_manifest import BuiltPackage
     from releasekit.core.release.report import ReleaseReport
     from releasekit.core.release.rollback_plan import PublicPackage, Rollback
     from releasekit.formats.explained import Explanation
@@ -200,6 +201,20 @@ def plan_rows(plan: Plan) -> list[dict[str, str]]:
             "because": step.reason,
         }
         for step in plan.steps
+    ]
+
+
+def published_rows(packages: Iterable[BuiltPackage], pages: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return those of the built *packages* that have a page on the index as rows of a table. *pages* are the URLs."""
+    published = [package for package in packages if package.name in pages]
+    return [
+        {
+            "package": package.name,
+            "version": str(package.version),
+            "page": f"[page]({pages[package.name]})",
+            "files": ", ".join(package.file_names),
+        }
+        for package in published
     ]
 
 
