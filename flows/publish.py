@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from prefect.states import Completed, Failed
 from flows.approval import PrefectConfirmation, UnattendedRun
 from flows.artifacts import name_run, rename_run, send_logs_to_prefect, show_plan, show_release_pr, show_report
 from flows.dead_runs import end_dead_runs
+from flows.event_sender import events_of
 from flows.final_states import end_in_error_state, pull_request_state
 from flows.native_wheels import add_wheels, provable_here, refuse_incomplete, refuse_plain_linux, stage_platform
 from flows.scheduling import compare_all, prove_all, publish_all, reproduce_all, stage_again, stage_all
@@ -105,13 +107,19 @@ def final_state(report: ReleaseReport) -> State[Any]:
 
 
 async def run_release(started: StartedRelease) -> ReleaseReport:
-    """Carry out a release that has *started*, and save its report in the flow run, if there is one."""
-    release = started.release
+    """Carry out a release that has *started*, and save its report and its events in the flow run, if there is one."""
+    events = events_of(started)
+    release = replace(started.release, observer=events)
     await end_dead_runs(release.record)
-    async with open_index(started.project, release.target) as index:
-        report = await run_phases(release, started.repo, index, started.options)
+    try:
+        async with open_index(started.project, release.target) as index:
+            report = await run_phases(release, started.repo, index, started.options)
+    except ReleaseError as error:
+        events.send_error(error)
+        raise
     if release.plan.steps:
         await show_report(report, release)
+    events.send_report(report)
     return report
 
 

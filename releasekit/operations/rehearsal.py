@@ -59,7 +59,6 @@ def rehearsal(options: PublishOptions) -> Generator[PublishOptions]:
                 "check_url": index.simple_url,
                 "allow_new": (ALL,),
                 "release": False,
-                "rehearse": False,
             }
             yield options.model_copy(update=changed)
 

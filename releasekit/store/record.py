@@ -20,6 +20,7 @@ from releasekit.core.release.release_manifest import (
     plan_text,
 )
 from releasekit.integrations.filesystem import (
+    append_text,
     describe_file,
     file_error,
     fsync_files,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 
 PLAN, MANIFEST = "plan.json", "manifest.json"
+_EVENTS = "packages-with-event"
 _DISCARDED = ".dropped"
 _FLOW_RUN = "flow-run"
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -147,6 +149,15 @@ class Record:
         manifest = self.require_manifest().model_copy(update=changes)
         self.save_manifest(manifest)
         return manifest
+
+    def packages_with_event(self) -> set[str]:
+        """Return the names of the packages whose event has been sent; raises ReleaseError RK-FILE-SYSTEM."""
+        text = self._read_text(self.directory / _EVENTS) or ""
+        return set(text.split())
+
+    def add_package_with_event(self, package: str) -> None:
+        """Record that the event of *package* has been sent; raises ReleaseError RK-FILE-SYSTEM."""
+        append_text(self.directory / _EVENTS, f"{package}\n")
 
     def missing_files(self, package: BuiltPackage) -> tuple[str, ...]:
         """Return the names of the files of *package* that are missing or differ from the recorded content."""

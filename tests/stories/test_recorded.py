@@ -491,6 +491,43 @@ def test_prefect_never_stores_the_token(recorder: Recorder, good: Recorded, bad:
             assert token.encode() not in path.read_bytes(), path
 
 
+def test_events_tell_publications_once(
+    recorder: Recorder, good: Recorded, bad: Recorded, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each published package and each release that ends has an event; a release that goes on repeats none."""
+    begun = min(datetime.fromisoformat(released.run["start_time"]) for released in (good, bad))
+    monkeypatch.setenv("RELEASEKIT_OVERLAY", "resolve")
+    assert bad.world.releasekit("publish", "--yes", "--skip-audit").code == 1
+
+    failed = recorder.events_since(begun, "releasekit.release.failed", 2)
+    published = recorder.events_since(begun, "releasekit.package.published", 3)
+    (succeeded,) = recorder.events_since(begun, "releasekit.release.published")
+
+    packages = {event["payload"]["package"]: event for event in published}
+    assert sorted(event["payload"]["package"] for event in published) == ["app", "core", "sound"]
+    app = packages["app"]["payload"]
+    manifest = json.loads(next(good.world.root.glob(".git/releasekit/*/manifest.json")).read_text())
+    (built,) = [package for package in manifest["packages"] if package["name"] == "app"]
+    assert app == {
+        "package": "app",
+        "version": "0.1.0",
+        "tag": "app-v0.1.0",
+        "index": good.index.simple_url,
+        "page": f"{good.index.simple_url.rstrip('/')}/app/",
+        "sha256": {file["name"]: file["sha256"] for file in built["files"]},
+        "release": dated_tag(),
+        "commit": manifest["release_commit"],
+    }
+    assert packages["app"]["resource"]["prefect.resource.id"] == "releasekit.package.app"
+    related = {entry["prefect.resource.id"] for entry in packages["app"]["related"]}
+    assert f"prefect.flow-run.{good.run['id']}" in related
+    assert succeeded["payload"]["packages"] == ["core 0.1.0", "app 0.1.0"]
+    assert [event["payload"]["packages"] for event in failed] == [["sound 0.1.0"], ["sound 0.1.0"]]
+    outcomes = {entry["package"]: entry["outcome"] for entry in failed[0]["payload"]["failed"]}
+    assert outcomes == {"broken": "failed", "late": "blocked"}
+    assert token not in json.dumps([failed, published, succeeded])
+
+
 def test_record_key_decides_the_server(
     tmp_path: Path, recorder: Recorder, prefect_home: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
