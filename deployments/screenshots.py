@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
 from typing import TYPE_CHECKING, Any
@@ -198,8 +198,9 @@ def team(directory: Path, browser: str) -> Generator[tuple[Page, Prefect]]:
         index = stack.enter_context(embedded_index(directory / "index"))
         prefect = stack.enter_context(prefect_with_ui(directory / "prefect"))
         run(prefect.command("work-pool", "create", "releasekit", "--type", "process"))
-        deploy = prefect.command("deploy", "--all")  # the form shows this as the default
-        run(replace(deploy, env={**deploy.env, "RELEASEKIT_WORKSPACE": "https://example.org/orchard.git"}))
+        # The form shows the variable as the default.
+        run(prefect.command("variable", "set", "releasekit_workspace", "https://example.org/orchard.git"))
+        run(prefect.command("deploy", "--all"))
         worker = prefect.command("worker", "start", "--pool", "releasekit")
         worker = Command(worker.argv, directory, {**worker.env, **index.environment})
         stack.enter_context(background(worker, directory / "worker.log"))
@@ -224,7 +225,8 @@ def photograph(page: Page, prefect: Prefect, orchard: Path, pictures: Path) -> d
     (deployment,) = prefect.ask("deployments", deployments={"name": {"any_": ["publish"]}})
     form = f"{prefect.address}/deployments/deployment/{deployment['id']}/run"
     look(page, form, pictures / "form.png", "workspace")
-    run_id = prefect.start("releasekit/publish", f"workspace={orchard}", "approve=true", "audit=false")
+    options = ("approve=true", "audit=false", "allow_new=true")
+    run_id = prefect.start("releasekit/publish", f"workspace={orchard}", *options)
     prefect.await_state(run_id, "PAUSED", "FAILED", "CRASHED")
     approve_in(page, prefect, run_id, pictures / "approval.png")
     ended = prefect.await_state(run_id, "COMPLETED", "FAILED", "CRASHED", "CANCELLED")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 import json
 import os
 import re
@@ -9,11 +11,13 @@ import signal
 import sys
 import time
 import uuid
-from contextlib import contextmanager, suppress
+from contextlib import chdir, contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -21,9 +25,8 @@ import pytest
 import yaml
 
 from releasekit import __version__
-from releasekit.integrations.prefect_server import CLIENT_SETTINGS, SERVER_SETTINGS, prefect_server
-from releasekit.integrations.process import Command, background, run
-from tests.support.postgres import postgres, programs
+from releasekit.integrations.prefect_server import CLIENT_SETTINGS, SERVER_SETTINGS
+from releasekit.integrations.process import Command, background
 from tests.support.world import World, dated_tag, make_world, relatives
 
 if TYPE_CHECKING:
@@ -37,18 +40,41 @@ SCHEDULER_PATIENCE = 60.0  # seconds; it looks for new deployments every five
 
 ADA = {f"GIT_{who}_{what}": "ada@example.invalid" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 """Who commits where a worker runs: its clones have no configuration of their own."""
+UNAVAILABLE = 503
 PATIENCE = 120.0
 """Seconds for anything that is going to happen."""
 
 
-def prefect(*argv: str, cwd: Path = ROOT, **env: str) -> str:
-    """Run the Prefect command line as from a shell without a terminal, and return what it prints."""
-    return run(Command((sys.executable, "-m", "prefect", "--no-prompt", *argv), cwd, env, timeout=120)).stdout
+def prefect(*argv: str) -> str:
+    """Run Prefect's command line without a terminal, and return what it prints.
+
+    It runs in this process: to import Prefect again would cost 2 CPU-seconds.
+    """
+    from prefect.cli import app
+
+    output, code = io.StringIO(), None
+    with chdir(ROOT), redirect_stdout(output), pytest.MonkeyPatch.context() as patched:
+        patched.setattr(sys, "argv", ["prefect", "--no-prompt", *argv])
+        try:
+            app()
+        except SystemExit as ended:
+            code = ended.code
+    assert not code, output.getvalue()
+    return output.getvalue()
+
+
+def post(address: str, body: dict[str, Any]) -> Any:
+    """Send *body* to the API as Prefect's client does: again, while a busy database makes the server answer 503."""
+    deadline = time.monotonic() + PATIENCE
+    while (answer := httpx.post(address, json=body, timeout=30)).status_code == UNAVAILABLE:
+        assert time.monotonic() < deadline, answer.text
+        time.sleep(0.2)
+    return answer.raise_for_status().json()
 
 
 def ask(api: str, what: str, **question: Any) -> Any:
     """Ask the API: `POST /WHAT/filter`."""
-    return httpx.post(f"{api}/{what}/filter", json=question, timeout=30).raise_for_status().json()
+    return post(f"{api}/{what}/filter", question)
 
 
 Deployed = dict[str, dict[str, Any]]
@@ -56,8 +82,7 @@ Deployed = dict[str, dict[str, Any]]
 
 def triggered(api: str, deployment: dict[str, Any], **parameters: Any) -> str:
     """Ask for a run as the UI does, and return its id."""
-    asked = httpx.post(f"{api}/deployments/{deployment['id']}/create_flow_run", json={"parameters": parameters})
-    return asked.raise_for_status().json()["id"]
+    return post(f"{api}/deployments/{deployment['id']}/create_flow_run", {"parameters": parameters})["id"]
 
 
 def flow_run(api: str, run: str) -> dict[str, Any]:
@@ -77,7 +102,7 @@ def everything(api: str) -> str:
 
 def set_state(api: str, run: str, state: dict[str, Any]) -> None:
     """Put a run into *state*, as the UI does."""
-    httpx.post(f"{api}/flow_runs/{run}/set_state", json={"state": state, "force": True}).raise_for_status()
+    post(f"{api}/flow_runs/{run}/set_state", {"state": state, "force": True})
 
 
 def save_blocks(results: Path, token: str) -> None:
@@ -131,6 +156,46 @@ def smoke_tests(worker: Worker) -> list[str]:
     return [line for line in worker.processes().values() if "importlib.import_module" in line]
 
 
+def online_workers(api: str) -> int:
+    """Return how many workers of the pool the server knows to be there."""
+    workers = ask(api, "work_pools/releasekit/workers")
+    return sum(entry["status"] == "ONLINE" for entry in workers)
+
+
+@contextmanager
+def notifications() -> Generator[list[str]]:
+    """Create our automations with a block that sends each notification to the list."""
+    from prefect.blocks.notifications import CustomWebhookNotificationBlock
+
+    from deployments.automations import create_automations
+
+    sent: list[str] = []
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            sent.append(json.loads(self.rfile.read(int(self.headers["Content-Length"])))["text"])
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  its name in http.server
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        block: Any = CustomWebhookNotificationBlock  # its type demands what has a default
+        block(
+            name="receiver",
+            url=f"http://127.0.0.1:{server.server_port}",
+            json_data={"text": "{{subject}}\n{{body}}"},
+        ).save("releases", overwrite=True)
+        for _ in range(2):  # the second time it updates them
+            assert len(asyncio.run(create_automations("custom-webhook/releases"))) == 4
+        try:
+            yield sent
+        finally:
+            server.shutdown()
+
+
 @contextmanager
 def worker(directory: Path, name: str, *options: str) -> Generator[Worker]:
     """Run a process worker inside the block, with its data in a place of its own."""
@@ -150,23 +215,6 @@ def worker(directory: Path, name: str, *options: str) -> Generator[Worker]:
             yield running
     finally:
         running.kill()
-
-
-@pytest.fixture(scope="module")
-def prefect_api(prefect_api: str) -> Generator[str]:
-    """Run a team's server, on PostgreSQL, for the stories here; where that is not installed, the one of all others."""
-    if programs() is None:
-        yield prefect_api
-        return
-    from prefect.settings import PREFECT_API_URL, temporary_settings
-
-    with postgres() as database, pytest.MonkeyPatch.context() as patched:
-        patched.setenv("PREFECT_SERVER_DATABASE_CONNECTION_URL", database)
-        with prefect_server() as server:
-            server.wait()
-            patched.setenv("PREFECT_API_URL", server.url)
-            with temporary_settings({PREFECT_API_URL: server.url}):
-                yield server.url
 
 
 @pytest.fixture(scope="module")
@@ -190,22 +238,40 @@ def world(tmp_path_factory: pytest.TempPathFactory, gate: Path) -> World:
     return made
 
 
+ORCHARD = '- { <<: *publish, name: publish-orchard, parameters: { workspace: "https://host/team/orchard.git" } }\n'
+"""The entry for another workspace, as prefect.yaml and the guide show it."""
+
+
 @pytest.fixture(scope="module")
-def deployed(prefect_api: str, world: World) -> Deployed:
-    """Deploy as the head of prefect.yaml says, and return what the server then knows, by name."""
+def deployed(prefect_api: str, world: World, tmp_path_factory: pytest.TempPathFactory) -> Deployed:
+    """Deploy as the guide says, with another workspace, and return what the server then knows, by name."""
+    text = (ROOT / "prefect.yaml").read_text()
+    assert f"  # {ORCHARD}" in text
+    own_file = tmp_path_factory.mktemp("deployments") / "prefect.yaml"
+    own_file.write_text(text.replace(f"# {ORCHARD}", ORCHARD))
     prefect("work-pool", "create", "releasekit", "--type", "process", "--overwrite")
-    prefect("deploy", "--all", RELEASEKIT_WORKSPACE=f"file://{world.remote}")
+    prefect("variable", "set", "releasekit_workspace", f"file://{world.remote}", "--overwrite")
+    prefect("deploy", "--all", "--prefect-file", str(own_file))
     return {deployment["name"]: deployment for deployment in ask(prefect_api, "deployments")}
 
 
 def test_every_flow_is_deployed(deployed: Deployed) -> None:
     """Deploying asks no question; each deployment has a form with a text for every option and demands none."""
-    assert deployed.keys() == {"publish", "prepare", "plan", "check", "stage-on", "rollback"}
-    for deployment in deployed.values():
+    assert deployed.keys() == {
+        "publish",
+        "dry-run",
+        "prepare",
+        "plan",
+        "check",
+        "stage-on",
+        "rollback",
+        "publish-orchard",
+    }
+    for name, deployment in deployed.items():
         schema = deployment["parameter_openapi_schema"]
         assert deployment["description"]
         assert deployment["work_pool_name"] == "releasekit"
-        assert deployment["parameters"]["workspace"].startswith("file://")
+        assert deployment["parameters"]["workspace"].startswith("https://" if name == "publish-orchard" else "file://")
         assert deployment["version"] == __version__
         assert not schema.get("required")
         assert [name for name, option in schema["properties"].items() if not option.get("description")] == []
@@ -214,8 +280,42 @@ def test_every_flow_is_deployed(deployed: Deployed) -> None:
         assert deployed[name]["global_concurrency_limit"]["limit"] == 1
         assert deployed[name]["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
     assert deployed["rollback"]["parameters"]["dry_run"] is True, "it looks, until it is told otherwise"
+    assert deployed["dry-run"]["parameters"]["dry_run"] is True
+    assert deployed["dry-run"]["global_concurrency_limit"] is None, "it takes no release's place"
     told = deployed["publish"]["job_variables"]["env"]
     assert told == {name: CLIENT_SETTINGS[name] for name in told}
+
+
+def test_another_workspace_keeps_the_deployment(deployed: Deployed) -> None:
+    """The entry that the guide shows for another workspace gives the same deployment, but for name and workspace."""
+    assert ORCHARD in (ROOT / "docs" / "guides" / "prefect-deployments.md").read_text()
+    publish, orchard = deployed["publish"], deployed["publish-orchard"]
+
+    for key in (
+        "tags",
+        "description",
+        "job_variables",
+        "work_pool_name",
+        "entrypoint",
+        "version",
+        "concurrency_options",
+    ):
+        assert publish[key], key
+        assert orchard[key] == publish[key], key
+    assert orchard["parameters"] == {"workspace": "https://host/team/orchard.git"}
+    assert orchard["global_concurrency_limit"]["limit"] == 1
+
+
+def test_due_plan_can_begin_release(prefect_api: str, deployed: Deployed) -> None:
+    """Deploying creates the automation that begins a release when the plan is due; it is off until you enable it."""
+    automations = ask(prefect_api, "automations")
+    (due_plan,) = [entry for entry in automations if entry["name"] == "releasekit-publish-when-due"]
+
+    assert not due_plan["enabled"]
+    (action,) = due_plan["actions"]
+    assert (action["type"], action["deployment_id"]) == ("run-deployment", deployed["publish"]["id"])
+    assert action["parameters"] == {"approve": True}
+    assert due_plan["trigger"]["expect"] == ["releasekit.plan.due"]
 
 
 def test_plan_runs_every_night(prefect_api: str, deployed: Deployed) -> None:
@@ -228,28 +328,6 @@ def test_plan_runs_every_night(prefect_api: str, deployed: Deployed) -> None:
 
     assert runs, "no scheduled run has appeared"
     assert {run["expected_start_time"].partition("T")[2][:8] for run in runs if run["auto_scheduled"]} == {"03:00:00"}
-
-
-@pytest.mark.usefixtures("own_index")
-def test_a_worker_carries_runs_out(tmp_path: Path, prefect_api: str, world: World, deployed: Deployed) -> None:
-    """A process worker, started anywhere, carries out what is scheduled and what `prefect deployment run` asks for."""
-    before = world.state()
-    asked = prefect("deployment", "run", "releasekit/publish", "-p", "dry_run=true", "-p", "offline=true")
-    found = re.search(r"UUID: (\S+)", asked)
-    assert found
-    ids = [found[1], due(prefect_api, deployed["plan"]["id"])]
-
-    once = ("--run-once", "--prefetch-seconds", "10")
-    prefect("worker", "start", "--pool", "releasekit", *once, cwd=tmp_path, **ADA)
-
-    said = "\n".join(logs(prefect_api, run) for run in ids)
-    ended = {flow_run(prefect_api, run)["state_name"] for run in ids}
-    assert ended == {"Completed", "2 packages to release"}, said
-    artifacts = ask(prefect_api, "artifacts", flow_runs={"id": {"any_": ids}})
-    plans = [artifact["data"] for artifact in artifacts if artifact["key"] == "releasekit-plan"]
-    assert len(plans) == 2
-    assert all("app" in plan and "0.1.0" in plan for plan in plans)
-    assert world.state() == before
 
 
 def due(api: str, deployment: str) -> str:
@@ -273,22 +351,33 @@ def test_deployed_release_uploads_nothing_twice(
     """It fails, is retried, cancelled, begun again; its worker dies, and another one ends it: nothing is sent twice.
 
     The workspace is a repository that each worker clones; the token is a Secret block; results are in a shared block.
+    Meanwhile a dry run and the nightly plan run next to the release, and the automations notify of its failures.
     """
+    begun = datetime.now(UTC)
     token = str(own_index.environment["UV_PUBLISH_TOKEN"])
     save_blocks(tmp_path / "results", token)
     monkeypatch.delenv("UV_PUBLISH_TOKEN")
 
-    with worker(tmp_path, "one") as one:
+    with worker(tmp_path, "one") as one, notifications() as notified:
         gate.write_text("fail")
         run = triggered(prefect_api, deployed["publish"])
         until(lambda: flow_run(prefect_api, run)["state_type"] == "FAILED", one)
         assert uploaded(own_index) == ["slow-0.1.0"]
+        until(lambda: notified, one)
+        assert notified[0].startswith(f"publish {dated_tag()} (2 packages): Failed\n{dated_tag()}: 1 failed, 1 blocked")
 
         gate.write_text("wait")
         prefect("flow-run", "retry", run)
         until(lambda: smoke_tests(one), one)
         other = triggered(prefect_api, deployed["publish"])
         until(lambda: flow_run(prefect_api, other)["state_type"] == "CANCELLED", one)  # turned away, not queued
+
+        asked = prefect("deployment", "run", "releasekit/dry-run", "-p", "offline=true")
+        readers = [re.findall(r"UUID: (\S+)", asked)[0], due(prefect_api, deployed["plan"]["id"])]
+        until(lambda: all(flow_run(prefect_api, reader)["state_type"] == "COMPLETED" for reader in readers), one)
+        artifacts = ask(prefect_api, "artifacts", flow_runs={"id": {"any_": readers}})
+        plans = [artifact["data"] for artifact in artifacts if artifact["key"] == "releasekit-plan"]
+        assert [("app" in plan, "0.1.0" in plan) for plan in plans] == [(True, True)] * 2
 
         set_state(prefect_api, run, {"type": "CANCELLING"})
         until(lambda: flow_run(prefect_api, run)["state_type"] == "CANCELLED", one)
@@ -299,10 +388,12 @@ def test_deployed_release_uploads_nothing_twice(
         until(lambda: f"resuming {dated_tag()}" in logs(prefect_api, run), one)
 
         with worker(tmp_path, "two") as two:  # both are here now
-            plans = [triggered(prefect_api, deployed["plan"]) for _ in range(2)]
-            until(lambda: {flow_run(prefect_api, each)["state_type"] for each in plans} == {"COMPLETED"}, two)
+            until(lambda: online_workers(prefect_api) == 2, two)
             one.kill()
             set_state(prefect_api, run, {"type": "CRASHED"})  # as a person does on its page; it frees its place
+            until(lambda: len(notified) > 2, two)
+            assert notified[1].startswith("releasekit.plan.due\napp-v0.1.0 app 0.1.0")
+            assert notified[2].startswith(f"publish {dated_tag()} (2 packages): Crashed")
             gate.write_text("go on")
             run = triggered(prefect_api, deployed["publish"], resume_from_registry=True)
             until(lambda: flow_run(prefect_api, run)["state_type"] in ("COMPLETED", "FAILED"), two)
@@ -310,6 +401,9 @@ def test_deployed_release_uploads_nothing_twice(
     assert flow_run(prefect_api, run)["state_name"] == "Completed", two.said()
     assert uploaded(own_index) == ["slow-0.1.0", "app-0.1.0"]
     assert set(world.tags()) == {"app-v0.1.0", "slow-v0.1.0", dated_tag()}
+    wanted = {"event": {"name": ["releasekit.package.published"]}, "occurred": {"since": begun.isoformat()}}
+    events = ask(prefect_api, "events", filter=wanted)["events"]
+    assert sorted(event["payload"]["package"] for event in events) == ["app", "slow"]
     tasks = ask(prefect_api, "task_runs", flow_runs={"id": {"any_": [run]}})
     states = {task["name"]: task["state_name"] for task in tasks}
     assert (states["upload-slow-0.1.0"], states["upload-app-0.1.0"]) == ("Cached", "Completed")
