@@ -70,7 +70,8 @@ def test_workers_build_their_platform(
     world.lock()
     world.git("push", "--quiet", "origin", "main")
     prefect("work-pool", "create", "releasekit", "--type", "process", "--overwrite")
-    prefect("deploy", "--name", "stage-on", RELEASEKIT_WORKSPACE=f"file://{world.remote}")
+    prefect("variable", "set", "releasekit_workspace", f"file://{world.remote}", "--overwrite")
+    prefect("deploy", "--name", "stage-on")
 
     save_blocks(tmp_path / "results", "unused")
 
