@@ -16,6 +16,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from flows.artifacts import rename_run, send_logs_to_prefect
+from flows.final_states import end_in_error_state
 from flows.scheduling import stage_all
 from releasekit import __version__
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
@@ -24,6 +25,7 @@ from releasekit.core.release.target import Target
 from releasekit.integrations.git import Repo
 from releasekit.integrations.process import mask
 from releasekit.integrations.storage import Storage
+from releasekit.integrations.whole_checkout import add_whole_worktree
 from releasekit.operations.draft import checkout_workspace
 from releasekit.options import StageOnOptions, as_flow_parameters
 from releasekit.store.record import Record
@@ -39,6 +41,7 @@ SIGN_OF_LIFE, SECONDS_BETWEEN_SIGNS = "alive", 5.0
 
 @flow(name="releasekit", version=__version__, flow_run_name="stage-on")
 @as_flow_parameters(StageOnOptions)
+@end_in_error_state
 async def stage_on(options: StageOnOptions) -> State[Any]:
     """Build the wheels of one platform for a release that runs elsewhere, and leave them in its storage."""
     send_logs_to_prefect()
@@ -83,7 +86,7 @@ def running_release(repo: Repo, release_id: str) -> RemoteLock:
 def worker_release(options: StageOnOptions, lock: RemoteLock, record: Record, repo: Repo) -> ReleaseContext:
     """Check out the release commit in a scratch worktree, and return the release as its steps need it here."""
     commit = lock.manifest.release_commit
-    repo.add_worktree(record.worktree, commit)
+    add_whole_worktree(repo, record.worktree, commit)
     project = read_workspace(record.worktree / options.subdirectory, {})
     return ReleaseContext(
         plan=lock.plan,
