@@ -48,7 +48,7 @@ class SimilarTexts:
 
 def group_similar(texts: Sequence[str]) -> list[SimilarTexts]:
     """Return the groups of *texts* that differ in one word, the largest ones possible, in the order of the texts."""
-    words_by_pattern: defaultdict[str, dict[int, str]] = defaultdict(dict)
+    words_by_pattern: defaultdict[tuple[str, str], dict[int, str]] = defaultdict(dict)
     for position, text in enumerate(texts):
         for pattern, word in _patterns(text):
             words_by_pattern[pattern][position] = word
@@ -70,17 +70,19 @@ def _group_of(words_by_position: dict[int, str]) -> SimilarTexts:
 
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[-.][A-Za-z0-9]+)*")
 _LOCATION = re.compile(r" \([^()/]*/[^()]*\)$")
-_LONGEST_COMPARED = 2_000  # characters
+_LONGEST_COMPARED = 600  # characters
 
 
-def _patterns(text: str) -> Iterable[tuple[str, str]]:
+def _patterns(text: str) -> Iterable[tuple[tuple[str, str], str]]:
     """Yield *text* without each of its words, and this word. Its location, which ends it, does not count.
 
-    A word can be a part of others: "core" is a part of "core-1.2.tar.gz".
+    A word can be a part of others: "core" is a part of "core-1.2.tar.gz". Only the beginning of a long text is searched
+    for words; its end is the second part of each pattern, and never copied.
     """
     plain = _LOCATION.sub("", text).replace("_", "-")
-    for word in dict.fromkeys(_WORD.findall(plain[:_LONGEST_COMPARED])):
-        yield _word_pattern(word).sub("\0", plain), word
+    start, end = plain[:_LONGEST_COMPARED], plain[_LONGEST_COMPARED:]
+    for word in dict.fromkeys(_WORD.findall(start)):
+        yield (_word_pattern(word).sub("\0", start), end), word
 
 
 @lru_cache(maxsize=4096)
