@@ -1487,18 +1487,6 @@ _TABLE = (
         _DIFFERENCES,
     ),
     ErrorPage(
-        ErrorCode.VERIFY_LOST_PLATFORM,
-        (
-            "A package that was pure Python now has an extension module.",
-            "The other wheels of the last release came from other machines.",
-        ),
-        (
-            "[tool.releasekit]\n"
-            'verify_ignore = [{ rule = "LOST-PLATFORM", package = "shop", reason = "nobody uses it" }]'
-        ),
-        _DIFFERENCES,
-    ),
-    ErrorPage(
         ErrorCode.VERIFY_RAISED_PYTHON,
         ("`requires-python` was raised.",),
         "$ releasekit publish --bump shop=minor",

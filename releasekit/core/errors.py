@@ -127,7 +127,6 @@ class ErrorCode(StrEnum):
     VERIFY_LOST_ENTRY_POINT = "RK-VERIFY-LOST-ENTRY-POINT"
     VERIFY_LOST_EXTRA = "RK-VERIFY-LOST-EXTRA"
     VERIFY_LOST_TYPES = "RK-VERIFY-LOST-TYPES"
-    VERIFY_LOST_PLATFORM = "RK-VERIFY-LOST-PLATFORM"
     VERIFY_RAISED_PYTHON = "RK-VERIFY-RAISED-PYTHON"
     VERIFY_LOST_FILES = "RK-VERIFY-LOST-FILES"
     VERIFY_LOST_BYTES = "RK-VERIFY-LOST-BYTES"
@@ -949,12 +948,6 @@ _TABLE = (
         ErrorCode.VERIFY_LOST_TYPES,
         "The marker py.typed of the last release is gone, so type checkers ignore the types of the package.",
         "Put py.typed back beside __init__.py. Otherwise commit a breaking change, or accept the loss with a "
-        "reason in `verify_ignore`.",
-    ),
-    ErrorInfo(
-        ErrorCode.VERIFY_LOST_PLATFORM,
-        "The last release has a wheel for a platform, and the built files have none.",
-        "Build the wheels of all platforms. Otherwise commit a breaking change, or accept the loss with a "
         "reason in `verify_ignore`.",
     ),
     ErrorInfo(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from pydantic import TypeAdapter
 
-from releasekit.core.artifacts.package_facts import ANY_PLATFORM, PackageFacts, platforms_of, wheel_facts
+from releasekit.core.artifacts.package_facts import PackageFacts, wheel_facts
 from releasekit.core.errors import ErrorCode, ReleaseError
 from releasekit.integrations.user_cache import read_cached, write_cached
 
@@ -62,7 +62,7 @@ async def read_last_release(index: Index, name: str, target: Version) -> Indexed
     chosen = choose_wheel([file.name for file in usable])
     wheel = next(file for file in usable if file.name == chosen)
     try:
-        facts = await _wheel_facts(index, wheel, [file.name for file in usable])
+        facts = await _wheel_facts(index, wheel)
     except ReleaseError as error:
         return IndexedRelease(version, missing=str(error))
     return IndexedRelease(version, facts)
@@ -89,12 +89,12 @@ def _last_version(versions: Iterable[Version]) -> Version | None:
 
 def choose_wheel(names: Sequence[str]) -> str:
     """Return the wheel among *names* that stands for its release: the one that every machine can install, if any."""
-    return min(names, key=lambda name: (ANY_PLATFORM not in platforms_of(name), name))
+    return min(names, key=lambda name: (not name.endswith("-any.whl"), name))
 
 
-async def _wheel_facts(index: Index, wheel: IndexFile, names: Sequence[str]) -> PackageFacts:
-    """Return the facts of *wheel*, of a release with the wheels *names*. Raises ReleaseError if it cannot be read."""
-    key = (_FACTS_VERSION, wheel.sha256, *sorted(names))
+async def _wheel_facts(index: Index, wheel: IndexFile) -> PackageFacts:
+    """Return the facts of *wheel*. Raises ReleaseError if it cannot be read."""
+    key = (_FACTS_VERSION, wheel.sha256)
     cached = read_cached("wheels", *key) if wheel.sha256 else None
     if cached is not None:
         return _FACTS.validate_python(cached)
@@ -102,7 +102,7 @@ async def _wheel_facts(index: Index, wheel: IndexFile, names: Sequence[str]) -> 
     if wheel.sha256 and sha256(content).hexdigest() != wheel.sha256:
         message = f"{wheel.name} is not the file that the index lists"
         raise ReleaseError(ErrorCode.INDEX_RESPONSE, message, index.url)
-    facts = _read(io.BytesIO(content), wheel.name, names)
+    facts = _read(io.BytesIO(content), wheel.name)
     if wheel.sha256:
         write_cached(_FACTS.dump_python(facts, mode="json"), "wheels", *key)
     return facts
@@ -115,17 +115,17 @@ def read_built_facts(paths: Iterable[Path]) -> PackageFacts | None:
         return None
     chosen = choose_wheel(list(wheels))
     with wheels[chosen].open("rb") as file:
-        return _read(file, chosen, list(wheels))
+        return _read(file, chosen)
 
 
-def _read(file: BinaryIO, name: str, names: Sequence[str]) -> PackageFacts:
+def _read(file: BinaryIO, name: str) -> PackageFacts:
     try:
         with zipfile.ZipFile(file) as archive:
             sizes = {info.filename: info.file_size for info in archive.infolist() if not info.is_dir()}
             metadata, entry_points = (_read_text(archive, sizes, end) for end in ("METADATA", "entry_points.txt"))
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError, NotImplementedError, RuntimeError) as error:
         raise ReleaseError(ErrorCode.VERIFY_FAILED, f"not a wheel: {error}", name) from None
-    return wheel_facts(sizes, metadata, entry_points, names)
+    return wheel_facts(sizes, metadata, entry_points)
 
 
 def _read_text(archive: zipfile.ZipFile, sizes: Mapping[str, int], name: str) -> str:

@@ -116,7 +116,7 @@ def test_last_stable_release_counts(static_index: StaticServer) -> None:
 
 
 def test_wheel_is_fetched_once(static_index: StaticServer) -> None:
-    """One wheel stands for the release, and its facts are kept. The names of the others tell the platforms."""
+    """One wheel stands for the release, and its facts are kept."""
     linux, mac = "shop-1.0-cp312-cp312-manylinux_2_17_x86_64.whl", "shop-1.0-cp312-cp312-macosx_11_0_arm64.whl"
     static_index.files |= {linux: wheel_bytes("shop/a.py"), mac: wheel_bytes("shop/b.py")}
 
@@ -126,7 +126,6 @@ def test_wheel_is_fetched_once(static_index: StaticServer) -> None:
     assert first == second
     assert static_index.fetched == [mac]
     assert first.files == {"shop/b.py": 6}
-    assert first.platforms == {"linux x86_64", "macosx arm64"}
     assert (first.scripts, first.extras) == ({"shop"}, {"fast"})
 
 

@@ -10,7 +10,6 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from pydantic import BaseModel, ConfigDict
 
 from releasekit.core.artifacts.package_facts import (
-    ANY_PLATFORM,
     is_public_module,
     is_source_of,
     outermost,
@@ -84,7 +83,6 @@ def find_losses(before: PackageFacts, after: PackageFacts, sources: Collection[s
         _lost_names(ErrorCode.VERIFY_LOST_ENTRY_POINT, "entry point", before.entry_points, after.entry_points),
         _lost_names(ErrorCode.VERIFY_LOST_EXTRA, "extra", before.extras, after.extras),
         _lost_types(before.files, after.files),
-        _lost_platforms(before.platforms, after.platforms),
         _raised_python(before.requires_python, after.requires_python),
         _lost_files(before, after, sources),
         _lost_bytes(before, after),
@@ -116,13 +114,6 @@ def _lost_types(before: Collection[str], after: Collection[str]) -> Iterator[Los
 
 
 _TYPE_MARKER = "py.typed"
-
-
-def _lost_platforms(before: frozenset[str], after: frozenset[str]) -> Iterator[Loss]:
-    are_comparable = before and after and ANY_PLATFORM not in after
-    for platform in sorted(before - after) if are_comparable else ():
-        machines = "other machines" if platform == ANY_PLATFORM else platform
-        yield Loss(ErrorCode.VERIFY_LOST_PLATFORM, f"there is no wheel for {machines} any more", breaks=True)
 
 
 def _raised_python(before: str, after: str) -> Iterator[Loss]:

@@ -6,13 +6,13 @@ import re
 from collections.abc import Mapping
 from configparser import ConfigParser
 from configparser import Error as ConfigError
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from email.parser import HeaderParser
 from itertools import accumulate
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.utils import canonicalize_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,7 +25,7 @@ class PackageFacts:
     """What a release of a package offers to those who install it.
 
     *files* has the size in bytes of each file, by its path in the wheel. *scripts* are the commands. *entry_points* are
-    in the form "group: name". *platforms* are the platforms of its wheels; empty if they are unknown.
+    in the form "group: name".
     """
 
     files: Mapping[str, int]
@@ -33,32 +33,24 @@ class PackageFacts:
     entry_points: frozenset[str] = frozenset()
     extras: frozenset[str] = frozenset()
     requires_python: str = ""
-    platforms: frozenset[str] = field(default_factory=frozenset[str])
-
-
-ANY_PLATFORM = "any"
-"""The platform of a wheel that every machine can install."""
 
 
 # ---- a wheel --------------------------------------------------------------------------------------------------------
 
 
-def wheel_facts(files: Mapping[str, int], metadata: str, entry_points: str, wheel_names: Iterable[str]) -> PackageFacts:
+def wheel_facts(files: Mapping[str, int], metadata: str, entry_points: str) -> PackageFacts:
     """Return the facts of a wheel with these *files*.
 
-    *metadata* is the text of METADATA, *entry_points* that of entry_points.txt. *wheel_names* are the names of all
-    wheels of the release.
+    *metadata* is the text of METADATA, *entry_points* that of entry_points.txt.
     """
     headers = HeaderParser().parsestr(metadata)
     declared = _entry_point_tables(entry_points)
-    platforms = frozenset[str]().union(*map(platforms_of, wheel_names))
     return PackageFacts(
         files={path: size for path, size in files.items() if not _is_metadata(path)},
         scripts=_scripts(declared),
         entry_points=_other_entry_points(declared),
         extras=frozenset(canonicalize_name(str(name)) for name in headers.get_all("Provides-Extra", [])),
         requires_python=str(headers.get("Requires-Python", "")),
-        platforms=platforms,
     )
 
 
@@ -95,33 +87,6 @@ def _scripts(tables: Mapping[str, Iterable[str]]) -> frozenset[str]:
 def _other_entry_points(tables: Mapping[str, Iterable[str]]) -> frozenset[str]:
     groups = {group: names for group, names in tables.items() if group not in _SCRIPT_GROUPS}
     return frozenset(f"{group}: {name}" for group, names in groups.items() for name in names)
-
-
-def platforms_of(wheel_name: str) -> frozenset[str]:
-    """Return the platforms that a wheel is for, such as "macosx arm64", without the versions of their systems."""
-    try:
-        _, _, _, tags = parse_wheel_filename(wheel_name)
-    except InvalidWheelFilename:
-        return frozenset()
-    platforms: set[str] = set()
-    for tag in tags:
-        platforms.update(_platforms_of_tag(tag.platform))
-    return frozenset(platforms)
-
-
-def _platforms_of_tag(tag: str) -> Iterator[str]:
-    match = _SYSTEM_VERSION.match(tag)
-    if match is None:
-        yield tag
-        return
-    system, machine = match["system"], match["machine"]
-    system = "linux" if system == "manylinux" else system
-    machines = ("arm64", "x86_64") if machine == "universal2" else (machine,)
-    for name in machines:
-        yield f"{system} {name}"
-
-
-_SYSTEM_VERSION = re.compile(r"(?P<system>manylinux|musllinux|macosx|linux)(?:\d*_\d+_\d+|\d+)?_(?P<machine>.+)")
 
 
 # ---- a source tree --------------------------------------------------------------------------------------------------

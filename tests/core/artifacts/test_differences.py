@@ -10,7 +10,6 @@ from packaging.version import Version
 from releasekit.core.artifacts.differences import allows_breaking, find_losses, rate_losses
 from releasekit.core.artifacts.package_facts import (
     PackageFacts,
-    platforms_of,
     public_modules,
     source_facts,
     wheel_facts,
@@ -19,7 +18,6 @@ from releasekit.core.config.settings import VerifyWaiver
 from releasekit.core.errors import ErrorCode
 
 FILES = {"shop/__init__.py": 900, "shop/cart.py": 5000, "shop/tax/__init__.py": 10, "shop/tax/vat.py": 700}
-WHEELS = ("shop-1.0.0-py3-none-any.whl",)
 
 
 def facts_of(*gone: str, **fields: Any) -> PackageFacts:
@@ -68,12 +66,6 @@ def losses_of(before: PackageFacts, after: PackageFacts, sources: tuple[str, ...
             "shop/py.typed is gone, so type checkers ignore the types",
         ),
         (
-            facts_of(platforms=frozenset({"linux x86_64", "win_amd64"})),
-            facts_of(platforms=frozenset({"linux x86_64"})),
-            ErrorCode.VERIFY_LOST_PLATFORM,
-            "there is no wheel for win_amd64 any more",
-        ),
-        (
             facts_of(requires_python=">=3.10"),
             facts_of(requires_python=">=3.12"),
             ErrorCode.VERIFY_RAISED_PYTHON,
@@ -106,11 +98,10 @@ def test_gains_are_no_losses() -> None:
         files={"shop/new.py": 1},
         scripts=frozenset({"shop"}),
         extras=frozenset({"fast"}),
-        platforms=frozenset({"any"}),
         requires_python=">=3.8",
     )
 
-    assert find_losses(facts_of(platforms=frozenset({"linux x86_64"}), requires_python=">=3.10"), richer) == ()
+    assert find_losses(facts_of(requires_python=">=3.10"), richer) == ()
 
 
 def test_module_may_become_package() -> None:
@@ -206,22 +197,13 @@ def test_public_modules_have_public_names() -> None:
     assert public_modules(files) == {"shop", "shop.cart", "shop.tax", "shop.tax.vat", "shop.fast"}
 
 
-def test_platforms_forget_system_versions() -> None:
-    """A newer macOS or glibc is no other platform; universal2 is two machines."""
-    assert platforms_of("a-1-cp312-cp312-manylinux_2_17_x86_64.manylinux2014_x86_64.whl") == {"linux x86_64"}
-    assert platforms_of("a-1-cp312-cp312-macosx_11_0_universal2.whl") == {"macosx arm64", "macosx x86_64"}
-    assert platforms_of("a-1-cp312-cp312-musllinux_1_2_aarch64.whl") == {"musllinux aarch64"}
-    assert platforms_of("a-1-py3-none-any.whl") == {"any"}
-    assert platforms_of("nothing.whl") == frozenset()
-
-
 def test_wheel_facts_read_metadata() -> None:
     """Scripts and other entry points are told apart, and the metadata is no file of the package."""
     files = {**FILES, "shop-1.0.dist-info/METADATA": 300}
     metadata = "Metadata-Version: 2.4\nName: shop\nProvides-Extra: Fast_Path\nRequires-Python: >=3.11\n"
     entry_points = "[console_scripts]\nShop = shop:main\n[gui_scripts]\ntill = shop:till\n[shop.cards]\nvisa = shop:V\n"
 
-    facts = wheel_facts(files, metadata, entry_points, WHEELS)
+    facts = wheel_facts(files, metadata, entry_points)
 
     assert facts == PackageFacts(
         files=FILES,
@@ -229,9 +211,8 @@ def test_wheel_facts_read_metadata() -> None:
         entry_points=frozenset({"shop.cards: visa"}),
         extras=frozenset({"fast-path"}),
         requires_python=">=3.11",
-        platforms=frozenset({"any"}),
     )
-    assert wheel_facts(files, "", "[broken", WHEELS).scripts == frozenset()
+    assert wheel_facts(files, "", "[broken").scripts == frozenset()
 
 
 @pytest.mark.parametrize(
