@@ -244,7 +244,7 @@ async def stage_release(
     else:
         platforms = () if options.stage_only else release.plan.platforms
         if platforms:  # their workers fetch the release commit through the lock on the remote
-            await require_workers(release)
+            await require_workers(release, rehearse=options.rehearse)
             manifest = announce.acquire_remote_lock(release, repo, manifest)
             release.record.save_manifest(manifest)
         built, failed = await build_and_prove(release, repo, index, rebuild=rebuild, on_workers=bool(platforms))

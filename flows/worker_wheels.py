@@ -46,7 +46,7 @@ SECONDS_UNTIL_LOST = 12 * SECONDS_BETWEEN_SIGNS
 SECONDS_TO_START = 300.0
 
 
-async def require_workers(release: ReleaseContext) -> None:
+async def require_workers(release: ReleaseContext, *, rehearse: bool) -> None:
     """Refuse to begin if the wheels of a platform cannot be built: here nobody builds them, and no worker can.
 
     Raises Refusal RK-PLATFORM-MISSING.
@@ -54,6 +54,7 @@ async def require_workers(release: ReleaseContext) -> None:
     settings = release.settings
     error = platforms_missing_error(missing_platforms(release.plan, ()))
     reasons = {
+        "they cannot clone the throwaway repository of a rehearsal": rehearse,
         "no Prefect server records this release": FlowRunContext.get() is None,
         "stage_storage is not set": not settings.stage_storage,
         "push is off, so workers cannot fetch the release commit": not settings.push,
