@@ -56,7 +56,7 @@ def pin_requirement(requirement: Requirement, pins: Pins) -> Requirement:
     if version is None or pins.mode == "keep":
         return requirement
     if pins.mode == "exact":
-        return _replace_specifier(requirement, _exactly(version))
+        return _replace_specifier(requirement, _exactly(str(version)))
     name = canonicalize_name(requirement.name)
     limit = pins.limits.get(name) or next_breaking(version)
     return _replace_specifier(requirement, compatible_with(requirement.specifier, version, limit))
@@ -75,11 +75,11 @@ def _replace_specifier(requirement: Requirement, specifier: SpecifierSet) -> Req
 
 
 @cache
-def _exactly(version: Version) -> SpecifierSet:
+def _exactly(version: str) -> SpecifierSet:
+    # A text, because 2.0 and 2.0.0 are equal versions, and would share a result.
     return SpecifierSet(f"=={version}")
 
 
-@cache
 def compatible_with(specifier: SpecifierSet, version: Version, limit: Version) -> SpecifierSet:
     """Return the range `>=version,<limit`, with the upper bounds and exclusions of *specifier* (PEP 440).
 

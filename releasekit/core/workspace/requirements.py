@@ -44,7 +44,6 @@ def requirement_key(requirement: Requirement) -> str:
     return f"{canonicalize_name(requirement.name)}{requirement.specifier}"
 
 
-@cache
 def raise_requirement(written: str, version: Version, *, always: bool = False, strict: bool = False) -> str:
     """Return the requirement *written* (PEP 508), raised so that *version* satisfies it. Only its versions change.
 
@@ -52,6 +51,13 @@ def raise_requirement(written: str, version: Version, *, always: bool = False, s
     follows *version*. With *strict*, a prerelease must satisfy it under PEP 440. Otherwise it is enough if its final
     version does: 1.3rc1 then satisfies `>=1.3`.
     """
+    return _raise_requirement(written, str(version), always=always, strict=strict)
+
+
+@cache
+def _raise_requirement(written: str, new_version: str, *, always: bool, strict: bool) -> str:
+    # The version is a text here, because 2.0 and 2.0.0 are equal versions, and would share a result.
+    version = Version(new_version)
     if is_template(written) or requirement_of(written).url:
         return written
     parts = _REQUIREMENT.fullmatch(written)

@@ -10,7 +10,7 @@ from releasekit.core.workspace.built_files import file_name_problems, has_no_cod
 WHEEL, SDIST = "fps_auth-1.0-py3-none-any.whl", "fps_auth-1.0.tar.gz"
 LOCAL = "fps_auth-1.0+g1a2b3c4-py3-none-any.whl"
 BY_GIT = ": the build backend derived another version from the state of git"
-EXPECTED = "expected one sdist and a wheel, found: "
+EXPECTED = "expected one sdist (.tar.gz) and a wheel, found: "
 
 
 @pytest.mark.parametrize(
