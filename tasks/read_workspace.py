@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
@@ -22,7 +23,7 @@ from releasekit.core.history.tags import TagScheme
 from releasekit.core.planning.setting_values import refuse_unknown_names, refuse_unreadable_tags
 from releasekit.core.release.target import Target
 from releasekit.core.toml_lines import locate_excerpt
-from releasekit.core.workspace.dynamic_version import build_tag_prefix
+from releasekit.core.workspace.dynamic_version import build_tag_prefix, version_environment
 from releasekit.core.workspace.workspace import choose_publishable, parse_workspace
 from releasekit.integrations.filesystem import read_toml
 from releasekit.integrations.process import mask
@@ -83,15 +84,22 @@ def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
         refuse_unknown_names(workspace, settings, overrides)
     except Refusal as error:
         raise _with_position(error, {".": (of_root, root_text), **manifests}) from None
+    # A package whose backend reads its version from a variable cannot be locked without it.
+    build_env = (*settings.build_env, *chain.from_iterable(map(_version_variables, documents.values())))
     return Project(
         root,
         of_root,
         settings,
         choose_publishable(workspace, settings),
-        uv=replace(uv, secrets=Secrets(settings.secrets, read_secret), build_env=settings.build_env),
+        uv=replace(uv, secrets=Secrets(settings.secrets, read_secret), build_env=build_env),
         member_settings={member.name: own[member.path] for member in workspace if member.path in own},
         manifests=manifests,
     )
+
+
+def _version_variables(document: Mapping[str, Any]) -> Iterator[str]:
+    name = str(document.get("project", {}).get("name", ""))
+    yield from version_environment(document, name, version="")
 
 
 def _refuse_keys_without_package(settings: Settings, manifests: Container[str]) -> None:

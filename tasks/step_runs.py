@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 from prefect import tags, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import TaskRunResult
+from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError
 from prefect.context import FlowRunContext, TaskRunContext
 from prefect.states import Failed
 from prefect.task_engine import run_task_async, run_task_sync
@@ -83,8 +84,11 @@ def run_recorded(call: Callable[[], R], stage: str, options: Mapping[str, Any]) 
         awaitable: Any = _await_recorded(decorate(step), stage, details, end)
         return awaitable
     try:
-        with step_tags(stage):
-            result: Any = run_task_sync(decorate(step), **details)
+        try:
+            with step_tags(stage):
+                result: Any = run_task_sync(decorate(step), **details)
+        except ConcurrencySlotAcquisitionError:
+            result = run_task_sync(decorate(step), **details)
         return _result_or_refusal(result)
     finally:
         end()
@@ -92,11 +96,22 @@ def run_recorded(call: Callable[[], R], stage: str, options: Mapping[str, Any]) 
 
 async def _await_recorded(step: Task[..., R], stage: str, details: dict[str, Any], end: Callable[[], None]) -> R:
     try:
-        with step_tags(stage):
-            result: Any = await run_task_async(step, **details)
+        result = await _await_task(step, details, stage)
         return _result_or_refusal(result)
     finally:
         end()
+
+
+async def _await_task(step: Task[..., Any], details: dict[str, Any], stage: str, package: str = "") -> Any:  # noqa: ANN401  of any step
+    """Run *step* with tags; without them if the server does not say whether a tag has a limit.
+
+    Prefect asks before the step begins. Steps without tags also run while the server is down.
+    """
+    try:
+        with step_tags(stage, package):
+            return await run_task_async(step, **details)
+    except ConcurrencySlotAcquisitionError:
+        return await run_task_async(step, **details)
 
 
 def _call_later(call: Callable[[], R]) -> R | State[Any]:
@@ -133,9 +148,8 @@ def _result_or_refusal(outcome: Any) -> Any:  # noqa: ANN401  any step
 async def run_after(step: Task[..., Any], job: object, after: Collection[UUID], package: str = "") -> State[Any]:
     """Run *step*, whose one parameter is *job*, after the task runs *after*; returns its final state."""
     run = uuid4()
-    details: dict[str, Any] = {"task_run_id": run, **one_input(step.fn, job, after)}
-    with step_tags(step.name, package):
-        state: Any = await run_task_async(step, **details, return_type="state")
+    details: dict[str, Any] = {"task_run_id": run, **one_input(step.fn, job, after), "return_type": "state"}
+    state = await _await_task(step, details, step.name, package)
     if package:
         current_frontier().remember(package, run)
     return keep_alive(state)

@@ -202,14 +202,15 @@ def worker(directory: Path, name: str, *options: str) -> Generator[Worker]:
     home, mark = directory / name, str(uuid.uuid4())
     home.mkdir()
     env: dict[str, str | None] = {
-        "TEST_OF_RELEASEKIT": mark,
+        "PREFECT_TEST_MARK": mark,
+        "RELEASEKIT_BUILD_ENV": "PREFECT_TEST_MARK",  # builds and imports have it too
         "XDG_DATA_HOME": str(home),
         "PREFECT_DEFAULT_RESULT_STORAGE_BLOCK": "local-file-system/shared",
         **ADA,
     }
     argv = (sys.executable, "-m", "prefect", "worker", "start", "--pool", "releasekit", "--name", name, *options)
     settings = {"PREFECT_WORKER_QUERY_SECONDS": "1"}
-    running = Worker(f"TEST_OF_RELEASEKIT={mark}", home / "log")
+    running = Worker(f"PREFECT_TEST_MARK={mark}", home / "log")
     try:
         with background(Command(argv, home, {**env, **settings}), running.log):
             yield running

@@ -29,12 +29,15 @@ def build_wheel(directory, settings=None, metadata=None):
     pathlib.Path("src/lone/stamp.txt").write_text(uuid.uuid4().hex)
     return build_plain_wheel(directory, settings, metadata)
 """
+DEAD_MODULE = '{ rule = "ENTRY-POINT", package = "app", reason = "the comparison with the last release finds it too" }'
+KEYS = f'api_check = "error"\nverify_ignore = [{DEAD_MODULE}]'
 ACCEPTED = """
 [tool.releasekit]
 api_check = "error"
 reproducible = "check"
 api_ignore = [{ path = "core.shade", reason = "only app calls it" }]
 verify_ignore = [
+    { rule = "ENTRY-POINT", package = "app", reason = "the next release has it" },
     { rule = "DEAD-SCRIPT", package = "app", reason = "the next release has it" },
     { rule = "LOST-FILES", package = "lone", reason = "the rates come from a server" },
     { rule = "LOST-IMPORT", package = "*", reason = "nobody imports it" },
@@ -48,7 +51,12 @@ def test_losses_stop_until_accepted(tmp_path: Path, own_index: EmbeddedIndex) ->
 
     Then a package whose builds differ is all that stops.
     """
-    world = make_world(tmp_path, "app; core; lone", 'api_check = "error"', core="def shade(leaf): ...\n")
+    world = make_world(
+        tmp_path,
+        "app; core; lone",
+        f'api_check = "error"\nverify_ignore = [{DEAD_MODULE}]',
+        core="def shade(leaf): ...\n",
+    )
     app_project = (world.root / "packages/app/pyproject.toml").read_text() + SCRIPT
     lone_project = (world.root / "packages/lone/pyproject.toml").read_text()
     root_project = (world.root / "pyproject.toml").read_text().partition("\n[tool.releasekit]")[0]

@@ -194,7 +194,7 @@ def test_release_is_one_flow_run(recorder: Recorder, good: Recorded) -> None:
 def test_graph_has_real_edges(recorder: Recorder, good: Recorded) -> None:
     """The graph on the page of a run has an edge for each wait, and no other.
 
-    Prefect repeats the edges of a step for each of its own inputs: two builds, three proofs.
+    Prefect repeats the edges of a step for each of its own inputs: two builds of the comparison, three proofs.
     """
     tasks = recorder.tasks_of(good.run, "smoke-test-app-0.1.0", "fast-forward-main")
     graph = httpx.get(f"{recorder.api}/flow_runs/{good.run['id']}/graph-v2").raise_for_status().json()
@@ -205,12 +205,12 @@ def test_graph_has_real_edges(recorder: Recorder, good: Recorded) -> None:
     commit = ("check-out", "write-versions", "raise-requirements", "write-changelogs", "consume-change-files", "lock")
     before, after = (*commit, "commit"), ("tag", "push", "release", "fast-forward-main")
     packages = [
-        *((f"stage-{name}", step) for name in ("app", "core") for step in (f"prove-{name}", "prove-resolution")),
+        *((f"stage-{name}", step) for name in ("app", "core") for step in (f"prove-{name}", "compare")),
         *(("commit", f"stage-{name}") for name in ("app", "core")),
         *((step, "record-files") for step in ("prove-app", "prove-core", "prove-resolution")),
     ]
     publishing = ("record-files", "hold", *CORE, *(step.replace("core", "app") for step in CORE), "tag")
-    repeated = [("prove-resolution", "record-files"), *[("record-files", "hold")] * 2]
+    repeated = [*[("compare", "prove-resolution")] * 2, *[("record-files", "hold")] * 2]
     assert edges == sorted([*pairwise(before), *packages, *repeated, *pairwise(publishing), *pairwise(after)])
     assert len(edges) == count_arrows(plan_of("core:", "app: core").steps)
 

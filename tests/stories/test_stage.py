@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from releasekit.integrations.git import LOCK_REF
 from releasekit.integrations.process import Command, run
 from releasekit.store.bundle import check_output_directory, read_bundle
 from tests.stories.test_resume import another_clone
+from tests.support.builders import attestation
 from tests.support.fault_index import INVALID as INVALID_UPLOAD
 from tests.support.fault_index import FaultIndex, fault_index
 from tests.support.world import Said, World, dated_tag, make_world
@@ -109,6 +111,11 @@ def test_sha256sum_accepts_the_bundle(handed: Handed) -> None:
         "dist/core/core-0.1.0.tar.gz",
         "manifest.json",
     ]
+
+
+def attested(file: Path) -> bytes:
+    """Return an attestation of *file*, as somebody makes it after the files are staged."""
+    return attestation((file.name, hashlib.sha256(file.read_bytes()).hexdigest()))
 
 
 def flip(path: Path) -> None:
@@ -252,8 +259,8 @@ def test_publish_refuses_contradictory_options(mine: Handed, argv: tuple[str, ..
 def test_manifest_publishes_exactly_that_release(mine: Handed, tmp_path: Path, faulty: FaultIndex) -> None:
     """It is published from its own commit with its own files, whatever has come since; another clone can go on."""
     mine.world.commit("feat: later", {"packages/core/later.txt": "more"})
-    attestation = mine.wheel.with_name(f"{mine.wheel.name}.publish.attestation")
-    attestation.write_text('{"made": "afterwards"}')
+    beside = mine.wheel.with_name(f"{mine.wheel.name}.publish.attestation")
+    beside.write_bytes(attested(mine.wheel))
     dry = mine.publish(faulty, "--dry-run")
     assert dry.code == 0, dry.err
     assert "uv build" not in dry.out
@@ -291,7 +298,7 @@ def test_manifest_publishes_exactly_that_release(mine: Handed, tmp_path: Path, f
     assert {upload.file: upload.sha256 for upload in stored} == {
         f["name"]: f["sha256"] for package in manifest["packages"] for f in package["files"]
     }
-    assert {u.file: u.attested for u in stored if u.attested} == {mine.wheel.name: '[{"made":"afterwards"}]'}
+    assert [u.file for u in stored if u.attested] == [mine.wheel.name]
     assert mine.world.tags() == dict.fromkeys(("app-v0.1.0", "core-v0.1.0", dated_tag()), manifest["release_commit"])
     assert LOCK_REF not in mine.world.git("ls-remote", "origin")
 
@@ -331,12 +338,12 @@ def test_staged_release_stays_in_clone(tmp_path: Path, faulty: FaultIndex, monke
     assert json.loads((record / "manifest.json").read_text())["commit"] == later
     assert world.git("for-each-ref", "refs/heads", "refs/tags") == before
     wheel = next(record.glob("dist/solo/*.whl"))
-    wheel.with_name(f"{wheel.name}.publish.attestation").write_text('{"here": 1}')
+    wheel.with_name(f"{wheel.name}.publish.attestation").write_bytes(attested(wheel))
 
     published = world.releasekit("publish", "--yes", *where, *ALONE)
 
     assert published.code == 0, published.err
-    assert {u.file: u.attested for u in faulty.uploads if u.project == "solo"}[wheel.name] == '[{"here":1}]'
+    assert {u.file: u.attested for u in faulty.uploads if u.project == "solo"}[wheel.name].startswith('[{"envelope":')
 
 
 def test_version_only_commits_the_versions(tmp_path: Path, faulty: FaultIndex) -> None:

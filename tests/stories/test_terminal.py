@@ -75,16 +75,20 @@ def _no_server(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     monkeypatch.setenv("PREFECT_HOME", str(home))
 
 
+BUILD_ENV = {"RELEASEKIT_BUILD_ENV": '["BREAK", "PREFECT_TEST_MARK"]'}
+"""Builds and imports get these two variables of the tests."""
+
+
 @contextmanager
 def running(world: World, *argv: str, terminal: bool = False) -> Generator[Program]:
     """Run `publish` inside the block."""
     program = (sys.executable, "-m", "flows.publish", "--skip-audit", *argv)
-    mark = f"TEST_OF_RELEASEKIT={uuid.uuid4()}"
+    mark = f"PREFECT_TEST_MARK={uuid.uuid4()}"  # a server that we start gets variables of Prefect
     name, _, value = mark.partition("=")
     child = subprocess.Popen(
         (sys.executable, "-c", ON_A_TERMINAL, *program) if terminal else program,
         cwd=world.root,
-        env={**os.environ, "PYTHONPATH": PYTHONPATH, "TERM": "xterm", "COLUMNS": "200", name: value},
+        env={**os.environ, "PYTHONPATH": PYTHONPATH, "TERM": "xterm", "COLUMNS": "200", **BUILD_ENV, name: value},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -168,7 +172,7 @@ def test_confirmed_release_records_every_task(tmp_path: Path, home: Path, own_in
     assert set(world.tags()) == {"app-v0.1.0", "core-v0.1.0", dated_tag()}
     with sqlite3.connect(home / "prefect.db") as database:
         runs = dict(database.execute("select name, state_type from task_run"))
-    assert {f"{step}-{name}" for name in ("app", "core") for step in ("pin", "build", "verify", "prove")} < runs.keys()
+    assert {f"{step}-{name}" for name in ("app", "core") for step in ("stage", "prove")} < runs.keys()
     assert {f"{step}-{name}-0.1.0" for name in ("app", "core") for step in ("upload", "smoke-test")} < runs.keys()
     assert "fast-forward-main" in runs, "the last one"
     assert set(runs.values()) == {"COMPLETED"}

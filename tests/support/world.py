@@ -79,7 +79,7 @@ class World:
 
     def lock(self) -> None:
         """Bring uv.lock up to date and commit it."""
-        run(find_uv().command("lock", cwd=self.root))
+        run(Command((find_uv().executable, "lock"), self.root))
         self.commit("chore: lock")
 
     def state(self) -> dict[str, str]:
