@@ -1,8 +1,9 @@
-"""The only module that calls git."""
+"""The only module that calls git: GitPython opens a repository that git trusts, the git command does the rest."""
 
 from __future__ import annotations
 
 import logging
+import os
 import re
 import tempfile
 from contextlib import contextmanager
@@ -121,7 +122,7 @@ class Repo:
         Raises Refusal RK-GIT-MISSING, RK-GIT-NOT-A-REPOSITORY, RK-GIT-UNTRUSTED or RK-GIT-NO-COMMIT.
         """
         self.top = _work_tree(path)
-        self.common_dir = (self.top / self.git("rev-parse", "--git-common-dir").rstrip("\n")).resolve()
+        self.common_dir = _common_directory(self.top)
         if self.common_dir == self.top:
             raise _bare_refusal(self.top)
         self.head = self._sha("HEAD^{commit}")
@@ -810,6 +811,27 @@ def _work_tree(path: Path) -> Path:
         message = f"the settings of the repository name another work tree: {top}"
         raise Refusal(ErrorCode.GIT_UNTRUSTED, message, str(path))
     return top
+
+
+def _common_directory(top: Path) -> Path:
+    """Return the git directory that all work trees of the repository share; git trusts the work tree *top*."""
+    import git
+
+    try:
+        with _without_git_variables(), git.Repo(top, expand_vars=False) as repository:
+            return Path(repository.common_dir).resolve()
+    except (git.InvalidGitRepositoryError, git.NoSuchPathError):
+        raise Refusal(ErrorCode.GIT_NOT_A_REPOSITORY, "not a git repository", str(top)) from None
+
+
+@contextmanager
+def _without_git_variables() -> Generator[None]:
+    """Hide the variables of git from this process inside the block: GitPython would follow them elsewhere."""
+    hidden = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("GIT_")}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
 
 
 def _opening_refusal(error: ReleaseError, path: Path) -> Refusal:
