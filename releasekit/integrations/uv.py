@@ -431,12 +431,12 @@ _LONGEST_MESSAGE = 500
 
 def _parse_response(output: str) -> UploadResponse:
     """Return the index's response to a failed upload, read from uv's *output* with its trace."""
+    files = re.findall(r"Failed to publish `(.+?)`", output)  # before a password such as "none" is masked in a name
     output = mask(output)
     separator = "error: " if output.startswith("error: ") else "\nerror: "
     trace, _, error = output.rpartition(separator)
     status_match = _STATUS.search(error)  # also without the trace
     status = int(status_match[1]) if status_match else 0
-    file = re.search(r"Failed to publish `(.+?)`", error)
     html = (error.partition("Server says:")[2] or error)[:_LONGEST_ANSWER]
     message = re.sub(r"\s+", " ", _TAG.sub(" ", html)).strip()
     is_unreachable = bool(_NOT_SENT.search(error)) and "Missing credentials" not in error
@@ -444,7 +444,7 @@ def _parse_response(output: str) -> UploadResponse:
         status,
         message[:_LONGEST_MESSAGE],
         _last_headers(trace) if status else {},
-        Path(file[1]).name if file else "",
+        Path(files[-1]).name if files else "",
         no_response=is_unreachable and not status,
     )
 
