@@ -14,6 +14,7 @@ from tasks.decorators import flow_task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from releasekit.core.artifacts.differences import Difference
     from releasekit.core.release.release_manifest import BuiltPackage
@@ -52,11 +53,17 @@ async def _compare_package(release: ReleaseContext, package: BuiltPackage, index
         log.warning("warning %s", skipped_warning(package, last, index))
     if last.version is None or last.facts is None or facts is None:
         return tuple(in_source)
-    sdists = [read_archive(path) for path in paths if path.suffix == ".gz"]
-    sources = [file.partition("/")[2] for sdist in sdists for file in sdist.files]
+    has_lost_files = not last.facts.files.keys() <= facts.files.keys()
+    sources = _source_files(paths) if has_lost_files else []  # only for a lost file it matters whether it has a source
     losses = find_losses(last.facts, facts, sources)
     in_wheel = rate_losses(package.name, last.version, package.version, losses, release.settings.verify_ignore)
     return replace_losses(in_source, in_wheel)
+
+
+def _source_files(paths: Sequence[Path]) -> list[str]:
+    """Return the files in the built sdist, by their path below its top directory."""
+    sdists = [read_archive(path) for path in paths if path.suffix == ".gz"]
+    return [file.partition("/")[2] for sdist in sdists for file in sdist.files]
 
 
 def skipped_warning(package: BuiltPackage, last: IndexedRelease, index: Index) -> ReleaseWarning:

@@ -139,13 +139,14 @@ def workspace(
     RK-WORKSPACE-INVALID.
     """
     on_index = published or {}
+    left_out = _sparse_members(project, repo)
     commit_probes = [_identity(repo), _signing_key(repo)] if commits else []
     probes = [
         _detached_head(repo, needs_branch=needs_branch),
         *([_branch(project, repo)] if publishes else []),
         _dirty_worktree(repo),
-        _incomplete_checkout(project, repo, plan),
-        _stale_lock(project, repo),
+        _incomplete_checkout(project, repo, plan, left_out),
+        *([] if left_out else [_stale_lock(project, repo)]),  # uv takes these members for removed
         *commit_probes,
         _version_locations(project, repo, plan),
         _requirement_locations(project, repo, plan),
@@ -265,9 +266,11 @@ def _dirty_worktree(repo: Repo) -> Iterator[PreflightFinding]:
         yield Refusal(ErrorCode.PREFLIGHT_DIRTY_WORKTREE, message, str(repo.top))
 
 
-def _incomplete_checkout(project: Project, repo: Repo, plan: Plan) -> Iterator[PreflightFinding]:
-    """Find members that a sparse checkout leaves out, and submodules of released packages that are not here."""
-    if left_out := _sparse_members(project, repo):
+def _incomplete_checkout(
+    project: Project, repo: Repo, plan: Plan, left_out: Sequence[str]
+) -> Iterator[PreflightFinding]:
+    """Find members that a sparse checkout has *left out*, and submodules of released packages that are not here."""
+    if left_out:
         message = f"the checkout is sparse, without {summarize(left_out, 5)}"
         yield Refusal(ErrorCode.CHECKOUT_INCOMPLETE, message, str(repo.top))
     packages = [_path_in_repository(project, repo) / step.path for step in plan.steps]
@@ -292,8 +295,6 @@ def _path_in_repository(project: Project, repo: Repo) -> PurePosixPath:
 
 
 def _stale_lock(project: Project, repo: Repo) -> Iterator[PreflightFinding]:
-    if _sparse_members(project, repo):  # uv takes them for removed, so its advice would be wrong
-        return
     is_stale = repo.is_tracked(project.root / "uv.lock") and not project.uv.lock_is_current(project.root)
     if is_stale:
         message = "uv.lock does not fit the pyproject.toml files"

@@ -415,7 +415,9 @@ class Repo:
         """Check *commit* out into *directory*."""
         # The new work tree would inherit a sparse checkout, and packages would be missing.
         whole = ("-c", "core.sparseCheckout=false")
-        return self.command(*whole, "worktree", "add", "--quiet", "--detach", str(directory), commit)
+        command = self.command(*whole, "worktree", "add", "--quiet", "--detach", str(directory), commit)
+        # A CI may skip the files of Git LFS in its own checkout; ours has them.
+        return replace(command, env={**command.env, "GIT_LFS_SKIP_SMUDGE": None})
 
     def has_worktree(self, directory: Path) -> bool:
         """Return whether *directory* is a complete work tree; git keeps it locked until then."""

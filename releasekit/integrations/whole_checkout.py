@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import replace
 from pathlib import Path
 from shutil import which
 from typing import TYPE_CHECKING
@@ -32,10 +31,8 @@ def add_whole_worktree(repo: Repo, directory: Path, commit: str) -> None:
     `missing_files` says what is not there afterwards. Raises Refusal RK-CHECKOUT-INCOMPLETE if a filter fails, which
     should make a file from what git has, and ReleaseError as git does.
     """
-    repo.git("worktree", "prune")
-    command = repo.add_worktree_command(directory, commit)
     try:
-        run(replace(command, env={**command.env, "GIT_LFS_SKIP_SMUDGE": None}))
+        repo.add_worktree(directory, commit)
     except ReleaseError as error:
         if failed_filter := _FAILED_FILTER.search(error.output):
             raise Refusal(ErrorCode.CHECKOUT_INCOMPLETE, failed_filter[1], str(repo.top), output=error.output) from None

@@ -61,11 +61,6 @@ class ArchiveMember:
         """The names in its path."""
         return self.path.split("/")
 
-    @property
-    def base_name(self) -> str:
-        """The last name in its path."""
-        return self.parts[-1]
-
 
 class Fault(NamedTuple):
     """A problem that the reader of an archive has met: the code of the rule, and the text."""

@@ -1,4 +1,4 @@
-"""What automations are told of a release: its events, each with a name, a subject and a payload."""
+"""The events of a release for automations, each with a name, a subject and a payload."""
 
 from __future__ import annotations
 

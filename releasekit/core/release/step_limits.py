@@ -1,4 +1,4 @@
-"""How long each step of a package may take at most, so that no run waits for ever."""
+"""How long each step of a package may take at most, so that no run waits without end."""
 
 from __future__ import annotations
 
