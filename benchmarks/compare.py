@@ -44,7 +44,10 @@ def main() -> int:
         print(f"{'':28}{'other':>8}{'this':>8}{'ratio':>8}")
         for command in COMMANDS:
             rounds = [
-                (cpu_seconds(arguments.other, command, workspace), cpu_seconds(this, command, workspace))
+                (
+                    cpu_seconds(arguments.other, command, workspace),
+                    cpu_seconds(this, command, workspace),
+                )
                 for _ in range(arguments.rounds)
             ]
             other, mine = (min(costs) for costs in zip(*rounds, strict=True))
@@ -56,7 +59,9 @@ def cpu_seconds(program: Path, command: tuple[str, ...], workspace: Path) -> flo
     """Return what one run costs. Its exit code does not matter: a plan with obstacles costs the same."""
     start = _children()
     environment = {name: value for name, value in GIT.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    subprocess.run([program, *command], cwd=workspace, env=environment, check=False, capture_output=True)
+    subprocess.run(
+        [program, *command], cwd=workspace, env=environment, check=False, capture_output=True
+    )
     return _children() - start
 
 

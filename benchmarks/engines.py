@@ -94,13 +94,17 @@ def _prepared(work: Path) -> ReleaseContext:
     options = PublishOptions(workspace=str(work), force_unchanged=True, offline=True)
     project, repo = open_project(options)
     plan = asyncio.run(create_plan_context(options, project, repo)).plan
-    return create_commit(release_context(plan, create_record(repo.common_dir, plan), project, repo), repo)
+    return create_commit(
+        release_context(plan, create_record(repo.common_dir, plan), project, repo), repo
+    )
 
 
 def _jobs(release: ReleaseContext) -> list[StageJob]:
     from tasks import build
 
-    return [build.stage_job(release, step, {}) for step in release.plan.steps]  # no package builds with another
+    return [
+        build.stage_job(release, step, {}) for step in release.plan.steps
+    ]  # no package builds with another
 
 
 def no_engine(release: ReleaseContext) -> None:

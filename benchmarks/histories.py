@@ -104,7 +104,9 @@ class Point:
     @property
     def released(self) -> dict[str, Version]:
         """What the maintainers released."""
-        return {name: package.released for name, package in self.packages.items() if package.released}
+        return {
+            name: package.released for name, package in self.packages.items() if package.released
+        }
 
 
 def read_points(shape: Shape) -> list[Point]:
@@ -138,7 +140,8 @@ class History:
         release = self.shape["releases"][number]
         before: int = release["before"]
         released: dict[str, Version] = {
-            canonicalize_name(name): Version(version) for name, (version, _) in release["released"].items()
+            canonicalize_name(name): Version(version)
+            for name, (version, _) in release["released"].items()
         }
         packages: dict[str, Package] = {}
         published: dict[str, dict[str, tuple[str, ...]]] = {}
@@ -161,16 +164,26 @@ class History:
         """
         bare_owners: set[str] = set()
         for release in self.shape["releases"]:
-            bare_owners.update(canonicalize_name(name) for name, (_, how) in release["released"].items() if how == "r")
+            bare_owners.update(
+                canonicalize_name(name)
+                for name, (_, how) in release["released"].items()
+                if how == "r"
+            )
         found: dict[str, list[TaggedRelease]] = {}
         for tag, date, state, is_reachable in self._tags():
             by_name = {_name(facts): facts for facts in state.values() if _name(facts)}
-            owners = [(name, version) for name in by_name if (version := _tag_version(tag, name)) is not None]
+            owners = [
+                (name, version)
+                for name in by_name
+                if (version := _tag_version(tag, name)) is not None
+            ]
             bare = _version(tag)
             if bare is not None:
                 owners += [(name, bare) for name in bare_owners & by_name.keys()]
             for name, version in owners:
-                found.setdefault(name, []).append(TaggedRelease(tag, date, is_reachable, version, by_name[name]))
+                found.setdefault(name, []).append(
+                    TaggedRelease(tag, date, is_reachable, version, by_name[name])
+                )
         return found
 
     def _tags(self) -> Iterable[tuple[str, int, Mapping[int, Facts], bool]]:
@@ -206,7 +219,9 @@ class History:
             for other, (version, _) in earlier["released"].items():
                 if canonicalize_name(other) == name:
                     candidates[Version(version)] = earlier["at"]
-        earlier_versions = [version for version in candidates if released is None or version < released]
+        earlier_versions = [
+            version for version in candidates if released is None or version < released
+        ]
         if not earlier_versions:
             return self._last_declared(number, member, name)
         last = max(earlier_versions)
@@ -217,7 +232,11 @@ class History:
         releases = self.shape["releases"]
         date = self.shape["commits"][releases[number]["before"]]["d"]
         later = {tag for release in releases[number:] for tag in release["tags"]}
-        return [release for release in self.tagged.get(name, ()) if release.date <= date and release.tag not in later]
+        return [
+            release
+            for release in self.tagged.get(name, ())
+            if release.date <= date and release.tag not in later
+        ]
 
     def _is_tagged_package(self, name: str) -> bool:
         """Return whether tags name the package's releases in the window."""
@@ -234,7 +253,10 @@ class History:
         """
         later = self._later_release(number, name)
         index: int = self.shape["releases"][number]["before"]
-        versions = [_declared(state[member]) if member in state else None for state in self.states[: index + 1]]
+        versions = [
+            _declared(state[member]) if member in state else None
+            for state in self.states[: index + 1]
+        ]
         distinct = {version for version in versions if version is not None}
         if later is None and len(distinct) < 2 and name not in self.tagged:  # noqa: PLR2004
             return None, -1
@@ -262,14 +284,22 @@ class History:
 
     def _work(self, member: int, since: int, before: int) -> Work:
         """Return what the commits after *since* up to *before* contain for a member."""
-        touching = [commit for commit in self.shape["commits"][since + 1 : before + 1] if _touches(commit, member)]
+        touching = [
+            commit
+            for commit in self.shape["commits"][since + 1 : before + 1]
+            if _touches(commit, member)
+        ]
         typed = [commit for commit in touching if "k" in commit]
         breaking = [commit for commit in typed if commit.get("b")]
-        releasing = [commit for commit in typed if commit["k"].lower() in RELEASING or commit in breaking]
+        releasing = [
+            commit for commit in typed if commit["k"].lower() in RELEASING or commit in breaking
+        ]
         minor = any(commit["k"].lower() == "feat" for commit in typed)
         return Work(len(touching), len(typed), len(releasing), minor, bool(breaking))
 
-    def _published(self, number: int, member: int, name: str, last: Version) -> dict[str, tuple[str, ...]]:
+    def _published(
+        self, number: int, member: int, name: str, last: Version
+    ) -> dict[str, tuple[str, ...]]:
         """Return the requirements of each version of a package that an index has before the point *number*."""
         before: int = self.shape["releases"][number]["before"]
         date = self.shape["commits"][before]["d"]
@@ -345,11 +375,16 @@ def _requirements(facts: Facts, version: Version) -> tuple[str, ...]:
     """Return the requirements of one release, as its metadata has them."""
     hook: Facts = facts.get("hook") or {}
     plain: list[str] = [*(facts.get("dep") or ()), *(hook.get("dependencies") or ())]
-    extras: dict[str, list[str]] = {**(facts.get("opt") or {}), **(hook.get("optional-dependencies") or {})}
+    extras: dict[str, list[str]] = {
+        **(facts.get("opt") or {}),
+        **(hook.get("optional-dependencies") or {}),
+    }
     for extra, texts in extras.items():
         for text in texts:
             requirement, _, marker = text.partition(";")
-            condition = f'({marker.strip()}) and extra == "{extra}"' if marker else f'extra == "{extra}"'
+            condition = (
+                f'({marker.strip()}) and extra == "{extra}"' if marker else f'extra == "{extra}"'
+            )
             plain.append(f"{requirement.strip()} ; {condition}")
     return tuple(text.replace("{{ version }}", str(version)) for text in plain)
 
@@ -443,7 +478,17 @@ def compare(point: Point, plan: Mapping[str, Decision] | None, failure: str = ""
         last, planned_last = _text(package.last), _text(decision.last)
         released, planned = _text(package.released), _text(decision.next)
         outcomes.append(
-            Outcome(point.number, name, last, planned_last, released, planned, verdict, kind, decision.reason)
+            Outcome(
+                point.number,
+                name,
+                last,
+                planned_last,
+                released,
+                planned,
+                verdict,
+                kind,
+                decision.reason,
+            )
         )
     return outcomes
 
@@ -499,7 +544,11 @@ def _classify_untouched(point: Point, package: Package) -> str:
     twins = find_twins(point, package)
     if twins:
         triggered = any(twin.work.releasing for twin in twins)
-        return "lockstep that the plan does not know" if triggered else "lockstep with commits without a type"
+        return (
+            "lockstep that the plan does not know"
+            if triggered
+            else "lockstep with commits without a type"
+        )
     if package.needs & point.released.keys():
         return NEEDED
     return TOGETHER if len(point.released) > 1 else ALONE
@@ -556,7 +605,12 @@ class SmallIndex:
 
     def _entry(self, name: str, version: str) -> dict[str, object]:
         file = f"{name.replace('-', '_')}-{version}-py3-none-any.whl"
-        return {"filename": file, "url": f"/files/{file}", "hashes": {"sha256": "0" * 64}, "core-metadata": True}
+        return {
+            "filename": file,
+            "url": f"/files/{file}",
+            "hashes": {"sha256": "0" * 64},
+            "core-metadata": True,
+        }
 
     def metadata(self, file: str) -> bytes | None:
         """Return the METADATA of the wheel *file*; None for an unknown one."""
@@ -565,7 +619,9 @@ class SmallIndex:
         if requirements is None:
             return None
         lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
-        return "\n".join([*lines, *(f"Requires-Dist: {text}" for text in requirements), ""]).encode()
+        return "\n".join(
+            [*lines, *(f"Requires-Dist: {text}" for text in requirements), ""]
+        ).encode()
 
     def answer(self, path: str) -> tuple[str, bytes | None]:
         """Return the type and the content of the page at *path*."""
@@ -632,15 +688,29 @@ def measure(job: Job) -> Result:
     point = read_points(shape)[job.number]
     index = SmallIndex()
     index.published = point.published
-    with tempfile.TemporaryDirectory(prefix="releasekit-histories-") as scratch, serve(index) as url:
+    with (
+        tempfile.TemporaryDirectory(prefix="releasekit-histories-") as scratch,
+        serve(index) as url,
+    ):
         repository = Path(scratch).resolve() / "work"
-        made = (sys.executable, job.maker, job.shape, repository, "--before-release", str(job.number))
+        made = (
+            sys.executable,
+            job.maker,
+            job.shape,
+            repository,
+            "--before-release",
+            str(job.number),
+        )
         subprocess.run(made, check=True, capture_output=True)
         with environment(url):
-            plan, configuration, failure = plan_after_init(repository / shape["sub"], job.shape.stem)
+            plan, configuration, failure = plan_after_init(
+                repository / shape["sub"], job.shape.stem
+            )
     code = re.search(r"RK-[A-Z-]+", failure)
     outcomes = compare(point, plan, code[0] if code else failure)
-    return Result(job.shape.stem, job.number, outcomes, configuration, failure, time.monotonic() - start)
+    return Result(
+        job.shape.stem, job.number, outcomes, configuration, failure, time.monotonic() - start
+    )
 
 
 def plan_after_init(workspace: Path, name: str) -> tuple[dict[str, Decision] | None, str, str]:
@@ -653,7 +723,15 @@ def plan_after_init(workspace: Path, name: str) -> tuple[dict[str, Decision] | N
         _edit(workspace / edit.directory / "pyproject.toml", edit.keys)
     _git(workspace, "add", "--all")
     author = ("-c", "user.name=Ada", "-c", "user.email=ada@example.invalid")
-    _git(workspace, *author, "commit", "--quiet", "--allow-empty", "--message", "chore: configure releasekit")
+    _git(
+        workspace,
+        *author,
+        "commit",
+        "--quiet",
+        "--allow-empty",
+        "--message",
+        "chore: configure releasekit",
+    )
     _, output, errors = run("plan", "--workspace", str(workspace), "--format", "json")
     try:
         return read_plan(json.loads(output)), configuration, ""
@@ -671,12 +749,16 @@ def run(*argv: str) -> tuple[int, str, str]:
 
 def _edit(path: Path, keys: Mapping[str, object]) -> None:
     document: Any = tomlkit.parse(path.read_text())
-    document.setdefault("tool", tomlkit.table()).setdefault("releasekit", tomlkit.table()).update(keys)
+    document.setdefault("tool", tomlkit.table()).setdefault("releasekit", tomlkit.table()).update(
+        keys
+    )
     path.write_text(tomlkit.dumps(document))
 
 
 def _git(workspace: Path, *argv: str) -> str:
-    return subprocess.run(("git", *argv), cwd=workspace, check=True, capture_output=True, text=True).stdout
+    return subprocess.run(
+        ("git", *argv), cwd=workspace, check=True, capture_output=True, text=True
+    ).stdout
 
 
 @contextmanager
@@ -686,7 +768,12 @@ def environment(url: str) -> Generator[None]:
     for name in before:
         if re.match(r"(UV|PREFECT|RELEASEKIT|GITHUB|GITLAB|GIT|CI)(_|$)", name):
             del os.environ[name]
-    os.environ |= {"UV_DEFAULT_INDEX": url, "UV_NO_CONFIG": "1", "GIT_CONFIG_GLOBAL": os.devnull, "NO_COLOR": "1"}
+    os.environ |= {
+        "UV_DEFAULT_INDEX": url,
+        "UV_NO_CONFIG": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "NO_COLOR": "1",
+    }
     try:
         yield
     finally:
@@ -724,7 +811,9 @@ class Score:
         self.hits += sum(outcome.verdict == "right" for outcome in released)
         self.right += sum(outcome.verdict == "right" for outcome in outcomes)
         self.decided += sum(outcome.kind in DECISIONS for outcome in outcomes)
-        self.kinds.update(f"{outcome.verdict}: {outcome.kind}" for outcome in outcomes if outcome.kind)
+        self.kinds.update(
+            f"{outcome.verdict}: {outcome.kind}" for outcome in outcomes if outcome.kind
+        )
 
 
 def score_by_shape(results: Iterable[Result]) -> list[Score]:
@@ -767,7 +856,9 @@ def show_differences(results: Iterable[Result]) -> None:
             ours = f"{outcome.planned_last or '-'} -> {outcome.planned or '-'}"
             kind = outcome.kind or "but the baseline is wrong"
             where = f"{result.shape} {outcome.point}  {outcome.package}"
-            print(f"{where}: released {theirs}, planned {ours}: {outcome.verdict}, {kind} ({outcome.reason})")
+            print(
+                f"{where}: released {theirs}, planned {ours}: {outcome.verdict}, {kind} ({outcome.reason})"
+            )
     print()
 
 
@@ -785,10 +876,16 @@ def measure_all(folder: Path, maker: Path, only: Collection[str]) -> list[Result
 
 def main() -> None:
     """Measure, and print the score."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path, help="the folder of the shapes")
-    parser.add_argument("--make", type=Path, required=True, metavar="PROGRAM", help="what rebuilds a repository")
-    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="only this shape; repeatable")
+    parser.add_argument(
+        "--make", type=Path, required=True, metavar="PROGRAM", help="what rebuilds a repository"
+    )
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="NAME", help="only this shape; repeatable"
+    )
     parser.add_argument("--list", action="store_true", help="print each difference")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     options = parser.parse_args()

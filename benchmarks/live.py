@@ -64,7 +64,11 @@ def plan_of(packages: int) -> Plan:
     steps: list[Step] = []
     for number in range(packages):
         level = min(number // size, LAYERS - 1)
-        below = [f"package-{(level - 1) * size + (number + more) % size:03}" for more in (0, 1)] if level else []
+        below = (
+            [f"package-{(level - 1) * size + (number + more) % size:03}" for more in (0, 1)]
+            if level
+            else []
+        )
         steps.append(
             Step(
                 order=number,
@@ -86,7 +90,12 @@ def plan_of(packages: int) -> Plan:
 async def carried_out(plan: Plan, observer: Observer, seconds: float, at_once: int = 7) -> None:
     """Bring all packages through all stages within about so many *seconds*; the *observer* hears of each."""
     slots = asyncio.Semaphore(at_once)
-    each = seconds * at_once / len(plan.steps) / (len(BUILD_STAGES) + len(PROOF_STAGES) + len(UPLOAD_STAGES))
+    each = (
+        seconds
+        * at_once
+        / len(plan.steps)
+        / (len(BUILD_STAGES) + len(PROOF_STAGES) + len(UPLOAD_STAGES))
+    )
     phases = (
         ("staging", BUILD_STAGES, PackageStage.BUILT),
         ("proving", PROOF_STAGES, PackageStage.PROVEN),
@@ -95,7 +104,9 @@ async def carried_out(plan: Plan, observer: Observer, seconds: float, at_once: i
     for phase, stages, end in phases:
         observer.on_phase(phase)
 
-        async def one(name: str, stages: tuple[PackageStage, ...] = stages, end: PackageStage = end) -> None:
+        async def one(
+            name: str, stages: tuple[PackageStage, ...] = stages, end: PackageStage = end
+        ) -> None:
             async with slots:
                 for stage in stages:
                     observer.on_stage(name, stage)
@@ -140,7 +151,9 @@ def main() -> int:
     given = parser.parse_args()
     without = measured(given.packages, given.seconds, given.height, drawn=False)
     with_table = measured(given.packages, given.seconds, given.height, drawn=True)
-    print(f"{given.packages} packages in {with_table.seconds:.0f} s, a window of {given.height} lines:")
+    print(
+        f"{given.packages} packages in {with_table.seconds:.0f} s, a window of {given.height} lines:"
+    )
     for name, cost in (("no table", without), ("live table", with_table)):
         print(f"  {name:<12}{cost.cpu:6.2f} CPU s  {cost.share:5.1f} % of a core")
     share = with_table.share - without.share

@@ -27,7 +27,12 @@ DEAR = 20.0
 GIT_CLIFF = (find_uv_bin(), "tool", "run", "--quiet", "git-cliff")
 UVR = (find_uv_bin(), "tool", "run", "--quiet", "--from", "uv-release", "uvr")
 UV = find_uv_bin()
-ENVIRONMENT = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "NO_COLOR": "1"}
+ENVIRONMENT = {
+    **os.environ,
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "NO_COLOR": "1",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,9 @@ def main() -> None:
         for peer in (GIT_CLIFF, UVR):
             cpu((*peer, "--help"), root)  # installs it
         make(root, asked.packages, asked.commits)
-        print(f"{asked.packages} packages, {asked.commits} commits, best of up to {asked.runs} runs, CPU seconds\n")
+        print(
+            f"{asked.packages} packages, {asked.commits} commits, best of up to {asked.runs} runs, CPU seconds\n"
+        )
         measured = [(row, best(row, root, asked.runs)) for row in rows()]
     walk = measured[0][1]
     print(f"{'':58} {'CPU s':>8} {'x walk':>8}")
@@ -61,10 +68,13 @@ def main() -> None:
 def rows() -> Iterator[Row]:
     """Yield what is measured; the bare walk comes first."""
     releasekit = (sys.executable, "-m", "releasekit")
-    yield Row("git log --name-only (the bare walk)", ("git", "log", "--name-only", "--format=%H%n%B"))
+    yield Row(
+        "git log --name-only (the bare walk)", ("git", "log", "--name-only", "--format=%H%n%B")
+    )
     yield Row("releasekit plan --offline", (*releasekit, "plan", "--offline", "--format", "json"))
     yield Row(
-        "releasekit publish --dry-run --offline", (*releasekit, "publish", "--dry-run", "--offline", "--skip-audit")
+        "releasekit publish --dry-run --offline",
+        (*releasekit, "publish", "--dry-run", "--offline", "--skip-audit"),
     )
     yield Row("uvr status", (*UVR, "status"))
     yield Row("git-cliff --unreleased (one changelog for all)", (*GIT_CLIFF, "--unreleased"))
@@ -83,10 +93,14 @@ def best(row: Row, root: Path, runs: int) -> float:
 def cpu(argv: Sequence[str], root: Path) -> float:
     """Return the CPU time of one run."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    result = subprocess.run(argv, cwd=root, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        argv, cwd=root, env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if result.returncode:
-        raise SystemExit(f"{' '.join(argv)} failed:\n{result.stdout[-2000:]}\n{result.stderr[-2000:]}")
+        raise SystemExit(
+            f"{' '.join(argv)} failed:\n{result.stdout[-2000:]}\n{result.stderr[-2000:]}"
+        )
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
@@ -119,12 +133,16 @@ def files(packages: int) -> Iterator[tuple[str, str]]:
     """Yield all files of the workspace."""
     names = [f"p{number}" for number in range(packages)]
     sources = "".join(f"{name} = {{ workspace = true }}\n" for name in names)
-    yield "pyproject.toml", f'[tool.uv.workspace]\nmembers = ["packages/*"]\n\n[tool.uv.sources]\n{sources}'
+    yield (
+        "pyproject.toml",
+        f'[tool.uv.workspace]\nmembers = ["packages/*"]\n\n[tool.uv.sources]\n{sources}',
+    )
     for number, name in enumerate(names):
         needs = [names[other] for other in range(max(0, number - 1), 0, -7)][:NEEDS]
         project = (
-            f'[project]\nname = "{name}"\nversion = "0.1.1.dev0"\nrequires-python = ">=3.11"\ndependencies = {needs}\n'
+            f'[project]\nname = "{name}"\nversion = "0.1.1.dev0"\nrequires-python = ">=3.11"\n'
         )
+        project += f"dependencies = {needs}\n"
         system = '\n[build-system]\nrequires = ["uv_build>=0.9"]\nbuild-backend = "uv_build"\n'
         yield f"packages/{name}/pyproject.toml", project + system
         yield f"packages/{name}/src/{name}/__init__.py", f'"""{name}"""\n'

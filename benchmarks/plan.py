@@ -62,8 +62,19 @@ def measure(packages: int, commits: int) -> Row:
     """Make a repository of this size, and measure walk and plan in it."""
     with tempfile.TemporaryDirectory(prefix="releasekit-benchmark-") as scratch:
         home = Path(scratch).resolve()
-        repository = publishable(make_repository(home / "work", packages, commits), home / "remote.git")
-        plan = (sys.executable, "-m", "flows.plan", "--workspace", str(repository), "--offline", "--format", "json")
+        repository = publishable(
+            make_repository(home / "work", packages, commits), home / "remote.git"
+        )
+        plan = (
+            sys.executable,
+            "-m",
+            "flows.plan",
+            "--workspace",
+            str(repository),
+            "--offline",
+            "--format",
+            "json",
+        )
         return Row(packages, commits, _least(WALK, repository), _least(plan, ROOT))
 
 
@@ -73,7 +84,11 @@ def _least(argv: tuple[str, ...], cwd: Path) -> Cost:
 
 
 def _cost(argv: tuple[str, ...], cwd: Path) -> Cost:
-    env = {name: value for name, value in GIT.items() if name not in ("PREFECT_API_URL", "PYTHONDONTWRITEBYTECODE")}
+    env = {
+        name: value
+        for name, value in GIT.items()
+        if name not in ("PREFECT_API_URL", "PYTHONDONTWRITEBYTECODE")
+    }
     with subprocess.Popen(argv, cwd=cwd, env=env, stdout=subprocess.DEVNULL) as child:
         _, status, used = os.wait4(child.pid, 0)  # of this child and all that it has waited for
         child.returncode = os.waitstatus_to_exitcode(status)
@@ -98,7 +113,9 @@ def _show_growth(less: Row, more: Row) -> None:
     walk = (more.walk.seconds - less.walk.seconds) / commits * 1e6
     plan = (more.plan.seconds - less.plan.seconds) / commits * 1e6
     memory = (more.plan.memory - less.plan.memory) / commits * 1024
-    print(f"{less.packages} packages, {less.commits:,} to {more.commits:,} commits; for each commit more:")
+    print(
+        f"{less.packages} packages, {less.commits:,} to {more.commits:,} commits; for each commit more:"
+    )
     print(f"    {plan:.0f} µs of CPU, of which git log {walk:.0f}, and {memory:.1f} kB of memory")
 
 

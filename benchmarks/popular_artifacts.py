@@ -13,7 +13,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
+from packaging.utils import (
+    InvalidSdistFilename,
+    InvalidWheelFilename,
+    parse_sdist_filename,
+    parse_wheel_filename,
+)
 
 from releasekit.core.artifacts.verification import verify_artifacts
 from releasekit.integrations import http
@@ -78,14 +83,21 @@ def newest(files: Iterable[IndexFile]) -> list[IndexFile]:
 def version_of(name: str) -> Version | None:
     """Return the version in the file *name*; None if it is neither wheel nor sdist."""
     try:
-        return parse_wheel_filename(name)[1] if name.endswith(".whl") else parse_sdist_filename(name)[1]
+        return (
+            parse_wheel_filename(name)[1]
+            if name.endswith(".whl")
+            else parse_sdist_filename(name)[1]
+        )
     except (InvalidWheelFilename, InvalidSdistFilename):
         return None
 
 
 def rank(file: IndexFile) -> tuple[int, int, str]:
     """Return how unusual a wheel is: pure ones come first, then those for Linux."""
-    platform = next((number for number, platform in enumerate(PLATFORMS) if platform in file.name), len(PLATFORMS))
+    platform = next(
+        (number for number, platform in enumerate(PLATFORMS) if platform in file.name),
+        len(PLATFORMS),
+    )
     tag = next(number for number, tag in enumerate(TAGS) if tag in file.name)
     return platform, tag, file.name
 
@@ -101,7 +113,9 @@ def report(directory: Path) -> int:
         built = read_built(name, version, paths)
         findings = verify_artifacts(built)
         size = sum(member.size for archive in built.archives for member in archive.members)
-        print(f"{name} {version}: {size / 1e6:.1f} MB unpacked, {time.process_time() - start:.2f} CPU seconds")
+        print(
+            f"{name} {version}: {size / 1e6:.1f} MB unpacked, {time.process_time() - start:.2f} CPU seconds"
+        )
         for finding in findings:
             print(f"  {finding.severity} {finding}")
         has_errors = has_errors or any(finding.stops for finding in findings)

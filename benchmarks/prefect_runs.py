@@ -39,12 +39,22 @@ if TYPE_CHECKING:
     from releasekit.core.planning.model import Step
     from releasekit.integrations.prefect_server import Server
 
-STEPS = ("pin", "build", "verify", "upload", "confirm", "smoke-test")  # as a release has them, two with results
+STEPS = (
+    "pin",
+    "build",
+    "verify",
+    "upload",
+    "confirm",
+    "smoke-test",
+)  # as a release has them, two with results
 KEPT = ("upload", "smoke-test")
 LAYERS = 4
 TICK = os.sysconf("SC_CLK_TCK")
 # Also with Prefect's defaults: nobody here could be told anything, and 20 s for a start are too few on a busy machine.
-BOTH = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120"}
+BOTH = {
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+}
 QUIET = {"PREFECT_LOGGING_LEVEL": "CRITICAL", "DO_NOT_TRACK": "1"}
 STABLE = 20.0
 """Seconds in which nothing is added to a database before the rest counts as lost."""
@@ -80,8 +90,12 @@ HEAD = """\
 def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("--packages", type=int, nargs="+", default=[12, 60, 500])
-    asked.add_argument("--databases", nargs="+", choices=("embedded", "postgres"), default=["embedded", "postgres"])
-    asked.add_argument("--settings", nargs="+", choices=("defaults", "ours"), default=["defaults", "ours"])
+    asked.add_argument(
+        "--databases", nargs="+", choices=("embedded", "postgres"), default=["embedded", "postgres"]
+    )
+    asked.add_argument(
+        "--settings", nargs="+", choices=("defaults", "ours"), default=["defaults", "ours"]
+    )
     asked.add_argument("--as-client", metavar="SETTINGS", help=argparse.SUPPRESS)
     options = asked.parse_args()
     if options.as_client:
@@ -112,7 +126,9 @@ def measured(database: str, settings: str, sizes: Sequence[int], home: Path) -> 
             roots[_parent_of_all(address)] = "database"
         else:
             address = str(home / "client" / "prefect.db")
-            once(settings, 1, env, {})  # the first start of all: its migrations are no cost of a release
+            once(
+                settings, 1, env, {}
+            )  # the first start of all: its migrations are no cost of a release
         for size in sizes:
             before = ended(address)
             row = once(settings, size, env, roots)
@@ -158,7 +174,13 @@ def ended(address: str) -> int:
             return int(file.execute(count).fetchone()[0])
     from tests.support.postgres import programs
 
-    psql = (str(programs() or "") + "/psql", address.replace("+asyncpg", ""), "--tuples-only", "--command", count)
+    psql = (
+        str(programs() or "") + "/psql",
+        address.replace("+asyncpg", ""),
+        "--tuples-only",
+        "--command",
+        count,
+    )
     return int(subprocess.run(psql, capture_output=True, text=True, check=True).stdout)
 
 
@@ -170,9 +192,22 @@ def server(address: str, settings: str, home: Path) -> Generator[tuple[str, int]
     ours = SERVER_SETTINGS if settings == "ours" else {}
     env = {**os.environ, **BOTH, **ours, "PREFECT_HOME": str(home / "server")}
     env["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = address
-    argv = (sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(PORT))
+    argv = (
+        sys.executable,
+        "-m",
+        "prefect",
+        "server",
+        "start",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(PORT),
+    )
     url = f"http://127.0.0.1:{PORT}/api"
-    with (home / "server.log").open("wb") as log, subprocess.Popen(argv, env=env, stdout=log, stderr=log) as child:
+    with (
+        (home / "server.log").open("wb") as log,
+        subprocess.Popen(argv, env=env, stdout=log, stderr=log) as child,
+    ):
         try:
             import httpx
 
@@ -244,7 +279,9 @@ def _what(pid: int, parents: dict[int, int], roots: dict[int, str]) -> str:
 def _parent_of_all(address: str) -> int:
     """Return the process of the PostgreSQL at *address*."""
     port = address.rpartition(":")[2].partition("/")[0]
-    asked = subprocess.run(("pgrep", "-f", f"bin/postgres .*-p {port}"), capture_output=True, text=True, check=True)
+    asked = subprocess.run(
+        ("pgrep", "-f", f"bin/postgres .*-p {port}"), capture_output=True, text=True, check=True
+    )
     return int(asked.stdout.split()[0])
 
 
@@ -347,7 +384,11 @@ def graph(size: int) -> tuple[list[Step], dict[str, tuple[str, ...]]]:
     steps: list[Step] = []
     for number in range(size):
         base = (number // a_layer - 1) * a_layer
-        below = {base + (number + offset) % a_layer for offset in (0, 1, 7)} if base >= 0 else set[int]()
+        below = (
+            {base + (number + offset) % a_layer for offset in (0, 1, 7)}
+            if base >= 0
+            else set[int]()
+        )
         needs = tuple(f"pkg-{need}" for need in sorted(below))
         steps.append(
             Step(

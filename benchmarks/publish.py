@@ -66,7 +66,9 @@ class Release:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="How long a release takes, beside its lower bound.")
+    parser = argparse.ArgumentParser(
+        description="How long a release takes, beside its lower bound."
+    )
     parser.add_argument("--packages", type=int, default=24)
     parser.add_argument("--layers", type=int, default=4)
     given = parser.parse_args()
@@ -75,12 +77,20 @@ def main() -> None:
         serial = release(home, "serial", given.packages, given.layers, ONE_AT_A_TIME)
         usual = release(home, "usual", given.packages, given.layers)
         resolved = release(home, "resolved", given.packages, given.layers, RESOLVED_ONLY)
-    print(f"{given.packages} packages in {given.layers} layers, {len(usual.ran)} commands, {os.cpu_count()} cores")
-    print(f"until Prefect runs the flow: {_before(serial):.1f} s the first time, then {_before(usual):.1f} s")
+    print(
+        f"{given.packages} packages in {given.layers} layers, {len(usual.ran)} commands, {os.cpu_count()} cores"
+    )
+    print(
+        f"until Prefect runs the flow: {_before(serial):.1f} s the first time, then {_before(usual):.1f} s"
+    )
     print(f"after the last command:      {_after(usual):.1f} s")
-    print(f"the release:                 {usual.seconds:.2f} s; one thing at a time {serial.seconds:.2f} s")
+    print(
+        f"the release:                 {usual.seconds:.2f} s; one thing at a time {serial.seconds:.2f} s"
+    )
     ratio = usual.seconds / resolved.seconds
-    print(f"with overlay = resolve:      {resolved.seconds:.2f} s; installing before the upload: ratio {ratio:.2f}")
+    print(
+        f"with overlay = resolve:      {resolved.seconds:.2f} s; installing before the upload: ratio {ratio:.2f}"
+    )
     _show("durations of this run", usual, usual.seconds)
     _show("undisturbed durations", serial, usual.seconds)
 
@@ -94,7 +104,10 @@ def _after(one: Release) -> float:
 
 
 def _show(what: str, measured: Release, seconds: float) -> None:
-    path, work = critical_path(measured), sum(ran.seconds for ran in measured.ran) / (os.cpu_count() or 1)
+    path, work = (
+        critical_path(measured),
+        sum(ran.seconds for ran in measured.ran) / (os.cpu_count() or 1),
+    )
     print(
         f"lower bound, {what}: critical path {path:.2f} s, work over cores {work:.2f} s: "
         f"ratio {seconds / max(path, work):.2f} (goal {GOAL})"
@@ -110,7 +123,11 @@ def critical_path(release: Release) -> float:
     of = seconds_of(release.ran)
     done: dict[str, float] = {}
     for name, needs in release.needs.items():  # dependencies come first
-        done[name] = max((done[need] for need in needs), default=0) + of["publish", name] + of["smoke-test", name]
+        done[name] = (
+            max((done[need] for need in needs), default=0)
+            + of["publish", name]
+            + of["smoke-test", name]
+        )
     builds = max(of["build", name] for name in release.needs)
     proofs = max(of["prove", name] for name in release.needs)
     return of["all", ""] + builds + proofs + max(done.values())
@@ -119,7 +136,9 @@ def critical_path(release: Release) -> float:
 def seconds_of(ran: Sequence[Ran]) -> dict[tuple[str, str], float]:
     """Return the seconds spent on each step of each package; what belongs to none is the step "all"."""
     found: dict[tuple[str, str], float] = defaultdict(float)
-    tested = dict(_installed(one.argv) for one in ran if "install" in one.argv and "--dry-run" not in one.argv)
+    tested = dict(
+        _installed(one.argv) for one in ran if "install" in one.argv and "--dry-run" not in one.argv
+    )
     for one in ran:
         argv = one.argv
         scratch = next((word for word in argv if "releasekit-smoke-" in word), "")
@@ -152,11 +171,19 @@ def release(home: Path, name: str, packages: int, layers: int, settings: str = "
     work = _workspace(directory, packages, layers, settings)
     options = ("--workspace", str(work), "--force-unchanged", "--format", "json")
     with embedded_index(directory / "index") as index:
-        env = {**GIT, **index.environment, "PREFECT_HOME": str(home / "prefect"), "PREFECT_API_URL": None}
+        env = {
+            **GIT,
+            **index.environment,
+            "PREFECT_HOME": str(home / "prefect"),
+            "PREFECT_API_URL": None,
+        }
         given = {key: value for key, value in env.items() if value is not None}
         plan: Any = json.loads(_run(("flows.plan", *options, "--offline"), given).stdout)
         begun = time.time()
-        said = _run(("flows.publish", "-v", "--log-format", "json", "--yes", "--skip-audit", *options), given)
+        said = _run(
+            ("flows.publish", "-v", "--log-format", "json", "--yes", "--skip-audit", *options),
+            given,
+        )
         ended = time.time()
     needs = {row["name"]: row["needs"] for row in plan["packages"] if row["order"] >= 0}
     return Release(begun, ended, _flow(said.stderr), needs)
@@ -171,18 +198,30 @@ def _workspace(directory: Path, packages: int, layers: int, settings: str) -> Pa
 
 def _run(argv: Sequence[str], env: dict[str, str]) -> subprocess.CompletedProcess[str]:
     said = subprocess.run(
-        (sys.executable, "-m", *argv), cwd=ROOT, env=env, capture_output=True, text=True, timeout=600, check=False
+        (sys.executable, "-m", *argv),
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
     )
     if said.returncode:
-        raise SystemExit(f"exit code {said.returncode} from {' '.join(argv)}\n{said.stdout}\n{said.stderr}")
+        raise SystemExit(
+            f"exit code {said.returncode} from {' '.join(argv)}\n{said.stdout}\n{said.stderr}"
+        )
     return said
 
 
 def _flow(log: str) -> list[Ran]:
     """Return what ran inside the flow, which looks for uv anew: that is its first command."""
-    lines: list[dict[str, Any]] = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    lines: list[dict[str, Any]] = [
+        json.loads(line) for line in log.splitlines() if line.startswith("{")
+    ]
     told = [line for line in lines if "argv" in line]
-    ran = [Ran(tuple(line["argv"]), line["time"] - line["seconds"], line["seconds"]) for line in told]
+    ran = [
+        Ran(tuple(line["argv"]), line["time"] - line["seconds"], line["seconds"]) for line in told
+    ]
     first = max(place for place, one in enumerate(ran) if one.argv[1:] == ("--version",))
     return ran[first:]
 

@@ -26,7 +26,20 @@ COMMANDS = "releasekit/cli/commands/"
 
 MAX_FUNCTION_LINES = 55
 VAGUE_NAMES = frozenset(
-    {"each", "found", "given", "kept", "known", "made", "place", "said", "shown", "there", "told", "what"}
+    {
+        "each",
+        "found",
+        "given",
+        "kept",
+        "known",
+        "made",
+        "place",
+        "said",
+        "shown",
+        "there",
+        "told",
+        "what",
+    }
 )
 """Names that say nothing about the value of a variable."""
 
@@ -84,13 +97,24 @@ def functions(source: Source) -> Iterator[FunctionNode]:
 
 def _code_lines(source: Source) -> set[int]:
     """Return the lines that hold code: neither blank nor only a comment or a docstring."""
-    layout = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+    layout = {
+        tokenize.COMMENT,
+        tokenize.NL,
+        tokenize.NEWLINE,
+        tokenize.INDENT,
+        tokenize.DEDENT,
+        tokenize.ENDMARKER,
+    }
     lines: set[int] = set()
     for token in tokenize.generate_tokens(io.StringIO(source.text).readline):
         if token.type not in layout:
             lines.update(range(token.start[0], token.end[0] + 1))
     for node in ast.walk(source.tree):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+        if (
+            isinstance(node, ast.Expr)
+            and isinstance(node.value, ast.Constant)
+            and isinstance(node.value.value, str)
+        ):
             lines.difference_update(_span(node))
     return lines
 
@@ -167,7 +191,11 @@ def is_participle(word: str) -> bool:
     """Return whether *word* is a participle, past or present."""
     if word in NOT_PARTICIPLES or word.endswith("eed"):
         return False
-    return word in PAST_PARTICIPLES or word.removeprefix("un") in PAST_PARTICIPLES or word.endswith(("ed", "ing"))
+    return (
+        word in PAST_PARTICIPLES
+        or word.removeprefix("un") in PAST_PARTICIPLES
+        or word.endswith(("ed", "ing"))
+    )
 
 
 def is_bare_participle(name: str) -> bool:
@@ -190,7 +218,9 @@ def participle_functions(sources: Iterable[Source]) -> list[Location]:
         Location(source.path, node.lineno, node.name)
         for source in sources
         for node in functions(source)
-        if is_bare_participle(node.name) and not _is_property(node) and node.name not in PARTICIPLES_ALLOWED
+        if is_bare_participle(node.name)
+        and not _is_property(node)
+        and node.name not in PARTICIPLES_ALLOWED
     ]
 
 
@@ -207,7 +237,12 @@ def variables(source: Source) -> Iterator[Location]:
 
 def vague_variables(sources: Iterable[Source]) -> list[Location]:
     """Return the variables and parameters whose names say nothing about their values."""
-    return [variable for source in sources for variable in variables(source) if variable.name in VAGUE_NAMES]
+    return [
+        variable
+        for source in sources
+        for variable in variables(source)
+        if variable.name in VAGUE_NAMES
+    ]
 
 
 def repeated(locations: Iterable[Location]) -> dict[str, list[Location]]:
@@ -230,8 +265,14 @@ def repeated_classes(sources: Iterable[Source]) -> dict[str, list[Location]]:
 
 def repeated_modules(sources: Iterable[Source]) -> dict[str, list[Location]]:
     """Return the file names, without suffix, that several modules have."""
-    stems = ((source.path, Path(source.path).stem) for source in sources if not source.path.startswith(COMMANDS))
-    return repeated(Location(path, 1, stem) for path, stem in stems if stem not in {"__init__", "__main__"})
+    stems = (
+        (source.path, Path(source.path).stem)
+        for source in sources
+        if not source.path.startswith(COMMANDS)
+    )
+    return repeated(
+        Location(path, 1, stem) for path, stem in stems if stem not in {"__init__", "__main__"}
+    )
 
 
 # Imports: who imports whom, and circles of it
@@ -248,7 +289,9 @@ class Imports:
     def circles(self, *, late: bool = False, types: bool = False) -> list[tuple[str, ...]]:
         """Return the groups of modules that import each other."""
         kinds = [self.early, *([self.late] if late else []), *([self.types] if types else [])]
-        return find_circles({module: set[str]().union(*(kind[module] for kind in kinds)) for module in self.early})
+        return find_circles(
+            {module: set[str]().union(*(kind[module] for kind in kinds)) for module in self.early}
+        )
 
 
 def _imported(node: ast.Import | ast.ImportFrom, source: Source) -> Iterator[tuple[str, str]]:
@@ -331,7 +374,10 @@ def commands_by_file(sources: Iterable[Source]) -> dict[str, list[str]]:
             continue
         for node in functions(source):
             decorators = [d.func if isinstance(d, ast.Call) else d for d in node.decorator_list]
-            if any(isinstance(d, ast.Attribute) and d.attr in {"command", "default"} for d in decorators):
+            if any(
+                isinstance(d, ast.Attribute) and d.attr in {"command", "default"}
+                for d in decorators
+            ):
                 commands[source.path].append(node.name)
     return dict(commands)
 
@@ -372,33 +418,53 @@ def name_figures(sources: Sequence[Source]) -> Iterator[Figure]:
     """Yield what the names are like."""
     total = sum(1 for source in sources for _ in functions(source))
     participles = participle_functions(sources)
-    yield Figure("functions named by a bare participle", _percent(len(participles), total), "0", participles)
+    yield Figure(
+        "functions named by a bare participle", _percent(len(participles), total), "0", participles
+    )
     vague = vague_variables(sources)
     total = sum(1 for source in sources for _ in variables(source))
     counts = Counter(variable.path for variable in vague)
     by_file = [f"{path}: {count}" for path, count in counts.most_common()]
-    yield Figure("variables and parameters with a vague name", _percent(len(vague), total), "1.5%", by_file)
+    yield Figure(
+        "variables and parameters with a vague name", _percent(len(vague), total), "1.5%", by_file
+    )
     for title, names in (
         ("class names that occur more than once", repeated_classes(sources)),
         ("module names that occur more than once", repeated_modules(sources)),
     ):
-        yield Figure(title, str(len(names)), "0", [location for group in names.values() for location in group])
+        yield Figure(
+            title,
+            str(len(names)),
+            "0",
+            [location for group in names.values() for location in group],
+        )
 
 
 def code_figures(sources: Sequence[Source]) -> Iterator[Figure]:
     """Yield what functions and imports are like."""
     density = {source.path: count_decisions(source) for source in sources}
     decisions, lines = (sum(pair[part] for pair in density.values()) for part in (0, 1))
-    dense = sorted(((100 * d / max(n, 1), path, n) for path, (d, n) in density.items() if n), reverse=True)
+    dense = sorted(
+        ((100 * d / max(n, 1), path, n) for path, (d, n) in density.items() if n), reverse=True
+    )
     by_file = [f"{path}: {share:.0f} (of {count} lines)" for share, path, count in dense]
-    yield Figure("decisions in 100 lines of functions", f"{100 * decisions / max(lines, 1):.1f}", "30", by_file)
+    yield Figure(
+        "decisions in 100 lines of functions",
+        f"{100 * decisions / max(lines, 1):.1f}",
+        "30",
+        by_file,
+    )
     long = long_functions(sources)
     yield Figure(f"functions of more than {MAX_FUNCTION_LINES} lines", str(len(long)), "0", long)
     imports = read_imports(sources)
     for title, circles, limit in (
         ("import circles", imports.circles(), "0"),
         ("import circles, late imports included", imports.circles(late=True), "0"),
-        ("import circles, type-only imports included too", imports.circles(late=True, types=True), ""),
+        (
+            "import circles, type-only imports included too",
+            imports.circles(late=True, types=True),
+            "",
+        ),
     ):
         yield Figure(title, str(len(circles)), limit, [" ".join(circle) for circle in circles])
     count = sum(len(targets) for targets in imports.late.values())
@@ -407,7 +473,10 @@ def code_figures(sources: Sequence[Source]) -> Iterator[Figure]:
     listed = [f"{path}: {' '.join(names)}" for path, names in sorted(commands.items())]
     most = max(map(len, commands.values()), default=0)
     yield Figure(
-        "commands, files, most in one file", f"{sum(map(len, commands.values()))}, {len(commands)}, {most}", "", listed
+        "commands, files, most in one file",
+        f"{sum(map(len, commands.values()))}, {len(commands)}, {most}",
+        "",
+        listed,
     )
 
 
@@ -434,7 +503,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     sources = read_sources(arguments.root)
     tests = read_sources(arguments.root, TESTS)
     print(f"{'':48} {'figure':>22}  limit")
-    for figure in (*code_figures(sources), *name_figures(sources), *text_figures(arguments.root, tests)):
+    for figure in (
+        *code_figures(sources),
+        *name_figures(sources),
+        *text_figures(arguments.root, tests),
+    ):
         print(f"{figure.title:48} {figure.value:>22}  {figure.limit}".rstrip())
         if arguments.list:
             print("".join(f"    {finding}\n" for finding in figure.findings), end="")

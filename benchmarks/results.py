@@ -87,11 +87,15 @@ class Case:
 
 def main() -> None:
     """Measure all cases, and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--packages", type=int, nargs="+", help="sizes instead of 10, 24 and 105")
     parser.add_argument("--large", action="store_true", help="also 200 and 500 packages")
     parser.add_argument("--before", metavar="COMMIT", help="also measure this commit of releasekit")
-    parser.add_argument("--rounds", type=int, default=3, help="how often each case is measured; the least counts")
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="how often each case is measured; the least counts"
+    )
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
     sizes = options.packages or [*SIZES, *(LARGE if options.large else ())]
@@ -114,7 +118,11 @@ def all_cases(before: Path | None, commit: str) -> Iterator[Case]:
     yield Case("the builds alone, one after the other", ("sh", "-c", BUILDS))
     this = Path(sys.executable)
     yield from releases("releasekit", this)
-    yield Case("releasekit without the proof before the upload", command(this), 'record = "never"\noverlay = "off"')
+    yield Case(
+        "releasekit without the proof before the upload",
+        command(this),
+        'record = "never"\noverlay = "off"',
+    )
     if before:
         yield from releases(f"releasekit at {commit}", before)
 
@@ -134,9 +142,15 @@ def install_commit(commit: str, directory: Path) -> Path:
     """Install releasekit at *commit* in *directory*, and return its Python."""
     source = directory / "source"
     git = ("git", "-C", str(ROOT))
-    subprocess.run((*git, "worktree", "add", "--quiet", "--detach", str(source), commit), check=True)
+    subprocess.run(
+        (*git, "worktree", "add", "--quiet", "--detach", str(source), commit), check=True
+    )
     try:
-        subprocess.run((UV, "sync", "--quiet", "--no-editable", "--project", str(source)), check=True, env=_environ({}))
+        subprocess.run(
+            (UV, "sync", "--quiet", "--no-editable", "--project", str(source)),
+            check=True,
+            env=_environ({}),
+        )
         (source / ".venv").rename(directory / ".venv")
     finally:
         subprocess.run((*git, "worktree", "remove", "--force", str(source)), check=True)
@@ -154,11 +168,18 @@ def measure_size(cases: Sequence[Case], size: int, rounds: int, home: Path) -> d
     costs: dict[str, list[Cost]] = {case.name: [] for case in cases}
     for round_number in range(rounds):
         for number, case in enumerate(cases):
-            with tempfile.TemporaryDirectory(dir=home, prefix=f"{size}-{round_number}-{number}-") as directory:
+            with tempfile.TemporaryDirectory(
+                dir=home, prefix=f"{size}-{round_number}-{number}-"
+            ) as directory:
                 cost = measure(case, size, Path(directory), home / "prefect")
-            print(f"{size:4} packages, round {round_number + 1}: {cost.cpu:7.2f} CPU s {cost.wall:7.1f} s  {case.name}")
+            print(
+                f"{size:4} packages, round {round_number + 1}: {cost.cpu:7.2f} CPU s {cost.wall:7.1f} s  {case.name}"
+            )
             costs[case.name].append(cost)
-    return {name: Cost(least(all_costs, _cpu), least(all_costs, _wall)) for name, all_costs in costs.items()}
+    return {
+        name: Cost(least(all_costs, _cpu), least(all_costs, _wall))
+        for name, all_costs in costs.items()
+    }
 
 
 def measure(case: Case, size: int, directory: Path, prefect_home: Path) -> Cost:
@@ -186,7 +207,9 @@ def cost_of(argv: Sequence[str], cwd: Path, env: Mapping[str, str]) -> Cost:
         child.returncode = os.waitstatus_to_exitcode(status)
         if child.returncode:
             output.seek(0)
-            raise SystemExit(f"exit code {child.returncode} from {shlex.join(argv)}\n{output.read().decode()}")
+            raise SystemExit(
+                f"exit code {child.returncode} from {shlex.join(argv)}\n{output.read().decode()}"
+            )
     return Cost(used.ru_utime + used.ru_stime, time.monotonic() - start)
 
 

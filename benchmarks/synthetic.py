@@ -15,7 +15,14 @@ GIT = {
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_NOSYSTEM": "1",
 }
-TITLES = ("feat: add {}", "fix({}): mend", "chore: tidy {}", "docs: describe {}", "perf: hurry {}", "refactor: turn {}")
+TITLES = (
+    "feat: add {}",
+    "fix({}): mend",
+    "chore: tidy {}",
+    "docs: describe {}",
+    "perf: hurry {}",
+    "refactor: turn {}",
+)
 BODY = "\n\nOne paragraph that says why, as people write it.\n\nCo-authored-by: Bob <bob@example.invalid>"
 START = 1_740_000_000
 
@@ -26,9 +33,13 @@ def make_repository(directory: Path, packages: int, commits: int, layers: int = 
     Each package needs up to three of the layer below. Commits touch two files of one package each, every tenth those
     of a second one too, and every twentieth is a merge. Returns *directory*.
     """
-    subprocess.run(["git", "init", "--quiet", "--initial-branch=main", str(directory)], check=True, env=GIT)
+    subprocess.run(
+        ["git", "init", "--quiet", "--initial-branch=main", str(directory)], check=True, env=GIT
+    )
     script = "".join(_script(packages, commits, layers)).encode()
-    subprocess.run(["git", "fast-import", "--quiet"], input=script, check=True, env=GIT, cwd=directory)
+    subprocess.run(
+        ["git", "fast-import", "--quiet"], input=script, check=True, env=GIT, cwd=directory
+    )
     for name, value in {"user.name": "Ada", "user.email": "ada@example.invalid"}.items():
         subprocess.run(["git", "config", name, value], check=True, env=GIT, cwd=directory)
     subprocess.run(["git", "reset", "--quiet", "--hard"], check=True, env=GIT, cwd=directory)
@@ -60,7 +71,9 @@ def _script(packages: int, commits: int, layers: int) -> Iterator[str]:
     yield _file(".gitignore", ".venv/\ndist/\n")
     for number in range(packages):
         yield _file(f"packages/{_name(number)}/pyproject.toml", _project(number, packages, layers))
-        yield _file(f"packages/{_name(number)}/src/{_name(number).replace('-', '_')}/__init__.py", "")
+        yield _file(
+            f"packages/{_name(number)}/src/{_name(number).replace('-', '_')}/__init__.py", ""
+        )
     for number in range(packages):
         yield f"tag {_name(number)}-v0.1.0\nfrom :1\ntagger {_who(1)}\n{_data('')}"
     for mark in range(2, commits + 2):
@@ -110,7 +123,11 @@ def _root(packages: int) -> str:
 def _project(number: int, packages: int, layers: int) -> str:
     width = -(-packages // layers)
     layer, place = divmod(number, width)
-    needs = sorted({_name((layer - 1) * width + (place + step) % width) for step in range(3)}) if layer else []
+    needs = (
+        sorted({_name((layer - 1) * width + (place + step) % width) for step in range(3)})
+        if layer
+        else []
+    )
     return f"""\
 [project]
 name = "{_name(number)}"

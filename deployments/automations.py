@@ -23,8 +23,14 @@ async def create_automations(block: str) -> list[str]:
     async with get_client() as client:
         block_id = await find_block(client, block)
         for entry in entries:
-            action = {"type": "send-notification", "block_document_id": block_id, **entry.pop("notification")}
-            await save_automation(client, AutomationCore.model_validate({**entry, "actions": [action]}))
+            action = {
+                "type": "send-notification",
+                "block_document_id": block_id,
+                **entry.pop("notification"),
+            }
+            await save_automation(
+                client, AutomationCore.model_validate({**entry, "actions": [action]})
+            )
     return [entry["name"] for entry in entries]
 
 

@@ -68,7 +68,12 @@ class Prefect:
 
     def command(self, *argv: str) -> Command:
         """Return a command of Prefect's command line."""
-        return Command((sys.executable, "-m", "prefect", "--no-prompt", *argv), ROOT, self.env, timeout=PATIENCE)
+        return Command(
+            (sys.executable, "-m", "prefect", "--no-prompt", *argv),
+            ROOT,
+            self.env,
+            timeout=PATIENCE,
+        )
 
     def ask(self, kind: str, **query: Any) -> list[dict[str, Any]]:  # noqa: ANN401  JSON
         """Return the objects of a kind on the server: `POST /KIND/filter`."""
@@ -108,7 +113,9 @@ def prefect_with_ui(home: Path) -> Generator[Prefect]:
     }
     prefect = Prefect(address, env)
     output = home / "server.log"
-    with background(prefect.command("server", "start", "--host", "127.0.0.1", "--port", str(port)), output) as alive:
+    with background(
+        prefect.command("server", "start", "--host", "127.0.0.1", "--port", str(port)), output
+    ) as alive:
         wait_for(lambda: answers(f"{address}/api/health") or not alive(), "Prefect's server")
         yield prefect
 
@@ -165,9 +172,14 @@ def approve_in(page: Page, prefect: Prefect, run_id: str, picture: Path | None =
     """Approve a release that waits, like a user of the UI."""
     look(page, f"{prefect.address}/runs/flow-run/{run_id}", None, "Resume")
     page.get_by_role("button", name="Resume").first.click()
-    answer, choice = page.locator(".p-modal .p-select").first, page.get_by_text("approve", exact=True).last
+    answer, choice = (
+        page.locator(".p-modal .p-select").first,
+        page.get_by_text("approve", exact=True).last,
+    )
     answer.wait_for()
-    for _ in range(5):  # it opens on a key press once it has the focus; the form needs some time to be ready
+    for _ in range(
+        5
+    ):  # it opens on a key press once it has the focus; the form needs some time to be ready
         page.wait_for_timeout(1500)
         if choice.is_visible():
             break
@@ -199,7 +211,11 @@ def team(directory: Path, browser: str) -> Generator[tuple[Page, Prefect]]:
         prefect = stack.enter_context(prefect_with_ui(directory / "prefect"))
         run(prefect.command("work-pool", "create", "releasekit", "--type", "process"))
         # The form shows the variable as the default.
-        run(prefect.command("variable", "set", "releasekit_workspace", "https://example.org/orchard.git"))
+        run(
+            prefect.command(
+                "variable", "set", "releasekit_workspace", "https://example.org/orchard.git"
+            )
+        )
         run(prefect.command("deploy", "--all"))
         worker = prefect.command("worker", "start", "--pool", "releasekit")
         worker = Command(worker.argv, directory, {**worker.env, **index.environment})
@@ -275,26 +291,36 @@ def half_way(plan: Plan, console: Console) -> RenderableType:
 
 def failed(plan: Plan) -> ReleaseReport:
     """Return the report of a release in which one package cannot be imported."""
-    blocked = {step.name for step in plan.steps if FAILED in plan.install_closure(step.name)} - {FAILED}
+    blocked = {step.name for step in plan.steps if FAILED in plan.install_closure(step.name)} - {
+        FAILED
+    }
     out = [step for step in plan.steps if step.name != FAILED and step.name not in blocked]
     error = f"RK-SMOKE-TEST-FAILED: {FAILED} was installed from the index and cannot be imported"
     output = "ModuleNotFoundError: No module named 'orchard_press.barrel'"
     hint = "Fix it, run `releasekit rollback`, and release the next version."
-    outcomes = {step.name: PackageOutcome.CONFIRMED for step in out} | {FAILED: PackageOutcome.FAILED}
+    outcomes = {step.name: PackageOutcome.CONFIRMED for step in out} | {
+        FAILED: PackageOutcome.FAILED
+    }
     packages = [
         PackageReport(
             name=step.name,
             version=step.version,
             tag=step.tag,
             outcome=outcomes.get(step.name, PackageOutcome.BLOCKED),
-            error=error if step.name == FAILED else "" if step in out else f"needs {FAILED}, which is not out",
+            error=error
+            if step.name == FAILED
+            else ""
+            if step in out
+            else f"needs {FAILED}, which is not out",
             hint=hint if step.name == FAILED else "",
             output=output if step.name == FAILED else "",
         )
         for step in plan.steps
     ]
     tags = tuple(step.tag for step in out)
-    return ReleaseReport(release=plan.release, title=plan.title, tags=tags, packages=tuple(packages))
+    return ReleaseReport(
+        release=plan.release, title=plan.title, tags=tags, packages=tuple(packages)
+    )
 
 
 def draw(console: Console, title: str, content: RenderableType, picture: Path) -> None:

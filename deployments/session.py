@@ -37,7 +37,9 @@ REHEARSAL = ("publish", "--rehearse", "--skip-audit")
 TIMEOUT = 600
 """Seconds that one command may take."""
 
-_CONTROL = re.compile(r"\x1b\[(?P<parameters>[?\d;]*)(?P<command>[A-Za-z])|(?P<plain>[\r\n])|(?P<text>[^\x1b\r\n]+)")
+_CONTROL = re.compile(
+    r"\x1b\[(?P<parameters>[?\d;]*)(?P<command>[A-Za-z])|(?P<plain>[\r\n])|(?P<text>[^\x1b\r\n]+)"
+)
 _CHANGING = re.compile(r"\([0-9a-f]{1,40}(?=[)…])|\b\d{4}\.\d\d\.\d\d\b")
 """What differs between two sessions: commits and dates."""
 
@@ -48,9 +50,15 @@ def run_in_terminal(command: tuple[str, ...], workspace: Path) -> str:
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", HEIGHT, WIDTH, 0, 0))
     hidden = ("RELEASEKIT_", "PREFECT_", "NO_COLOR", "COLUMNS", "LINES", "CI")
     env = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
-    env |= {"TERM": "xterm-256color", "COLORTERM": "truecolor", "PYTHONPATH": str(Path(__file__).parents[1])}
+    env |= {
+        "TERM": "xterm-256color",
+        "COLORTERM": "truecolor",
+        "PYTHONPATH": str(Path(__file__).parents[1]),
+    }
     argv = (sys.executable, "-m", "releasekit", *command)
-    with subprocess.Popen(argv, cwd=workspace, env=env, stdin=slave, stdout=slave, stderr=slave) as child:
+    with subprocess.Popen(
+        argv, cwd=workspace, env=env, stdin=slave, stdout=slave, stderr=slave
+    ) as child:
         os.close(slave)
         written = io.BytesIO()
         try:
@@ -96,7 +104,12 @@ def session(workspace: Path, commands: tuple[tuple[str, ...], ...]) -> Text:
         text.append("$ ", "bold green").append(f"releasekit {' '.join(command)}\n", "bold")
         lines = screen_of(run_in_terminal(command, workspace))
         repeated = next(
-            (number for number, pair in enumerate(zip(lines, before, strict=False)) if pair[0] != pair[1]), 0
+            (
+                number
+                for number, pair in enumerate(zip(lines, before, strict=False))
+                if pair[0] != pair[1]
+            ),
+            0,
         )
         text.append("…\n" if repeated else "")
         text.append(Text.from_ansi("\n".join(lines[repeated:]).strip("\n"))).append("\n\n")
@@ -107,7 +120,9 @@ def session(workspace: Path, commands: tuple[tuple[str, ...], ...]) -> Text:
 
 def draw(text: Text) -> str:
     """Return *text* as a picture of a window; the fonts are those of the reader, so that nothing is fetched."""
-    console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor")
+    console = Console(
+        record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor"
+    )
     console.print(text)
     console.print()  # the export clips the last line by a path that it does not define
     picture = console.export_svg(title="releasekit", theme=MONOKAI, unique_id="session")
@@ -117,7 +132,9 @@ def draw(text: Text) -> str:
 def compared_lines(picture: str) -> list[str]:
     """Return the lines of text in *picture*, without what differs between two sessions."""
     rows: dict[float, list[str]] = {}
-    for top, text in re.findall(r'<text class="session-[^"]*" x="[^"]*" y="([\d.]+)"[^>]*>([^<]*)</text>', picture):
+    for top, text in re.findall(
+        r'<text class="session-[^"]*" x="[^"]*" y="([\d.]+)"[^>]*>([^<]*)</text>', picture
+    ):
         rows.setdefault(float(top), []).append(html.unescape(text).replace("\xa0", " "))
     lines = (_CHANGING.sub("*", "".join(rows[top])) for top in sorted(rows))
     return [re.sub(r"\s+", " ", line).strip() for line in lines]
@@ -132,7 +149,9 @@ def picture_of(commands: tuple[tuple[str, ...], ...]) -> str:
 def main() -> int:
     """Draw the picture, or check it."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
-    parser.add_argument("--check", action="store_true", help="draw nothing; fail if the picture is stale")
+    parser.add_argument(
+        "--check", action="store_true", help="draw nothing; fail if the picture is stale"
+    )
     is_check = parser.parse_args().check
     picture = picture_of((PLAN, REHEARSAL))
     if not is_check:

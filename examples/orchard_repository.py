@@ -18,7 +18,9 @@ from pathlib import Path
 import uv
 
 WORKSPACE = Path(__file__).with_name("orchard")
-LEFTOVERS = shutil.ignore_patterns(".venv", "dist", "__pycache__", "uv.lock", "_build_info.py", ".*_cache")
+LEFTOVERS = shutil.ignore_patterns(
+    ".venv", "dist", "__pycache__", "uv.lock", "_build_info.py", ".*_cache"
+)
 START = datetime(2025, 3, 3, 9, tzinfo=UTC)
 
 # orchard-cache and orchard-cider have never been released.
@@ -193,7 +195,13 @@ VERSION = {built!r}
         "fix(press): fruits hold less juice than we said\n\n"
         "Two thirds is what runs out of a real press.\n\n"
         "BREAKING CHANGE: `press` gives less juice for the same fruits.",
-        (Edit("packages/press/src/orchard_press/juice.py", old="* 0.7 / 1000", new="* 2 / 3 / 1000"),),
+        (
+            Edit(
+                "packages/press/src/orchard_press/juice.py",
+                old="* 0.7 / 1000",
+                new="* 2 / 3 / 1000",
+            ),
+        ),
     ),
     Commit(
         "feat(samples): something for children",
@@ -302,9 +310,21 @@ class Repository:
 
     def git(self, *arguments: str) -> str:
         """Run git as nobody has configured it; return what it prints."""
-        command = ["git", "-c", f"core.hooksPath={os.devnull}", "-c", "core.autocrlf=false", *arguments]
+        command = [
+            "git",
+            "-c",
+            f"core.hooksPath={os.devnull}",
+            "-c",
+            "core.autocrlf=false",
+            *arguments,
+        ]
         done = subprocess.run(
-            command, cwd=self.path, env=self._environment(), check=True, stdout=subprocess.PIPE, text=True
+            command,
+            cwd=self.path,
+            env=self._environment(),
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         return done.stdout.strip()
 
@@ -313,7 +333,9 @@ class Repository:
         self._now += timedelta(hours=1)
 
     def _environment(self) -> dict[str, str]:
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+        inherited = {
+            name: value for name, value in os.environ.items() if not name.startswith("GIT_")
+        }
         now = self._now.isoformat()
         return inherited | {
             "GIT_AUTHOR_NAME": "Ada Orchard",
@@ -334,12 +356,16 @@ def apply(edit: Edit, path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     if edit.old and text.count(edit.old) != 1:
         raise ValueError(f"{edit.path}: expected exactly once: {edit.old!r}")
-    path.write_text(text.replace(edit.old, edit.new) if edit.old else text + edit.new, encoding="utf-8")
+    path.write_text(
+        text.replace(edit.old, edit.new) if edit.old else text + edit.new, encoding="utf-8"
+    )
 
 
 def main() -> None:
     """Make the repository in the directory named on the command line."""
-    parser = argparse.ArgumentParser(description="Make the example repository, with a history and a remote.")
+    parser = argparse.ArgumentParser(
+        description="Make the example repository, with a history and a remote."
+    )
     parser.add_argument("directory", type=Path, help="where orchard and orchard.git are put")
     try:
         print(make(parser.parse_args().directory))

@@ -11,4 +11,15 @@ from releasekit.cli.app import main
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory(prefix="orchard-") as directory:
         workspace = make(Path(directory).resolve())
-        sys.exit(main(["publish", "--rehearse", "--skip-audit", "--workspace", str(workspace), *sys.argv[1:]]))
+        sys.exit(
+            main(
+                [
+                    "publish",
+                    "--rehearse",
+                    "--skip-audit",
+                    "--workspace",
+                    str(workspace),
+                    *sys.argv[1:],
+                ]
+            )
+        )

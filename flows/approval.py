@@ -107,16 +107,23 @@ def _as_answer(filled: ApprovalForm | str) -> ConfirmationAnswer:
     return ConfirmationAnswer(accepted=True, excluded=tuple(filled.drop))
 
 
-async def _pause_for_answer(form: type[ApprovalForm], run: UUID, seconds: float) -> ApprovalForm | str:
+async def _pause_for_answer(
+    form: type[ApprovalForm], run: UUID, seconds: float
+) -> ApprovalForm | str:
     """Wait in this process for an answer, and return it, or the reason why there is none.
 
     This returns as soon as the run is cancelled; Prefect alone would continue to wait.
     """
     # Our timeout ends first: after its own timeout, Prefect accepts no state for the run but its own.
     asked = apause_flow_run(wait_for_input=form, timeout=int(seconds) + 3600, poll_interval=_POLL)
-    answered, cancelled = asyncio.ensure_future(asked), asyncio.ensure_future(_wait_for_cancellation(run))
+    answered, cancelled = (
+        asyncio.ensure_future(asked),
+        asyncio.ensure_future(_wait_for_cancellation(run)),
+    )
     try:
-        ended, _ = await asyncio.wait((answered, cancelled), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        ended, _ = await asyncio.wait(
+            (answered, cancelled), timeout=seconds, return_when=asyncio.FIRST_COMPLETED
+        )
     finally:
         cancelled.cancel()
         answered.cancel()
@@ -143,7 +150,9 @@ def _answer_form(plan: Plan, why: str) -> type[ApprovalForm]:
     """Return the model of an answer to *plan*. The server refuses names that are not packages of the plan."""
     names = {"type": "string", "enum": [step.name for step in plan.steps]}
     drop: Any = Annotated[list[Annotated[str, WithJsonSchema(names)]], Field()]
-    form = create_model("Answer", __base__=ApprovalForm, drop=(drop, ApprovalForm.model_fields["drop"]))
+    form = create_model(
+        "Answer", __base__=ApprovalForm, drop=(drop, ApprovalForm.model_fields["drop"])
+    )
     again = f"**{why.capitalize()}: please look again.** " if why else ""
     summary = plan_summary(plan)
     return form.with_initial_data(description=f"{again}{summary}")
@@ -151,7 +160,9 @@ def _answer_form(plan: Plan, why: str) -> type[ApprovalForm]:
 
 async def list_waiting_runs() -> list[FlowRun]:
     """Return the releases that wait for approval, the longest waiting first."""
-    paused = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PAUSED])))
+    paused = FlowRunFilter(
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PAUSED]))
+    )
     async with get_client() as client:
         runs = await client.read_flow_runs(flow_run_filter=paused)
     waiting = filter(_waits_for_approval, runs)

@@ -50,7 +50,9 @@ def send_logs_to_prefect() -> None:
     if not in_flow():
         return
     ours = logging.getLogger("releasekit")
-    logging.getLogger("prefect.task_runs").addFilter(_is_no_thread_warning)  # adding it twice changes nothing
+    logging.getLogger("prefect.task_runs").addFilter(
+        _is_no_thread_warning
+    )  # adding it twice changes nothing
     sends_already = any(isinstance(handler, APILogHandler) for handler in ours.handlers)
     if not sends_already:
         ours.addHandler(APILogHandler())
@@ -126,12 +128,17 @@ async def show_report(report: ReleaseReport, release: ReleaseContext) -> None:
     if not in_flow():
         return
     target = release.target
-    pages = {package.name: target.package_url(package.name, package.version) for package in report.confirmed_packages}
+    pages = {
+        package.name: target.package_url(package.name, package.version)
+        for package in report.confirmed_packages
+    }
     text = f"{report_markdown(report, pages)}\n{_graph(release.plan, report)}\n"
     await acreate_markdown_artifact(text, key="releasekit-report", description=report.summary)
     if pages:
         rows = published_rows(release.record.require_manifest().packages, pages)
-        await acreate_table_artifact(rows, key="on-the-index", description=f"{report.title} on {target.title}")
+        await acreate_table_artifact(
+            rows, key="on-the-index", description=f"{report.title} on {target.title}"
+        )
     if report.page:
         await acreate_link_artifact(report.page, report.title, "on-the-forge")
 

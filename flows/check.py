@@ -32,4 +32,6 @@ async def check(options: CheckOptions) -> State[Any]:
     with checkout_workspace(options) as here:
         health = run_checks(here)
     await acreate_markdown_artifact(check_markdown(health.report), key="releasekit-check")
-    return (Failed if health.report.has_errors else Completed)(message=health.report.summary, data=health)
+    return (Failed if health.report.has_errors else Completed)(
+        message=health.report.summary, data=health
+    )

@@ -39,7 +39,10 @@ class TaskRunCounter:
         for client in AssertingPassthroughEventsClient.all:
             for event in client.pop_events():
                 state: Any = event.payload.get("validated_state") or {}
-                if event.event.startswith("prefect.task-run.") and state.get("type") in TERMINAL_STATES:
+                if (
+                    event.event.startswith("prefect.task-run.")
+                    and state.get("type") in TERMINAL_STATES
+                ):
                     self._ended.add(event.resource.id)
         return len(self._ended)
 
@@ -53,7 +56,9 @@ async def count_task_runs() -> AsyncGenerator[TaskRunCounter]:
     """
     counter = TaskRunCounter()
     AssertingPassthroughEventsClient.reset()
-    EventsWorker.set_client_override(AssertingPassthroughEventsClient)  # it also sends them; a subclass would not work
+    EventsWorker.set_client_override(
+        AssertingPassthroughEventsClient
+    )  # it also sends them; a subclass would not work
 
     async def forget() -> None:
         while True:
@@ -103,7 +108,9 @@ def without_server() -> Generator[None]:
     """
     EventsWorker.set_client_override(NullEventsClient)
     before = FORCE_TASKS.set(True)
-    no_server = {getattr(prefect.settings, name): value for name, value in NO_SERVER_SETTINGS.items()}
+    no_server = {
+        getattr(prefect.settings, name): value for name, value in NO_SERVER_SETTINGS.items()
+    }
     try:
         with temporary_settings(no_server):
             yield

@@ -66,7 +66,9 @@ class SentEvents(SilentEvents):
         send_event(error_event(error, self._release.plan, self._release.target))
 
     def _send_package(self, name: str) -> None:
-        event = package_event(self._manifest, self._release.plan, self._built[name], self._release.target)
+        event = package_event(
+            self._manifest, self._release.plan, self._built[name], self._release.target
+        )
         send_event(event)
         self._release.record.add_package_with_event(name)
         self._packages_with_event.add(name)
@@ -94,7 +96,9 @@ def events_of(started: StartedRelease) -> SilentEvents:
 def send_event(event: ReleaseEvent) -> None:
     """Send *event* with the run, its flow and its deployment as related resources. This does not wait."""
     resource = {"prefect.resource.id": f"releasekit.{event.subject}"}
-    emit_event(f"releasekit.{event.name}", resource, payload=_mask_texts(event.payload), id=event.id)
+    emit_event(
+        f"releasekit.{event.name}", resource, payload=_mask_texts(event.payload), id=event.id
+    )
 
 
 def _mask_texts(value: object) -> Any:  # noqa: ANN401  JSON

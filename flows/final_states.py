@@ -22,7 +22,9 @@ M = TypeVar("M")
 R = TypeVar("R")
 
 
-def end_in_error_state(function: Callable[[M], Awaitable[R]]) -> Callable[[M], Awaitable[R | State[Any]]]:
+def end_in_error_state(
+    function: Callable[[M], Awaitable[R]],
+) -> Callable[[M], Awaitable[R | State[Any]]]:
     """Let a flow return the state of a ReleaseError instead of raising it.
 
     The run then tells the error once, in its final state. If the flow raised it, Prefect would log a traceback before.

@@ -52,16 +52,22 @@ async def stage_platform(
     refuse_plain_linux(release, wheels)
     complete = add_wheels(manifest.packages, wheels)
     proven = {package.name for package in provable_here(release, manifest.packages)}
-    unproven = [package for package in provable_here(release, complete) if package.name not in proven]
+    unproven = [
+        package for package in provable_here(release, complete) if package.name not in proven
+    ]
     failed = await prove_all(release, unproven, together=release.plan.together)
     if failed:
         return (), failed
-    part = manifest.model_copy(update={"packages": tuple(wheels), "platform": platform, "staged": True})
+    part = manifest.model_copy(
+        update={"packages": tuple(wheels), "platform": platform, "staged": True}
+    )
     build.export_bundle(release, repo, options.output, part)
     return tuple(wheels), ()
 
 
-def add_wheels(packages: Iterable[BuiltPackage], wheels: Iterable[BuiltPackage]) -> tuple[BuiltPackage, ...]:
+def add_wheels(
+    packages: Iterable[BuiltPackage], wheels: Iterable[BuiltPackage]
+) -> tuple[BuiltPackage, ...]:
     """Return *packages*, each with those of the *wheels* that belong to it."""
     by_name = {package.name: package for package in packages}
     for package in wheels:
@@ -69,7 +75,9 @@ def add_wheels(packages: Iterable[BuiltPackage], wheels: Iterable[BuiltPackage])
     return tuple(by_name.values())
 
 
-def provable_here(release: ReleaseContext, packages: Sequence[BuiltPackage]) -> tuple[BuiltPackage, ...]:
+def provable_here(
+    release: ReleaseContext, packages: Sequence[BuiltPackage]
+) -> tuple[BuiltPackage, ...]:
     """Return those of *packages* that can be installed on this machine; log the others."""
     provable = provable_packages(release.plan, packages, machine_tags())
     others = [package.name for package in packages if package not in provable]
@@ -92,7 +100,9 @@ def refuse_plain_linux(release: ReleaseContext, packages: Iterable[BuiltPackage]
     log.warning("warning %s", ReleaseWarning(ErrorCode.WHEEL_TAG, message, release.target.title))
 
 
-async def refuse_incomplete(release: ReleaseContext, packages: Sequence[BuiltPackage], index: Index) -> None:
+async def refuse_incomplete(
+    release: ReleaseContext, packages: Sequence[BuiltPackage], index: Index
+) -> None:
     """Refuse to publish *packages* if wheels are missing: those of a platform, or some that the last release had.
 
     Raises Refusal RK-PLATFORM-MISSING, RK-WHEELS-MISSING, RK-WHEEL-TAG, RK-INDEX-….

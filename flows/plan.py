@@ -23,7 +23,14 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.events import emit_event
 from prefect.states import Cancelled, Completed
 
-from flows.artifacts import current_run, last_plan, name_run, save_plan, send_logs_to_prefect, show_plan
+from flows.artifacts import (
+    current_run,
+    last_plan,
+    name_run,
+    save_plan,
+    send_logs_to_prefect,
+    show_plan,
+)
 from flows.final_states import end_in_error_state
 from releasekit import __version__
 from releasekit.core.errors import ReleaseError
@@ -41,12 +48,16 @@ async def plan(options: PlanOptions) -> State[Any]:
     """Show what would be released, and what prevents it; the name of the final state says so. Nothing is changed."""
     send_logs_to_prefect()
     if later := await newer_run_time():
-        return Cancelled(name="Late", message=f"a later run replaces it: due at {later:%Y-%m-%d %H:%M} UTC")
+        return Cancelled(
+            name="Late", message=f"a later run replaces it: due at {later:%Y-%m-%d %H:%M} UTC"
+        )
     try:
         with checkout_workspace(options) as here:
             decided = await plan_and_compare(here)
     except ReleaseError as error:
-        emit_plan_event("refused", str(options.workspace), code=error.code, message=mask(str(error)))
+        emit_plan_event(
+            "refused", str(options.workspace), code=error.code, message=mask(str(error))
+        )
         raise
     return Completed(name=decided.headline.capitalize(), message=decided.headline, data=decided)
 
@@ -77,7 +88,9 @@ async def plan_and_compare(options: PlanOptions) -> ComparedPlan:
 def emit_plan_event(outcome: str, workspace: str, **payload: object) -> None:
     """Send the result of a plan to Prefect's automations: `releasekit.plan.due`, `….nothing-due` or `….refused`."""
     emit_event(
-        f"releasekit.plan.{outcome}", {"prefect.resource.id": f"releasekit.workspace.{workspace}"}, payload=payload
+        f"releasekit.plan.{outcome}",
+        {"prefect.resource.id": f"releasekit.workspace.{workspace}"},
+        payload=payload,
     )
 
 
@@ -97,7 +110,11 @@ async def newer_run_time() -> datetime | None:
         ),
     )
     async with get_client() as client:
-        runs = await client.read_flow_runs(flow_run_filter=later, sort=FlowRunSort.EXPECTED_START_TIME_DESC, limit=200)
-    start_times = filter(None, (newer_run.expected_start_time for newer_run in runs if newer_run.auto_scheduled))
+        runs = await client.read_flow_runs(
+            flow_run_filter=later, sort=FlowRunSort.EXPECTED_START_TIME_DESC, limit=200
+        )
+    start_times = filter(
+        None, (newer_run.expected_start_time for newer_run in runs if newer_run.auto_scheduled)
+    )
     later_times = [start_time for start_time in start_times if start_time > run.expected_start_time]
     return max(later_times, default=None)

@@ -21,12 +21,32 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from flows.approval import PrefectConfirmation, UnattendedRun
-from flows.artifacts import name_run, rename_run, send_logs_to_prefect, show_plan, show_release_pr, show_report
+from flows.artifacts import (
+    name_run,
+    rename_run,
+    send_logs_to_prefect,
+    show_plan,
+    show_release_pr,
+    show_report,
+)
 from flows.dead_runs import end_dead_runs
 from flows.event_sender import events_of
 from flows.final_states import end_in_error_state, pull_request_state
-from flows.native_wheels import add_wheels, provable_here, refuse_incomplete, refuse_plain_linux, stage_platform
-from flows.scheduling import compare_all, prove_all, publish_all, reproduce_all, stage_again, stage_all
+from flows.native_wheels import (
+    add_wheels,
+    provable_here,
+    refuse_incomplete,
+    refuse_plain_linux,
+    stage_platform,
+)
+from flows.scheduling import (
+    compare_all,
+    prove_all,
+    publish_all,
+    reproduce_all,
+    stage_again,
+    stage_all,
+)
 from flows.worker_wheels import build_on_workers, copy_to_record, require_workers
 from releasekit import __version__
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, ReleaseWarning
@@ -123,7 +143,9 @@ async def run_release(started: StartedRelease) -> ReleaseReport:
     return report
 
 
-async def run_phases(release: ReleaseContext, repo: Repo, index: Index, options: PublishOptions) -> ReleaseReport:
+async def run_phases(
+    release: ReleaseContext, repo: Repo, index: Index, options: PublishOptions
+) -> ReleaseReport:
     """Prepare, stage, publish and announce, or stop earlier if the *options* say so."""
     if not release.plan.steps:
         if release.record.exists():
@@ -144,7 +166,9 @@ async def run_phases(release: ReleaseContext, repo: Repo, index: Index, options:
     if failed:
         discard_unless_public(release, repo)
         notes = ("nothing was uploaded, and the release was discarded",)
-        return ReleaseReport(release=release.plan.release, title=release.plan.title, packages=failed, notes=notes)
+        return ReleaseReport(
+            release=release.plan.release, title=release.plan.title, packages=failed, notes=notes
+        )
     findings = {name: package.findings for name, package in built.items()}
     if options.stage_only:
         return export_staged(release, repo, options.output).with_findings(findings)
@@ -161,7 +185,9 @@ def discard_unless_public(release: ReleaseContext, repo: Repo) -> None:
         try:
             announce.release_remote_lock(release, repo)
         except ReleaseError as error:
-            log.warning("the lock of the discarded release stays on %s: %s", release.settings.remote, error)
+            log.warning(
+                "the lock of the discarded release stays on %s: %s", release.settings.remote, error
+            )
     release.record.discard_unless_public(repo)
 
 
@@ -172,7 +198,10 @@ def create_commit(release: ReleaseContext, repo: Repo) -> ReleaseContext:
     if release.commit:
         return release
     written = [*release_commit.write_versions(release), *release_commit.raise_requirements(release)]
-    written += [*release_commit.write_changelogs(release, repo), *release_commit.consume_change_files(release)]
+    written += [
+        *release_commit.write_changelogs(release, repo),
+        *release_commit.consume_change_files(release),
+    ]
     written += release_commit.update_lock_file(release, repo)
     changed = pre_release.run_pre_release(release, repo, written)
     return release_commit.commit(release, repo, written, changed)
@@ -196,11 +225,12 @@ async def stage_part(release: ReleaseContext, repo: Repo, options: PublishOption
     wheels, failed = await stage_platform(release, repo, options)
     if failed:
         discard_unless_public(release, repo)
-        return ReleaseReport(release=release.plan.release, title=release.plan.title, packages=failed)
+        return ReleaseReport(
+            release=release.plan.release, title=release.plan.title, packages=failed
+        )
     names = {package.name for package in wheels}
-    note = (
-        f"{count_as('package', names)} built for {options.platform} in {options.output}: `releasekit merge` adds them"
-    )
+    built = f"{count_as('package', names)} built for {options.platform}"
+    note = f"{built} in {options.output}: `releasekit merge` adds them"
     report = stopped_early_report(release, PackageOutcome.BUILT, note)
     packages = tuple(package for package in report.packages if package.name in names)
     return report.model_copy(update={"packages": packages})
@@ -218,7 +248,10 @@ def export_staged(release: ReleaseContext, repo: Repo, directory: Path) -> Relea
 def stopped_early_report(release: ReleaseContext, goal: PackageOutcome, note: str) -> ReleaseReport:
     """Return the report of a release that has reached its *goal*, before anything is public."""
     plan = release.plan
-    packages = [PackageReport(name=step.name, version=step.version, tag=step.tag, outcome=goal) for step in plan.steps]
+    packages = [
+        PackageReport(name=step.name, version=step.version, tag=step.tag, outcome=goal)
+        for step in plan.steps
+    ]
     return ReleaseReport(
         release=plan.release,
         title=plan.title,
@@ -247,14 +280,18 @@ async def stage_release(
             await require_workers(release, rehearse=options.rehearse)
             manifest = announce.acquire_remote_lock(release, repo, manifest)
             release.record.save_manifest(manifest)
-        built, failed = await build_and_prove(release, repo, index, rebuild=rebuild, on_workers=bool(platforms))
+        built, failed = await build_and_prove(
+            release, repo, index, rebuild=rebuild, on_workers=bool(platforms)
+        )
         native = {step.name for step in release.plan.steps if step.platforms}
         portable = [package for package in built if package.name not in native]
         failed = failed or await reproduce_all(release, repo, portable)
         if failed:
             return {}, failed
         build.save_files(release, built)
-        manifest = manifest.model_copy(update={"packages": tuple(built), "staged": options.stage_only})
+        manifest = manifest.model_copy(
+            update={"packages": tuple(built), "staged": options.stage_only}
+        )
     if not options.stage_only:
         await refuse_incomplete(release, manifest.packages, index)
         manifest = announce.record_index(release, manifest)
@@ -288,14 +325,18 @@ async def build_and_prove(
     finally:
         if elsewhere:
             elsewhere.cancel()
-    complete = [package for package in built if package.name not in missing_platforms(release.plan, built)]
+    complete = [
+        package for package in built if package.name not in missing_platforms(release.plan, built)
+    ]
     failed = await compare_all(release, complete, index)
     if failed:
         return built, failed
     refuse_plain_linux(release, built)
     listed = await files_on_index(built, index) if rebuild else {}
     provable = provable_here(release, built)
-    unproven = [package for package in provable if len(listed.get(package.name, ())) < len(package.files)]
+    unproven = [
+        package for package in provable if len(listed.get(package.name, ())) < len(package.files)
+    ]
     return built, await prove_all(release, unproven, together=release.plan.together)
 
 
@@ -321,7 +362,9 @@ async def ensure_files(
     if lost and (lost_native or not rebuild):
         names = list(chain.from_iterable(lost.values()))
         directory = release.record.directory / "dist"
-        raise Refusal(ErrorCode.FILES_LOST, f"missing or damaged: {summarize(names)}", str(directory))
+        raise Refusal(
+            ErrorCode.FILES_LOST, f"missing or damaged: {summarize(names)}", str(directory)
+        )
     packages = {package.name: package for package in manifest.packages}
     lost_steps = [step for step in release.plan.steps if step.name in lost]
     for step in lost_steps:  # dependencies come first, and so do build requirements
@@ -332,7 +375,10 @@ async def ensure_files(
 
 
 async def rebuild_package(
-    release: ReleaseContext, step: Step, packages: Mapping[str, BuiltPackage], listed: Mapping[str, object]
+    release: ReleaseContext,
+    step: Step,
+    packages: Mapping[str, BuiltPackage],
+    listed: Mapping[str, object],
 ) -> BuiltPackage:
     """Build one of the recorded *packages* again; if the index has files of it, the new ones must be identical."""
     package = packages[step.name]
@@ -362,13 +408,20 @@ async def propose_development_versions(release: ReleaseContext, repo: Repo) -> l
     return [f"the next development versions: {page}"] if page else []
 
 
-async def announce_release(release: ReleaseContext, repo: Repo, packages: tuple[PackageReport, ...]) -> ReleaseReport:
+async def announce_release(
+    release: ReleaseContext, repo: Repo, packages: tuple[PackageReport, ...]
+) -> ReleaseReport:
     """Tag, push, release on the forge and fast-forward what is published. The release ends once everything is."""
     report = ReleaseReport(
-        release=release.plan.release, title=release.plan.title, commit=release.commit, packages=packages
+        release=release.plan.release,
+        title=release.plan.title,
+        commit=release.commit,
+        packages=packages,
     )
     # A tag that names all packages is made once all are published.
-    tags = [package.tag for package in report.confirmed_packages if package.tag not in release.plan.tags]
+    tags = [
+        package.tag for package in report.confirmed_packages if package.tag not in release.plan.tags
+    ]
     if report.is_successful:
         tags += release.plan.tags  # the tag that names the release means that all are published
     if not tags:
@@ -400,7 +453,9 @@ async def announce_release(release: ReleaseContext, repo: Repo, packages: tuple[
             notes.append(f"{branch} has new commits: merge {release.commit[:12]} into it")
     except ReleaseError as error:
         problems.append(f"{error}\n{error.hint}")
-    report = report.model_copy(update={**update, "notes": tuple(notes), "problems": tuple(problems)})
+    report = report.model_copy(
+        update={**update, "notes": tuple(notes), "problems": tuple(problems)}
+    )
     if report.is_successful:
         release.record.finish(repo)
     return report

@@ -1,6 +1,8 @@
 """Abandon one release: `python -m flows.rollback`, or the deployment `releasekit/rollback`."""
 
-if __name__ == "__main__":  # before Prefect is imported: a rollback on a terminal must not pay for it
+if (
+    __name__ == "__main__"
+):  # before Prefect is imported: a rollback on a terminal must not pay for it
     import sys
     from runpy import run_module
 

@@ -23,12 +23,25 @@ from releasekit.core.artifacts.differences import verify_reason
 from releasekit.core.errors import ERRORS, ErrorCode, ReleaseError
 from releasekit.core.planning.model import Step
 from releasekit.core.release.progress import PackageStage
-from releasekit.core.release.report import PackageOutcome, PackageReport, failed_package_report, stopped_package_report
+from releasekit.core.release.report import (
+    PackageOutcome,
+    PackageReport,
+    failed_package_report,
+    stopped_package_report,
+)
 from releasekit.core.release.step_limits import StepLimits, step_limits
 from releasekit.integrations.prefect_server import wrap_unexpected
 from releasekit.integrations.process import kill_with_block
 from tasks import build, compare_release, reproduce, upload
-from tasks.step_runs import RunIds, current_frontier, keep_alive, one_input, run_after, run_ids, step_tags
+from tasks.step_runs import (
+    RunIds,
+    current_frontier,
+    keep_alive,
+    one_input,
+    run_after,
+    run_ids,
+    step_tags,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -69,7 +82,9 @@ async def run_graph(
             await running[name]
         blockers = {name: state for name, state in upstream.items() if not state.is_completed()}
         if blockers:
-            return await run_step(observer, mark_blocked, run_ids(blockers.values()), Block(step, [*blockers]))
+            return await run_step(
+                observer, mark_blocked, run_ids(blockers.values()), Block(step, [*blockers])
+            )
         return await chain(step, run_ids(upstream.values()) or before)
 
     try:
@@ -77,7 +92,9 @@ async def run_graph(
             for step in steps:
                 running[step.name] = group.create_task(run(step))
     except ExceptionGroup as errors:
-        raise errors.exceptions[0] from None  # the other errors are of chains that waited for this one
+        raise errors.exceptions[
+            0
+        ] from None  # the other errors are of chains that waited for this one
     states = {name: ended.result() for name, ended in running.items()}
     needed = {name for names in needs.values() for name in names}
     last_states = [state for name, state in states.items() if name not in needed]
@@ -85,7 +102,12 @@ async def run_graph(
     return states
 
 
-async def run_step(observer: Observer, step_task: Task[..., Any], after: RunIds, job: Any) -> State[Any]:  # noqa: ANN401  of its step
+async def run_step(
+    observer: Observer,
+    step_task: Task[..., Any],
+    after: RunIds,
+    job: Any,  # noqa: ANN401  of its step
+) -> State[Any]:
     """Run one step as a Prefect task that comes *after* these task runs, in this event loop; returns its final state.
 
     The *observer* is called with the stage that the step brings the package of *job* to. Only this function and
@@ -116,7 +138,12 @@ class Block:
     by: Sequence[str]
 
 
-@task(name="blocked", task_run_name="blocked-{job.step.name}", cache_policy=NO_CACHE, timeout_seconds=60)
+@task(
+    name="blocked",
+    task_run_name="blocked-{job.step.name}",
+    cache_policy=NO_CACHE,
+    timeout_seconds=60,
+)
 async def mark_blocked(job: Block) -> State[Any]:
     """Replace the steps of a package that cannot be published."""
     blockers = ", ".join(job.by)
@@ -127,10 +154,14 @@ async def mark_blocked(job: Block) -> State[Any]:
 class Staging:
     """The packages of one release that are staged, each as a task on the task runner of the flow."""
 
-    def __init__(self, release: ReleaseContext, runner: TaskRunner[Any], platform: str = "") -> None:
+    def __init__(
+        self, release: ReleaseContext, runner: TaskRunner[Any], platform: str = ""
+    ) -> None:
         self.built: dict[str, BuiltPackage] = {}
         self._release, self._runner, self._platform = release, runner, platform
-        self._stage: Task[..., Any] = build.stage.with_options(timeout_seconds=limits_of(release).stage)
+        self._stage: Task[..., Any] = build.stage.with_options(
+            timeout_seconds=limits_of(release).stage
+        )
         self._futures: dict[str, PrefectFuture[BuiltPackage]] = {}
 
     async def run(self, step: Step, after: RunIds) -> State[Any]:
@@ -141,12 +172,16 @@ class Staging:
         job = build.stage_job(self._release, step, self.built, self._platform)
         state = await self._submit(step, self._stage, job, after)
         if state.is_completed() and self._release.record.missing_files(await state.aresult()):
-            state = await self._submit(step, self._stage.with_options(refresh_cache=True), job, after)
+            state = await self._submit(
+                step, self._stage.with_options(refresh_cache=True), job, after
+            )
         if state.is_completed():
             self.built[step.name] = await state.aresult()
         return state
 
-    async def _submit(self, step: Step, stage: Task[..., Any], job: StageJob, after: RunIds) -> State[Any]:
+    async def _submit(
+        self, step: Step, stage: Task[..., Any], job: StageJob, after: RunIds
+    ) -> State[Any]:
         """Submit *job*, which waits for the builds that it installs, and wait for its end in this event loop."""
         needed = [self._futures[name] for name in step.build_needs if name in self._futures]
         details = one_input(stage.fn, job, () if needed else after)
@@ -173,7 +208,9 @@ async def open_staging(release: ReleaseContext, platform: str = "") -> AsyncGene
     """
     loop, observer = asyncio.get_running_loop(), release.observer
 
-    def tell(package: str, stage: PackageStage) -> None:  # the observer lives in the thread of the event loop
+    def tell(
+        package: str, stage: PackageStage
+    ) -> None:  # the observer lives in the thread of the event loop
         loop.call_soon_threadsafe(observer.on_stage, package, stage)
 
     stager = build.Stager(release.uv, tell)
@@ -196,7 +233,11 @@ async def stage_all(
     """
     observer = release.observer
     slots = asyncio.Semaphore(build_concurrency(release))
-    steps = [step for step in _without_order(release.plan.steps) if not platform or platform in step.platforms]
+    steps = [
+        step
+        for step in _without_order(release.plan.steps)
+        if not platform or platform in step.platforms
+    ]
     bar = ProgressBar(len(steps), "built and verified", "built")
     halt = asyncio.Event()
 
@@ -218,7 +259,9 @@ async def stage_all(
     return [staging.built[step.name] for step in steps], ()
 
 
-async def stage_again(release: ReleaseContext, step: Step, built: Mapping[str, BuiltPackage]) -> BuiltPackage:
+async def stage_again(
+    release: ReleaseContext, step: Step, built: Mapping[str, BuiltPackage]
+) -> BuiltPackage:
     """Stage one package whose files are lost; *built* has what its build installs. Raises as the task does."""
     async with open_staging(release) as staging:
         staging.built.update(built)
@@ -264,11 +307,19 @@ async def reproduce_all(
         return ()
     release.observer.on_phase("reproducing")
     rule = ErrorCode.VERIFY_NOT_REPRODUCIBLE
-    unaccepted = [package for package in built if not verify_reason(rule, package.name, settings.verify_ignore)]
+    unaccepted = [
+        package
+        for package in built
+        if not verify_reason(rule, package.name, settings.verify_ignore)
+    ]
     errors = await reproduce.reproduce(release, repo, unaccepted, build_concurrency(release))
     for name, error in errors.items():
         release.observer.on_stage(name, PackageStage.FAILED, str(error))
-    return tuple(failed_package_report(step, errors.get(step.name)) for step in release.plan.steps) if errors else ()
+    return (
+        tuple(failed_package_report(step, errors.get(step.name)) for step in release.plan.steps)
+        if errors
+        else ()
+    )
 
 
 async def prove_all(
@@ -289,23 +340,31 @@ async def prove_all(
     frontier = current_frontier()
     runs_before = frontier.ends
     resolve = build.prove_resolution.with_options(timeout_seconds=limits.prove)
-    resolved = await run_step(observer, resolve, runs_before, build.ResolutionJob(release, built, together))
+    resolved = await run_step(
+        observer, resolve, runs_before, build.ResolutionJob(release, built, together)
+    )
     frontier.replace(runs_before, run_ids([resolved]))
     fits = await resolved.aresult()
     imported: set[str] = set()
     if settings.overlay == "install":
-        imported = {step.name for step in steps if step.is_smoke_tested(default=settings.smoke_test)}
+        imported = {
+            step.name for step in steps if step.is_smoke_tested(default=settings.smoke_test)
+        }
     slots = asyncio.Semaphore(build_concurrency(release))
     halt = asyncio.Event()
 
     prove = build.prove.with_options(timeout_seconds=limits.prove)
 
     async def chain(step: Step, before: RunIds) -> State[Any]:
-        after = frontier.runs_of(step.name) or before  # a proof comes after the build of its package alone
+        after = (
+            frontier.runs_of(step.name) or before
+        )  # a proof comes after the build of its package alone
         async with slots:
             if halt.is_set():
                 return await run_step(observer, mark_blocked, after, Block(step, ["--fail-fast"]))
-            job = build.ProofJob(release, step, packages[step.name], resolve=not fits, install=step.name in imported)
+            job = build.ProofJob(
+                release, step, packages[step.name], resolve=not fits, install=step.name in imported
+            )
             state = await run_step(observer, prove, after, job)
             return await _record_outcome(release, PackageStage.PROVEN, step, state, halt.set)
 
@@ -352,7 +411,9 @@ async def publish_all(
             state = await upload_and_confirm(job, after)
         finally:
             upload_ended[step.name].set()
-        for partner in step.batch:  # the packages of a cycle can be installed only when all are uploaded
+        for (
+            partner
+        ) in step.batch:  # the packages of a cycle can be installed only when all are uploaded
             await upload_ended[partner].wait()
         if state.is_completed() and step.is_smoke_tested(default=settings.smoke_test):
             state = await run_step(observer, smoke_test, run_ids([state]), job)
@@ -364,7 +425,9 @@ async def publish_all(
 
     async def upload_and_confirm(job: upload.UploadJob, after: RunIds) -> State[Any]:
         if uploads.stop_reason:
-            return await run_step(observer, mark_blocked, after, Block(job.step, [uploads.stop_reason]))
+            return await run_step(
+                observer, mark_blocked, after, Block(job.step, [uploads.stop_reason])
+            )
         state = await run_step(observer, upload_step, after, job)
         if state.is_completed():
             confirmed_job = replace(job, is_earlier=state.name == "Cached")
@@ -377,7 +440,11 @@ async def publish_all(
 
 
 async def _record_outcome(
-    release: ReleaseContext, end: PackageStage, step: Step, state: State[Any], halt: Callable[[], None]
+    release: ReleaseContext,
+    end: PackageStage,
+    step: Step,
+    state: State[Any],
+    halt: Callable[[], None],
 ) -> State[Any]:
     """Log and show how the package of *step* ended, at best with the stage *end*; returns *state*.
 
@@ -418,7 +485,9 @@ async def _exception(state: State[Any]) -> object:
 async def _reports(
     release: ReleaseContext, states: Mapping[str, State[Any]], success: PackageOutcome
 ) -> tuple[PackageReport, ...]:
-    return tuple([await _report(step, states.get(step.name), success) for step in release.plan.steps])
+    return tuple(
+        [await _report(step, states.get(step.name), success) for step in release.plan.steps]
+    )
 
 
 async def _report(step: Step, state: State[Any] | None, success: PackageOutcome) -> PackageReport:

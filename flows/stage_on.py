@@ -57,7 +57,9 @@ async def stage_on(options: StageOnOptions) -> State[Any]:
         release = worker_release(options, lock, record, repo)
         failed = await stage_packages(release, options, storage)
     if failed:
-        problems = [f"{report.name}: {report.error}\n{report.output}" for report in failed if report.error]
+        problems = [
+            f"{report.name}: {report.error}\n{report.output}" for report in failed if report.error
+        ]
         return Failed(message=mask("\n".join(problems)))
     return Completed(message=f"built for {options.platform}: {', '.join(options.package)}")
 
@@ -83,7 +85,9 @@ def running_release(repo: Repo, release_id: str) -> RemoteLock:
     return lock
 
 
-def worker_release(options: StageOnOptions, lock: RemoteLock, record: Record, repo: Repo) -> ReleaseContext:
+def worker_release(
+    options: StageOnOptions, lock: RemoteLock, record: Record, repo: Repo
+) -> ReleaseContext:
     """Check out the release commit in a scratch worktree, and return the release as its steps need it here."""
     commit = lock.manifest.release_commit
     add_whole_worktree(repo, record.worktree, commit)
@@ -118,7 +122,9 @@ async def stage_packages(
     for package in wheels:
         directory = storage.below(options.platform, package.name)
         for name in package.file_names:
-            await asyncio.to_thread(directory.write_file, release.record.wheels(package.name) / name)
+            await asyncio.to_thread(
+                directory.write_file, release.record.wheels(package.name) / name
+            )
         # Last, so that who reads it finds all files.
         await asyncio.to_thread(directory.write_text, PACKAGE_FILE, package.model_dump_json())
     return failed

@@ -16,11 +16,21 @@ from prefect.states import Crashed
 from flows.stage_on import PACKAGE_FILE, SECONDS_BETWEEN_SIGNS, SIGN_OF_LIFE, sign_of_life
 from releasekit.core.config.repository_address import is_address
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
-from releasekit.core.release.platform_parts import missing_platforms, platforms_missing_error, split_jobs, worker_error
+from releasekit.core.release.platform_parts import (
+    missing_platforms,
+    platforms_missing_error,
+    split_jobs,
+    worker_error,
+)
 from releasekit.core.release.release_manifest import parse_built_package
 from releasekit.core.release.target import strip_credentials
 from releasekit.core.workspace.wheel_tags import foreign_wheels
-from releasekit.integrations.filesystem import copy_files, describe_file, make_directory, wrap_os_errors
+from releasekit.integrations.filesystem import (
+    copy_files,
+    describe_file,
+    make_directory,
+    wrap_os_errors,
+)
 from releasekit.integrations.storage import Storage
 from releasekit.integrations.verify_files import verified_package
 from releasekit.options import StageOnOptions
@@ -63,7 +73,9 @@ async def require_workers(release: ReleaseContext, *, rehearse: bool) -> None:
     if not reason and not await _has_deployment():
         reason = f"the deployment {DEPLOYMENT} does not exist"
     if reason:
-        raise Refusal(ErrorCode.PLATFORM_MISSING, f"{error.message}; workers cannot build them: {reason}")
+        raise Refusal(
+            ErrorCode.PLATFORM_MISSING, f"{error.message}; workers cannot build them: {reason}"
+        )
 
 
 async def _has_deployment() -> bool:
@@ -97,12 +109,18 @@ async def _build_on_worker(
 ) -> list[BuiltPackage]:
     """Return the packages *names* with the wheels for *platform*. A worker that is lost is replaced."""
     steps = [step for step in release.plan.steps if step.name in names]
-    storage = Storage(release.settings.stage_storage).below(f"{release.plan.release}-{release.commit[:12]}")
-    packages = [await asyncio.to_thread(_collect, release, step, platform, storage) for step in steps]
+    storage = Storage(release.settings.stage_storage).below(
+        f"{release.plan.release}-{release.commit[:12]}"
+    )
+    packages = [
+        await asyncio.to_thread(_collect, release, step, platform, storage) for step in steps
+    ]
     missing = [step.name for step, package in zip(steps, packages, strict=True) if package is None]
     if missing:
         await _run_until_built(release, repo, platform, missing, storage)
-        packages = [await asyncio.to_thread(_collect, release, step, platform, storage) for step in steps]
+        packages = [
+            await asyncio.to_thread(_collect, release, step, platform, storage) for step in steps
+        ]
     collected = [package for package in packages if package]
     if len(collected) < len(steps):
         message = f"the worker for {platform} has left no wheels of {', '.join(missing)}"
@@ -126,9 +144,13 @@ async def _run_until_built(
     parameters = options.model_dump(mode="json", exclude_unset=True)
     signs, name = storage.below(SIGN_OF_LIFE), sign_of_life(options)
     for attempt in range(ATTEMPTS):
-        await asyncio.to_thread(signs.write_text, name, "")  # what an earlier run has left is no sign of this one
+        await asyncio.to_thread(
+            signs.write_text, name, ""
+        )  # what an earlier run has left is no sign of this one
         log.info("%s: built by the queue %s, attempt %d", ", ".join(names), queue, attempt + 1)
-        run = await arun_deployment(DEPLOYMENT, parameters=parameters, work_queue_name=queue, timeout=0)
+        run = await arun_deployment(
+            DEPLOYMENT, parameters=parameters, work_queue_name=queue, timeout=0
+        )
         ended = await _wait_for(run.id, signs, name)
         state = ended.state
         if state and state.is_completed():
@@ -136,7 +158,9 @@ async def _run_until_built(
         text = (state.message if state else "") or "it has no state"
         is_lost = state is None or state.is_crashed()
         if not is_lost:
-            message = f"the worker of the queue {queue} could not build {', '.join(names)} for {platform}"
+            message = (
+                f"the worker of the queue {queue} could not build {', '.join(names)} for {platform}"
+            )
             raise worker_error(message, f"flow run {run.name}", text)
         log.warning("the worker of the queue %s was lost: %s", queue, text)
     message = f"{ATTEMPTS} workers of the queue {queue} were lost while they built {', '.join(names)} for {platform}"
@@ -147,7 +171,9 @@ def copy_to_record(release: ReleaseContext, packages: Iterable[BuiltPackage]) ->
     """Copy the wheels of *packages* to the other files of each, now that its sdist is built."""
     for package in packages:
         scratch = release.record.wheels(package.name)
-        copy_files([scratch / name for name in package.file_names], release.record.dist(package.name))
+        copy_files(
+            [scratch / name for name in package.file_names], release.record.dist(package.name)
+        )
 
 
 def _address(release: ReleaseContext, repo: Repo) -> str:
@@ -175,7 +201,9 @@ async def _wait_for(run_id: UUID, signs: Storage, name: str) -> FlowRun:
             await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
 
 
-def _collect(release: ReleaseContext, step: Step, platform: str, storage: Storage) -> BuiltPackage | None:
+def _collect(
+    release: ReleaseContext, step: Step, platform: str, storage: Storage
+) -> BuiltPackage | None:
     """Copy the wheels of *step* for *platform* from *storage* beside the record's files; None if they are not there.
 
     Nothing that the storage says is trusted: names, sums and contents are checked. Raises ReleaseError
@@ -198,9 +226,13 @@ def _collect(release: ReleaseContext, step: Step, platform: str, storage: Storag
             message = f"{file.name} in the storage has another sha256 than its worker recorded"
             raise ReleaseError(ErrorCode.VERIFY_FAILED, message, directory.url)
     paths = [out / file.name for file in listed.files]
-    unfilled = listed.model_copy(update={"name": step.name, "version": step.version, "tag": step.tag})
+    unfilled = listed.model_copy(
+        update={"name": step.name, "version": step.version, "tag": step.tag}
+    )
     package = verified_package(unfilled, release.plan.pins_of(step), paths, "wheels")
     foreign = foreign_wheels(package.file_names, platform)
     if foreign:
-        raise ReleaseError(ErrorCode.WHEEL_TAG, f"{', '.join(foreign)}: not for {platform}", directory.url)
+        raise ReleaseError(
+            ErrorCode.WHEEL_TAG, f"{', '.join(foreign)}: not for {platform}", directory.url
+        )
     return package.model_copy(update={"platforms": {platform: package.file_names}})

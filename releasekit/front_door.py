@@ -64,7 +64,9 @@ def requested_flow(argv: list[str]) -> str:
 class FlowsFinder:
     """Finds only our package `flows`."""
 
-    def find_spec(self, name: str, path: object = None, target: ModuleType | None = None) -> ModuleSpec | None:
+    def find_spec(
+        self, name: str, path: object = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         """Return the spec of our `flows`, else None; see importlib.abc.MetaPathFinder."""
         del path, target
         if name != "flows":

@@ -16,7 +16,9 @@ def configure_logging(level: int, log_format: str) -> None:
         level > logging.DEBUG
     ):  # these lines are for the task's run in Prefect; on a terminal they would break the tables
         handler.addFilter(lambda record: record.name != "releasekit.detail")
-    handler.setFormatter(_JsonFormatter() if log_format == "json" else logging.Formatter("%(message)s"))
+    handler.setFormatter(
+        _JsonFormatter() if log_format == "json" else logging.Formatter("%(message)s")
+    )
     logger = logging.getLogger("releasekit")
     # Handlers of others stay: Prefect's handler copies our lines into the flow run.
     others = [other for other in logger.handlers if other.name != handler.name]
@@ -46,7 +48,11 @@ def ensure_log_level() -> None:
 class _JsonFormatter(logging.Formatter):
     """Formats a record as one JSON object a line; the keys of `extra` become fields."""
 
-    _STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+    _STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {
+        "message",
+        "asctime",
+        "taskName",
+    }
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as JSON."""

@@ -94,9 +94,15 @@ def _completion_project(context: CompletionContext) -> Project:
     return read_workspace(Path(workspace), {})
 
 
-Members = Annotated[tuple[str, ...], Parameter(group=PACKAGES, negative="", completer=complete_packages)]
-Groups = Annotated[tuple[str, ...], Parameter(group=PACKAGES, negative="", completer=complete_groups)]
-Checks = Annotated[tuple[str, ...], Parameter(group=RELEASE_GROUP, negative="", completer=complete_checks)]
+Members = Annotated[
+    tuple[str, ...], Parameter(group=PACKAGES, negative="", completer=complete_packages)
+]
+Groups = Annotated[
+    tuple[str, ...], Parameter(group=PACKAGES, negative="", completer=complete_groups)
+]
+Checks = Annotated[
+    tuple[str, ...], Parameter(group=RELEASE_GROUP, negative="", completer=complete_checks)
+]
 
 
 class Environment(Env):
@@ -161,7 +167,9 @@ class WorkspaceOptions(BaseModel):
         """The directory of the workspace; raises Refusal RK-USAGE for the address of a repository."""
         if is_address(self.workspace):
             raise Refusal(
-                ErrorCode.USAGE, "this command needs a directory, not the address of a repository", self.workspace
+                ErrorCode.USAGE,
+                "this command needs a directory, not the address of a repository",
+                self.workspace,
             )
         return Path(self.workspace)
 
@@ -170,10 +178,12 @@ class RemoteWorkspaceOptions(WorkspaceOptions):
     """Options that choose the workspace: a directory on this machine, or a repository to clone."""
 
     workspace: Annotated[str, Parameter(group=WORKSPACE, alias="--project")] = Field(
-        default=".", description="A directory in the uv workspace, or the address of a git repository to clone"
+        default=".",
+        description="A directory in the uv workspace, or the address of a git repository to clone",
     )
     ref: Annotated[str, Parameter(group=WORKSPACE)] = Field(
-        default="", description="With an address: the branch, tag or commit to check out; default: the default branch"
+        default="",
+        description="With an address: the branch, tag or commit to check out; default: the default branch",
     )
     subdirectory: Annotated[str, Parameter(group=WORKSPACE)] = Field(
         default="", description="With an address: the path of the workspace in the repository"
@@ -214,10 +224,13 @@ class SelectionOptions(RemoteWorkspaceOptions):
     """Options that choose the workspace and packages of it."""
 
     package: Annotated[Members, Parameter(alias="-p")] = Field(
-        default=(), description="Only these packages, and the packages that they need (names, patterns or paths)"
+        default=(),
+        description="Only these packages, and the packages that they need (names, patterns or paths)",
     )
     group: Groups = Field(default=(), description="Only the packages of these groups")
-    exclude: Members = Field(default=(), description="Leave these packages out (names, patterns or paths)")
+    exclude: Members = Field(
+        default=(), description="Leave these packages out (names, patterns or paths)"
+    )
     force_unchanged: Annotated[bool, Parameter(group=PACKAGES)] = _setting_field("force_unchanged")
     prerelease: Annotated[Prerelease, Parameter(group=PACKAGES)] = _setting_field("prerelease")
 
@@ -253,7 +266,8 @@ class Options(SelectionOptions, IndexOptions):
         "commits (names, patterns or paths; all)",
     )
     offline: Annotated[bool, Parameter(group=RUN_MODE)] = Field(
-        default=False, description="Don't contact the index, GitHub or GitLab (for plan and --dry-run)"
+        default=False,
+        description="Don't contact the index, GitHub or GitLab (for plan and --dry-run)",
     )
 
     def version_options(self) -> VersionOptions:
@@ -271,7 +285,8 @@ class InitOptions(WorkspaceOptions):
 
     check_url: Annotated[str, Parameter(group=INDEX)] = _setting_field("check_url")
     offline: Annotated[bool, Parameter(group=RUN_MODE)] = Field(
-        default=False, description="Don't contact the index; releases known only to it are not found"
+        default=False,
+        description="Don't contact the index; releases known only to it are not found",
     )
 
     def overrides(self) -> dict[str, Any]:
@@ -283,10 +298,17 @@ class CheckOptions(RemoteWorkspaceOptions):
     """The options of `check`."""
 
     package: Annotated[
-        tuple[str, ...], Parameter(group=PACKAGES, alias="-p", negative="", completer=complete_packages)
-    ] = Field(default=(), description="Only findings about these packages (names, patterns or paths)")
-    select: Checks = Field(default=(), description="Run only these checks; overrides `check_select`")
-    ignore: Checks = Field(default=(), description="Skip these checks, in addition to those in `check_ignore`")
+        tuple[str, ...],
+        Parameter(group=PACKAGES, alias="-p", negative="", completer=complete_packages),
+    ] = Field(
+        default=(), description="Only findings about these packages (names, patterns or paths)"
+    )
+    select: Checks = Field(
+        default=(), description="Run only these checks; overrides `check_select`"
+    )
+    ignore: Checks = Field(
+        default=(), description="Skip these checks, in addition to those in `check_ignore`"
+    )
 
 
 class PlanOptions(Options):
@@ -300,20 +322,24 @@ class PrepareOptions(Options):
         default=False, description="Show what the pull request would release; change nothing"
     )
     allow_new: Members = _setting_field("allow_new")
-    release_branch: Annotated[str, Parameter(group=RELEASE_GROUP)] = _setting_field("release_branch")
-    audit: Annotated[bool, Parameter(group=RELEASE_GROUP, negative=("--no-audit", "--skip-audit"))] = _setting_field(
-        "audit"
+    release_branch: Annotated[str, Parameter(group=RELEASE_GROUP)] = _setting_field(
+        "release_branch"
     )
+    audit: Annotated[
+        bool, Parameter(group=RELEASE_GROUP, negative=("--no-audit", "--skip-audit"))
+    ] = _setting_field("audit")
 
 
 class PublishOptions(Options):
     """The options of `publish`. What an option switches off is a parameter that is true by default."""
 
     dry_run: Annotated[bool, Parameter(group=RUN_MODE)] = Field(
-        default=False, description="Plan and check, and print the commands that would run; change nothing"
+        default=False,
+        description="Plan and check, and print the commands that would run; change nothing",
     )
     rehearse: Annotated[bool, Parameter(group=RUN_MODE)] = Field(
-        default=False, description="Run the complete release, with a throwaway index and a throwaway clone"
+        default=False,
+        description="Run the complete release, with a throwaway index and a throwaway clone",
     )
     approve: Annotated[bool, Parameter(group=RUN_MODE)] = Field(
         default=False,
@@ -338,7 +364,9 @@ class PublishOptions(Options):
         description="With --stage-only: the directory for the built files, SHA256SUMS and a manifest.json for "
         "`publish --manifest`",
     )
-    platform: Annotated[str, Parameter(group=RUN_MODE, show_default=False, completer=complete_platforms)] = Field(
+    platform: Annotated[
+        str, Parameter(group=RUN_MODE, show_default=False, completer=complete_platforms)
+    ] = Field(
         default="",
         description="With --stage-only and the --manifest of a staged release: build only the wheels for this "
         "platform, on a machine of it; `merge` puts the parts together",
@@ -349,19 +377,23 @@ class PublishOptions(Options):
     )
     allow_new: Members = _setting_field("allow_new")
     allow_missing_wheels: Members = _setting_field("allow_missing_wheels")
-    publish_from: Annotated[Literal["local", "ci"], Parameter(group=RELEASE_GROUP)] = _setting_field("publish_from")
-    concurrency: Annotated[int, Parameter(group=RELEASE_GROUP, alias="-j")] = _setting_field("concurrency")
+    publish_from: Annotated[Literal["local", "ci"], Parameter(group=RELEASE_GROUP)] = (
+        _setting_field("publish_from")
+    )
+    concurrency: Annotated[int, Parameter(group=RELEASE_GROUP, alias="-j")] = _setting_field(
+        "concurrency"
+    )
     rate_limit: Annotated[int, Parameter(group=RELEASE_GROUP)] = _setting_field("rate_limit")
     fail_fast: Annotated[bool, Parameter(group=RELEASE_GROUP)] = _setting_field("fail_fast")
     tag: Annotated[bool, Parameter(group=RELEASE_GROUP)] = _setting_field("tag")
     push: Annotated[bool, Parameter(group=RELEASE_GROUP)] = _setting_field("push")
     release: Annotated[bool, Parameter(group=RELEASE_GROUP)] = _setting_field("release")
-    smoke_test: Annotated[bool, Parameter(group=RELEASE_GROUP, negative=("--no-smoke-test", "--skip-smoke-test"))] = (
-        _setting_field("smoke_test")
-    )
-    audit: Annotated[bool, Parameter(group=RELEASE_GROUP, negative=("--no-audit", "--skip-audit"))] = _setting_field(
-        "audit"
-    )
+    smoke_test: Annotated[
+        bool, Parameter(group=RELEASE_GROUP, negative=("--no-smoke-test", "--skip-smoke-test"))
+    ] = _setting_field("smoke_test")
+    audit: Annotated[
+        bool, Parameter(group=RELEASE_GROUP, negative=("--no-audit", "--skip-audit"))
+    ] = _setting_field("audit")
     strict_audit: Annotated[bool, Parameter(group=RELEASE_GROUP)] = _setting_field("strict_audit")
     attestations: Annotated[bool, Parameter(group=RELEASE_GROUP)] = _setting_field("attestations")
 
@@ -402,9 +434,11 @@ class PublishOptions(Options):
         conflicts = {
             "--offline needs --dry-run": self.offline and not self.dry_run,
             "--output needs --stage-only": has_output and not self.stage_only,
-            "--output must be a separate directory": "output" in self.model_fields_set and not has_output,
+            "--output must be a separate directory": "output" in self.model_fields_set
+            and not has_output,
             f"use only one of {mode_flags}": len(modes) > 1,
-            "--platform needs --stage-only, --manifest and --output": bool(self.platform) and not self._can_stage_part,
+            "--platform needs --stage-only, --manifest and --output": bool(self.platform)
+            and not self._can_stage_part,
         }
         conflict = next((message for message, applies in conflicts.items() if applies), "")
         if conflict or not self.staged_manifest:
@@ -415,16 +449,30 @@ class PublishOptions(Options):
         fits_mode = modes in ([], ["stage_only"])
         if not fits_mode:
             return f"--manifest and {_flag(modes[0])} cannot be combined"
-        for name in ("package", "group", "exclude", "force_unchanged", "prerelease", "bump", "set_version", "promote"):
+        for name in (
+            "package",
+            "group",
+            "exclude",
+            "force_unchanged",
+            "prerelease",
+            "bump",
+            "set_version",
+            "promote",
+        ):
             if name in self.model_fields_set:
-                return f"--manifest selects the packages, so it cannot be combined with {_flag(name)}"
+                return (
+                    f"--manifest selects the packages, so it cannot be combined with {_flag(name)}"
+                )
         return ""
 
 
 def hands_off_to_ci(options: PublishOptions, settings: Settings) -> bool:
     """Return whether `publish` hands a merged release off to a CI workflow instead of uploading files itself."""
     publishes_here = (
-        options.rehearse or options.stops_before_publishing or options.resume_from_registry or options.manifest.name
+        options.rehearse
+        or options.stops_before_publishing
+        or options.resume_from_registry
+        or options.manifest.name
     )
     return settings.publish_from == "ci" and not publishes_here
 
@@ -435,7 +483,9 @@ class StageOnOptions(RemoteWorkspaceOptions):
     release_id: str = Field(default="", description="The id of the running release")
     platform: str = Field(default="", description="The platform to build wheels for")
     package: tuple[str, ...] = Field(default=(), description="The packages to build")
-    storage: str = Field(default="", description="The URL of the directory for the wheels of this release")
+    storage: str = Field(
+        default="", description="The URL of the directory for the wheels of this release"
+    )
 
 
 class MergeOptions(IndexOptions):
@@ -470,7 +520,8 @@ class RollbackOptions(IndexOptions):
         default=False, description="Show what would be removed; change nothing"
     )
     push: Annotated[bool, Parameter(group=RELEASE_GROUP)] = Field(
-        default=True, description="Delete tags on the remote too; --no-push does not change the remote"
+        default=True,
+        description="Delete tags on the remote too; --no-push does not change the remote",
     )
     all_tags: Annotated[bool, Parameter(group=RELEASE_GROUP)] = Field(
         default=False, description="Also delete the tags of packages that are on the index"
@@ -488,7 +539,9 @@ class RollbackOptions(IndexOptions):
         return overrides
 
 
-def as_flow_parameters(model: type[M]) -> Callable[[Callable[[M], Awaitable[R]]], Callable[..., Awaitable[R]]]:
+def as_flow_parameters(
+    model: type[M],
+) -> Callable[[Callable[[M], Awaitable[R]]], Callable[..., Awaitable[R]]]:
     """Turn a function of an options model into one whose parameters are the model's fields.
 
     This makes `-p dry_run=true` work, and Prefect's form shows each option with its title, description and default.
@@ -498,7 +551,9 @@ def as_flow_parameters(model: type[M]) -> Callable[[Callable[[M], Awaitable[R]]]
     """
 
     def decorate(function: Callable[[M], Awaitable[R]]) -> Callable[..., Awaitable[R]]:
-        fields = sorted(model.model_fields.items(), key=lambda item: _PANELS.index(_group_of(item[1])))
+        fields = sorted(
+            model.model_fields.items(), key=lambda item: _PANELS.index(_group_of(item[1]))
+        )
         flow_options = [_flow_option(name, field) for name, field in fields]
         defaults = {option.name: option.default for option in flow_options}
 
@@ -548,7 +603,9 @@ def _flag(name: str) -> str:
 class _WithoutNone:
     """Shows a parameter that may be None as an empty field of its type in Prefect's form."""
 
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
         json_schema = handler(schema)
         alternatives = json_schema.get("anyOf", [json_schema])
         return alternatives[0]
@@ -564,7 +621,9 @@ def is_setting(name: str) -> bool:
 def _group_of(field: FieldInfo) -> Group:
     """Return the panel of the help that has the option of *field*."""
     groups = (entry.group for entry in field.metadata if isinstance(entry, Parameter))
-    panels = chain.from_iterable(entry if isinstance(entry, tuple) else (entry,) for entry in groups)
+    panels = chain.from_iterable(
+        entry if isinstance(entry, tuple) else (entry,) for entry in groups
+    )
     return next((panel for panel in panels if isinstance(panel, Group)), RELEASE_GROUP)
 
 

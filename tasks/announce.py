@@ -14,11 +14,21 @@ from releasekit.core.release.release_manifest import manifest_text, sums_text
 from releasekit.formats.pr_text import draft_release_body
 from releasekit.integrations.forge_factory import connect_forge
 from releasekit.integrations.git import LOCK_REF, NO_REF, TAGS
-from releasekit.integrations.notes_sources import commits_in_notes, gather_notes, render_notes, rewrite_notes
+from releasekit.integrations.notes_sources import (
+    commits_in_notes,
+    gather_notes,
+    render_notes,
+    rewrite_notes,
+)
 from releasekit.integrations.process import mask
 from releasekit.store.bundle import SUMS
 from releasekit.store.record import MANIFEST
-from releasekit.store.remote_lock import fetch_remote_lock, read_lock_commit, read_lock_ref, write_lock_commit
+from releasekit.store.remote_lock import (
+    fetch_remote_lock,
+    read_lock_commit,
+    read_lock_ref,
+    write_lock_commit,
+)
 from tasks.context import exception_of
 from tasks.decorators import flow_task
 
@@ -98,7 +108,9 @@ def _tag_refs(tags: Iterable[str]) -> list[str]:
     return [f"{TAGS}{name}" for name in tags]
 
 
-def _not_at_release(release: ReleaseContext, refs: Mapping[str, Ref], names: Iterable[str]) -> list[str]:
+def _not_at_release(
+    release: ReleaseContext, refs: Mapping[str, Ref], names: Iterable[str]
+) -> list[str]:
     """Return those of *names* that do not lead to the release commit, or are not among *refs*."""
     return [name for name in names if refs.get(name, NO_REF).commit != release.commit]
 
@@ -120,7 +132,11 @@ def _refuse_others(repo: Repo, remote: str, manifest: ReleaseManifest, lock_ref:
 
 def takeover_message(theirs: ReleaseManifest, ours: ReleaseManifest) -> str:
     """Return what another clone has done that took away the remote lock of our release."""
-    return "this release was taken over" if theirs.release == ours.release else "another release was begun"
+    return (
+        "this release was taken over"
+        if theirs.release == ours.release
+        else "another release was begun"
+    )
 
 
 def _refuse_stale(release: ReleaseContext, repo: Repo, own_lock: str) -> None:
@@ -153,7 +169,9 @@ def _push_lock(repo: Repo, remote: str, own_lock: str, lock_ref: Ref) -> bool:
             raise read_lock_commit(repo, current.commit).conflict_error(remote) from None
         rejections = [line for line in error.output.splitlines() if "rejected" in line]
         reason = next(iter(rejections), error.message)
-        log.warning("warning %s", ReleaseWarning(ErrorCode.RELEASE_NOT_HELD, reason.strip(), remote))
+        log.warning(
+            "warning %s", ReleaseWarning(ErrorCode.RELEASE_NOT_HELD, reason.strip(), remote)
+        )
         return False
     return True
 
@@ -172,7 +190,9 @@ def tag(release: ReleaseContext, repo: Repo, tags: Sequence[str]) -> None:
     if own_tags != manifest.tags:
         release.record.amend(tags=own_tags)
     for name in tags:
-        repo.make_tag(name, release.commit, tag_message(release.plan, name, release.settings.tag_message))
+        repo.make_tag(
+            name, release.commit, tag_message(release.plan, name, release.settings.tag_message)
+        )
 
 
 @flow_task(
@@ -254,7 +274,9 @@ def _push_tags_alone(repo: Repo, remote: str, groups: Sequence[Sequence[str]]) -
     return False
 
 
-def _branch_state(release: ReleaseContext, repo: Repo, branch_ref: Ref) -> Literal["complete", "behind", "moved"]:
+def _branch_state(
+    release: ReleaseContext, repo: Repo, branch_ref: Ref
+) -> Literal["complete", "behind", "moved"]:
     """Return whether the release's branch on the remote has the release commit, or can be fast-forwarded to it."""
     remote, branch = release.settings.remote, f"refs/heads/{release.branch}"
     if not release.branch:
@@ -338,7 +360,9 @@ async def _publish_on_forge(release: ReleaseContext, repo: Repo) -> tuple[str, t
         return promoted.url, remarks
 
 
-async def _attach_sums(release: ReleaseContext, forge: Forge, forge_release: ForgeRelease) -> tuple[str, ...]:
+async def _attach_sums(
+    release: ReleaseContext, forge: Forge, forge_release: ForgeRelease
+) -> tuple[str, ...]:
     """Attach the sha256 of all files to *forge_release*, unless it has them; returns a remark if that is refused."""
     manifest = release.record.manifest()
     if manifest is None or SUMS in forge_release.assets:
@@ -352,7 +376,9 @@ async def _attach_sums(release: ReleaseContext, forge: Forge, forge_release: For
     return ()
 
 
-async def _update_text(forge: Forge, forge_release: ForgeRelease, title: str, body: str) -> ForgeRelease:
+async def _update_text(
+    forge: Forge, forge_release: ForgeRelease, title: str, body: str
+) -> ForgeRelease:
     """Return *forge_release* with *title* and *body*, updated only if it has others."""
     if (forge_release.title, forge_release.body) == (title, body):
         return forge_release
@@ -360,7 +386,9 @@ async def _update_text(forge: Forge, forge_release: ForgeRelease, title: str, bo
 
 
 @flow_task("draft", "draft-{release.plan.title}", stage="announce")
-async def create_draft(release: ReleaseContext, repo: Repo, forge: Forge, manifest: ReleaseManifest) -> ForgeRelease:
+async def create_draft(
+    release: ReleaseContext, repo: Repo, forge: Forge, manifest: ReleaseManifest
+) -> ForgeRelease:
     """Make the release on the forge as a draft that contains the exported *manifest*.
 
     A release that is announced already stays unchanged.
@@ -400,7 +428,9 @@ def _is_prerelease(plan: Plan) -> bool:
     return all(step.version.is_prerelease for step in plan.steps)
 
 
-async def _render_notes(release: ReleaseContext, repo: Repo, forge: Forge) -> tuple[str, str, tuple[str, ...]]:
+async def _render_notes(
+    release: ReleaseContext, repo: Repo, forge: Forge
+) -> tuple[str, str, tuple[str, ...]]:
     """Return the release notes, the address of the full notes, and remarks; raises ReleaseError RK-NOTES-TEMPLATE."""
     plan, settings = release.plan, release.settings
     pull_requests = await _find_pull_requests(forge, plan)

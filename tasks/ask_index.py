@@ -46,12 +46,18 @@ class IndexAnswers:
     published and have no tag anywhere: nobody can release them again.
     """
 
-    published: Mapping[str, frozenset[Version]] = field(default_factory=dict[str, "frozenset[Version]"])
-    elsewhere: Mapping[str, frozenset[Version]] = field(default_factory=dict[str, "frozenset[Version]"])
+    published: Mapping[str, frozenset[Version]] = field(
+        default_factory=dict[str, "frozenset[Version]"]
+    )
+    elsewhere: Mapping[str, frozenset[Version]] = field(
+        default_factory=dict[str, "frozenset[Version]"]
+    )
     requires: Mapping[str, Mapping[Version, tuple[Requirement, ...]]] = field(
         default_factory=dict[str, "Mapping[Version, tuple[Requirement, ...]]"]
     )
-    consumed: Mapping[str, frozenset[Version]] = field(default_factory=dict[str, "frozenset[Version]"])
+    consumed: Mapping[str, frozenset[Version]] = field(
+        default_factory=dict[str, "frozenset[Version]"]
+    )
 
     def is_published(self, name: str, version: Version) -> bool:
         """Return whether the index of the release has this *version*."""
@@ -85,7 +91,11 @@ async def ask_requirements(
 
 
 async def ask_versions(
-    indexes: Sequence[Index], names: Sequence[str], previous: IndexAnswers, *, released_here: Container[str] = ()
+    indexes: Sequence[Index],
+    names: Sequence[str],
+    previous: IndexAnswers,
+    *,
+    released_here: Container[str] = (),
 ) -> IndexAnswers:
     """Return *previous* with the versions of each of *names* on the first of *indexes*.
 
@@ -100,7 +110,11 @@ async def ask_versions(
         try:
             elsewhere |= await ask_index(index, absent)
         except ReleaseError as error:
-            log.info("the default index cannot be asked for packages that %s lacks: %s", indexes[0].url, error)
+            log.info(
+                "the default index cannot be asked for packages that %s lacks: %s",
+                indexes[0].url,
+                error,
+            )
     return replace(previous, published={**previous.published, **published}, elsewhere=elsewhere)
 
 
@@ -119,12 +133,16 @@ def consumed_versions(
     for name, versions in untagged.items():
         scheme = project.schemes.of(name)
         consumed[name] = frozenset(
-            version for version in versions if f"refs/tags/{scheme.tag(name, version)}" not in remote_refs
+            version
+            for version in versions
+            if f"refs/tags/{scheme.tag(name, version)}" not in remote_refs
         )
     return consumed
 
 
-def _untagged_versions(history: History, published: Mapping[str, frozenset[Version]]) -> dict[str, frozenset[Version]]:
+def _untagged_versions(
+    history: History, published: Mapping[str, frozenset[Version]]
+) -> dict[str, frozenset[Version]]:
     """Return the *published* versions above the last release of each package that have no tag here."""
     untagged: dict[str, frozenset[Version]] = {}
     for name, last in history.baselines.items():
@@ -166,7 +184,9 @@ def baselines_on_index(
     }
 
 
-def _with_known_commits(baseline: Baseline, commits: Mapping[Version, str], tagged: Baseline | None) -> Baseline:
+def _with_known_commits(
+    baseline: Baseline, commits: Mapping[Version, str], tagged: Baseline | None
+) -> Baseline:
     """Return *baseline* with its commits: those of the last release with a tag, else those in *commits* (by version).
 
     If nothing shows the commit of a release after *tagged*, the changes count from *tagged* on: too many is safe.
@@ -176,7 +196,9 @@ def _with_known_commits(baseline: Baseline, commits: Mapping[Version, str], tagg
     releases = filter(None, (tagged.first, tagged.stable, tagged))
     known = {**commits, **{release.version: release.commit for release in releases}}
     located = with_commits(baseline, known)
-    stable = located.stable and replace(located.stable, commit=located.stable.commit or tagged.begin.commit)
+    stable = located.stable and replace(
+        located.stable, commit=located.stable.commit or tagged.begin.commit
+    )
     return replace(
         located,
         commit=located.commit or tagged.commit,
@@ -223,7 +245,9 @@ def _commits_by_version(
     return commits
 
 
-def _last_commits(changes: Sequence[Change], version_at: Mapping[str, Version | None]) -> dict[Version, str]:
+def _last_commits(
+    changes: Sequence[Change], version_at: Mapping[str, Version | None]
+) -> dict[Version, str]:
     """Return the last of *changes*, which are newest first, that set each version; *version_at* is by commit."""
     commits: dict[Version, str] = {}
     for change in reversed(changes):

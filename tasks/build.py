@@ -27,7 +27,13 @@ from releasekit.core.workspace.pins import pin_requirements as pin_text
 from releasekit.core.workspace.wheel_tags import foreign_wheels
 from releasekit.integrations.build_environments import SharedEnvironments
 from releasekit.integrations.built_artifacts import built_paths
-from releasekit.integrations.filesystem import copy_files, make_directory, read_text, read_toml, write_atomic
+from releasekit.integrations.filesystem import (
+    copy_files,
+    make_directory,
+    read_text,
+    read_toml,
+    write_atomic,
+)
 from releasekit.integrations.process import run
 from releasekit.integrations.secrets import Secrets
 from releasekit.integrations.uv import Uv, failure, find_uv
@@ -89,12 +95,16 @@ def _tell_nobody(_package: str, _stage: PackageStage) -> None:
     """Do nothing: the process of the release sees only how the task ends."""
 
 
-def stage_job(release: ReleaseContext, step: Step, built: Mapping[str, BuiltPackage], platform: str = "") -> StageJob:
+def stage_job(
+    release: ReleaseContext, step: Step, built: Mapping[str, BuiltPackage], platform: str = ""
+) -> StageJob:
     """Return what is to be staged for *step*, on *platform* if there is one.
 
     *built* has the packages that its build installs, as far as this run has built them.
     """
-    need_sums = [file.sha256 for name in step.build_needs if name in built for file in built[name].files]
+    need_sums = [
+        file.sha256 for name in step.build_needs if name in built for file in built[name].files
+    ]
     return StageJob(
         release=release.plan.release,
         commit=release.commit,
@@ -109,7 +119,9 @@ def stage_job(release: ReleaseContext, step: Step, built: Mapping[str, BuiltPack
         older=step.older,
         build_needs=step.build_needs,
         need_sums=tuple(need_sums),
-        siblings=tuple(package.name for package in release.plan.packages if package.name != step.name),
+        siblings=tuple(
+            package.name for package in release.plan.packages if package.name != step.name
+        ),
         verify_ignore=release.settings.verify_ignore,
         has_platforms=bool(step.platforms),
         platform=platform,
@@ -144,7 +156,9 @@ def stage(job: StageJob) -> BuiltPackage:
 
     It runs in a thread of the release, or in another process that sees the release record.
     """
-    stager = _stagers.get(job.record) or _stager_elsewhere(job.uv, job.python, frozenset(job.secrets.items()))
+    stager = _stagers.get(job.record) or _stager_elsewhere(
+        job.uv, job.python, frozenset(job.secrets.items())
+    )
     stager.on_stage(job.name, PackageStage.PINNING)
     pin_package(job)
     stager.on_stage(job.name, PackageStage.BUILDING)
@@ -157,7 +171,9 @@ def pin_package(job: StageJob) -> None:
     """Write the package's requirements on its siblings into its files, in the scratch worktree."""
     package, location = _directory(job), f"{job.path}/pyproject.toml"
     document, _ = read_toml(package / "pyproject.toml", location)
-    texts = rewritten_texts(package, document, lambda text, file: pin_text(text, job.requirements, file))
+    texts = rewritten_texts(
+        package, document, lambda text, file: pin_text(text, job.requirements, file)
+    )
     for path, pinned in texts.items():
         before = read_text(path).splitlines()
         write_atomic(path, pinned)
@@ -172,7 +188,9 @@ def build_package(job: StageJob, uv: Uv) -> None:
     record = Record(Path(job.record))
     location = f"{job.path}/pyproject.toml"
     document, _ = read_toml(_directory(job) / "pyproject.toml", location)
-    own_command = build_command_of(job.build_command, document, location, is_root="workspace" in _uv_table(document))
+    own_command = build_command_of(
+        job.build_command, document, location, is_root="workspace" in _uv_table(document)
+    )
     out = record.dist(job.name)
     if not job.platform:
         shutil.rmtree(out, ignore_errors=True)
@@ -192,7 +210,11 @@ def build_package(job: StageJob, uv: Uv) -> None:
 
 
 def _uv_build(
-    job: StageJob, document: Mapping[str, Any], uv: Uv, out: Path, only: Literal["", "sdist", "wheel"]
+    job: StageJob,
+    document: Mapping[str, Any],
+    uv: Uv,
+    out: Path,
+    only: Literal["", "sdist", "wheel"],
 ) -> Command:
     options = _build_options(job, document)
     shared_python = _shared_python(job, uv, document, options["env"])
@@ -231,10 +253,14 @@ def _run_build(job: StageJob, make_command: Callable[[], Command]) -> None:
         where = str(command)
         run(command)
     except ReleaseError as error:
-        raise failure(ErrorCode.BUILD_FAILED, error, f"{job.name} {job.version} did not build", where) from None
+        raise failure(
+            ErrorCode.BUILD_FAILED, error, f"{job.name} {job.version} did not build", where
+        ) from None
 
 
-def _shared_python(job: StageJob, uv: Uv, document: Mapping[str, Any], env: Mapping[str, str]) -> Path | None:
+def _shared_python(
+    job: StageJob, uv: Uv, document: Mapping[str, Any], env: Mapping[str, str]
+) -> Path | None:
     """Return the Python of the environment in which the package is built; None if it gets a new one."""
     if job.build_isolation == "each":
         return None
@@ -253,7 +279,9 @@ def verify_package(job: StageJob) -> BuiltPackage:
     paths = built_paths(record.wheels(job.name) if job.platform else record.dist(job.name))
     unfilled = BuiltPackage(name=job.name, version=job.version, tag=job.tag, files=())
     siblings = modules_by_project(job.siblings)
-    package = verified_package(unfilled, job.requirements, paths, job.contents, siblings, job.verify_ignore)
+    package = verified_package(
+        unfilled, job.requirements, paths, job.contents, siblings, job.verify_ignore
+    )
     if not job.platform:
         return package
     foreign = foreign_wheels(package.file_names, job.platform)
@@ -291,7 +319,9 @@ async def prove_resolution(job: ResolutionJob) -> bool:
     Otherwise `prove` checks each package.
     Raises Refusal RK-RESOLVE-FAILED, or ReleaseError RK-RESOLVE-FAILED if uv cannot find out.
     """
-    conflict = await _find_conflict(job.release, [package.requirement_with_extras for package in job.built])
+    conflict = await _find_conflict(
+        job.release, [package.requirement_with_extras for package in job.built]
+    )
     if conflict and job.together:
         await _refuse_conflict(job.release, [package.requirement for package in job.built])
     return not conflict
@@ -345,7 +375,9 @@ def save_files(release: ReleaseContext, built: Sequence[BuiltPackage]) -> None:
 
 
 @flow_task("hand-over", "hand-over-{release.plan.title}", stage="stage")
-def export_bundle(release: ReleaseContext, repo: Repo, directory: Path, part: ReleaseManifest | None = None) -> None:
+def export_bundle(
+    release: ReleaseContext, repo: Repo, directory: Path, part: ReleaseManifest | None = None
+) -> None:
     """Write the staged release, or the *part* of one platform, into *directory*, and delete its record here.
 
     `publish --manifest` and `merge` read it elsewhere. The record of a release that may be public already stays, so
@@ -390,7 +422,9 @@ async def _install_and_import(release: ReleaseContext, step: Step, built: BuiltP
                 await release.uv.import_modules(python, built.imports)
             except ReleaseError as error:
                 message = f"the built {step.name} {step.version} cannot be imported"
-                raise Refusal(*failure(code, error, message, modules).args) from None  # a second import would fail too
+                raise Refusal(
+                    *failure(code, error, message, modules).args
+                ) from None  # a second import would fail too
     except Refusal:
         raise
     except ReleaseError as error:

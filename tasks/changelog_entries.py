@@ -51,7 +51,9 @@ class PackageChanges:
 
 
 @flow_task("changelogs", stage="plan")
-def package_changes(project: Project, repo: Repo, plan: Plan, history: History) -> dict[str, PackageChanges]:
+def package_changes(
+    project: Project, repo: Repo, plan: Plan, history: History
+) -> dict[str, PackageChanges]:
     """Return the changes of each package that is released, in the order of the plan.
 
     A stable release after prereleases repeats their changes (D-4): everything since the last stable release.
@@ -59,7 +61,9 @@ def package_changes(project: Project, repo: Repo, plan: Plan, history: History) 
     date = plan.date.replace(".", "-")
     changes_since_stable = chain.from_iterable(history.since_stable.values())
     since_stable = history.unreleased.union(_shas_of(changes_since_stable))
-    by_name = {step.name: _changes_of(step, project, history, date, since_stable) for step in plan.steps}
+    by_name = {
+        step.name: _changes_of(step, project, history, date, since_stable) for step in plan.steps
+    }
     if not project.settings.changelog_contributors:
         return by_name
     authors = repo.authors(_shas(by_name))
@@ -114,7 +118,10 @@ def _shas(by_name: Mapping[str, PackageChanges]) -> list[str]:
 def note_entries(repo: Repo, by_name: Mapping[str, PackageChanges]) -> dict[str, PackageNotes]:
     """Return what the release notes say about each package: the entry of its changelog, and the authors."""
     authors = repo.authors(_shas(by_name))
-    return {name: package_notes(package.entry, package.since, authors) for name, package in by_name.items()}
+    return {
+        name: package_notes(package.entry, package.since, authors)
+        for name, package in by_name.items()
+    }
 
 
 def _rolls_up(step: Step, last: Baseline, settings: Settings) -> bool:

@@ -26,7 +26,9 @@ log = logging.getLogger("releasekit")
 
 
 @flow_task("compare", "compare-{release.plan.title}", stage="stage")
-async def compare(release: ReleaseContext, built: Sequence[BuiltPackage], index: Index) -> tuple[Difference, ...]:
+async def compare(
+    release: ReleaseContext, built: Sequence[BuiltPackage], index: Index
+) -> tuple[Difference, ...]:
     """Return what the *built* packages lack of their last releases on *index*, and what the plan says about their APIs.
 
     Where the index has no release to compare with, what the source lacks counts. That an index does not answer is a
@@ -44,8 +46,12 @@ async def compare(release: ReleaseContext, built: Sequence[BuiltPackage], index:
     return differences
 
 
-async def _compare_package(release: ReleaseContext, package: BuiltPackage, index: Index) -> tuple[Difference, ...]:
-    in_source = [difference for difference in release.plan.differences if difference.package == package.name]
+async def _compare_package(
+    release: ReleaseContext, package: BuiltPackage, index: Index
+) -> tuple[Difference, ...]:
+    in_source = [
+        difference for difference in release.plan.differences if difference.package == package.name
+    ]
     last = await read_last_release(index, package.name, package.version)
     paths = [release.record.dist(package.name) / file.name for file in package.files]
     facts = read_built_facts(paths)
@@ -54,9 +60,13 @@ async def _compare_package(release: ReleaseContext, package: BuiltPackage, index
     if last.version is None or last.facts is None or facts is None:
         return tuple(in_source)
     has_lost_files = not last.facts.files.keys() <= facts.files.keys()
-    sources = _source_files(paths) if has_lost_files else []  # only for a lost file it matters whether it has a source
+    sources = (
+        _source_files(paths) if has_lost_files else []
+    )  # only for a lost file it matters whether it has a source
     losses = find_losses(last.facts, facts, sources)
-    in_wheel = rate_losses(package.name, last.version, package.version, losses, release.settings.verify_ignore)
+    in_wheel = rate_losses(
+        package.name, last.version, package.version, losses, release.settings.verify_ignore
+    )
     return replace_losses(in_source, in_wheel)
 
 
@@ -68,7 +78,9 @@ def _source_files(paths: Sequence[Path]) -> list[str]:
 
 def skipped_warning(package: BuiltPackage, last: IndexedRelease, index: Index) -> ReleaseWarning:
     """Return the warning that *package* is not compared with its *last* release on *index*."""
-    message = f"{package.name} {package.version} is not compared with its last release: {last.missing}"
+    message = (
+        f"{package.name} {package.version} is not compared with its last release: {last.missing}"
+    )
     return ReleaseWarning(ErrorCode.COMPARE_SKIPPED, message, index.url)
 
 
@@ -77,5 +89,9 @@ def _log_differences(differences: Sequence[Difference]) -> None:
     for difference in differences:
         if difference.stops:
             continue
-        level = logging.WARNING if difference.severity == "warning" and not difference.waived else logging.INFO
+        level = (
+            logging.WARNING
+            if difference.severity == "warning" and not difference.waived
+            else logging.INFO
+        )
         log.log(level, "%s %s", difference.verdict, difference)

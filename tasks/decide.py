@@ -47,11 +47,15 @@ def plan(
         requires=answers.requires,
         raised=dict(_last_raise_by_package(history)),
         strays=tuple(map(str, history.strays)),
-        unheard={change.short_sha: change.release_as or "" for change in history.unmatched_release_as},
+        unheard={
+            change.short_sha: change.release_as or "" for change in history.unmatched_release_as
+        },
         change_files=project.change_files,
         pending_files=history.files,
         sources=history.sources,
-        is_committed=bool(project.settings.pre_release and _untagged_release(project, repo, history)),
+        is_committed=bool(
+            project.settings.pre_release and _untagged_release(project, repo, history)
+        ),
     )
     return make_plan(
         project.workspace,

@@ -50,7 +50,10 @@ def flow_task(
 
             arguments = signature.bind(*args, **kwargs)
             arguments.apply_defaults()
-            names = {"name": name, "task_run_name": (run_name or name).format(**arguments.arguments)}
+            names = {
+                "name": name,
+                "task_run_name": (run_name or name).format(**arguments.arguments),
+            }
             return run_recorded(partial(function, *args, **kwargs), stage, {**names, **options})
 
         return call
@@ -77,7 +80,10 @@ def read_secret(name: str) -> str:
     if not configured_api():
         message = f"the Secret block {name} cannot be read: no Prefect API is configured"
         raise Refusal(
-            ErrorCode.SECRET_UNKNOWN, message, name, "Set PREFECT_API_URL, or name an environment variable instead."
+            ErrorCode.SECRET_UNKNOWN,
+            message,
+            name,
+            "Set PREFECT_API_URL, or name an environment variable instead.",
         )
     from prefect.blocks.system import Secret
 

@@ -63,7 +63,9 @@ def _plan_and_manifest(copy: RemoteLock | None) -> tuple[Plan | None, ReleaseMan
 
 def _from_record(record: Record, repo: Repo) -> ReleaseTraces | None:
     """Return what *record* says; None if the release has ended. Damaged parts come from the copy in git."""
-    traces = ReleaseTraces("record", record.release, str(record.directory), has_plan=record.has_plan())
+    traces = ReleaseTraces(
+        "record", record.release, str(record.directory), has_plan=record.has_plan()
+    )
     try:
         manifest = record.manifest()
         if manifest and manifest.finished:
@@ -183,7 +185,9 @@ def with_local_tags(repo: Repo, all_traces: Sequence[ReleaseTraces]) -> list[Rel
     return [replace(traces, tags_here=tags) for traces in all_traces]
 
 
-async def read_index_files(index: Index, all_traces: Sequence[ReleaseTraces]) -> list[ReleaseTraces]:
+async def read_index_files(
+    index: Index, all_traces: Sequence[ReleaseTraces]
+) -> list[ReleaseTraces]:
     """Return *all_traces* with the files that the index lists for their packages.
 
     Raises ReleaseError RK-INDEX-….
@@ -226,7 +230,12 @@ async def read_unpublished(
 
 
 async def _read_pull_request(
-    repo: Repo, settings: Settings, secrets: Secrets, plan: Plan, manifest: ReleaseManifest, refs: Mapping[str, Ref]
+    repo: Repo,
+    settings: Settings,
+    secrets: Secrets,
+    plan: Plan,
+    manifest: ReleaseManifest,
+    refs: Mapping[str, Ref],
 ) -> ReleaseTraces:
     """Return the traces of a release with a pull request. The forge is asked unless the remote shows the merge."""
     traces = ReleaseTraces(
@@ -249,7 +258,12 @@ def _is_known_ancestor(repo: Repo, commit: str, tip: str) -> bool:
 
 
 async def _with_pull_request_state(
-    repo: Repo, settings: Settings, secrets: Secrets, traces: ReleaseTraces, plan: Plan, manifest: ReleaseManifest
+    repo: Repo,
+    settings: Settings,
+    secrets: Secrets,
+    traces: ReleaseTraces,
+    plan: Plan,
+    manifest: ReleaseManifest,
 ) -> ReleaseTraces:
     """Return *traces* with the state of the pull request; unchanged if the forge does not answer."""
     from releasekit.integrations.forge_factory import (

@@ -54,7 +54,10 @@ class RemoteState:
     @property
     def is_ours(self) -> bool:
         """Whether the branch is still at the commit that releasekit has pushed."""
-        return self.proposal is not None and self.proposal.manifest.release_commit == self.branch_commit
+        return (
+            self.proposal is not None
+            and self.proposal.manifest.release_commit == self.branch_commit
+        )
 
     @property
     def has_foreign_commits(self) -> bool:
@@ -83,7 +86,12 @@ def base_of(repo: Repo, settings: Settings) -> str:
     base = repo.branch or _ci_branch()
     if not base:
         hint = "Check out the branch to release."
-        raise Refusal(ErrorCode.PREFLIGHT_DETACHED_HEAD, f"HEAD is detached at {repo.head[:12]}", str(repo.top), hint)
+        raise Refusal(
+            ErrorCode.PREFLIGHT_DETACHED_HEAD,
+            f"HEAD is detached at {repo.head[:12]}",
+            str(repo.top),
+            hint,
+        )
     if base == settings.release_branch:
         message = f"{base} is the branch of the release pull request and cannot be released"
         raise Refusal(ErrorCode.USAGE, message)
@@ -114,7 +122,9 @@ def read_remote_state(repo: Repo, settings: Settings, base: str) -> RemoteState:
     with as_refusal():
         refs = repo.ls_remote(remote)
         if base_ref not in refs:
-            raise Refusal(ErrorCode.BRANCH_UNPUSHED, f"{remote} has no branch {base}", str(repo.top))
+            raise Refusal(
+                ErrorCode.BRANCH_UNPUSHED, f"{remote} has no branch {base}", str(repo.top)
+            )
         tip = refs[base_ref].commit
         repo.fetch_missing(remote, base_ref, tip)
         proposal = _read_proposal(repo, settings, refs)
@@ -147,7 +157,9 @@ async def find_draft(forge: Forge) -> ForgeRelease | None:
 # ---- phase 1: the pull request --------------------------------------------------------------------------------------
 
 
-def pull_request_obstacles(repo: Repo, settings: Settings, remote_state: RemoteState) -> Iterator[Refusal]:
+def pull_request_obstacles(
+    repo: Repo, settings: Settings, remote_state: RemoteState
+) -> Iterator[Refusal]:
     """Find obstacles to a pull request: the commit is not on the remote, or commits of others would be lost.
 
     Obstacles: RK-BRANCH-UNPUSHED, RK-PULL-MOVED.
@@ -176,7 +188,12 @@ def find_foreign_tags(
     taken = [tag for tag in remote_tags(remote_state, plan) if tag not in local_tags]
     if taken:
         message = f"{settings.remote} already has the tag {taken[0]}, but this clone does not"
-        yield Refusal(ErrorCode.RELEASE_ELSEWHERE, message, settings.remote, "`git fetch --tags`, then run again.")
+        yield Refusal(
+            ErrorCode.RELEASE_ELSEWHERE,
+            message,
+            settings.remote,
+            "`git fetch --tags`, then run again.",
+        )
 
 
 @flow_task("push-branch", "push-branch-{release.plan.title}", stage="pull-request")
@@ -222,18 +239,24 @@ async def close_pull_request(
         return None
     pull_request = await forge.find_pull_request(settings.release_branch, remote_state.base)
     if pull_request:
-        comment = f"Nothing is left to release: {remote_state.base} has changed, or it is published.\n"
+        comment = (
+            f"Nothing is left to release: {remote_state.base} has changed, or it is published.\n"
+        )
         await forge.close_pull_request(pull_request, comment)
     delete_pull_request_refs(repo, settings, remote_state, remote_state.branch_commit)
     return pull_request
 
 
 @flow_task("let-go-of-pull", stage="pull-request")
-def delete_pull_request_refs(repo: Repo, settings: Settings, remote_state: RemoteState, *ours: str) -> None:
+def delete_pull_request_refs(
+    repo: Repo, settings: Settings, remote_state: RemoteState, *ours: str
+) -> None:
     """Delete the pull request's branch, if it is at one of the commits *ours*, and the reference to its plan."""
     branch = f"refs/heads/{settings.release_branch}"
     ref = release_pr_ref(settings.release_branch)
-    current_refs = repo.ls_remote(settings.remote, branch, ref)  # a forge may have deleted the merged branch by itself
+    current_refs = repo.ls_remote(
+        settings.remote, branch, ref
+    )  # a forge may have deleted the merged branch by itself
     objects: dict[str, str] = {}
     if ref in current_refs and ref in remote_state.refs:
         objects[ref] = remote_state.refs[ref].object
@@ -247,7 +270,11 @@ def delete_pull_request_refs(repo: Repo, settings: Settings, remote_state: Remot
 
 @flow_task("find-merge", stage="pull-request")
 async def find_merge(
-    repo: Repo, forge: Forge, settings: Settings, remote_state: RemoteState, read_versions: VersionReader
+    repo: Repo,
+    forge: Forge,
+    settings: Settings,
+    remote_state: RemoteState,
+    read_versions: VersionReader,
 ) -> Merge | None:
     """Return how the release pull request was merged, None if it was not. Ask the forge, then search the history.
 
@@ -266,18 +293,26 @@ async def find_merge(
         return None
     actual = read_versions([*wanted], commit)
     mismatches = tuple(
-        f"{name} is at {actual[name]}, not at {version}" for name, version in wanted.items() if actual[name] != version
+        f"{name} is at {actual[name]}, not at {version}"
+        for name, version in wanted.items()
+        if actual[name] != version
     )
     return Merge(commit, page, head, version_mismatches=mismatches)
 
 
 def _is_new(repo: Repo, since: str, commit: str, tip: str) -> bool:
     """Return whether *commit* came to the branch after the plan: earlier pull requests had the same branch name."""
-    return repo.has_commit(commit) and repo.contains(tip, commit) and not repo.contains(since, commit)
+    return (
+        repo.has_commit(commit) and repo.contains(tip, commit) and not repo.contains(since, commit)
+    )
 
 
 def _find_in_history(
-    repo: Repo, proposal: RemoteLock, tip: str, wanted: Mapping[str, Version | None], read_versions: VersionReader
+    repo: Repo,
+    proposal: RemoteLock,
+    tip: str,
+    wanted: Mapping[str, Version | None],
+    read_versions: VersionReader,
 ) -> str:
     """Return the first commit of the branch that contains the proposed one, or declares the same versions; or ""."""
 
@@ -292,7 +327,9 @@ def _find_in_history(
     return line[bisect_left(line, True, key=has_it)]  # noqa: FBT003  the value to search for
 
 
-def _proposed_versions(proposal: RemoteLock, read_versions: VersionReader) -> dict[str, Version | None]:
+def _proposed_versions(
+    proposal: RemoteLock, read_versions: VersionReader
+) -> dict[str, Version | None]:
     """Return the versions that the proposed commit writes into files. Those of other packages exist only in tags."""
     names = [step.name for step in proposal.plan.steps]
     before = read_versions(names, proposal.plan.commit)
@@ -304,7 +341,9 @@ def _proposed_versions(proposal: RemoteLock, read_versions: VersionReader) -> di
 def tag_merge_commit(release: ReleaseContext, repo: Repo) -> None:
     """Make the annotated tags of the whole release on the merged commit; raises ReleaseError RK-TAG-EXISTS."""
     for name in release.plan.all_tags:
-        repo.make_tag(name, release.commit, tag_message(release.plan, name, release.settings.tag_message))
+        repo.make_tag(
+            name, release.commit, tag_message(release.plan, name, release.settings.tag_message)
+        )
 
 
 def remote_tags(remote_state: RemoteState, plan: Plan) -> dict[str, str]:
@@ -333,7 +372,9 @@ async def fetch_manifest(repo: Repo, settings: Settings, secrets: Secrets, refer
 
     Raises Refusal RK-RELEASE-UNKNOWN, RK-FORGE-….
     """
-    from releasekit.integrations.forge_factory import connect_forge  # imported late: httpx is slow to import
+    from releasekit.integrations.forge_factory import (
+        connect_forge,
+    )  # imported late: httpx is slow to import
 
     if is_manifest_file(reference):
         return reference

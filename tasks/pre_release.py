@@ -47,7 +47,9 @@ def _run_commands(release: ReleaseContext, repo: Repo, written: Sequence[str]) -
     log.info("pre-release commands changed %s", summarize(changed) or "nothing")
     untracked = repo.untracked_paths(tree)
     if untracked:
-        log.warning("git does not track %s, so the release commit does not contain it", summarize(untracked))
+        log.warning(
+            "git does not track %s, so the release commit does not contain it", summarize(untracked)
+        )
     return list(changed)
 
 
@@ -58,7 +60,9 @@ def _run_command(release: ReleaseContext, argv: tuple[str, ...]) -> None:
     try:
         run(command)
     except ReleaseError as error:
-        raise ReleaseError(ErrorCode.PRE_RELEASE_COMMAND, error.message, _KEY, output=error.output) from None
+        raise ReleaseError(
+            ErrorCode.PRE_RELEASE_COMMAND, error.message, _KEY, output=error.output
+        ) from None
 
 
 def _refuse_commits(release: ReleaseContext, repo: Repo) -> None:

@@ -78,7 +78,9 @@ async def _collect_async(probe: AsyncIterator[PreflightFinding]) -> PreflightFin
     return _as_findings([finding async for finding in _with_error_async(probe)])
 
 
-async def _with_error_async(probe: AsyncIterator[PreflightFinding]) -> AsyncIterator[PreflightFinding]:
+async def _with_error_async(
+    probe: AsyncIterator[PreflightFinding],
+) -> AsyncIterator[PreflightFinding]:
     try:
         async for finding in probe:
             yield finding
@@ -217,7 +219,9 @@ def _detached_head(repo: Repo, *, needs_branch: bool) -> Iterator[PreflightFindi
 def _branch(project: Project, repo: Repo) -> Iterator[PreflightFinding]:
     if repo.branch:  # a detached HEAD is a matter of its own
         settings = project.settings
-        refusal = branch_refusal(repo.branch, settings.allow_branches, repo.local_default_branch(settings.remote))
+        refusal = branch_refusal(
+            repo.branch, settings.allow_branches, repo.local_default_branch(settings.remote)
+        )
         if refusal:
             yield refusal
 
@@ -225,7 +229,9 @@ def _branch(project: Project, repo: Repo) -> Iterator[PreflightFinding]:
 def _changelogs(project: Project, plan: Plan) -> dict[str, Path]:
     """Return the changelog of each package that gets a new section."""
     paths = {step.name: (project.root / step.path).resolve() for step in plan.steps}
-    return {name: changelog_path(paths[name], section.path) for name, section in plan.changelogs.items()}
+    return {
+        name: changelog_path(paths[name], section.path) for name, section in plan.changelogs.items()
+    }
 
 
 def _changelog_paths(project: Project, plan: Plan) -> Iterator[PreflightFinding]:
@@ -238,7 +244,11 @@ def _changelog_paths(project: Project, plan: Plan) -> Iterator[PreflightFinding]
         problem = find_changelog_problem(directory, path)
         if problem:
             own = "changelog_path" in project.member_settings.get(name, {})
-            file = os.path.relpath(directory / "pyproject.toml", project.root) if own else "pyproject.toml"
+            file = (
+                os.path.relpath(directory / "pyproject.toml", project.root)
+                if own
+                else "pyproject.toml"
+            )
             message = f"changelog_path: {os.path.relpath(path, project.root)} {problem}"
             yield Refusal(ErrorCode.CONFIG_INVALID_VALUE, message, f"{file}, [tool.releasekit]")
 
@@ -295,7 +305,9 @@ def _path_in_repository(project: Project, repo: Repo) -> PurePosixPath:
 
 
 def _stale_lock(project: Project, repo: Repo) -> Iterator[PreflightFinding]:
-    is_stale = repo.is_tracked(project.root / "uv.lock") and not project.uv.lock_is_current(project.root)
+    is_stale = repo.is_tracked(project.root / "uv.lock") and not project.uv.lock_is_current(
+        project.root
+    )
     if is_stale:
         message = "uv.lock does not fit the pyproject.toml files"
         yield Refusal(ErrorCode.PREFLIGHT_LOCK_STALE, message, str(project.root))
@@ -372,7 +384,9 @@ def _taken_versions(
             yield Refusal(ErrorCode.PREFLIGHT_VERSION_EXISTS, message, location, hint)
 
 
-def _new_projects(plan: Plan, published: Mapping[str, frozenset[Version]]) -> Iterator[PreflightFinding]:
+def _new_projects(
+    plan: Plan, published: Mapping[str, frozenset[Version]]
+) -> Iterator[PreflightFinding]:
     without_version = {name for name, versions in published.items() if not versions}
     count = len(without_version.intersection(step.name for step in plan.steps))
     if count > _NEW_PROJECTS_A_DAY:
@@ -386,12 +400,16 @@ _NEW_PROJECTS_A_DAY = 4  # pypi/support#11827
 def _audit(project: Project) -> Iterator[PreflightFinding]:
     try:
         findings = project.uv.audit(project.root)
-    except ReleaseError as error:  # for example without a network; then nothing is known about vulnerabilities
+    except (
+        ReleaseError
+    ) as error:  # for example without a network; then nothing is known about vulnerabilities
         error_lines = (line for line in error.output.splitlines() if line.startswith("error"))
         reason = next(error_lines, error.message).removeprefix("error: ")
         message = f"uv audit failed: {reason}"
         if project.settings.strict_audit:
-            yield Refusal(ErrorCode.PREFLIGHT_VULNERABLE, message, str(project.root), output=error.output)
+            yield Refusal(
+                ErrorCode.PREFLIGHT_VULNERABLE, message, str(project.root), output=error.output
+            )
         else:
             yield ReleaseWarning(error.code, message, str(project.root))
         return
@@ -415,7 +433,9 @@ def _notes(project: Project, repo: Repo, plan: Plan, target: Target) -> Iterator
     yield from ()
 
 
-async def _forge_access(project: Project, repo: Repo, plan: Plan) -> AsyncIterator[PreflightFinding]:
+async def _forge_access(
+    project: Project, repo: Repo, plan: Plan
+) -> AsyncIterator[PreflightFinding]:
     from releasekit.integrations.forge_factory import (
         connect_forge,  # imported late: httpx is slow to import, and is often not needed
     )
@@ -425,7 +445,9 @@ async def _forge_access(project: Project, repo: Repo, plan: Plan) -> AsyncIterat
     if not has_forge_release:
         return
     try:
-        async with connect_forge(repo.address(settings.remote), settings, project.uv.secrets) as forge:
+        async with connect_forge(
+            repo.address(settings.remote), settings, project.uv.secrets
+        ) as forge:
             await forge.check_access()
             drafts = await forge.drafts()
     except ReleaseError as error:
@@ -449,7 +471,9 @@ async def _forge_access(project: Project, repo: Repo, plan: Plan) -> AsyncIterat
             yield Refusal(ErrorCode.PREFLIGHT_CONCURRENT_RELEASE, message, draft.url)
 
 
-async def _credentials(project: Project, target: Target, index: Index) -> AsyncIterator[PreflightFinding]:
+async def _credentials(
+    project: Project, target: Target, index: Index
+) -> AsyncIterator[PreflightFinding]:
     address = target.publish_url or project.uv.default_publish_url()
     if is_unencrypted(address):
         message = "uploads over http are refused, except to this machine"

@@ -39,7 +39,9 @@ class Project:
     settings: Settings
     workspace: Workspace
     uv: Uv
-    member_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, "Mapping[str, Any]"])
+    member_settings: Mapping[str, Mapping[str, Any]] = field(
+        default_factory=dict[str, "Mapping[str, Any]"]
+    )
     manifests: Mapping[str, tuple[Mapping[str, Any], str]] = field(
         default_factory=dict[str, "tuple[Mapping[str, Any], str]"]
     )
@@ -62,7 +64,9 @@ class Project:
     @cached_property
     def change_directories(self) -> tuple[ChangeDirectory, ...]:
         """The directories that can have change files."""
-        return change_directories({member.path: member.name for member in self.workspace.publishable})
+        return change_directories(
+            {member.path: member.name for member in self.workspace.publishable}
+        )
 
     @cached_property
     def change_files(self) -> tuple[ChangeFile, ...]:
@@ -72,7 +76,9 @@ class Project:
         files = read_change_files(self.root, self.change_directories, self.workspace.members.keys())
         foreign_names = sorted({name for file in files for name in file.foreign_names})
         if foreign_names:
-            log.info("change files also name %s; they are left as they are", summarize(foreign_names))
+            log.info(
+                "change files also name %s; they are left as they are", summarize(foreign_names)
+            )
         return files
 
     def effective_setting(self, name: str, key: str) -> Any:  # noqa: ANN401  as many types as there are keys

@@ -28,7 +28,9 @@ class ChangeFilePaths:
     def __init__(self, repo: Repo, project: Project) -> None:
         """Take the directories of *project*, which is somewhere in *repo*."""
         self.prefix = workspace_prefix(repo, project)
-        self._directories = {self.prefix + directory.path: directory for directory in project.change_directories}
+        self._directories = {
+            self.prefix + directory.path: directory for directory in project.change_directories
+        }
 
     def __contains__(self, path: object) -> bool:
         """Return whether *path* is a change file."""
@@ -88,7 +90,10 @@ def read_pending_changes(
     published = [member.name for member in project.workspace if member.publishable]
     files = ChangeFilePaths(repo, project)
     texts = _read_texts_around(repo, files, consumptions)
-    removed = {name: [*_find_removed(project, files, name, consumptions.get(name, ()), texts)] for name in published}
+    removed = {
+        name: [*_find_removed(project, files, name, consumptions.get(name, ()), texts)]
+        for name in published
+    }
     paths = {name: _paths_naming(project, name, removed[name]) for name in published}
     released = _released_files(repo, project, baselines, paths)
     return pending_changes(project.change_files, removed, released)
@@ -101,7 +106,10 @@ def _paths_naming(project: Project, name: str, removed: Sequence[FileChange]) ->
 
 
 def _released_files(
-    repo: Repo, project: Project, baselines: Mapping[str, Baseline], paths: Mapping[str, Sequence[str]]
+    repo: Repo,
+    project: Project,
+    baselines: Mapping[str, Baseline],
+    paths: Mapping[str, Sequence[str]],
 ) -> dict[str, ReleasedFiles]:
     """Return which of the *paths* of each package named it in the trees of its last releases."""
     files = ChangeFilePaths(repo, project)
@@ -114,13 +122,16 @@ def _released_files(
 
     def files_at(name: str, commit: str) -> frozenset[str]:
         packages = {
-            path: files.packages_in(f"{files.prefix}{path}", texts.get((commit, files.prefix + path)))
+            path: files.packages_in(
+                f"{files.prefix}{path}", texts.get((commit, files.prefix + path))
+            )
             for path in paths[name]
         }
         return frozenset(path for path, names in packages.items() if name in names)
 
     return {
-        name: ReleasedFiles(files_at(name, stable), files_at(name, last)) for name, (stable, last) in commits.items()
+        name: ReleasedFiles(files_at(name, stable), files_at(name, last))
+        for name, (stable, last) in commits.items()
     }
 
 
@@ -136,7 +147,9 @@ Texts = dict[tuple[str, str], str]
 """The texts of files, by commit and path."""
 
 
-def _read_texts_around(repo: Repo, files: ChangeFilePaths, consumptions: Mapping[str, Sequence[Commit]]) -> Texts:
+def _read_texts_around(
+    repo: Repo, files: ChangeFilePaths, consumptions: Mapping[str, Sequence[Commit]]
+) -> Texts:
     """Return the texts of the change files that release commits touch, before and after each of them."""
     positions: dict[tuple[str, str], None] = {}
     for commit in chain.from_iterable(consumptions.values()):
@@ -158,11 +171,15 @@ def _find_removed(
                 yield from _parse_removed(project, files, path, earlier, name)
 
 
-def _parse_removed(project: Project, files: ChangeFilePaths, path: str, text: str, name: str) -> Iterator[FileChange]:
+def _parse_removed(
+    project: Project, files: ChangeFilePaths, path: str, text: str, name: str
+) -> Iterator[FileChange]:
     """Yield what an earlier *text* of a change file says about the package *name*; nothing if it cannot be read."""
     directory = files.directory_of(path)
     assert directory is not None, path  # noqa: S101  the caller looks at change files only
     lenient = replace(directory, is_shared=True)  # another package may have a new name now
     with suppress(Refusal):
-        file = parse_change_file(lenient, path.removeprefix(files.prefix), text, project.workspace.members.keys())
+        file = parse_change_file(
+            lenient, path.removeprefix(files.prefix), text, project.workspace.members.keys()
+        )
         yield file.change_of(name)

@@ -38,7 +38,10 @@ def directory_in_repository(repo: Repo, root: Path, path: str) -> str:
 
 def member_directories(repo: Repo, project: Project) -> dict[str, str]:
     """Return the directory of each member as git names it, by name."""
-    return {member.name: directory_in_repository(repo, project.root, member.path) for member in project.workspace}
+    return {
+        member.name: directory_in_repository(repo, project.root, member.path)
+        for member in project.workspace
+    }
 
 
 class DeclarationReader:
@@ -65,24 +68,42 @@ class DeclarationReader:
             declarations = {**self._declarations(moved), **declarations}
         return {place: declarations.get(place) for place in asked}
 
-    def _declarations(self, directories: Mapping[tuple[str, str], Directory]) -> dict[tuple[str, str], Declaration]:
+    def _declarations(
+        self, directories: Mapping[tuple[str, str], Directory]
+    ) -> dict[tuple[str, str], Declaration]:
         """Return the declaration of each place whose package is in its directory."""
         manifests = self._read_files(dict.fromkeys(directories.values(), (PYPROJECT,)))
-        documents = {directory: self._parse(texts.get(PYPROJECT, "")) for directory, texts in manifests.items()}
-        nameless = [directory for directory, document in documents.items() if not declared_name(document, {})]
+        documents = {
+            directory: self._parse(texts.get(PYPROJECT, ""))
+            for directory, texts in manifests.items()
+        }
+        nameless = [
+            directory
+            for directory, document in documents.items()
+            if not declared_name(document, {})
+        ]
         others = self._read_files(dict.fromkeys(nameless, OLD_MANIFESTS))
         names = {
-            directory: declared_name(document, others.get(directory, {})) for directory, document in documents.items()
+            directory: declared_name(document, others.get(directory, {}))
+            for directory, document in documents.items()
         }
-        present = {place: directory for place, directory in directories.items() if names[directory] == place[1]}
+        present = {
+            place: directory
+            for place, directory in directories.items()
+            if names[directory] == place[1]
+        }
         wanted = {directory: version_paths(documents[directory]) for directory in present.values()}
         version_files = self._read_files(wanted)
         return {
-            place: declaration_of(documents[directory], {**others.get(directory, {}), **version_files[directory]})
+            place: declaration_of(
+                documents[directory], {**others.get(directory, {}), **version_files[directory]}
+            )
             for place, directory in present.items()
         }
 
-    def _read_files(self, wanted: Mapping[Directory, Sequence[str]]) -> dict[Directory, dict[str, str]]:
+    def _read_files(
+        self, wanted: Mapping[Directory, Sequence[str]]
+    ) -> dict[Directory, dict[str, str]]:
         """Return the texts of the *wanted* files, by directory and path below it."""
         positions = {
             (commit, f"{directory}/{path}".lstrip("/")): ((commit, directory), path)
@@ -100,7 +121,9 @@ class DeclarationReader:
             self._parsed[text] = parse_document(text)
         return self._parsed[text]
 
-    def _moved_directories(self, places: Sequence[tuple[str, str]]) -> Iterator[Mapping[tuple[str, str], Directory]]:
+    def _moved_directories(
+        self, places: Sequence[tuple[str, str]]
+    ) -> Iterator[Mapping[tuple[str, str], Directory]]:
         """Yield the other directories in which the packages of *places* may have been: first, second, ... of each."""
         self._search_homes(commit for commit, _ in places)
         homes = {place: self._homes[place[0]].get(place[1], ()) for place in places}

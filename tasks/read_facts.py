@@ -40,7 +40,9 @@ def read_facts(project: Project, repo: Repo, needs: Collection[str]) -> Workspac
     return WorkspaceFacts(
         workspace=project.workspace,
         settings=project.settings,
-        packages=read_packages(project.root, members, tracked, ignored, render="rendering" in needs),
+        packages=read_packages(
+            project.root, members, tracked, ignored, render="rendering" in needs
+        ),
         document=project.document,
         lock=_lock_state(project, repo) if "lock" in needs else "unasked",
         locked=lock.read_text("utf-8", "replace") if lock.is_file() else "",
@@ -48,7 +50,9 @@ def read_facts(project: Project, repo: Repo, needs: Collection[str]) -> Workspac
         license_file=license_file,
         license_text=license_text,
         ignored_changelogs=_ignored_changelogs(project, repo),
-        unread_tags=unread_tags(project.workspace, project.schemes, documents) if project.settings.tag else {},
+        unread_tags=unread_tags(project.workspace, project.schemes, documents)
+        if project.settings.tag
+        else {},
     )
 
 
@@ -56,13 +60,19 @@ def _ignored_changelogs(project: Project, repo: Repo) -> dict[str, str]:
     """Return the changelogs that git ignores, by package and relative to it, whether they exist or not."""
     names = [member.name for member in project.workspace if member.publishable]
     with_changelog = [name for name in names if project.effective_setting(name, "changelog")]
-    directories = {name: (project.root / project.workspace[name].path).resolve() for name in with_changelog}
+    directories = {
+        name: (project.root / project.workspace[name].path).resolve() for name in with_changelog
+    }
     paths = {
         name: changelog_path(directory, project.effective_setting(name, "changelog_path"))
         for name, directory in directories.items()
     }
     ignored = set(repo.find_ignored(list(paths.values())))
-    return {name: path.relative_to(directories[name]).as_posix() for name, path in paths.items() if path in ignored}
+    return {
+        name: path.relative_to(directories[name]).as_posix()
+        for name, path in paths.items()
+        if path in ignored
+    }
 
 
 def _lock_state(project: Project, repo: Repo) -> str:
@@ -82,5 +92,7 @@ def _tagged_packages(project: Project, repo: Repo) -> frozenset[str] | None:
         return None
     tags = repo.tags()
     umbrellas = umbrella_tags(repo, project, tags)
-    baselines, _ = find_tagged_releases(repo, project, tags, umbrellas, member_directories(repo, project))
+    baselines, _ = find_tagged_releases(
+        repo, project, tags, umbrellas, member_directories(repo, project)
+    )
     return frozenset(baselines)

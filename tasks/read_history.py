@@ -85,7 +85,9 @@ class History:
 
 
 @flow_task("read-history", stage="plan")
-def read_history(repo: Repo, project: Project, released: Mapping[str, Baseline] = MappingProxyType({})) -> History:
+def read_history(
+    repo: Repo, project: Project, released: Mapping[str, Baseline] = MappingProxyType({})
+) -> History:
     """Read tags and commits, in one walk for all packages. *released* are last releases that have no tag.
 
     Raises Refusal RK-PREFLIGHT-SHALLOW-CLONE, because every version would be a guess, and RK-BASELINE-UNKNOWN if the
@@ -118,7 +120,9 @@ def read_history(repo: Repo, project: Project, released: Mapping[str, Baseline] 
         since_stable={name: all_changes[name] for name in attribution.since_prerelease},
         homes=homes,
         manifests=attribution.pyproject_changes,
-        unmatched_release_as=[change for change in mentioning_release_as if change.release_as is not None],
+        unmatched_release_as=[
+            change for change in mentioning_release_as if change.release_as is not None
+        ],
         umbrellas=umbrellas,
         files=read_pending_changes(repo, project, last, attribution.consumptions),
         strays=strays,
@@ -155,7 +159,10 @@ def find_tagged_releases(
 
 
 def _proposed_versions(
-    repo: Repo, project: Project, changes: Mapping[str, Sequence[Change]], last: Mapping[str, Baseline]
+    repo: Repo,
+    project: Project,
+    changes: Mapping[str, Sequence[Change]],
+    last: Mapping[str, Baseline],
 ) -> dict[str, Version]:
     """Return by package the version that the newest release commit among *changes* has written into its files.
 
@@ -182,7 +189,9 @@ def _parse_changes(attribution: Attribution) -> dict[str, tuple[Change, ...]]:
     wanted = set(chain.from_iterable(attribution.by_package.values()))
     commits = [commit for commit in attribution.commits if commit.sha in wanted]
     parsed = {change.sha: change for change in parse_history(commits, attribution.commits)}
-    return {name: tuple(parsed[sha] for sha in shas) for name, shas in attribution.by_package.items()}
+    return {
+        name: tuple(parsed[sha] for sha in shas) for name, shas in attribution.by_package.items()
+    }
 
 
 def _since_last_release(
@@ -195,7 +204,9 @@ def _since_last_release(
     return since_last
 
 
-def _homes(owners: Mapping[str, str], layouts: Mapping[str, Mapping[str, str]]) -> dict[str, set[str]]:
+def _homes(
+    owners: Mapping[str, str], layouts: Mapping[str, Mapping[str, str]]
+) -> dict[str, set[str]]:
     """Return all directories that each package has or had; *owners* and each of *layouts* are by directory."""
     homes: dict[str, set[str]] = defaultdict(set)
     for layout in (owners, *layouts.values()):
@@ -216,14 +227,18 @@ def umbrella_tags(
     dated = dated_umbrellas(tags)
     undecided = {tag: commit for tag, commit in candidates.items() if tag not in dated}
     if not in_any_format:
-        undecided = {tag: commit for tag, commit in undecided.items() if project.schemes.readings(tag)}
+        undecided = {
+            tag: commit for tag, commit in undecided.items() if project.schemes.readings(tag)
+        }
     titles: dict[str, set[str]] = {}
     for sha, subjects in repo.subjects(undecided.values()).items():
         titles[sha] = set(map(project.release_commits.title_in, subjects))
     return dated | umbrellas_among(undecided, titles)
 
 
-def versions_at(repo: Repo, project: Project, commits: Mapping[str, str]) -> dict[str, Version | None]:
+def versions_at(
+    repo: Repo, project: Project, commits: Mapping[str, str]
+) -> dict[str, Version | None]:
     """Return the version that each package of *commits* declared at its commit, in its directory of now, or None."""
     positions: dict[str, tuple[str, str]] = {}
     for name, commit in commits.items():
@@ -250,7 +265,9 @@ def version_reader(project: Project, name: str) -> Callable[[str], Version | Non
     It reads each text once: most commits of a walk have the same one.
     """
     member = project.workspace[name]
-    document, _ = read_toml(project.root / member.path / "pyproject.toml", f"{member.path}/pyproject.toml")
+    document, _ = read_toml(
+        project.root / member.path / "pyproject.toml", f"{member.path}/pyproject.toml"
+    )
     location = version_location(project.root / member.path, document, member.path)
 
     @cache
@@ -270,7 +287,9 @@ def _walk(
     layouts: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
 ) -> Attribution:
     since = {name: baseline.begin.commit for name, baseline in last.items()}
-    latest = {name: baseline.commit for name, baseline in last.items() if baseline.version.is_prerelease}
+    latest = {
+        name: baseline.commit for name, baseline in last.items() if baseline.version.is_prerelease
+    }
     files = ChangeFilePaths(repo, project)
     releases = sorted({*since.values(), *latest.values()})
     commits = project.release_commits.mark(repo.history([repo.head, *releases]))
@@ -308,7 +327,9 @@ def package_directories_at(
     cache: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
     layouts: dict[str, Mapping[str, str]] = {}
     for sha in commits:
-        occupants = tuple((path, names[sha, path]) for path in ordered if names[sha, path] in members)
+        occupants = tuple(
+            (path, names[sha, path]) for path in ordered if names[sha, path] in members
+        )
         layouts[sha] = cache.setdefault(occupants, {**fixed, **dict(occupants)})
     return layouts
 
@@ -326,7 +347,9 @@ def _moved_directories(
             at_last_release[last[name].commit, directory] = name
     strays = _commits_around(attribution, touched - owners.keys())
     names = _package_names(repo, [*at_last_release, *strays])
-    moved_in = {path for (commit, path), name in at_last_release.items() if names[commit, path] != name}
+    moved_in = {
+        path for (commit, path), name in at_last_release.items() if names[commit, path] != name
+    }
     left = {path for commit, path in strays if names[commit, path] in members}
     return moved_in | left
 
@@ -347,7 +370,9 @@ def _inherited_directories(
     return inherited
 
 
-def _commits_of_moves(attribution: Attribution, head: str, directories: Collection[str]) -> dict[str, None]:
+def _commits_of_moves(
+    attribution: Attribution, head: str, directories: Collection[str]
+) -> dict[str, None]:
     """Return the commits at which *directories* may change hands: *head*, and those that touch one, with parents."""
     touching = _commits_touching(attribution.pyproject_changes, directories)
     commits: dict[str, None] = {head: None}
@@ -358,7 +383,9 @@ def _commits_of_moves(attribution: Attribution, head: str, directories: Collecti
     return commits
 
 
-def _commits_touching(pyproject_changes: Mapping[str, Sequence[str]], directories: Iterable[str]) -> set[str]:
+def _commits_touching(
+    pyproject_changes: Mapping[str, Sequence[str]], directories: Iterable[str]
+) -> set[str]:
     """Return the shas of the commits that touch a pyproject.toml in *directories*."""
     commits: set[str] = set()
     for directory in directories:
@@ -366,7 +393,9 @@ def _commits_touching(pyproject_changes: Mapping[str, Sequence[str]], directorie
     return commits
 
 
-def _commits_around(attribution: Attribution, directories: Collection[str]) -> list[tuple[str, str]]:
+def _commits_around(
+    attribution: Attribution, directories: Collection[str]
+) -> list[tuple[str, str]]:
     """Return the commits that touch a pyproject.toml in *directories*, and their parents, each with the directory."""
     with_parents = {commit.sha: (commit.sha, *commit.parents) for commit in attribution.commits}
     positions: list[tuple[str, str]] = []
@@ -378,7 +407,9 @@ def _commits_around(attribution: Attribution, directories: Collection[str]) -> l
 
 def _package_names(repo: Repo, positions: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
     """Return the name of the package at each of *positions* (commit, directory); empty if there is none."""
-    files = {(commit, path): (commit, f"{path}/pyproject.toml".lstrip("/")) for commit, path in positions}
+    files = {
+        (commit, path): (commit, f"{path}/pyproject.toml".lstrip("/")) for commit, path in positions
+    }
     texts = repo.texts(list(files.values()))
     name_in = cache(_name_in)  # most commits have the same text
     return {position: name_in(texts.get(file, "")) for position, file in files.items()}
@@ -410,12 +441,18 @@ def _project_table(text: str) -> Mapping[str, Any]:
 def refuse_unlocated(project: Project, released: Mapping[str, Baseline]) -> None:
     """Raise Refusal RK-BASELINE-UNKNOWN for a release on the index whose commit is unknown."""
     for name, last in released.items():
-        lost = next((baseline.version for baseline in (last, last.begin) if not baseline.commit), None)
+        lost = next(
+            (baseline.version for baseline in (last, last.begin) if not baseline.commit), None
+        )
         if lost is None:
             continue
-        message = f"the index has {name} {lost}, which has no tag, and no commit here set that version"
+        message = (
+            f"the index has {name} {lost}, which has no tag, and no commit here set that version"
+        )
         location = f"{project.workspace[name].path}/pyproject.toml"
-        raise Refusal(ErrorCode.BASELINE_UNKNOWN, message, location, _baseline_hint(project, name, lost))
+        raise Refusal(
+            ErrorCode.BASELINE_UNKNOWN, message, location, _baseline_hint(project, name, lost)
+        )
 
 
 def _baseline_hint(project: Project, name: str, lost: Version) -> str:
@@ -425,10 +462,8 @@ def _baseline_hint(project: Project, name: str, lost: Version) -> str:
     hint = f"Tag the commit that it was made from: `git tag {tag} COMMIT`"
     if member.version is not None:
         file = f"{member.path}/{member.version_file or 'pyproject.toml'}"
-        hint = (
-            f"If another branch has a commit where {name} declares {lost}, tag it: `git tag {tag} COMMIT`. Otherwise "
-        )
-        hint += f"commit {lost} as the version in {file}: the changes count from this commit on"
+        hint = f"If another branch has a commit where {name} declares {lost}, tag it: `git tag {tag} COMMIT`. "
+        hint += f"Otherwise commit {lost} as the version in {file}: the changes count from this commit on"
     return f"{hint}. If that project belongs to somebody else, this package needs another name."
 
 

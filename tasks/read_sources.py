@@ -75,28 +75,37 @@ def _source_pairs(
     homes: Mapping[str, AbstractSet[str]],
 ) -> Iterator[SourcePair]:
     directories = {
-        member.name: directory_in_repository(repo, project.root, member.path) for member in project.workspace
+        member.name: directory_in_repository(repo, project.root, member.path)
+        for member in project.workspace
     }
     releases = {name: last[name].stable or last[name] for name in names if name in last}
     places: dict[str, list[tuple[str, str]]] = {}
     for name, release in releases.items():
         usual = directories[name]
         others = sorted(homes.get(name, frozenset[str]()) - {usual})
-        places[name] = [(release.commit, directory) for directory in (usual, *others) if release.commit]
+        places[name] = [
+            (release.commit, directory) for directory in (usual, *others) if release.commit
+        ]
     now = {name: (repo.head, directories[name]) for name in places}
     all_places = list(chain(now.values(), *places.values()))
     documents = _documents(repo, all_places)
     shas = tree_shas(repo, all_places)
     for name, candidates in places.items():
-        before = next((place for place in candidates if _name_of(documents.get(place, {})) == name), None)
+        before = next(
+            (place for place in candidates if _name_of(documents.get(place, {})) == name), None
+        )
         if before is None or before not in shas or now[name] not in shas:
             continue
         pair = (documents[before], documents.get(now[name], {}))
         nested = _nested_directories(directories[name], directories.values())
-        yield SourcePair(name, releases[name].version, (shas[before], shas[now[name]]), pair, nested)
+        yield SourcePair(
+            name, releases[name].version, (shas[before], shas[now[name]]), pair, nested
+        )
 
 
-def _documents(repo: Repo, places: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Mapping[str, Any]]:
+def _documents(
+    repo: Repo, places: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], Mapping[str, Any]]:
     """Return the parsed pyproject.toml of each of *places* (commit, directory) that has one."""
     files = {place: (place[0], f"{place[1]}/pyproject.toml".lstrip("/")) for place in places}
     texts = repo.texts(list(dict.fromkeys(files.values())))
@@ -121,7 +130,9 @@ def _nested_directories(directory: str, directories: Iterable[str]) -> tuple[str
     return tuple(f"{other.removeprefix(prefix)}/" for other in inside)
 
 
-def _source_change(repo: Repo, project: Project, pair: SourcePair, changes: Sequence[TreeChange]) -> SourceChange:
+def _source_change(
+    repo: Repo, project: Project, pair: SourcePair, changes: Sequence[TreeChange]
+) -> SourceChange:
     own_changes = [change for change in changes if pair.owns(change.path)]
     is_checked = project.effective_setting(pair.name, "api_check") != "off"
     api_changes = _api_changes(repo, pair, own_changes) if is_checked else ()
@@ -135,12 +146,18 @@ def _source_change(repo: Repo, project: Project, pair: SourcePair, changes: Sequ
 
 def _source_tree(repo: Repo, pair: SourcePair, number: int) -> SourceTree:
     files = list_tree(repo, pair.trees[number])
-    return SourceTree({path: size for path, size in files.items() if pair.owns(path)}, pair.documents[number])
+    return SourceTree(
+        {path: size for path, size in files.items() if pair.owns(path)}, pair.documents[number]
+    )
 
 
-def _api_changes(repo: Repo, pair: SourcePair, changes: Sequence[TreeChange]) -> tuple[ApiChange, ...]:
+def _api_changes(
+    repo: Repo, pair: SourcePair, changes: Sequence[TreeChange]
+) -> tuple[ApiChange, ...]:
     """Return the changes of the API that break users. They are read once for the same two directories."""
-    edited = [change.path for change in changes if change.kind != "A" and is_api_source(change.path)]
+    edited = [
+        change.path for change in changes if change.kind != "A" and is_api_source(change.path)
+    ]
     if not edited:
         return ()
     from releasekit.integrations.api_reader import READER_VERSION, find_api_changes
@@ -151,8 +168,14 @@ def _api_changes(repo: Repo, pair: SourcePair, changes: Sequence[TreeChange]) ->
         return tuple(ApiChange(**change) for change in cached)
     old, new = pair.trees
     texts = repo.texts([(tree, path) for path in edited for tree in pair.trees])
-    small = [path for path in edited if all(len(texts.get((tree, path), "")) <= _MAX_SOURCE for tree in pair.trees)]
-    is_kept = all(keeps_outline(texts.get((old, path), ""), texts.get((new, path), "")) for path in small)
+    small = [
+        path
+        for path in edited
+        if all(len(texts.get((tree, path), "")) <= _MAX_SOURCE for tree in pair.trees)
+    ]
+    is_kept = all(
+        keeps_outline(texts.get((old, path), ""), texts.get((new, path), "")) for path in small
+    )
     api_changes = () if is_kept else find_api_changes(*_sources(repo, pair))
     write_cached([asdict(change) for change in api_changes], "api", *key)
     return api_changes

@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping
     from pathlib import Path
 
-    from releasekit.core.workspace.workspace import DeclaredVersion
-
 
 log = logging.getLogger("releasekit")
 
@@ -56,45 +54,66 @@ def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
     overrides = from_environment(os.environ) | dict(overrides)
     of_root, root_text = read_toml(root / "pyproject.toml", "pyproject.toml")
     for message in needless_keys(of_root):
-        log.warning("warning %s", ReleaseWarning(ErrorCode.CONFIG_INVALID_KEY, message, "pyproject.toml"))
+        log.warning(
+            "warning %s", ReleaseWarning(ErrorCode.CONFIG_INVALID_KEY, message, "pyproject.toml")
+        )
     settings = Settings.model_validate(settings_of(of_root, root_text).model_dump() | overrides)
-    manifests: dict[str, tuple[Mapping[str, Any], str]] = {}
-    declared: dict[str, DeclaredVersion] = {}
-    own: dict[str, dict[str, Any]] = {}
-    for directory in directories:
-        relative = os.path.relpath(directory, root).replace(os.sep, "/")
-        is_root = relative == "."
-        location = f"{relative}/pyproject.toml"
-        document, text = read_toml(directory / "pyproject.toml", location)
-        manifests[relative] = document, text
-        own_keys = _root_keys(settings) if is_root else parse_member_settings(document, location, text)
-        own_keys = _with_build_tags(own_keys, document, settings)
-        own_values = {key: value for key, value in own_keys.items() if key not in overrides}
-        if own_values:
-            own[relative] = own_values
-        declaration = declared_version(directory, document, relative)
-        if declaration:
-            declared[relative] = declaration
+    manifests = {
+        path: read_toml(root / path / "pyproject.toml", f"{path}/pyproject.toml")
+        for path in (
+            os.path.relpath(directory, root).replace(os.sep, "/") for directory in directories
+        )
+    }
+    own = dict(_own_settings(settings, overrides, manifests))
     _refuse_keys_without_package(settings, manifests)
     documents = {path: document for path, (document, _) in manifests.items()}
+    declarations = {
+        path: declared_version(root / path, document, path) for path, document in documents.items()
+    }
+    declared = {path: version for path, version in declarations.items() if version}
     try:
         refuse_unreadable_tags(settings, own, overrides)
-        files = {path: read_requirement_files(root / path, document) for path, document in documents.items()}
+        files = {
+            path: read_requirement_files(root / path, document)
+            for path, document in documents.items()
+        }
         workspace = parse_workspace(documents, declared, files)
         refuse_unknown_names(workspace, settings, overrides)
     except Refusal as error:
         raise _with_position(error, {".": (of_root, root_text), **manifests}) from None
     # A package whose backend reads its version from a variable cannot be locked without it.
-    build_env = (*settings.build_env, *chain.from_iterable(map(_version_variables, documents.values())))
+    build_env = (
+        *settings.build_env,
+        *chain.from_iterable(map(_version_variables, documents.values())),
+    )
     return Project(
         root,
         of_root,
         settings,
         choose_publishable(workspace, settings),
         uv=replace(uv, secrets=Secrets(settings.secrets, read_secret), build_env=build_env),
-        member_settings={member.name: own[member.path] for member in workspace if member.path in own},
+        member_settings={
+            member.name: own[member.path] for member in workspace if member.path in own
+        },
         manifests=manifests,
     )
+
+
+def _own_settings(
+    settings: Settings,
+    overrides: Container[str],
+    manifests: Mapping[str, tuple[Mapping[str, Any], str]],
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the path of each member that sets keys for itself, and these keys without those in *overrides*."""
+    for path, (document, text) in manifests.items():
+        location = f"{path}/pyproject.toml"
+        keys = (
+            _root_keys(settings) if path == "." else parse_member_settings(document, location, text)
+        )
+        keys = _with_build_tags(keys, document, settings)
+        member_settings = {key: value for key, value in keys.items() if key not in overrides}
+        if member_settings:
+            yield path, member_settings
 
 
 def _version_variables(document: Mapping[str, Any]) -> Iterator[str]:
@@ -116,7 +135,9 @@ def _root_keys(settings: Settings) -> dict[str, Any]:
     return {"tag_format": settings.root_tag_format} if settings.root_tag_format else {}
 
 
-def _with_build_tags(own: Mapping[str, Any], document: Mapping[str, Any], settings: Settings) -> Mapping[str, Any]:
+def _with_build_tags(
+    own: Mapping[str, Any], document: Mapping[str, Any], settings: Settings
+) -> Mapping[str, Any]:
     """Return the keys that a package sets, with the tag format that its build reads, if `tag_format` does not fit it.
 
     A build with uv-dynamic-versioning finds its version only in tags with its `pattern-prefix`.
@@ -131,7 +152,9 @@ def _with_build_tags(own: Mapping[str, Any], document: Mapping[str, Any], settin
     return own if is_read else {**own, "tag_format": f"{prefix}v{{version}}"}
 
 
-def _with_position(error: Refusal, manifests: Mapping[str, tuple[Mapping[str, Any], str]]) -> Refusal:
+def _with_position(
+    error: Refusal, manifests: Mapping[str, tuple[Mapping[str, Any], str]]
+) -> Refusal:
     """Return *error* with the position of the words that it quotes."""
     quoted = error.excerpt
     if not quoted or quoted.line:

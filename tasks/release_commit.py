@@ -25,7 +25,11 @@ from releasekit.integrations.filesystem import (
 )
 from releasekit.integrations.process import run
 from releasekit.integrations.version_files import new_texts
-from releasekit.integrations.whole_checkout import add_whole_worktree, missing_files, remove_whole_worktree
+from releasekit.integrations.whole_checkout import (
+    add_whole_worktree,
+    missing_files,
+    remove_whole_worktree,
+)
 from releasekit.store.record import current_owner
 from tasks.decorators import flow_task
 
@@ -64,12 +68,13 @@ def prove_commit(release: ReleaseContext, repo: Repo) -> None:
     lock_file = (PurePosixPath(release.workspace) / "uv.lock").as_posix()
     command_changes = manifest.command_changes if release.settings.pre_release else ()
     explained = {lock_file, *command_changes}
-    extra_paths = [path for path in repo.differing_paths(tree, release_sha) if path not in explained]
+    extra_paths = [
+        path for path in repo.differing_paths(tree, release_sha) if path not in explained
+    ]
     remove_whole_worktree(repo, tree)
     if extra_paths:
-        message = (
-            f"the release commit {release_sha[:12]} changes more than a release does: {', '.join(extra_paths[:3])}"
-        )
+        paths = ", ".join(extra_paths[:3])
+        message = f"the release commit {release_sha[:12]} changes more than a release does: {paths}"
         hint = "Somebody has changed the staged release, or another version of releasekit made it. Stage it again."
         raise Refusal(ErrorCode.RECORD_INVALID, message, manifest.branch, hint)
 
@@ -165,7 +170,10 @@ def _write_changelogs(release: ReleaseContext, repo: Repo) -> list[str]:
             after = insert_section(before, step.version, section)
             if after == before:
                 log.info(
-                    "%s/%s already has a section for %s; it stays unchanged", step.path, section.path, step.version
+                    "%s/%s already has a section for %s; it stays unchanged",
+                    step.path,
+                    section.path,
+                    step.version,
                 )
             make_directory(path.parent)
             write_atomic(path, after)
@@ -212,7 +220,11 @@ def update_lock_file(release: ReleaseContext, repo: Repo) -> list[str]:
 
 @flow_task("commit", "commit-{release.plan.title}", stage="commit")
 def commit(
-    release: ReleaseContext, repo: Repo, paths: Sequence[str], changed: Sequence[str] = (), message: str = ""
+    release: ReleaseContext,
+    repo: Repo,
+    paths: Sequence[str],
+    changed: Sequence[str] = (),
+    message: str = "",
 ) -> ReleaseContext:
     """Commit *paths* (versions, changelogs, lock file and so on, D-1), and begin the record: who releases what.
 
@@ -220,7 +232,9 @@ def commit(
     packages are built from the commit alone.
     """
     message = message or commit_message(release.plan, release.settings.commit_templates[0])
-    sha = repo.commit(release.record.worktree, message, [*paths, *changed], hooks=release.settings.hooks)
+    sha = repo.commit(
+        release.record.worktree, message, [*paths, *changed], hooks=release.settings.hooks
+    )
     if release.plan.pre_release:
         _renew_worktree(repo, release.record.worktree, sha)
     repo.save_ref(release.plan.release, sha)

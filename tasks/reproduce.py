@@ -63,7 +63,9 @@ def _copy_tracked(repo: Repo, worktree: Path, directory: Path) -> None:
             shutil.copy2(source, target, follow_symlinks=False)
 
 
-async def _build_again(release: ReleaseContext, step: Step, package: BuiltPackage, tree: Path) -> None:
+async def _build_again(
+    release: ReleaseContext, step: Step, package: BuiltPackage, tree: Path
+) -> None:
     """Build the package of *step* in *tree*. Raises ReleaseError RK-VERIFY-NOT-REPRODUCIBLE, RK-BUILD-FAILED."""
     directory = tree / release.workspace / step.path
     out = tree.parent / "dist" / step.name
@@ -72,7 +74,10 @@ async def _build_again(release: ReleaseContext, step: Step, package: BuiltPackag
         directory,
         out,
         links=[release.record.dist(name) for name in step.build_needs],
-        env={"SOURCE_DATE_EPOCH": str(release.epoch), **version_environment(document, step.name, str(step.version))},
+        env={
+            "SOURCE_DATE_EPOCH": str(release.epoch),
+            **version_environment(document, step.name, str(step.version)),
+        },
         timeout=release.settings.build_timeout,
     )
     try:
@@ -80,7 +85,10 @@ async def _build_again(release: ReleaseContext, step: Step, package: BuiltPackag
     except ReleaseError as error:
         message = f"{step.name} {step.version} did not build a second time"
         raise failure(ErrorCode.BUILD_FAILED, error, message, str(command)) from None
-    mismatches = [_mismatch(release.record.dist(step.name) / file.name, out / file.name) for file in package.files]
+    mismatches = [
+        _mismatch(release.record.dist(step.name) / file.name, out / file.name)
+        for file in package.files
+    ]
     if any(mismatches):
         text = "; ".join(filter(None, mismatches))
         raise ReleaseError(ErrorCode.VERIFY_NOT_REPRODUCIBLE, text, f"{step.name} {step.version}")

@@ -12,7 +12,14 @@ from releasekit.core.release.release_manifest import EMPTY_MANIFEST, parse_manif
 from releasekit.core.release.upload_window import closing_warnings, find_partial_uploads
 from releasekit.integrations.filesystem import make_directory, read_text, wrap_os_errors
 from releasekit.store.bundle import read_bundle, read_manifest
-from releasekit.store.record import PLAN, Record, current_owner, record_for, remove_leftovers, unfinished_record
+from releasekit.store.record import (
+    PLAN,
+    Record,
+    current_owner,
+    record_for,
+    remove_leftovers,
+    unfinished_record,
+)
 from releasekit.store.remote_lock import RemoteLock, orphaned_copy, read_remote_lock
 from tasks.decorators import flow_task
 
@@ -128,7 +135,9 @@ def _refuse_lost(repo: Repo) -> None:
 
 
 @flow_task("read-manifest", stage="resume")
-def load_manifest(repo: Repo, settings: Settings, path: Path, resumable: Record | None) -> ReleaseBundle:
+def load_manifest(
+    repo: Repo, settings: Settings, path: Path, resumable: Record | None
+) -> ReleaseBundle:
     """Return the staged release in the file *path*, with its commit in this clone.
 
     *resumable* is the unfinished release of this clone: it must be the same release, with the same files.
@@ -136,7 +145,9 @@ def load_manifest(repo: Repo, settings: Settings, path: Path, resumable: Record 
     """
     bundle = read_bundle(path)
     if bundle.manifest.platform:
-        message = f"this is only the part of the release that was built for {bundle.manifest.platform}"
+        message = (
+            f"this is only the part of the release that was built for {bundle.manifest.platform}"
+        )
         raise Refusal(ErrorCode.PLATFORM_MISSING, message, str(path))
     if resumable:
         _refuse_another(bundle, path, resumable)
@@ -158,7 +169,9 @@ def _refuse_another(bundle: ReleaseBundle, path: Path, resumable: Record) -> Non
 
 def unfinished_error(resumable: Record) -> Refusal:
     """Return the refusal to do something else while the release *resumable* is unfinished here."""
-    hint = "`releasekit publish` without other options resumes it; `releasekit rollback` abandons it."
+    hint = (
+        "`releasekit publish` without other options resumes it; `releasekit rollback` abandons it."
+    )
     message = f"{resumable.plan().title} has begun here and is unfinished"
     return Refusal(ErrorCode.RELEASE_ELSEWHERE, message, str(resumable.directory), hint)
 
@@ -170,12 +183,19 @@ def refuse_other_requests(plan: Plan, options: VersionOptions) -> None:
         return
     decided_by = ", ".join(plan.requested) or "no such option"
     message = f"{plan.title} has begun with {decided_by}, and {', '.join(other)} cannot change it"
-    hint = "`releasekit publish` without these options resumes it; `releasekit rollback` abandons it."
+    hint = (
+        "`releasekit publish` without these options resumes it; `releasekit rollback` abandons it."
+    )
     raise Refusal(ErrorCode.USAGE, message, hint=hint)
 
 
 def import_release(
-    repo: Repo, settings: Settings, bundle: ReleaseBundle, resumable: Record | None, *, publishing: bool = True
+    repo: Repo,
+    settings: Settings,
+    bundle: ReleaseBundle,
+    resumable: Record | None,
+    *,
+    publishing: bool = True,
 ) -> Record:
     """Record a staged release here, with its files, unless it is *resumable* or has ended here before.
 
@@ -191,11 +211,15 @@ def import_release(
     remote_lock = read_remote_lock(repo, settings) if publishing else None
     _refuse_other_lock(remote_lock, bundle.plan.release, settings.remote)
     earlier = recorded or bundle.manifest
-    manifest = bundle.manifest.model_copy(update={"tags": earlier.tags, "plan": None, "staged": True})
+    manifest = bundle.manifest.model_copy(
+        update={"tags": earlier.tags, "plan": None, "staged": True}
+    )
     return _take_over(repo, record, RemoteLock("", bundle.plan, manifest), remote_lock)
 
 
-def _is_complete(recorded: ReleaseManifest, staged: tuple[BuiltPackage, ...], *, resumes: bool) -> bool:
+def _is_complete(
+    recorded: ReleaseManifest, staged: tuple[BuiltPackage, ...], *, resumes: bool
+) -> bool:
     """Return whether the record needs nothing of a staged release: it has the same files, or there are none."""
     has_run_here = resumes or recorded.finished
     return has_run_here and staged in ((), recorded.packages)
@@ -217,7 +241,9 @@ def resume_summary(record: Record, repo: Repo) -> str:
         return summary
     commits = "1 new commit" if count == 1 else f"{count} new commits"
     branch = repo.branch or "HEAD"
-    return f"{summary}; {branch} has {commits} since then; `releasekit rollback` abandons the release"
+    return (
+        f"{summary}; {branch} has {commits} since then; `releasekit rollback` abandons the release"
+    )
 
 
 async def find_closing(record: Record, index: Index, now: datetime) -> list[ReleaseWarning]:
@@ -251,7 +277,9 @@ def _recover(repo: Repo, settings: Settings, file: Path | None) -> Record | None
 def _recover_copy(repo: Repo, file: Path, remote_lock: RemoteLock | None) -> Record:
     """Record the release of the record whose manifest is *file* here, with the built files beside it."""
     snapshot = _read_record_copy(repo, file, remote_lock)
-    record = _take_over(repo, record_for(repo.common_dir, snapshot.plan.release), snapshot, remote_lock)
+    record = _take_over(
+        repo, record_for(repo.common_dir, snapshot.plan.release), snapshot, remote_lock
+    )
     built_files = file.parent / "dist"
     if built_files.is_dir():
         with wrap_os_errors(file.parent):
@@ -259,7 +287,9 @@ def _recover_copy(repo: Repo, file: Path, remote_lock: RemoteLock | None) -> Rec
     return record
 
 
-def _take_over(repo: Repo, record: Record, snapshot: RemoteLock, remote_lock: RemoteLock | None) -> Record:
+def _take_over(
+    repo: Repo, record: Record, snapshot: RemoteLock, remote_lock: RemoteLock | None
+) -> Record:
     """Write *snapshot* to *record*, as a release of this clone from now on; *remote_lock* is its lock on the remote."""
     log.info("taking over %s, begun by %s", snapshot.plan.title, snapshot.manifest)
     held = remote_lock.sha if remote_lock else snapshot.manifest.held
@@ -302,7 +332,9 @@ def unrecoverable_files(
     return lost
 
 
-async def download_files(record: Record, package: BuiltPackage, listed: Mapping[str, IndexFile], index: Index) -> None:
+async def download_files(
+    record: Record, package: BuiltPackage, listed: Mapping[str, IndexFile], index: Index
+) -> None:
     """Download the files of *package* that are lost here from the index: another package needs them for its build.
 
     Raises ReleaseError RK-PUBLISH-CHECKSUM-MISMATCH if the index serves other content than was recorded.

@@ -25,7 +25,14 @@ from releasekit.core.version_numbers import next_version_after
 from releasekit.integrations.forge_factory import connect_forge
 from releasekit.integrations.git import LOCK_REF, NO_REF, TAGS, tags_among
 from releasekit.integrations.index import files_on_index
-from releasekit.store.record import MANIFEST, NO_MANIFEST, NO_PLAN, Record, list_records, remove_leftovers
+from releasekit.store.record import (
+    MANIFEST,
+    NO_MANIFEST,
+    NO_PLAN,
+    Record,
+    list_records,
+    remove_leftovers,
+)
 from releasekit.store.remote_lock import (
     NO_LOCK,
     RemoteLock,
@@ -138,7 +145,9 @@ class RollbackPlan:
 
 
 @flow_task("find-proposed", stage="rollback")
-async def find_unpublished(repo: Repo, settings: Settings, secrets: Secrets) -> tuple[UnpublishedRelease, ...]:
+async def find_unpublished(
+    repo: Repo, settings: Settings, secrets: Secrets
+) -> tuple[UnpublishedRelease, ...]:
     """Return the releases that are not published yet: one with a pull request, and those that are drafts.
 
     If the remote or the forge does not answer, a log line says so: most releases are neither.
@@ -153,7 +162,9 @@ async def find_unpublished(repo: Repo, settings: Settings, secrets: Secrets) -> 
             for draft in await forge.drafts():
                 content = await forge.asset(draft, MANIFEST)
                 if content:
-                    manifest, plan = parse_staged_manifest(content.decode("utf-8", "replace"), draft.url)
+                    manifest, plan = parse_staged_manifest(
+                        content.decode("utf-8", "replace"), draft.url
+                    )
                     unpublished.append(UnpublishedRelease(plan, manifest, draft))
     except ReleaseError as error:
         level = logging.DEBUG if settings.expects_no_forge(error) else logging.INFO
@@ -217,18 +228,24 @@ def _local_candidates(repo: Repo, remote_lock: RemoteLock) -> list[RollbackCandi
 
 
 def _with_remote_releases(
-    candidates: Sequence[RollbackCandidate], foreign: RemoteLock, unpublished: Sequence[UnpublishedRelease]
+    candidates: Sequence[RollbackCandidate],
+    foreign: RemoteLock,
+    unpublished: Sequence[UnpublishedRelease],
 ) -> list[RollbackCandidate]:
     """Return *candidates* with the release of another clone, if there is one, and those that are *unpublished*."""
     by_release = {candidate.release: candidate for candidate in candidates}
     if foreign != NO_LOCK:
         by_release[foreign.plan.release] = _unrecorded_candidate(foreign, foreign)
-    for proposal in reversed(unpublished):  # a draft knows the merged commit, a pull request only its own
+    for proposal in reversed(
+        unpublished
+    ):  # a draft knows the merged commit, a pull request only its own
         by_release.setdefault(proposal.plan.release, _unrecorded_candidate(proposal, NO_LOCK))
     return [*by_release.values()]
 
 
-def _unrecorded_candidate(source: RemoteLock | UnpublishedRelease, lock: RemoteLock) -> RollbackCandidate:
+def _unrecorded_candidate(
+    source: RemoteLock | UnpublishedRelease, lock: RemoteLock
+) -> RollbackCandidate:
     """Return the release in *source*, which has no record here."""
     return RollbackCandidate(
         release=source.plan.release,
@@ -330,7 +347,9 @@ async def inspect_release(
     keep_reasons = {} if all_tags else _reasons_to_keep(candidate, public)
     tags = _read_tags(repo, candidate, remote, remote_refs, keep_reasons)
     public = _with_remaining_tags(public, tags.remaining)
-    own_unpublished = tuple(release for release in unpublished if release.plan.release == candidate.release)
+    own_unpublished = tuple(
+        release for release in unpublished if release.plan.release == candidate.release
+    )
     draft_urls = [release.draft_url for release in own_unpublished]
     has_pull_request = any(release.refs for release in own_unpublished)
     notes = [
@@ -378,7 +397,9 @@ def _read_tags(
     )
 
 
-def _with_remaining_tags(public: Sequence[PublicPackage], remaining: Container[str]) -> tuple[PublicPackage, ...]:
+def _with_remaining_tags(
+    public: Sequence[PublicPackage], remaining: Container[str]
+) -> tuple[PublicPackage, ...]:
     """Return the *public* packages, each with its tag only if that is among the *remaining* ones."""
     updated: list[PublicPackage] = []
     for package in public:
@@ -403,7 +424,9 @@ class Tags:
     @cached_property
     def own_tags(self) -> dict[str, str]:
         """The object of each tag of the release that is still on its commit."""
-        return {name: ref.object for name, ref in self._present.items() if ref.commit == self.commit}
+        return {
+            name: ref.object for name, ref in self._present.items() if ref.commit == self.commit
+        }
 
     def without(self, excluded: Container[str]) -> dict[str, str]:
         """Return the object of each tag of the release, except those *excluded*."""
@@ -449,12 +472,16 @@ class ReleaseTags:
 
     def _tags_to_keep(self) -> Iterator[KeptTag]:
         for name, reason in self.keep_reasons.items():
-            locations = tuple(tags.location for tags in (self.local, self.remote) if name in tags.own_tags)
+            locations = tuple(
+                tags.location for tags in (self.local, self.remote) if name in tags.own_tags
+            )
             if locations:
                 yield KeptTag(tag=name, places=locations, reason=reason)
 
 
-def _reasons_to_keep(candidate: RollbackCandidate, public: Sequence[PublicPackage]) -> dict[str, str]:
+def _reasons_to_keep(
+    candidate: RollbackCandidate, public: Sequence[PublicPackage]
+) -> dict[str, str]:
     complete = {
         package.name: f"{package.name} {package.version} is on {package.index}"
         for package in public
@@ -476,7 +503,9 @@ def _unpushed_notes(tags: ReleaseTags, remote: str) -> Iterator[str]:
 
 def _untagged_notes(public: Sequence[PublicPackage]) -> Iterator[str]:
     """Say which versions are on an index without a tag."""
-    names = dict.fromkeys(f"{package.name} {package.version}" for package in public if not package.tag)
+    names = dict.fromkeys(
+        f"{package.name} {package.version}" for package in public if not package.tag
+    )
     if names:
         yield f"on the index without a tag: {', '.join(names)}; the next plan counts these versions as released"
 
@@ -492,7 +521,9 @@ def _is_locked_by(candidate: RollbackCandidate, lock_ref: Ref) -> bool:
     return lock_ref.object == manifest.held or candidate.lock.belongs_to(manifest)
 
 
-def _unasked_index_notes(manifest: ReleaseManifest, indexes: Sequence[tuple[Target, Index]]) -> Iterator[str]:
+def _unasked_index_notes(
+    manifest: ReleaseManifest, indexes: Sequence[tuple[Target, Index]]
+) -> Iterator[str]:
     """Say which indexes are on record but not asked, because another one was named."""
     asked = {target.address.check_url.rstrip("/") for target, _ in indexes}
     for index in manifest.indexes:
@@ -528,10 +559,15 @@ async def _published_packages(
         public += await _listed_versions(steps, target, index)
     names = {package.name for package in public}
     dependents = public_dependents(candidate.plan, names)
-    return tuple(package.model_copy(update={"dependents": dependents.get(package.name, ())}) for package in public)
+    return tuple(
+        package.model_copy(update={"dependents": dependents.get(package.name, ())})
+        for package in public
+    )
 
 
-async def _listed_packages(packages: Sequence[BuiltPackage], target: Target, index: Index) -> list[PublicPackage]:
+async def _listed_packages(
+    packages: Sequence[BuiltPackage], target: Target, index: Index
+) -> list[PublicPackage]:
     """Return those of *packages* that the index lists files of, with these files."""
     listed = await files_on_index(packages, index, strict=False)
     public: list[PublicPackage] = []
@@ -543,7 +579,9 @@ async def _listed_packages(packages: Sequence[BuiltPackage], target: Target, ind
     return public
 
 
-async def _listed_versions(steps: Sequence[Step], target: Target, index: Index) -> list[PublicPackage]:
+async def _listed_versions(
+    steps: Sequence[Step], target: Target, index: Index
+) -> list[PublicPackage]:
     """Return those of *steps* whose version the index lists. Their files are unknown."""
     versions = await asyncio.gather(*(index.versions(step.name) for step in steps))
     pairs = zip(steps, versions, strict=True)
@@ -551,7 +589,11 @@ async def _listed_versions(steps: Sequence[Step], target: Target, index: Index) 
 
 
 def _public_package(
-    package: BuiltPackage | Step, target: Target, files: Iterable[str] = (), *, complete: bool = True
+    package: BuiltPackage | Step,
+    target: Target,
+    files: Iterable[str] = (),
+    *,
+    complete: bool = True,
 ) -> PublicPackage:
     return PublicPackage(
         name=package.name,
@@ -566,7 +608,12 @@ def _public_package(
 
 
 def _commit_notes(
-    repo: Repo, manifest: ReleaseManifest, remote: str, remote_refs: Mapping[str, Ref], *, public: bool
+    repo: Repo,
+    manifest: ReleaseManifest,
+    remote: str,
+    remote_refs: Mapping[str, Ref],
+    *,
+    public: bool,
 ) -> tuple[str, ...]:
     """Say where the release commit stays: history that others may have is never rewritten."""
     commit = manifest.release_commit
@@ -579,7 +626,9 @@ def _commit_notes(
     message = f"the release commit {commit[:12]} is part of {' and of '.join(branches)}, and stays"
     if public:
         return (f"{message}: it contains versions that are on the index",)
-    side = "-m 1 " if repo.parent(commit, 2) else ""  # for a merge, git needs to know which side stays
+    side = (
+        "-m 1 " if repo.parent(commit, 2) else ""
+    )  # for a merge, git needs to know which side stays
     return (f"{message}; `git revert {side}{commit[:12]}` reverts versions and changelogs",)
 
 
@@ -602,7 +651,9 @@ def _damage_notes(candidate: RollbackCandidate) -> tuple[str, ...]:
         return ()
     if candidate.has_plan and candidate.has_manifest:
         return ("the record is damaged; the copy in git is used instead",)
-    return ("the record is damaged, so it is unknown which tags it made and what is public: check that yourself",)
+    return (
+        "the record is damaged, so it is unknown which tags it made and what is public: check that yourself",
+    )
 
 
 @flow_task("mark", stage="rollback")
@@ -615,7 +666,9 @@ def mark_rolling_back(rollback_plan: RollbackPlan) -> None:
 
 
 @flow_task("delete-draft", stage="rollback")
-async def delete_unpublished(repo: Repo, settings: Settings, secrets: Secrets, rollback_plan: RollbackPlan) -> None:
+async def delete_unpublished(
+    repo: Repo, settings: Settings, secrets: Secrets, rollback_plan: RollbackPlan
+) -> None:
     """Delete the draft release and close the pull request on the forge, before their tags and branch are deleted.
 
     Raises ReleaseError RK-FORGE-….
@@ -657,7 +710,9 @@ def delete_remote_refs(repo: Repo, settings: Settings, rollback_plan: RollbackPl
     if is_locked:
         objects[LOCK_REF] = rollback_plan.candidate.lock.sha
     for release in rollback_plan.unpublished:
-        objects |= {name: sha for name, sha in release.refs.items() if name in repo.ls_remote(remote, name)}
+        objects |= {
+            name: sha for name, sha in release.refs.items() if name in repo.ls_remote(remote, name)
+        }
     try:
         repo.delete_remote_refs(remote, objects)
     except ReleaseError as error:

@@ -74,7 +74,9 @@ def run_recorded(call: Callable[[], R], stage: str, options: Mapping[str, Any]) 
     is_async = inspect.iscoroutinefunction(call)
     step = _await_later if is_async else _call_later
     plain: Any = task  # its overloads expect each option by name
-    decorate = plain(**{"timeout_seconds": STEP_TIMEOUT, **options}, cache_policy=NO_CACHE, persist_result=False)
+    decorate = plain(
+        **{"timeout_seconds": STEP_TIMEOUT, **options}, cache_policy=NO_CACHE, persist_result=False
+    )
     details: dict[str, Any] = {"task_run_id": run, **one_input(step, call, followed)}
 
     def end() -> None:
@@ -94,7 +96,9 @@ def run_recorded(call: Callable[[], R], stage: str, options: Mapping[str, Any]) 
         end()
 
 
-async def _await_recorded(step: Task[..., R], stage: str, details: dict[str, Any], end: Callable[[], None]) -> R:
+async def _await_recorded(
+    step: Task[..., R], stage: str, details: dict[str, Any], end: Callable[[], None]
+) -> R:
     try:
         result = await _await_task(step, details, stage)
         return _result_or_refusal(result)
@@ -102,7 +106,9 @@ async def _await_recorded(step: Task[..., R], stage: str, details: dict[str, Any
         end()
 
 
-async def _await_task(step: Task[..., Any], details: dict[str, Any], stage: str, package: str = "") -> Any:  # noqa: ANN401  of any step
+async def _await_task(
+    step: Task[..., Any], details: dict[str, Any], stage: str, package: str = ""
+) -> Any:  # noqa: ANN401  of any step
     """Run *step* with tags; without them if the server does not say whether a tag has a limit.
 
     Prefect asks before the step begins. Steps without tags also run while the server is down.
@@ -145,10 +151,16 @@ def _result_or_refusal(outcome: Any) -> Any:  # noqa: ANN401  any step
     return keep_alive(outcome)
 
 
-async def run_after(step: Task[..., Any], job: object, after: Collection[UUID], package: str = "") -> State[Any]:
+async def run_after(
+    step: Task[..., Any], job: object, after: Collection[UUID], package: str = ""
+) -> State[Any]:
     """Run *step*, whose one parameter is *job*, after the task runs *after*; returns its final state."""
     run = uuid4()
-    details: dict[str, Any] = {"task_run_id": run, **one_input(step.fn, job, after), "return_type": "state"}
+    details: dict[str, Any] = {
+        "task_run_id": run,
+        **one_input(step.fn, job, after),
+        "return_type": "state",
+    }
     state = await _await_task(step, details, step.name, package)
     if package:
         current_frontier().remember(package, run)
@@ -161,7 +173,9 @@ def run_ids(states: Iterable[State[Any]]) -> RunIds:
     return frozenset(run for run in runs if run)
 
 
-def one_input(function: Callable[..., object], value: object, after: Collection[UUID]) -> dict[str, Any]:
+def one_input(
+    function: Callable[..., object], value: object, after: Collection[UUID]
+) -> dict[str, Any]:
     """Return the parameter of *function* that is *value*, and what Prefect draws as its inputs: the runs *after*.
 
     The value is closed to Prefect, which would search each of its fields for futures, and draw an edge from each step

@@ -78,7 +78,9 @@ class Uploads:
 
         Raises Refusal RK-BLOCKED if uploads were stopped in the meantime.
         """
-        async with self._turn_lock:  # one upload at a time checks the clock, in the order of arrival
+        async with (
+            self._turn_lock
+        ):  # one upload at a time checks the clock, in the order of arrival
             while not self.stop_reason and (seconds := self._next - time.monotonic()) > 0:
                 with suppress(TimeoutError):  # then check again: the time may be later now
                     await asyncio.wait_for(self._stop_event.wait(), seconds)
@@ -127,17 +129,23 @@ async def upload(job: UploadJob) -> None:
     """
     release, step, built, index, uploads = job.release, job.step, job.built, job.index, job.uploads
     existing: set[str] = set()
-    while missing := [name for name in await _unsent_files(release, step, built, index) if name not in existing]:
+    while missing := [
+        name for name in await _unsent_files(release, step, built, index) if name not in existing
+    ]:
         detail.info("the index lacks %s", ", ".join(missing))
         attested = release.settings.attestations
-        paths = [recorded_path(release.record, built, name, attestations=attested) for name in missing]
+        paths = [
+            recorded_path(release.record, built, name, attestations=attested) for name in missing
+        ]
         async with uploads.turn(len(paths)):
             if uploads.no_new_projects:
                 await _refuse_new_project(release, step, index, uploads.no_new_projects)
             answer = await _send(release, step, paths)
         if answer is None:
             return
-        is_stored = classify_response(answer) is UploadOutcome.ALREADY_EXISTS and answer.file in missing
+        is_stored = (
+            classify_response(answer) is UploadOutcome.ALREADY_EXISTS and answer.file in missing
+        )
         if not is_stored:
             raise _rejection(release, step, answer, uploads)
         existing.add(answer.file)
@@ -150,7 +158,9 @@ async def _refuse_new_project(release: ReleaseContext, step: Step, index: Index,
         raise Refusal(ErrorCode.UPLOAD_LIMITED, message, _upload_location(release), hint)
 
 
-async def _unsent_files(release: ReleaseContext, step: Step, built: BuiltPackage, index: Index) -> list[str]:
+async def _unsent_files(
+    release: ReleaseContext, step: Step, built: BuiltPackage, index: Index
+) -> list[str]:
     """Return the built files that the index does not list.
 
     Raises Refusal RK-UPLOAD-CLOSED if it accepts no more files of this version, RK-PUBLISH-CHECKSUM-MISMATCH.
@@ -176,7 +186,9 @@ def _next_version(release: ReleaseContext, step: Step) -> str:
     )
 
 
-async def _send(release: ReleaseContext, step: Step, paths: Sequence[Path]) -> UploadResponse | None:
+async def _send(
+    release: ReleaseContext, step: Step, paths: Sequence[Path]
+) -> UploadResponse | None:
     root = release.record.worktree / release.workspace
     seconds, attestations = release.settings.upload_timeout, release.settings.attestations
     files = [*paths]
@@ -199,7 +211,9 @@ async def _send(release: ReleaseContext, step: Step, paths: Sequence[Path]) -> U
         raise ReleaseError(ErrorCode.UPLOAD_FAILED, message, _upload_location(release)) from None
 
 
-def _rejection(release: ReleaseContext, step: Step, answer: UploadResponse, uploads: Uploads) -> ReleaseError:
+def _rejection(
+    release: ReleaseContext, step: Step, answer: UploadResponse, uploads: Uploads
+) -> ReleaseError:
     """Return the error to raise for *answer*, and stop or delay the other uploads of this run if it concerns them."""
     status = f"{answer.status} " if answer.status else ""
     message = f"{answer.file or step.name}: {status}{answer.message.removeprefix(status)}"
@@ -217,7 +231,9 @@ def _rejection(release: ReleaseContext, step: Step, answer: UploadResponse, uplo
             uploads.no_new_projects = _retry_hint(wait or _A_DAY)
             error = Refusal(ErrorCode.UPLOAD_LIMITED, message, location, uploads.no_new_projects)
         case UploadOutcome.VERSION_CLOSED:
-            error = Refusal(ErrorCode.UPLOAD_CLOSED, message, location, _next_version(release, step))
+            error = Refusal(
+                ErrorCode.UPLOAD_CLOSED, message, location, _next_version(release, step)
+            )
         case UploadOutcome.TRANSIENT | UploadOutcome.RATE_LIMITED if wait > LONGEST_WAIT:
             uploads.stop(f"{step.name}: the index accepts no upload for {wait:.0f} s")
             error = Refusal(ErrorCode.UPLOAD_LIMITED, message, location, _retry_hint(wait))
@@ -237,7 +253,9 @@ _A_DAY = 24 * 60 * 60.0
 
 
 def _retry_hint(seconds: float) -> str:
-    when = datetime.now(UTC) + timedelta(seconds=seconds + 60)  # the text below cuts off the seconds
+    when = datetime.now(UTC) + timedelta(
+        seconds=seconds + 60
+    )  # the text below cuts off the seconds
     return f"Run publish again after {when:%Y-%m-%d %H:%M} UTC: it resumes."
 
 
@@ -245,7 +263,9 @@ def _upload_location(release: ReleaseContext) -> str:
     return mask(release.target.publish_url) or "the default index of uv publish"
 
 
-def recorded_path(record: Record, built: BuiltPackage, name: str, *, attestations: bool = False) -> Path:
+def recorded_path(
+    record: Record, built: BuiltPackage, name: str, *, attestations: bool = False
+) -> Path:
     """Return the path of the built file *name*.
 
     Raises Refusal RK-VERIFY-FAILED if it is not the one on record. With *attestations*, raises RK-RECORD-INVALID if its
@@ -254,14 +274,18 @@ def recorded_path(record: Record, built: BuiltPackage, name: str, *, attestation
     path = record.dist(built.name) / name
     file = describe_file(path)
     if file not in built.files:
-        raise Refusal(ErrorCode.VERIFY_FAILED, "the file is not the one that was verified", str(path))
+        raise Refusal(
+            ErrorCode.VERIFY_FAILED, "the file is not the one that was verified", str(path)
+        )
     if attestations:
         with as_refusal():
             check_attestation(path, file)
     return path
 
 
-@task(name="confirm", task_run_name="confirm-{job.step.name}-{job.step.next}", cache_policy=NO_CACHE)
+@task(
+    name="confirm", task_run_name="confirm-{job.step.name}-{job.step.next}", cache_policy=NO_CACHE
+)
 async def confirm(job: UploadJob) -> None:
     """Wait until the index itself lists every file with the sha256 that was built here.
 
@@ -276,7 +300,9 @@ async def confirm(job: UploadJob) -> None:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
     except TimeoutError:
-        uploaded, hint = ("uploaded in an earlier run", _LOST_HINT) if job.is_earlier else ("uploaded", "")
+        uploaded, hint = (
+            ("uploaded in an earlier run", _LOST_HINT) if job.is_earlier else ("uploaded", "")
+        )
         message = f"{step.name} {step.version} is {uploaded}, but not visible after {seconds:g} s; {problem}"
         raise ReleaseError(ErrorCode.PUBLISH_TIMEOUT, message, index.url, hint) from None
     for file in built.files:
@@ -327,4 +353,6 @@ async def smoke_test(job: UploadJob) -> None:
             )
     except ReleaseError as error:
         message = f"{step.name} {step.version} cannot be installed and imported"
-        raise failure(ErrorCode.SMOKE_TEST_FAILED, error, message, ", ".join(built.imports)) from None
+        raise failure(
+            ErrorCode.SMOKE_TEST_FAILED, error, message, ", ".join(built.imports)
+        ) from None

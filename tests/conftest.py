@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 # Property tests judge what comes out, never how long it took.
-hypothesis_settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 hypothesis_settings.load_profile("untimed")
 
 # pypiserver's own program reads passwords through passlib alone; its library takes a function. An empty user name
@@ -59,7 +61,9 @@ def replace_shims(path: str) -> str:
     instead of 0.02.
     """
     python = str(Path(sys.base_prefix) / "bin")
-    directories = (python if Path(name).name == "shims" else name for name in path.split(os.pathsep))
+    directories = (
+        python if Path(name).name == "shims" else name for name in path.split(os.pathsep)
+    )
     return os.pathsep.join(dict.fromkeys(directories))
 
 
@@ -78,18 +82,28 @@ sys.dont_write_bytecode = False
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the whole of the slow tests be asked for."""
-    parser.addoption("--crash-points", choices=("few", "all"), default="few", help="where a release is killed")
+    parser.addoption(
+        "--crash-points", choices=("few", "all"), default="few", help="where a release is killed"
+    )
     parser.addoption("--browser", action="store_true", help="click through Prefect's UI")
     parser.addoption(
-        "--update-golden", action="store_true", help="write what is seen into the files of tests/**/golden"
+        "--update-golden",
+        action="store_true",
+        help="write what is seen into the files of tests/**/golden",
     )
-    parser.addoption("--team", action="store_true", help="start all that compose.yaml has, without containers")
+    parser.addoption(
+        "--team", action="store_true", help="start all that compose.yaml has, without containers"
+    )
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Show what tests tell of how much they have tried (`record_property("tried", ...)`), also if all went well."""
     for report in (*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")):
-        for text in (text for name, text in report.user_properties if name == "tried" and report.when == "call"):
+        for text in (
+            text
+            for name, text in report.user_properties
+            if name == "tried" and report.when == "call"
+        ):
             terminalreporter.write_line(f"{report.nodeid}: {text}")
 
 
@@ -117,7 +131,13 @@ SLOW = ("deployments", "crash", "stories", "tasks", "flows", "cli", "operations"
 
 
 WHOLE_RELEASES = ("deployments", "crash", "stories")
-COUNTED_RELEASES = ("test_forge.py", "test_pull_request.py", "test_resume.py", "test_rollback.py", "test_stage.py")
+COUNTED_RELEASES = (
+    "test_forge.py",
+    "test_pull_request.py",
+    "test_resume.py",
+    "test_rollback.py",
+    "test_stage.py",
+)
 """The files with whole releases whose lines are counted for coverage: together they reach what the others do."""
 
 
@@ -130,7 +150,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     rooms = {name: number for number, name in enumerate(SLOW)}
     items.sort(key=lambda item: rooms.get(item.path.parent.name, len(SLOW)))
     for item in items:
-        is_whole_release = item.path.parent.name in WHOLE_RELEASES and item.path.name not in COUNTED_RELEASES
+        is_whole_release = (
+            item.path.parent.name in WHOLE_RELEASES and item.path.name not in COUNTED_RELEASES
+        )
         if is_whole_release or (isinstance(item, pytest.Function) and is_hypothesis_test(item.obj)):
             item.add_marker(pytest.mark.no_cover)
 
@@ -142,26 +164,33 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 @pytest.fixture(autouse=True)
-def _count_lines_where_they_count(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def _count_lines_where_they_count(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Measure no coverage in child processes of a test that counts no lines, and of one that starts none of ours."""
     if request.node.get_closest_marker("no_cover") or request.path.name in COUNTED_RELEASES:
         stop_measuring_children(monkeypatch)
 
 
 @pytest.fixture(autouse=True)
-def _nothing_of_ours(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+def _nothing_of_ours(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """No test uses the credentials, the git configuration or the Prefect server of the machine that it runs on."""
     if "PREFECT_HOME" not in os.environ:
         monkeypatch.setenv("PREFECT_HOME", str(tmp_path_factory.getbasetemp() / "no-prefect"))
     for name in os.environ:
         if re.match(
-            r"(UV_PUBLISH|ACTIONS_ID_TOKEN|GH|GITHUB|GITLAB|CI|RELEASEKIT(?!_ALLOW_NEW))_|.*PYPI_ID_TOKEN$", name
+            r"(UV_PUBLISH|ACTIONS_ID_TOKEN|GH|GITHUB|GITLAB|CI|RELEASEKIT(?!_ALLOW_NEW))_|.*PYPI_ID_TOKEN$",
+            name,
         ):
             monkeypatch.delenv(name)
     monkeypatch.setenv("GH_CONFIG_DIR", os.devnull)  # where gh, if there is one, knows nobody
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     monkeypatch.delenv("CI", raising=False)
-    monkeypatch.delenv("COLUMNS", raising=False)  # the width of the window that the tests are run from
+    monkeypatch.delenv(
+        "COLUMNS", raising=False
+    )  # the width of the window that the tests are run from
 
 
 @pytest.fixture(scope="session")
@@ -194,13 +223,22 @@ def devpi_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Embedded
     with background(Command(("devpi-server", *where, "--port", "0")), log) as is_alive:
         address = f"http://127.0.0.1:{_port(log, is_alive, DEVPI_SERVES)}"
         with httpx.Client(base_url=address, headers={"Accept": "application/json"}) as web:
-            login = web.post("/+login", json={"user": "root", "password": password}).json()["result"]["password"]
+            login = web.post("/+login", json={"user": "root", "password": password}).json()[
+                "result"
+            ]["password"]
             token = base64.b64encode(f"root:{login}".encode()).decode()
             index: dict[str, object] = {"type": "stage", "bases": "", "volatile": False}
-            web.put("/root/released", json=index, headers={"X-Devpi-Auth": token}).raise_for_status()
-        env: dict[str, str | None] = {"UV_PUBLISH_URL": f"{address}/root/released/", "UV_PUBLISH_USERNAME": "root"}
+            web.put(
+                "/root/released", json=index, headers={"X-Devpi-Auth": token}
+            ).raise_for_status()
+        env: dict[str, str | None] = {
+            "UV_PUBLISH_URL": f"{address}/root/released/",
+            "UV_PUBLISH_USERNAME": "root",
+        }
         simple = f"{address}/root/released/+simple/"
-        yield EmbeddedIndex(simple, f"{address}/root/released/", {**env, "UV_PUBLISH_PASSWORD": password}, log)
+        yield EmbeddedIndex(
+            simple, f"{address}/root/released/", {**env, "UV_PUBLISH_PASSWORD": password}, log
+        )
 
 
 DEVPI_SERVES = r"Serving on http://\S+:(\d+)"
@@ -210,11 +248,17 @@ DEVPI_SERVES = r"Serving on http://\S+:(\d+)"
 def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[Path, ...]]:
     """Return a function that builds packages: `built("core", "1.0.0", needs=("base",))` -> (wheel, sdist)."""
 
-    def build(name: str, version: str = "1.0.0", *, needs: tuple[str, ...] = ()) -> tuple[Path, ...]:
+    def build(
+        name: str, version: str = "1.0.0", *, needs: tuple[str, ...] = ()
+    ) -> tuple[Path, ...]:
         directory = tmp_path_factory.mktemp(name)
         write_package(directory, name, version, needs)
         uv = find_uv()
-        run(uv.command("build", "--quiet", "--no-sources", "--python", sys.executable, cwd=directory))
+        run(
+            uv.command(
+                "build", "--quiet", "--no-sources", "--python", sys.executable, cwd=directory
+            )
+        )
         return tuple(sorted((directory / "dist").glob("*-*")))
 
     return build
@@ -245,10 +289,17 @@ def pypi_server_in(directory: Path, user: str, password: str) -> Generator[Embed
     """Run a pypiserver inside the block, on a free port."""
     root, log = directory / "packages", directory / "log"
     root.mkdir()
-    with background(Command((sys.executable, "-c", PYPI_SERVER, str(root), user, password)), log) as is_alive:
+    with background(
+        Command((sys.executable, "-c", PYPI_SERVER, str(root), user, password)), log
+    ) as is_alive:
         address = f"http://127.0.0.1:{_port(log, is_alive)}/"
-        env: dict[str, str | None] = {"UV_PUBLISH_URL": address, "UV_PUBLISH_USERNAME": user or "anyone"}
-        yield EmbeddedIndex(f"{address}simple/", address, {**env, "UV_PUBLISH_PASSWORD": password or "none"}, log)
+        env: dict[str, str | None] = {
+            "UV_PUBLISH_URL": address,
+            "UV_PUBLISH_USERNAME": user or "anyone",
+        }
+        yield EmbeddedIndex(
+            f"{address}simple/", address, {**env, "UV_PUBLISH_PASSWORD": password or "none"}, log
+        )
 
 
 def _port(log: Path, is_alive: Callable[[], bool], said: str = r"serving on port (\d+)\.") -> int:
@@ -266,13 +317,17 @@ def prefect_database(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempP
 
     To create one takes a server 8 CPU-seconds. `pytest --cache-clear` deletes it.
     """
-    cache: pytest.Cache | None = getattr(pytestconfig, "cache", None)  # None with `-p no:cacheprovider`
+    cache: pytest.Cache | None = getattr(
+        pytestconfig, "cache", None
+    )  # None with `-p no:cacheprovider`
     make = cache.mkdir if cache else tmp_path_factory.mktemp
     return make(f"prefect-{version('prefect')}") / "prefect.db"
 
 
 @pytest.fixture(scope="session")
-def prefect_home(tmp_path_factory: pytest.TempPathFactory, prefect_database: Path) -> Callable[[str], Path]:
+def prefect_home(
+    tmp_path_factory: pytest.TempPathFactory, prefect_database: Path
+) -> Callable[[str], Path]:
     """Return a function that makes a directory for a Prefect server, with an empty database if one is saved."""
 
     def make(name: str) -> Path:

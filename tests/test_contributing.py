@@ -17,7 +17,9 @@ ROOT = Path(__file__).parents[1]
 DECISIONS = ROOT / "docs/contributing/decisions"
 RECORDS = sorted(path for path in DECISIONS.glob("*.md") if path.name != "index.md")
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
-FORMS = sorted(path for path in (ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml") if path.name != "config.yml")
+FORMS = sorted(
+    path for path in (ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml") if path.name != "config.yml"
+)
 SECTIONS = ["Context", "Decision", "Consequences", "Measurement"]
 LONGEST = 1000
 """Words that CONTRIBUTING.md may have."""
@@ -38,7 +40,9 @@ def test_decision_has_status_and_sections(record: Path) -> None:
     text = record.read_text()
 
     assert [path.name[:4] for path in RECORDS].count(record.name[:4]) == 1
-    assert re.match(rf"# {record.name[:4]}\. .+\n\nStatus: (accepted|replaced by \[\d{{4}}\]\(.+\))\n", text)
+    assert re.match(
+        rf"# {record.name[:4]}\. .+\n\nStatus: (accepted|replaced by \[\d{{4}}\]\(.+\))\n", text
+    )
     sections = re.findall(r"^## (.+)$", text, re.MULTILINE)
     assert sections in (SECTIONS, SECTIONS[:-1])
 
@@ -48,7 +52,9 @@ def test_contributing_is_short() -> None:
     assert len((ROOT / "CONTRIBUTING.md").read_text().split()) < LONGEST
 
 
-@pytest.mark.parametrize("shipped", sorted((ROOT / "deployments/github").glob("*.yml")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "shipped", sorted((ROOT / "deployments/github").glob("*.yml")), ids=lambda path: path.name
+)
 def test_own_workflows_are_shipped_ones(shipped: Path) -> None:
     """We release by what `releasekit init --ci github` writes, with a version that is published already."""
     ours = (ROOT / ".github/workflows" / shipped.name).read_text()
@@ -72,12 +78,24 @@ def test_ci_runs_the_gate() -> None:
     """CI runs the script that contributors run, and on main the README's test command with the coverage."""
     document: dict[Any, Any] = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
     jobs = document["jobs"]
-    commands = {name: [step["run"] for step in job["steps"] if "run" in step] for name, job in jobs.items()}
-    test_command = (ROOT / "README.md").read_text().partition("<!-- test -->\n```bash\n")[2].partition("\n```")[0]
+    commands = {
+        name: [step["run"] for step in job["steps"] if "run" in step] for name, job in jobs.items()
+    }
+    test_command = (
+        (ROOT / "README.md")
+        .read_text()
+        .partition("<!-- test -->\n```bash\n")[2]
+        .partition("\n```")[0]
+    )
 
-    assert commands == {"gate": [".ci/run"], "coverage": [f"{test_command} --cov --cov-fail-under=90\n"]}
+    assert commands == {
+        "gate": [".ci/run"],
+        "coverage": [f"{test_command} --cov --cov-fail-under=90\n"],
+    }
     assert document["permissions"] == {}
-    assert {name: job["permissions"] for name, job in jobs.items()} == {name: {"contents": "read"} for name in jobs}
+    assert {name: job["permissions"] for name, job in jobs.items()} == {
+        name: {"contents": "read"} for name in jobs
+    }
 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda path: path.stem)
@@ -90,4 +108,6 @@ def test_issue_forms_have_unique_fields(form: Path) -> None:
     assert all(field["attributes"]["label"] for field in fields)
     assert len({field["id"] for field in fields}) == len(fields)
     options = [option for field in fields for option in field["attributes"].get("options", ())]
-    assert all(isinstance(option, str) for option in options), "GitHub refuses yes and no without quotes"
+    assert all(isinstance(option, str) for option in options), (
+        "GitHub refuses yes and no without quotes"
+    )

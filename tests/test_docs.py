@@ -36,9 +36,13 @@ def test_every_command_is_documented() -> None:
 
 def test_every_json_schema_is_documented() -> None:
     """Each `schema` that the program prints is on the page about JSON, with its version."""
-    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "releasekit").rglob("*.py"))
+    sources = "".join(
+        path.read_text(encoding="utf-8") for path in (ROOT / "releasekit").rglob("*.py")
+    )
     page = (DOCS / "reference/exit-codes-and-json.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"releasekit\.[a-z]+/\d+", page)) == set(re.findall(r'"(releasekit\.[a-z]+/\d+)"', sources))
+    assert set(re.findall(r"releasekit\.[a-z]+/\d+", page)) == set(
+        re.findall(r'"(releasekit\.[a-z]+/\d+)"', sources)
+    )
 
 
 def test_every_page_is_in_navigation() -> None:
@@ -62,7 +66,9 @@ def test_site_builds_without_warnings(tmp_path: Path) -> None:
     shutil.copytree(DOCS, tmp_path / "docs")
     shutil.copy(ROOT / "mkdocs.yml", tmp_path)
     zensical = Path(sys.executable).with_name("zensical")
-    built = subprocess.run([zensical, "build", "--strict"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    built = subprocess.run(
+        [zensical, "build", "--strict"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert built.returncode == 0, built.stderr
     assert (tmp_path / "site/reference/errors/index.html").exists()
 
@@ -75,7 +81,9 @@ def test_commands_of_page_exist(page: Path) -> None:
         command, *rest = [word for word in words if word != "…"] or ["--help"]
         assert command.startswith("-") or command in app, line
         if not command.startswith("-") and "|" not in rest:
-            app.parse_args([command, *rest[: _redirection(rest)]], exit_on_error=False, print_error=False)
+            app.parse_args(
+                [command, *rest[: _redirection(rest)]], exit_on_error=False, print_error=False
+            )
 
 
 def test_quick_start_works_as_pasted(tmp_path: Path) -> None:
@@ -102,7 +110,11 @@ def test_readme_is_short_and_tested() -> None:
 def _commands(page: Path) -> list[str]:
     """Return the lines of *page* that run releasekit, from its code blocks, without prompt."""
     tokens = MarkdownIt("commonmark").parse(page.read_text(encoding="utf-8"))
-    blocks = [token.content for token in tokens if token.type == "fence" and token.info in {"bash", "console"}]
+    blocks = [
+        token.content
+        for token in tokens
+        if token.type == "fence" and token.info in {"bash", "console"}
+    ]
     lines = [line.removeprefix("$ ") for block in blocks for line in block.splitlines()]
     return [line for line in lines if line.startswith("releasekit ")]
 
@@ -116,15 +128,25 @@ def _redirection(words: list[str]) -> int:
 def _anchors(page: Path) -> frozenset[str]:
     """Return the anchors of the headings of *page*, as GitHub and the site make them."""
     tokens = MarkdownIt("commonmark").enable("table").parse(page.read_text(encoding="utf-8"))
-    headings = [tokens[index + 1].content for index, token in enumerate(tokens) if token.type == "heading_open"]
-    return frozenset(re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings)
+    headings = [
+        tokens[index + 1].content
+        for index, token in enumerate(tokens)
+        if token.type == "heading_open"
+    ]
+    return frozenset(
+        re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings
+    )
 
 
 def _links(page: Path) -> list[tuple[str, Path, str]]:
     """Return each relative link of *page*: as it is written, its file, its anchor."""
     tokens = MarkdownIt("commonmark").enable("table").parse(page.read_text(encoding="utf-8"))
     children = [child for token in tokens for child in token.children or ()]
-    targets = [str(child.attrs[key]) for child in children for key in ("href", "src") if key in child.attrs]
+    targets = [
+        str(child.attrs[key]) for child in children for key in ("href", "src") if key in child.attrs
+    ]
     relative = [target for target in targets if not re.match(r"[a-z]+:", target)]
     parted = [(target, *target.partition("#")[::2]) for target in relative]
-    return [(target, page.parent / path if path else page, anchor) for target, path, anchor in parted]
+    return [
+        (target, page.parent / path if path else page, anchor) for target, path, anchor in parted
+    ]

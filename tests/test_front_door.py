@@ -69,7 +69,11 @@ def test_only_run_module_is_claimed(argv: str, module: str) -> None:
 
 def test_wheel_has_front_door(tmp_path: Path) -> None:
     """What is installed from the wheel claims `flows` like what is installed from a clone."""
-    run(find_uv().command("build", "--quiet", "--wheel", "--out-dir", str(tmp_path), str(ROOT), cwd=ROOT))
+    run(
+        find_uv().command(
+            "build", "--quiet", "--wheel", "--out-dir", str(tmp_path), str(ROOT), cwd=ROOT
+        )
+    )
 
     (wheel,) = tmp_path.glob("*.whl")
     assert {"releasekit.pth", "releasekit/front_door.py"} <= set(ZipFile(wheel).namelist())

@@ -22,11 +22,17 @@ SHAPE: dict[str, Any] = {
     "side": [],
     "tags": [["core-v1.0.0", 0], ["core-v1.0.1", 2]],
     "commits": [
-        {"d": 1, "k": "feat", "f": [[[0], {"ws": {}}], [[1], CORE], [[2], {**CORE, "n": "demo", "v": "0.0.0"}]]},
+        {
+            "d": 1,
+            "k": "feat",
+            "f": [[[0], {"ws": {}}], [[1], CORE], [[2], {**CORE, "n": "demo", "v": "0.0.0"}]],
+        },
         {"d": 2, "k": "fix", "t": [1]},
         {"d": 3, "rel": 1, "f": [[[1], {"v": "1.0.1"}]]},
     ],
-    "releases": [{"before": 1, "at": 2, "tags": ["core-v1.0.1"], "released": {"core": ["1.0.1", "td"]}}],
+    "releases": [
+        {"before": 1, "at": 2, "tags": ["core-v1.0.1"], "released": {"core": ["1.0.1", "td"]}}
+    ],
 }
 
 MAKER = """
@@ -95,8 +101,16 @@ UNTYPED, RELEASING = histories.Work(commits=2), histories.Work(commits=1, typed=
         (package(released=PATCH), "1.0.1", ""),
         (package(), "", ""),
         (package(released=PATCH, work=UNTYPED), "", "commits without a type"),
-        (package(released=PATCH, work=histories.Work(1, 1)), "", "commits whose types trigger no release"),
-        (package(released=PATCH, work=RELEASING), "", "left in spite of commits that trigger a release"),
+        (
+            package(released=PATCH, work=histories.Work(1, 1)),
+            "",
+            "commits whose types trigger no release",
+        ),
+        (
+            package(released=PATCH, work=RELEASING),
+            "",
+            "left in spite of commits that trigger a release",
+        ),
         (package(released=PATCH), "", histories.ALONE),
         (package(work=RELEASING), "1.0.1", histories.HELD_BACK),
         (package(), "1.0.1", histories.LEFT_TOGETHER),
@@ -107,7 +121,11 @@ UNTYPED, RELEASING = histories.Work(commits=2), histories.Work(commits=1, typed=
         (package(released=Version("1.1")), "1.0.1", histories.LARGER),
         (package(released=PATCH), "1.1", histories.SMALLER),
         (package(released=Version("1.1b1")), "1.1", histories.PRERELEASE),
-        (package(released=Version("1.1"), declared=Version("1.1")), "1.0.1", "version written by hand, not used"),
+        (
+            package(released=Version("1.1"), declared=Version("1.1")),
+            "1.0.1",
+            "version written by hand, not used",
+        ),
     ],
 )
 def test_differences_have_a_class(core: histories.Package, following: str, kind: str) -> None:
@@ -122,10 +140,17 @@ def test_lockstep_is_seen_in_equal_versions() -> None:
     untyped = histories.Package("other", Version("1.0.0"), None, PATCH, UNTYPED)
     releasing = histories.Package("other", Version("1.0.0"), None, PATCH, RELEASING)
 
-    assert kind_of(package(released=PATCH), "", untyped, last="1.0.0") == "lockstep with commits without a type"
-    assert kind_of(package(released=PATCH), "", releasing, last="1.0.0") == "lockstep that the plan does not know"
     assert (
-        kind_of(package(released=PATCH), "1.1", releasing, last="1.0.0") == "lockstep: another package decides the bump"
+        kind_of(package(released=PATCH), "", untyped, last="1.0.0")
+        == "lockstep with commits without a type"
+    )
+    assert (
+        kind_of(package(released=PATCH), "", releasing, last="1.0.0")
+        == "lockstep that the plan does not know"
+    )
+    assert (
+        kind_of(package(released=PATCH), "1.1", releasing, last="1.0.0")
+        == "lockstep: another package decides the bump"
     )
 
 
@@ -135,10 +160,14 @@ def test_a_refused_plan_is_never_right() -> None:
 
     outcomes = histories.compare(point, None, "RK-VERSION-UNKNOWN")
 
-    assert [(outcome.verdict, outcome.kind) for outcome in outcomes] == [("no plan", "RK-VERSION-UNKNOWN")]
+    assert [(outcome.verdict, outcome.kind) for outcome in outcomes] == [
+        ("no plan", "RK-VERSION-UNKNOWN")
+    ]
 
 
-def test_the_whole_script_runs_on_a_tiny_shape(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_whole_script_runs_on_a_tiny_shape(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A repository is rebuilt, adopted and planned; the score counts packages."""
     (tmp_path / "tiny.json").write_text(json.dumps(SHAPE))
     (tmp_path / "maker.py").write_text(MAKER)

@@ -10,5 +10,7 @@ def test_session_shows_todays_plan() -> None:
     plan = session.compared_lines(session.picture_of((session.PLAN,)))
     shown = session.compared_lines(session.PICTURE.read_text())
 
-    assert plan == shown[: len(plan)], "run `uv run python -m deployments.session`, and look at the picture"
+    assert plan == shown[: len(plan)], (
+        "run `uv run python -m deployments.session`, and look at the picture"
+    )
     assert f"$ releasekit {' '.join(session.REHEARSAL)}" in shown

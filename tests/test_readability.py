@@ -56,10 +56,10 @@ def test_functions_fit_a_screen() -> None:
 
 
 def test_functions_do_not_grow_denser() -> None:
-    """At most 34 of 100 lines decide: no tree of branches and comprehensions. The goal is 30 in 100 lines."""
+    """At most 31 of 100 lines decide: no tree of branches and comprehensions. The goal is 30 in 100 lines."""
     pairs = [readability.count_decisions(source) for source in sources()]
 
-    assert 100 * sum(decisions for decisions, _ in pairs) <= 34 * sum(lines for _, lines in pairs)
+    assert 100 * sum(decisions for decisions, _ in pairs) <= 31 * sum(lines for _, lines in pairs)
 
 
 def test_names_of_tests_are_unique() -> None:
@@ -72,7 +72,16 @@ def test_names_of_tests_are_unique() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["made", "_told", "announced", "unheard", "overridden", "planned_at", "raised_by_file", "waiting"],
+    [
+        "made",
+        "_told",
+        "announced",
+        "unheard",
+        "overridden",
+        "planned_at",
+        "raised_by_file",
+        "waiting",
+    ],
 )
 def test_bare_participles_are_refused(name: str) -> None:
     """Regular, irregular, negated and present participles count, with or without a preposition."""
@@ -80,7 +89,9 @@ def test_bare_participles_are_refused(name: str) -> None:
     assert readability.participle_functions([source_of(f"def {name}(): ...")])
 
 
-@pytest.mark.parametrize("name", ["is_made", "merged_tags", "embed", "need", "bring", "warning", "read", "as_told"])
+@pytest.mark.parametrize(
+    "name", ["is_made", "merged_tags", "embed", "need", "bring", "warning", "read", "as_told"]
+)
 def test_verbs_and_nouns_are_accepted(name: str) -> None:
     """A predicate, a noun with a participle before it, and words that only end like participles are fine."""
     assert not readability.is_bare_participle(name)
@@ -88,12 +99,16 @@ def test_verbs_and_nouns_are_accepted(name: str) -> None:
 
 def test_properties_may_be_participles() -> None:
     """A property is a value that is read, not an act."""
-    assert not readability.participle_functions([source_of("class Step:\n    @property\n    def made(self): ...")])
+    assert not readability.participle_functions(
+        [source_of("class Step:\n    @property\n    def made(self): ...")]
+    )
 
 
 def test_vague_variables_are_counted() -> None:
     """Parameters, targets and fields count where they are bound."""
-    text = "def f(told, *, name):\n    for each in told:\n        found = [each for given in each]\n"
+    text = (
+        "def f(told, *, name):\n    for each in told:\n        found = [each for given in each]\n"
+    )
 
     assert [variable.name for variable in readability.vague_variables([source_of(text)])] == [
         "told",
@@ -126,7 +141,9 @@ def test_late_imports_close_circles() -> None:
 def test_list_shows_each_finding(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The table has figures and limits, and `--list` shows where to look."""
     (tmp_path / "flows").mkdir()
-    (tmp_path / "flows/plan.py").write_text("def told():\n    return 1 if told else 2\n\n\ndef tell(): ...\n")
+    (tmp_path / "flows/plan.py").write_text(
+        "def told():\n    return 1 if told else 2\n\n\ndef tell(): ...\n"
+    )
     (tmp_path / "README.md").write_text("two words\n")
 
     readability.main(["--list", str(tmp_path)])

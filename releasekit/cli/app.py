@@ -99,7 +99,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             text = short_help(app, words, get_terminal_size().columns)
             print(text)  # noqa: T201
             return DONE
-        result = app.meta(words, exit_on_error=False, print_error=False, result_action="return_value")
+        result = app.meta(
+            words, exit_on_error=False, print_error=False, result_action="return_value"
+        )
     except KeyboardInterrupt as interrupt:
         from_command = [str(sentence) for sentence in interrupt.args if sentence]
         log.warning("%s", " ".join(("Interrupted.", *from_command)))
@@ -194,7 +196,9 @@ def _change_directory(directory: Path) -> None:
         os.chdir(directory)
     except OSError as error:
         message = f"cannot change to the directory: {error.strerror}"
-        raise Refusal(ErrorCode.USAGE, message, str(directory), "Name a directory that exists.") from error
+        raise Refusal(
+            ErrorCode.USAGE, message, str(directory), "Name a directory that exists."
+        ) from error
 
 
 def all_options() -> Iterator[tuple[str, str]]:
@@ -225,7 +229,11 @@ def _refuse_unknown_variables() -> None:
         short = name.removeprefix(ENVIRONMENT_PREFIX)
         close = get_close_matches(short, known_names, 1, 0.75)
         if close:
-            message = f"unknown environment variable {name}; did you mean {ENVIRONMENT_PREFIX}{close[0]}?"
+            message = (
+                f"unknown environment variable {name}; did you mean {ENVIRONMENT_PREFIX}{close[0]}?"
+            )
             hint = f"Rename it, or remove it: `unset {name}`."
             raise Refusal(ErrorCode.CONFIG_INVALID_KEY, message, "the environment", hint)
-        log.warning("warning %s: unknown environment variable %s", ErrorCode.CONFIG_INVALID_KEY, name)
+        log.warning(
+            "warning %s: unknown environment variable %s", ErrorCode.CONFIG_INVALID_KEY, name
+        )

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from releasekit.core.planning.model import Obstacle
 
 
-LOOK, RELEASE, SET_UP = (Group(title, sort_key=rank) for rank, title in enumerate(("Look", "Release", "Set up")))
+LOOK, RELEASE, SET_UP = (
+    Group(title, sort_key=rank) for rank, title in enumerate(("Look", "Release", "Set up"))
+)
 """The panels in which the help of the program shows the commands."""
 
 Flatten = Parameter(name="*")

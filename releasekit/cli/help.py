@@ -26,7 +26,9 @@ class HelpFormatter:
         """Print the usage line."""
         self._formatter().render_usage(console, options, usage)
 
-    def render_description(self, console: Console, options: ConsoleOptions, description: object) -> None:
+    def render_description(
+        self, console: Console, options: ConsoleOptions, description: object
+    ) -> None:
         """Print the description of the command."""
         self._formatter().render_description(console, options, description)
 

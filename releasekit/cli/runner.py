@@ -78,7 +78,9 @@ class PublishResult:
     pins: tuple[tuple[str, str], ...] = ()
 
 
-async def plan(options: PlanOptions, *, since_last: bool = False, diff: Path | None = None) -> ComparedPlan:
+async def plan(
+    options: PlanOptions, *, since_last: bool = False, diff: Path | None = None
+) -> ComparedPlan:
     """Decide what would be released, and find all obstacles; if there is a Prefect API, the run is recorded there.
 
     The plan contains the difference from the plan in the file *diff*, or with *since_last* from the last known plan:
@@ -102,7 +104,9 @@ async def _plan_locally(options: PlanOptions, *, since_last: bool) -> ComparedPl
         raise Refusal(ErrorCode.USAGE, message, options.workspace)
     with checkout_workspace(options) as local_options:
         project, repo = open_project(local_options)
-        compared_plan = with_difference((await compute_plan(local_options, project, repo)).plan, None)
+        compared_plan = with_difference(
+            (await compute_plan(local_options, project, repo)).plan, None
+        )
         if not since_last:
             return compared_plan
         key = plan_key(local_options, project, repo)
@@ -120,7 +124,9 @@ def _diff_with_last_plan(key: str, repo: Repo, current_plan: Plan) -> PlanDiffer
 async def check(options: CheckOptions) -> CheckRun:
     """Run the checks; if there is a Prefect API, the run is recorded there."""
     recorded = _use_prefect_api("this check")
-    return await run_or_record("check", options, partial(_check_locally, options), recorded=recorded)
+    return await run_or_record(
+        "check", options, partial(_check_locally, options), recorded=recorded
+    )
 
 
 async def _check_locally(options: CheckOptions) -> CheckRun:
@@ -143,7 +149,9 @@ async def _hand_off(options: PublishOptions, project: Project, repo: Repo) -> Re
     from releasekit.operations.release_pr import hand_off
 
     recorded = not options.dry_run and _use_prefect_api("this release")
-    return await run_or_record("publish", options, partial(hand_off, options, project, repo), recorded=recorded)
+    return await run_or_record(
+        "publish", options, partial(hand_off, options, project, repo), recorded=recorded
+    )
 
 
 async def rollback(options: RollbackOptions, *, yes: bool) -> Rollback:
@@ -161,7 +169,9 @@ async def rollback(options: RollbackOptions, *, yes: bool) -> Rollback:
             return preview
         await confirm_rollback(preview, confirmation)
         options = options.model_copy(update={"release": preview.release})
-    return await run_or_record("rollback", options, partial(run_rollback, options, confirmation), recorded=recorded)
+    return await run_or_record(
+        "rollback", options, partial(run_rollback, options, confirmation), recorded=recorded
+    )
 
 
 async def run_or_record(
@@ -210,7 +220,9 @@ def _prefect_api() -> _PrefectApi | None:
     """
     if url := configured_api():
         if not is_listening(url):
-            raise Refusal(ErrorCode.SERVER_UNREACHABLE, "the Prefect API does not answer", mask(url))
+            raise Refusal(
+                ErrorCode.SERVER_UNREACHABLE, "the Prefect API does not answer", mask(url)
+            )
         return _PrefectApi(url)
     server = running_server()
     return _PrefectApi(server.url, server) if server else None
@@ -221,7 +233,9 @@ def _use_prefect_api(subject: str) -> bool:
     try:
         api = _prefect_api()
     except Refusal as error:
-        log.warning("warning %s", ReleaseWarning(error.code, f"{subject} is not recorded", error.location))
+        log.warning(
+            "warning %s", ReleaseWarning(error.code, f"{subject} is not recorded", error.location)
+        )
         return False
     if api:
         api.configure_prefect()
@@ -260,11 +274,15 @@ async def publish(
         project, repo = open_project(options)
         if hands_off_to_ci(options, project.settings):
             return await _hand_off(options, project, repo)
-        api = _recording_api(project.settings.record, stack)  # a temporary server starts while we plan
+        api = _recording_api(
+            project.settings.record, stack
+        )  # a temporary server starts while we plan
         confirmation = TerminalConfirmation(yes=yes or rehearsing or options.stage_only)
         started = await start_release(options, project, repo, confirmation, stack)
         if not started.plan.steps:
-            return PublishResult(ReleaseReport(release=started.plan.release, title="nothing to release"))
+            return PublishResult(
+                ReleaseReport(release=started.plan.release, title="nothing to release")
+            )
         if terminal.is_terminal():
             started = started.with_observer(
                 stack.enter_context(terminal.show_live_table(started.plan, project.settings))
@@ -321,7 +339,9 @@ def _shared_api() -> _PrefectApi:
     return api
 
 
-async def _run_flow(options: PublishOptions, api: _PrefectApi, started: StartedRelease | None = None) -> ReleaseReport:
+async def _run_flow(
+    options: PublishOptions, api: _PrefectApi, started: StartedRelease | None = None
+) -> ReleaseReport:
     """Return the report of a recorded release. Without *started*, the run starts the release itself."""
     server = api.server
     if server:
@@ -331,7 +351,9 @@ async def _run_flow(options: PublishOptions, api: _PrefectApi, started: StartedR
             if started:
                 return await _run_without_server(started, error)
             message = f"{error.message}, so nobody can approve"
-            raise Refusal(ErrorCode.SERVER_START, message, error.location, output=error.output) from None
+            raise Refusal(
+                ErrorCode.SERVER_START, message, error.location, output=error.output
+            ) from None
     api.configure_prefect()
     from flows.event_flush import count_task_runs, drain, wait_until_persisted
     from flows.publish import flow_of
@@ -359,7 +381,9 @@ async def _run_flow(options: PublishOptions, api: _PrefectApi, started: StartedR
 async def _run_without_server(started: StartedRelease, error: ReleaseError) -> ReleaseReport:
     log.warning(
         "warning %s",
-        ReleaseWarning(ErrorCode.SERVER_START, f"{error.message}: this release is not recorded", error.location),
+        ReleaseWarning(
+            ErrorCode.SERVER_START, f"{error.message}: this release is not recorded", error.location
+        ),
     )
     log.debug("%s", error.output)
     report = await _run_unrecorded(started)

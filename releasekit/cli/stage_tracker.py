@@ -44,9 +44,15 @@ class StageTracker:
     def summary(self) -> str:
         """Return a sentence such as "Published: core, web; in progress: app."; empty if no package has begun."""
         names_by_label = {
-            "published": [name for name, stage in self.stages.items() if stage is PackageStage.PUBLISHED],
+            "published": [
+                name for name, stage in self.stages.items() if stage is PackageStage.PUBLISHED
+            ],
             "in progress": [name for name, stage in self.stages.items() if stage in _IN_PROGRESS],
         }
-        parts = [f"{label}: {summarize(names, _MAX_NAMES)}" for label, names in names_by_label.items() if names]
+        parts = [
+            f"{label}: {summarize(names, _MAX_NAMES)}"
+            for label, names in names_by_label.items()
+            if names
+        ]
         sentence = "; ".join(parts)
         return f"{sentence[0].upper()}{sentence[1:]}." if sentence else ""

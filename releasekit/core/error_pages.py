@@ -393,7 +393,9 @@ _TABLE = (
     ),
     ErrorPage(
         ErrorCode.VERSION_UNHEARD,
-        ("The commit with the footer is empty, changes only files outside of all packages, or is a merge commit.",),
+        (
+            "The commit with the footer is empty, changes only files outside of all packages, or is a merge commit.",
+        ),
         "warning RK-VERSION-UNHEARD: Release-As: 2.0.0 (3f2c1ab) touches no package",
         _VERSION_RULES,
     ),
@@ -535,7 +537,9 @@ _TABLE = (
             "The package's own tag_format does not begin with the `pattern-prefix` of uv-dynamic-versioning.",
             "A regular expression, such as `tag_regex` of setuptools-scm, does not match the tags of the package.",
         ),
-        ('[tool.releasekit]\ntag_format = "core-v{version}"\n[tool.uv-dynamic-versioning]\npattern-prefix = "core-"'),
+        (
+            '[tool.releasekit]\ntag_format = "core-v{version}"\n[tool.uv-dynamic-versioning]\npattern-prefix = "core-"'
+        ),
         "docs/guides/dynamic-versions.md",
     ),
     ErrorPage(
@@ -660,7 +664,9 @@ _TABLE = (
     ),
     ErrorPage(
         ErrorCode.CHANGELOG_IGNORED,
-        ("A pattern in .gitignore, .git/info/exclude or your own excludes file matches the changelog.",),
+        (
+            "A pattern in .gitignore, .git/info/exclude or your own excludes file matches the changelog.",
+        ),
         "$ git check-ignore --verbose packages/core/CHANGELOG.md",
         _CHANGELOGS,
     ),
@@ -931,7 +937,9 @@ _TABLE = (
             "It needs credentials, which no command gets, or files that git does not track.",
             "It changes the version of a package, or makes a commit.",
         ),
-        ('[tool.releasekit]\npre_release = ["uv run --frozen scripts/docs.py", ["npm", "run", "build"]]   # no shell'),
+        (
+            '[tool.releasekit]\npre_release = ["uv run --frozen scripts/docs.py", ["npm", "run", "build"]]   # no shell'
+        ),
         "docs/guides/release-commit.md",
     ),
     ErrorPage(
@@ -1028,7 +1036,9 @@ _TABLE = (
     ),
     ErrorPage(
         ErrorCode.ROLLBACK_UNFINISHED,
-        ("A `releasekit rollback` was interrupted, or failed in the middle. Until it ends, publish refuses.",),
+        (
+            "A `releasekit rollback` was interrupted, or failed in the middle. Until it ends, publish refuses.",
+        ),
         "$ releasekit rollback\n$ releasekit publish",
         _RECOVERY,
     ),
@@ -1205,7 +1215,8 @@ _TABLE = (
             "The settings of the backend list the packages, and a new one is not in the list.",
             "`py.typed` is not listed as package data.",
         ),
-        ("RK-VERIFY-LOST: core-1.3.0-py3-none-any.whl: in core-1.3.0.tar.gz, but not in the wheel:\n    core/extra.py"),
+        "RK-VERIFY-LOST: core-1.3.0-py3-none-any.whl: "
+        "in core-1.3.0.tar.gz, but not in the wheel:\n    core/extra.py",
         _VERIFICATION,
     ),
     ErrorPage(
@@ -1315,7 +1326,9 @@ _TABLE = (
             "The backend includes everything in the directory, also `.env`, `.pypirc` or `.git`.",
             "As a warning: such a file is in a directory of tests or documentation, where it is probably a sample.",
         ),
-        ("RK-VERIFY-PRIVATE: core-1.3.0.tar.gz: files that usually hold secrets or the history:\n    core-1.3.0/.env"),
+        (
+            "RK-VERIFY-PRIVATE: core-1.3.0.tar.gz: files that usually hold secrets or the history:\n    core-1.3.0/.env"
+        ),
         _VERIFICATION,
     ),
     ErrorPage(
@@ -1364,7 +1377,9 @@ _TABLE = (
     ),
     ErrorPage(
         ErrorCode.VERIFY_SIBLING,
-        ("The backend finds the modules of a neighbour, for example because both packages share a directory `src`.",),
+        (
+            "The backend finds the modules of a neighbour, for example because both packages share a directory `src`.",
+        ),
         "RK-VERIFY-SIBLING: web-1.3.0-py3-none-any.whl: modules that belong to another package: core of core",
         _VERIFICATION,
     ),
@@ -1444,7 +1459,9 @@ _TABLE = (
             "A module was moved or deleted in a release that is no major one.",
             "The build configuration no longer includes the module.",
         ),
-        ('[tool.releasekit]\nverify_ignore = [{ rule = "LOST-IMPORT", package = "shop", reason = "nobody uses it" }]'),
+        (
+            '[tool.releasekit]\nverify_ignore = [{ rule = "LOST-IMPORT", package = "shop", reason = "nobody uses it" }]'
+        ),
         _DIFFERENCES,
     ),
     ErrorPage(
@@ -1464,7 +1481,9 @@ _TABLE = (
     ),
     ErrorPage(
         ErrorCode.VERIFY_LOST_ENTRY_POINT,
-        ("A line of [project.entry-points] was deleted or renamed in a release that is no major one.",),
+        (
+            "A line of [project.entry-points] was deleted or renamed in a release that is no major one.",
+        ),
         (
             '[project.entry-points."shop.plugins"]\n'
             'card = "shop_card:Card"   # the entry point that the last release has'
@@ -1473,7 +1492,9 @@ _TABLE = (
     ),
     ErrorPage(
         ErrorCode.VERIFY_LOST_EXTRA,
-        ("A line of [project.optional-dependencies] was deleted or renamed in a release that is no major one.",),
+        (
+            "A line of [project.optional-dependencies] was deleted or renamed in a release that is no major one.",
+        ),
         ("[project.optional-dependencies]\nfast = []   # the package no longer needs more for it"),
         _DIFFERENCES,
     ),
@@ -1483,7 +1504,9 @@ _TABLE = (
             "The file was deleted.",
             "The build configuration includes only files that end with .py.",
         ),
-        ('[tool.releasekit]\nverify_ignore = [{ rule = "LOST-TYPES", package = "shop", reason = "nobody uses it" }]'),
+        (
+            '[tool.releasekit]\nverify_ignore = [{ rule = "LOST-TYPES", package = "shop", reason = "nobody uses it" }]'
+        ),
         _DIFFERENCES,
     ),
     ErrorPage(
@@ -1499,7 +1522,9 @@ _TABLE = (
             "A build step that generates files did not run.",
             "The files were deleted, which is only a warning.",
         ),
-        ('[tool.releasekit]\nverify_ignore = [{ rule = "LOST-FILES", package = "shop", reason = "nobody uses it" }]'),
+        (
+            '[tool.releasekit]\nverify_ignore = [{ rule = "LOST-FILES", package = "shop", reason = "nobody uses it" }]'
+        ),
         _DIFFERENCES,
     ),
     ErrorPage(
@@ -1508,7 +1533,9 @@ _TABLE = (
             "A build step wrote empty or shortened files.",
             "Large files were removed on purpose.",
         ),
-        ('[tool.releasekit]\nverify_ignore = [{ rule = "LOST-BYTES", package = "shop", reason = "nobody uses it" }]'),
+        (
+            '[tool.releasekit]\nverify_ignore = [{ rule = "LOST-BYTES", package = "shop", reason = "nobody uses it" }]'
+        ),
         _DIFFERENCES,
     ),
     ErrorPage(
@@ -1531,7 +1558,9 @@ _TABLE = (
             "A parameter was removed, or a new one has no default.",
             "A name is public that should not be. Begin it with an underscore, or list the public names in `__all__`.",
         ),
-        ('[tool.releasekit]\napi_ignore = [{ path = "shop.cart.total", reason = "only we call it" }]'),
+        (
+            '[tool.releasekit]\napi_ignore = [{ path = "shop.cart.total", reason = "only we call it" }]'
+        ),
         _DIFFERENCES,
     ),
     ErrorPage(
@@ -1744,7 +1773,9 @@ _TABLE = (
     ),
     ErrorPage(
         ErrorCode.PULL_EMPTY,
-        ("All versions are dynamic and come from tags, and changelog = false. So the release commit would be empty.",),
+        (
+            "All versions are dynamic and come from tags, and changelog = false. So the release commit would be empty.",
+        ),
         "[tool.releasekit]\nchangelog = true",
         _PULL_REQUESTS,
     ),

@@ -1150,7 +1150,13 @@ class ReleaseError(Exception):
         findings: tuple[Any, ...] = (),
     ) -> None:
         super().__init__(code, message, location, hint, output, excerpt, findings)
-        self.code, self.message, self.location, self.output, self.excerpt = code, message, location, output, excerpt
+        self.code, self.message, self.location, self.output, self.excerpt = (
+            code,
+            message,
+            location,
+            output,
+            excerpt,
+        )
         self.hint = hint or ERRORS[code].hint
         self.findings = findings
 

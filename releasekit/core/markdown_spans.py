@@ -27,7 +27,9 @@ class ClosingLines:
             if match := _CLOSING_FENCE.fullmatch(line):
                 fence = match["fence"]
                 self._fences[fence[0]].append((index, len(fence)))
-        self._longest_following = {kind: _longest_following(fences) for kind, fences in self._fences.items()}
+        self._longest_following = {
+            kind: _longest_following(fences) for kind, fences in self._fences.items()
+        }
 
     def fence_end(self, start: int) -> int | None:
         """Return the index of the line that closes the fence opened at *start*; None if there is no closed fence."""
@@ -97,7 +99,11 @@ def without_code(text: str) -> str:
     position = 0
     while match := _SPAN_START.search(text, position):
         begin = match.start()
-        end = match.end() if match[0].startswith("`") and not match["fence"] else _span_end(text, match, unclosed)
+        end = (
+            match.end()
+            if match[0].startswith("`") and not match["fence"]
+            else _span_end(text, match, unclosed)
+        )
         parts += [text[position:begin], re.sub(r"[^\n]", " ", text[begin:end])]
         position = end
     return "".join(parts) + text[position:]

@@ -20,7 +20,13 @@ def secret_forms(secret: str) -> frozenset[str]:
     """Return the forms of *secret* that must not appear in any output; empty if it is too short."""
     if len(secret) < _SHORTEST:
         return frozenset()
-    forms = {secret, secret.strip(), *_base64_forms(secret), *_percent_forms(secret), *_quoted_forms(secret)}
+    forms = {
+        secret,
+        secret.strip(),
+        *_base64_forms(secret),
+        *_percent_forms(secret),
+        *_quoted_forms(secret),
+    }
     forms |= {line for line in secret.splitlines() if len(line) >= _SHORTEST_LINE}
     return frozenset(form for form in forms if len(form) >= _SHORTEST)
 

@@ -55,7 +55,11 @@ def group_similar(texts: Sequence[str]) -> list[SimilarTexts]:
     grouped: set[int] = set()
     groups: list[SimilarTexts] = []
     for words_by_position in sorted(words_by_pattern.values(), key=len, reverse=True):
-        rest = {position: word for position, word in words_by_position.items() if position not in grouped}
+        rest = {
+            position: word
+            for position, word in words_by_position.items()
+            if position not in grouped
+        }
         if len(rest) > MAX_SIMILAR:
             groups.append(_group_of(rest))
             grouped |= rest.keys()
@@ -90,7 +94,9 @@ def _word_pattern(word: str) -> re.Pattern[str]:
     return re.compile(rf"(?<![A-Za-z0-9]){re.escape(word)}(?![A-Za-z0-9])")
 
 
-def select_texts(texts: Sequence[str], codes: Sequence[str], *, verbose: bool = False) -> list[SimilarTexts]:
+def select_texts(
+    texts: Sequence[str], codes: Sequence[str], *, verbose: bool = False
+) -> list[SimilarTexts]:
     """Return which of *texts* are told: of many that are similar, the first one; all if *verbose*.
 
     *codes* has the code of each text. Of many with the same code that still differ, the first ones are told.

@@ -44,7 +44,9 @@ def line_of(text: str, path: Sequence[str], item: str = "") -> int:
     return 1
 
 
-def excerpt_of(text: str, file: str, path: Sequence[str], item: str = "", *, of_key: bool = False) -> Excerpt:
+def excerpt_of(
+    text: str, file: str, path: Sequence[str], item: str = "", *, of_key: bool = False
+) -> Excerpt:
     """Return the line of the TOML *text* on which `line_of` finds *path* and *item*, with the marked part of the line.
 
     The marked part is the item; without one, it is the value, or with *of_key* the key. For a table it is the header.
@@ -113,13 +115,17 @@ def _value_span(line: str, key: str, item: str, *, of_key: bool) -> tuple[int, i
 
 def _without_comment(line: str, start: int) -> str:
     """Return the value that begins at the column *start* of *line*, without a comment behind it."""
-    token = next((token for token in _TOKEN.finditer(line, start) if token[0].startswith("#")), None)
+    token = next(
+        (token for token in _TOKEN.finditer(line, start) if token[0].startswith("#")), None
+    )
     return line[start : token.start()] if token else line[start:]
 
 
 def _inline_key_pattern(key: str) -> re.Pattern[str]:
     """Return a pattern that finds *key* and its value in an inline table."""
-    return re.compile(rf"""({re.escape(key)})["']?\s*=\s*("(?:[^"\\]|\\.)*"|'[^']*'|\[[^\]]*\]|[^\s,}}]+)""")
+    return re.compile(
+        rf"""({re.escape(key)})["']?\s*=\s*("(?:[^"\\]|\\.)*"|'[^']*'|\[[^\]]*\]|[^\s,}}]+)"""
+    )
 
 
 def _stripped_span(line: str) -> tuple[int, int]:

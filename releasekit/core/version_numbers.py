@@ -105,6 +105,8 @@ def make_version(epoch: int, release: Sequence[int]) -> Version:
 
 
 PyVersion = Annotated[
-    Version, BeforeValidator(lambda value: Version(str(value))), PlainSerializer(str, return_type=str)
+    Version,
+    BeforeValidator(lambda value: Version(str(value))),
+    PlainSerializer(str, return_type=str),
 ]
 """A version (PEP 440) that JSON holds as a string."""

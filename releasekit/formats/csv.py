@@ -36,7 +36,9 @@ def plan_csv(plan: Plan, changes: Mapping[str, str] | None = None) -> str:
     """Return a row for each package, released or not. *changes* have by package its difference from an earlier plan."""
     if changes is None:
         return csv_text(_PLAN_HEAD, map(_plan_row, plan.packages))
-    rows: list[Sequence[object]] = [(*_plan_row(step), changes.get(step.name)) for step in plan.packages]
+    rows: list[Sequence[object]] = [
+        (*_plan_row(step), changes.get(step.name)) for step in plan.packages
+    ]
     planned = {step.name for step in plan.packages}
     empty_cells = [""] * (len(_PLAN_HEAD) - 3)
     for name, change in changes.items():
@@ -45,7 +47,19 @@ def plan_csv(plan: Plan, changes: Mapping[str, str] | None = None) -> str:
     return csv_text((*_PLAN_HEAD, "change"), rows)
 
 
-_PLAN_HEAD = ("order", "level", "name", "path", "current", "next", "bump", "status", "reason", "tag", "needs")
+_PLAN_HEAD = (
+    "order",
+    "level",
+    "name",
+    "path",
+    "current",
+    "next",
+    "bump",
+    "status",
+    "reason",
+    "tag",
+    "needs",
+)
 
 
 def _plan_row(step: Step) -> Sequence[object]:
@@ -84,7 +98,9 @@ def members_csv(workspace: Workspace) -> str:
         dynamic = "yes" if member.dynamic else "no"
         publishable = "yes" if member.publishable else "no"
         internal = sorted(workspace.required_members(member, Kind.RUNTIME, Kind.BUILD, Kind.EXTRA))
-        rows.append((member.name, member.path, member.version, dynamic, publishable, " ".join(internal)))
+        rows.append(
+            (member.name, member.path, member.version, dynamic, publishable, " ".join(internal))
+        )
     return csv_text(("name", "path", "version", "dynamic", "publishable", "internal"), rows)
 
 

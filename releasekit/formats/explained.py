@@ -93,7 +93,10 @@ def _explain_package(step: Step, decisions: Decisions, plan: Plan) -> VersionExp
     is_zero = step.current is not None and step.current.major == 0
     soft = is_zero and not rules.major_on_zero
     counted = [_file_reason(file, soft=soft) for file in decision.files]
-    counted += [_commit_reason(change, rule_of(change, rules.types, soft=soft)) for change in decision.triggers]
+    counted += [
+        _commit_reason(change, rule_of(change, rules.types, soft=soft))
+        for change in decision.triggers
+    ]
     ignored = [_commit_reason(ignored.change, ignored.reason) for ignored in decision.ignored]
     is_skipped = step.order < 0
     return VersionExplanation(
@@ -105,7 +108,9 @@ def _explain_package(step: Step, decisions: Decisions, plan: Plan) -> VersionExp
         skipped=is_skipped,
         counted=tuple(counted),
         ignored=tuple(ignored),
-        differences=tuple(difference for difference in plan.differences if difference.package == step.name),
+        differences=tuple(
+            difference for difference in plan.differences if difference.package == step.name
+        ),
     )
 
 

@@ -99,7 +99,11 @@ LINE_BREAK = "\\n"
 
 _DOT = {"": "", "build": ' [label="build", style=bold]', "extra": ' [label="extra", style=dotted]'}
 _MERMAID = {"": "-->", "build": "==>|build|", "extra": "-.->|extra|"}
-_D2 = {"": "", "build": ": build {style.stroke-width: 4}", "extra": ": extra {style.stroke-dash: 3}"}
+_D2 = {
+    "": "",
+    "build": ": build {style.stroke-width: 4}",
+    "extra": ": extra {style.stroke-dash: 3}",
+}
 
 
 def _label(kinds: tuple[Kind, ...]) -> str:

@@ -28,7 +28,9 @@ def discover_json(workspace: Workspace) -> str:
             "version": str(member.version) if member.version else None,
             "dynamic": member.dynamic,
             "publishable": member.publishable,
-            "internal": sorted(workspace.required_members(member, Kind.RUNTIME, Kind.BUILD, Kind.EXTRA)),
+            "internal": sorted(
+                workspace.required_members(member, Kind.RUNTIME, Kind.BUILD, Kind.EXTRA)
+            ),
             "external": list(workspace.external_requirements(member)),
         }
         for member in workspace
@@ -47,7 +49,10 @@ def changelog_json(rows: Iterable[tuple[Step, ChangelogEntry, Section]]) -> str:
             "date": entry.date,
             "remark": entry.remark,
             "sections": [
-                {"heading": part.heading, "changes": [*map(_file_change, part.files), *map(_change, part.changes)]}
+                {
+                    "heading": part.heading,
+                    "changes": [*map(_file_change, part.files), *map(_change, part.changes)],
+                }
                 for part in entry.parts
             ],
             "contributors": list(entry.contributors),
@@ -102,5 +107,9 @@ def graph_json(workspace: Workspace, graph: Graph, order: Order | None) -> str:
     ]
     levels = [list(level) for level in order.levels] if order else []
     return (
-        json.dumps({"packages": packages, "levels": levels, "cycles": list(map(list, graph.cycles()))}, indent=1) + "\n"
+        json.dumps(
+            {"packages": packages, "levels": levels, "cycles": list(map(list, graph.cycles()))},
+            indent=1,
+        )
+        + "\n"
     )

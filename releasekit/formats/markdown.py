@@ -31,7 +31,9 @@ COMMENT_LIMIT = 65_536
 """Characters that GitHub allows in a pull request or a comment; GitLab allows more."""
 
 
-def plan_markdown(plan: Plan, changes: Sequence[str] | None = None, graph: str = "", limit: int = 0) -> str:
+def plan_markdown(
+    plan: Plan, changes: Sequence[str] | None = None, graph: str = "", limit: int = 0
+) -> str:
     """Return the plan as a table, with its warnings, its obstacles, the packages that are not released, and a graph.
 
     *changes* are the differences from the last plan of the same workspace, None if they are unknown. *graph* replaces
@@ -46,7 +48,9 @@ def plan_markdown(plan: Plan, changes: Sequence[str] | None = None, graph: str =
     return whole_lines
 
 
-def _candidate_texts(plan: Plan, changes: Sequence[str] | None, graph: str, limit: int) -> Iterator[str]:
+def _candidate_texts(
+    plan: Plan, changes: Sequence[str] | None, graph: str, limit: int
+) -> Iterator[str]:
     """Yield the texts that `plan_markdown` tries, the longest first."""
     yield _plan_markdown(plan, changes, graph or _mermaid(plan.steps))
     yield _plan_markdown(plan, changes)
@@ -66,7 +70,9 @@ _REASON_LIMIT, _MENTION_LIMIT = 60, 20
 def _short_markdown(plan: Plan, changes: Sequence[str] | None, rows: int) -> str:
     first_changes = None if changes is None else _first_texts(changes)
     differences = plan.differences[:_MENTION_LIMIT]
-    plan = plan.model_copy(update={"warnings": _first_texts(calm_warnings(plan.warnings)), "differences": differences})
+    plan = plan.model_copy(
+        update={"warnings": _first_texts(calm_warnings(plan.warnings)), "differences": differences}
+    )
     return _plan_markdown(plan, first_changes, reason=_REASON_LIMIT, rows=rows)
 
 
@@ -78,7 +84,12 @@ def _first_texts(texts: Sequence[str]) -> tuple[str, ...]:
 
 
 def _plan_markdown(
-    plan: Plan, changes: Sequence[str] | None, graph: str = "", *, reason: int = 0, rows: int | None = None
+    plan: Plan,
+    changes: Sequence[str] | None,
+    graph: str = "",
+    *,
+    reason: int = 0,
+    rows: int | None = None,
 ) -> str:
     if not plan.steps:
         sections = [
@@ -99,7 +110,9 @@ def _plan_markdown(
         _unreleased_section(plan),
     ]
     if graph:
-        introduction = "Each package is uploaded as soon as the packages that it needs are on the index:"
+        introduction = (
+            "Each package is uploaded as soon as the packages that it needs are on the index:"
+        )
         sections.append(f"{introduction}\n\n{graph}")
     return _join_sections(sections).rstrip("\n") + "\n"
 
@@ -111,12 +124,23 @@ def _differences_section(differences: Sequence[Difference]) -> str:
     rows: list[tuple[str, ...]] = []
     for difference in differences[:_DIFFERENCE_LIMIT]:
         since = f"{difference.package} {difference.since}"
-        rows.append((_escape_text(difference.verdict), since, _escape_text(difference.text), difference.rule))
+        rows.append(
+            (
+                _escape_text(difference.verdict),
+                since,
+                _escape_text(difference.text),
+                difference.rule,
+            )
+        )
     table = _table(("severity", "since", "what is lost", "rule"), rows).rstrip("\n")
     more = differences[_DIFFERENCE_LIMIT:]
     remark = f"\n\n… and {count_as('more difference', more)}" if more else ""
     stopping = [difference for difference in differences if difference.stops]
-    verdict = f"**{count_as('difference', stopping)} would stop the release once it is built.**" if stopping else ""
+    verdict = (
+        f"**{count_as('difference', stopping)} would stop the release once it is built.**"
+        if stopping
+        else ""
+    )
     return _join_sections(["## Lost since the last releases", verdict, f"{table}{remark}"])
 
 
@@ -155,7 +179,9 @@ def obstacles_markdown(obstacles: Sequence[Obstacle]) -> str:
         return ""
     calm = calm_obstacles(obstacles)
     texts = [f"{_escape_text(str(obstacle))}: {_escape_text(obstacle.hint)}" for obstacle in calm]
-    return f"**{count_obstacles(obstacles)}: publish would refuse**\n{_bullets(_first_texts(texts))}"
+    return (
+        f"**{count_obstacles(obstacles)}: publish would refuse**\n{_bullets(_first_texts(texts))}"
+    )
 
 
 def versions_markdown(explanation: Explanation) -> str:
@@ -180,7 +206,9 @@ def _escape_text(text: str, limit: int = 0) -> str:
 
 def plan_summary(plan: Plan) -> str:
     """Return the plan as one paragraph, for a form with little room."""
-    versions = [f"{step.name} {_version_text(step.current)} → {step.version}" for step in plan.steps]
+    versions = [
+        f"{step.name} {_version_text(step.current)} → {step.version}" for step in plan.steps
+    ]
     listed = summarize(versions, _PACKAGE_LIMIT)
     warnings = f" **Warnings: {len(plan.warnings)}.**" if plan.warnings else ""
     summary = f"**{plan.title}: {count_packages(plan.steps)}.** {listed}.{warnings}"
@@ -204,7 +232,9 @@ def plan_rows(plan: Plan) -> list[dict[str, str]]:
     ]
 
 
-def published_rows(packages: Iterable[BuiltPackage], pages: Mapping[str, str]) -> list[dict[str, str]]:
+def published_rows(
+    packages: Iterable[BuiltPackage], pages: Mapping[str, str]
+) -> list[dict[str, str]]:
     """Return those of the built *packages* that have a page on the index as rows of a table. *pages* are the URLs."""
     published = [package for package in packages if package.name in pages]
     return [
@@ -276,7 +306,9 @@ def check_markdown(report: CheckReport) -> str:
     heading = f"# {report.summary}\n\n"
     if not report.findings:
         return heading
-    rows = [(f.severity.value, f.check, f"{f.path}:{f.line}", f.what, f.hint) for f in report.findings]
+    rows = [
+        (f.severity.value, f.check, f"{f.path}:{f.line}", f.what, f.hint) for f in report.findings
+    ]
     return heading + _table(("severity", "check", "where", "finding", "next step"), rows)
 
 

@@ -24,14 +24,21 @@ that others push to it are kept, but they stop further updates.
 """
 
 _DRAFT_NOTICE = (
-    "> **Not published yet.** This draft becomes the release when all its packages are confirmed on the index.\n\n"
+    "> **Not published yet.** "
+    "This draft becomes the release when all its packages are confirmed on the index.\n\n"
 )
 
 
 def release_pr_markdown(status: ReleasePullRequest) -> str:
     """Return the status of a release by pull request as Markdown."""
     notes = [f"- {note}" for note in status.notes]
-    parts = [status.what, status.page, ", ".join(status.packages), *notes, obstacles_markdown(status.obstacles)]
+    parts = [
+        status.what,
+        status.page,
+        ", ".join(status.packages),
+        *notes,
+        obstacles_markdown(status.obstacles),
+    ]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 

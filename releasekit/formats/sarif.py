@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
     from releasekit.core.checks.facts import Check, CheckReport, Finding
 
-_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+_SCHEMA = (
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+)
 
 
 def sarif_text(report: CheckReport, checks: Iterable[Check], version: str, prefix: str = "") -> str:
@@ -21,9 +23,15 @@ def sarif_text(report: CheckReport, checks: Iterable[Check], version: str, prefi
     repository, empty at its root.
     """
     rules = list(checks)
-    driver = {"name": "releasekit", "semanticVersion": version, "rules": [_rule(check) for check in rules]}
+    driver = {
+        "name": "releasekit",
+        "semanticVersion": version,
+        "rules": [_rule(check) for check in rules],
+    }
     index_by_name = {check.name: index for index, check in enumerate(rules)}
-    results = [_result(finding, index_by_name[finding.check], prefix) for finding in report.findings]
+    results = [
+        _result(finding, index_by_name[finding.check], prefix) for finding in report.findings
+    ]
     run = {"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}
     return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1)
 

@@ -43,7 +43,9 @@ def graph_svg(plan: Plan, outcomes: Mapping[str, PackageOutcome] | None = None) 
         text = f"{step.name} {step.version}"
         outcome = outcome_by_name.get(step.name)
         tooltip = f"{text}: {outcome}" if outcome else text
-        boxes.append(_Box(step.name, columns[step.name], text, tooltip, _COLOURS[outcome], step.needs))
+        boxes.append(
+            _Box(step.name, columns[step.name], text, tooltip, _COLOURS[outcome], step.needs)
+        )
     return _draw(boxes)
 
 
@@ -105,7 +107,9 @@ def _rectangle(box: _Box, position: tuple[int, int], box_width: int) -> str:
     x, y = _corner(position, box_width)
     max_letters = box_width // _LETTER
     label = box.text if len(box.text) <= max_letters else f"{box.text[: max_letters - 1]}…"
-    rect = f'<rect x="{x}" y="{y}" width="{box_width}" height="{_HEIGHT}" rx="5" fill="{box.colour}"/>'
+    rect = (
+        f'<rect x="{x}" y="{y}" width="{box_width}" height="{_HEIGHT}" rx="5" fill="{box.colour}"/>'
+    )
     attributes = f'x="{x + box_width // 2}" y="{y + _HEIGHT // 2 + 5}" text-anchor="middle"'
     text = f'<text {attributes} fill="white" font-size="13">{escape(label)}</text>'
     return f"<g><title>{escape(box.tooltip)}</title>{rect}{text}</g>"

@@ -95,9 +95,15 @@ def _texts(griffe: Any) -> dict[Any, Callable[[Any, Any], str]]:  # noqa: ANN401
         kinds.OBJECT_CHANGED_KIND: lambda old, new: f"the {old.value} becomes a {new.value}",
         kinds.PARAMETER_REMOVED: lambda old, _new: f"the parameter {old.name} is removed",
         kinds.PARAMETER_MOVED: lambda old, _new: f"the parameter {old.name} moves",
-        kinds.PARAMETER_CHANGED_KIND: lambda old, new: f"the parameter {old.name} becomes {new.kind.value}",
-        kinds.PARAMETER_CHANGED_REQUIRED: lambda old, _new: f"the parameter {old.name} has no default any more",
-        kinds.PARAMETER_ADDED_REQUIRED: lambda _old, new: f"the new parameter {new.name} has no default",
+        kinds.PARAMETER_CHANGED_KIND: lambda old, new: (
+            f"the parameter {old.name} becomes {new.kind.value}"
+        ),
+        kinds.PARAMETER_CHANGED_REQUIRED: lambda old, _new: (
+            f"the parameter {old.name} has no default any more"
+        ),
+        kinds.PARAMETER_ADDED_REQUIRED: lambda _old, new: (
+            f"the new parameter {new.name} has no default"
+        ),
         kinds.CLASS_REMOVED_BASE: lambda _old, _new: "a base class is removed",
     }
 
@@ -154,7 +160,9 @@ def _is_deprecated(obj: Any) -> bool:  # noqa: ANN401  griffe is imported late
     """Return whether the object, or what contains it, was deprecated: by a decorator (PEP 702) or in its docstring."""
     while obj is not None and not obj.is_alias and not obj.is_module:
         decorators = (str(decorator.value) for decorator in getattr(obj, "decorators", ()))
-        is_marked = any(text.partition("(")[0].rpartition(".")[2] == "deprecated" for text in decorators)
+        is_marked = any(
+            text.partition("(")[0].rpartition(".")[2] == "deprecated" for text in decorators
+        )
         docstring = obj.docstring.value if obj.docstring else ""
         if is_marked or ".. deprecated::" in docstring:
             return True

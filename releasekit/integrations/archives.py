@@ -35,7 +35,9 @@ MAX_UPLOAD = 100 << 20
 """Bytes that PyPI accepts, unless a project has asked for more."""
 _MAX_NAME = 4096
 _MAX_SOURCE, _MAX_SOURCES, _MAX_METADATA = 1 << 20, 32 << 20, 16 << 20
-_KEPT = re.compile(r"[^/]+\.dist-info/(?:METADATA|WHEEL|RECORD|entry_points\.txt)|.*\.py|[^/]+/PKG-INFO")
+_KEPT = re.compile(
+    r"[^/]+\.dist-info/(?:METADATA|WHEEL|RECORD|entry_points\.txt)|.*\.py|[^/]+/PKG-INFO"
+)
 _HEAD = 64
 
 
@@ -77,7 +79,10 @@ class _ArchiveBuilder:
         self.is_readable = True
         self._kept = 0
         if size > MAX_UPLOAD:
-            self.fault(ErrorCode.VERIFY_SIZE, f"has {size >> 20} MiB, and PyPI accepts {MAX_UPLOAD >> 20} by default")
+            self.fault(
+                ErrorCode.VERIFY_SIZE,
+                f"has {size >> 20} MiB, and PyPI accepts {MAX_UPLOAD >> 20} by default",
+            )
 
     def fault(self, code: ErrorCode, text: str) -> None:
         """Note a problem."""
@@ -100,7 +105,9 @@ class _ArchiveBuilder:
         if self.total > MAX_TOTAL:
             raise _TooBigError(f"unpacks to more than {MAX_TOTAL >> 30} GiB")
         if self.total > BOMB_SIZE and self.total > BOMB_RATIO * self.size:
-            raise _TooBigError(f"unpacks to more than {BOMB_RATIO} times its size, which PyPI refuses")
+            raise _TooBigError(
+                f"unpacks to more than {BOMB_RATIO} times its size, which PyPI refuses"
+            )
 
     def read(self, path: str, reader: _Reader, algorithms: Sequence[str] = ()) -> _ContentScan:
         """Read the content of the member *path* in pieces, and keep it if rules need it."""
@@ -115,7 +122,10 @@ class _ArchiveBuilder:
             self.contents[path] = b"".join(pieces)
             self._kept += content.size
         elif limit == _MAX_METADATA:
-            self.stop(ErrorCode.VERIFY_SIZE, f"{ascii(path)[1:-1]} has more than {_MAX_METADATA >> 20} MiB")
+            self.stop(
+                ErrorCode.VERIFY_SIZE,
+                f"{ascii(path)[1:-1]} has more than {_MAX_METADATA >> 20} MiB",
+            )
         return content
 
     def _kept_limit(self, path: str) -> int:
@@ -206,14 +216,19 @@ def _directory_size(file: BinaryIO, size: int) -> int:
 
 def _record_algorithms(archive: zipfile.ZipFile) -> tuple[str, ...]:
     """Return the hashes that RECORD uses; nothing else needs them."""
-    record = next((info for info in archive.infolist() if info.filename.endswith(".dist-info/RECORD")), None)
+    record = next(
+        (info for info in archive.infolist() if info.filename.endswith(".dist-info/RECORD")), None
+    )
     is_usable = record is not None and record.file_size <= _MAX_METADATA and not _zip_fault(record)
     text = archive.read(record) if record is not None and is_usable else b""
     return tuple(name for name in ("sha256", "sha384", "sha512") if f",{name}=".encode() in text)
 
 
 def _zip_member(
-    archive: zipfile.ZipFile, info: zipfile.ZipInfo, collector: _ArchiveBuilder, algorithms: Sequence[str]
+    archive: zipfile.ZipFile,
+    info: zipfile.ZipInfo,
+    collector: _ArchiveBuilder,
+    algorithms: Sequence[str],
 ) -> ArchiveMember:
     path, mode = info.orig_filename, info.external_attr >> 16
     kind = _zip_kind(path, mode)
@@ -290,7 +305,11 @@ def _local_end(file: BinaryIO, info: zipfile.ZipInfo) -> tuple[int, str]:
         return end, "its sizes are behind its content, which PyPI refuses"
     expected = (info.compress_size, info.file_size)
     has_same_sizes = sizes == expected or _IN_ZIP64 in sizes
-    is_same = name.decode(encoding, "replace") == info.orig_filename and method == info.compress_type and has_same_sizes
+    is_same = (
+        name.decode(encoding, "replace") == info.orig_filename
+        and method == info.compress_type
+        and has_same_sizes
+    )
     if not is_same:
         return end, "its header says something else than the directory of the archive"
     has_other_name = _UNICODE_PATH in _extra_ids(extra) | _extra_ids(info.extra)
@@ -306,10 +325,15 @@ def _extra_ids(extra: bytes) -> set[int]:
     return ids
 
 
-def _directory_faults(file: BinaryIO, size: int, archive: zipfile.ZipFile, position: int) -> Iterator[Fault]:
+def _directory_faults(
+    file: BinaryIO, size: int, archive: zipfile.ZipFile, position: int
+) -> Iterator[Fault]:
     """Yield what is wrong between the last member, which ends at *position*, and the end of the archive."""
     if archive.start_dir != position:
-        yield Fault(ErrorCode.VERIFY_BYTES, "has bytes between its members and its directory, which PyPI refuses")
+        yield Fault(
+            ErrorCode.VERIFY_BYTES,
+            "has bytes between its members and its directory, which PyPI refuses",
+        )
     comment = archive.comment
     file.seek(max(size - _END.size - len(comment), 0))
     end = file.read(_END.size)
@@ -338,7 +362,9 @@ _TAR_KINDS = {
 def _read_sdist(file: BinaryIO, collector: _ArchiveBuilder) -> None:
     start = file.read(len(_GZIP_MAGIC))
     if start != _GZIP_MAGIC:
-        collector.stop(ErrorCode.VERIFY_ARCHIVE, "is not compressed with gzip" if start else "is empty")
+        collector.stop(
+            ErrorCode.VERIFY_ARCHIVE, "is not compressed with gzip" if start else "is empty"
+        )
         return
     file.seek(0)
     stream = _GzipStream(file, collector)
@@ -352,8 +378,14 @@ def _read_sdist(file: BinaryIO, collector: _ArchiveBuilder) -> None:
         collector.fault(ErrorCode.VERIFY_BYTES, text)
 
 
-def _tar_member(archive: tarfile.TarFile, info: tarfile.TarInfo, collector: _ArchiveBuilder) -> ArchiveMember:
-    kind = MemberKind.SPECIAL if info.sparse is not None else _TAR_KINDS.get(info.type, MemberKind.SPECIAL)
+def _tar_member(
+    archive: tarfile.TarFile, info: tarfile.TarInfo, collector: _ArchiveBuilder
+) -> ArchiveMember:
+    kind = (
+        MemberKind.SPECIAL
+        if info.sparse is not None
+        else _TAR_KINDS.get(info.type, MemberKind.SPECIAL)
+    )
     path = f"{info.name}/" if kind is MemberKind.DIRECTORY else info.name
     if len(path) > _MAX_NAME:
         raise _TooBigError(f"has a name of {len(path)} characters")

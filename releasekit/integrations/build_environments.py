@@ -48,7 +48,12 @@ class SharedEnvironments:
     root: Path
 
     def python_for(
-        self, package: Path, backend: str, requirements: tuple[str, ...], env: Mapping[str, str], timeout: float
+        self,
+        package: Path,
+        backend: str,
+        requirements: tuple[str, ...],
+        env: Mapping[str, str],
+        timeout: float,
     ) -> Path | None:
         """Return the Python to build *package* with, None if it needs its own environment.
 
@@ -59,7 +64,9 @@ class SharedEnvironments:
         if has_own_rules or not requirements:
             return None
         python = self._environment(requirements, timeout)
-        dynamic = _ask_backend(python, package, backend, {**self.uv.import_environment, **env}, timeout)
+        dynamic = _ask_backend(
+            python, package, backend, {**self.uv.import_environment, **env}, timeout
+        )
         everything = tuple(sorted({*requirements, *dynamic}))
         return self._environment(everything, timeout) if dynamic else python
 
@@ -76,7 +83,11 @@ class SharedEnvironments:
                 run(self.uv.venv_command(venv))
                 run(self.uv.build_requirements_command(self.root, venv, requirements, timeout))
                 (venv / _READY).touch()
-        return next(path for path in (venv / "bin" / "python", venv / "Scripts" / "python.exe") if path.exists())
+        return next(
+            path
+            for path in (venv / "bin" / "python", venv / "Scripts" / "python.exe")
+            if path.exists()
+        )
 
 
 def _ask_backend(

@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING
 
 from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.history.change_files import parse_change_file, remove_packages
-from releasekit.integrations.filesystem import read_text, resolve_inside, wrap_os_errors, write_atomic
+from releasekit.integrations.filesystem import (
+    read_text,
+    resolve_inside,
+    wrap_os_errors,
+    write_atomic,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -34,7 +39,9 @@ def read_change_files(
 def _paths_in(root: Path, directory: ChangeDirectory) -> Iterator[str]:
     """Yield the paths of the change files in *directory*, in order."""
     folder = root / directory.path
-    names = sorted(file.name for file in folder.iterdir() if file.is_file()) if folder.is_dir() else []
+    names = (
+        sorted(file.name for file in folder.iterdir() if file.is_file()) if folder.is_dir() else []
+    )
     paths = [f"{directory.path}/{name}" for name in names]
     yield from filter(directory.contains, paths)
 
@@ -42,7 +49,9 @@ def _paths_in(root: Path, directory: ChangeDirectory) -> Iterator[str]:
 def _read_change_text(root: Path, path: str) -> str:
     file = resolve_inside(root, path)
     if file is None:
-        raise Refusal(ErrorCode.CHANGE_INVALID, "the file is a link that leads out of the workspace", path)
+        raise Refusal(
+            ErrorCode.CHANGE_INVALID, "the file is a link that leads out of the workspace", path
+        )
     try:
         return read_text(file)
     except UnicodeDecodeError as error:
@@ -57,7 +66,11 @@ def consume_change_file(root: Path, file: ConsumedFile) -> Path | None:
     """
     path = root / file.path
     if resolve_inside(root, file.path) is None:
-        raise Refusal(ErrorCode.RECORD_INVALID, "the plan names a change file outside the workspace", file.path)
+        raise Refusal(
+            ErrorCode.RECORD_INVALID,
+            "the plan names a change file outside the workspace",
+            file.path,
+        )
     if not path.is_file():
         return None
     if file.deleted:

@@ -32,8 +32,12 @@ def read_toml(path: Path, display_path: str) -> tuple[dict[str, Any], str]:
             raise Refusal(ErrorCode.WORKSPACE_TOML, message, display_path, hint)
         return tomllib.loads(text), text
     except RecursionError:
-        raise Refusal(ErrorCode.WORKSPACE_TOML, "the values are nested too deeply", display_path) from None
-    except ValueError as error:  # TOMLDecodeError, UnicodeDecodeError, or a number of thousands of digits
+        raise Refusal(
+            ErrorCode.WORKSPACE_TOML, "the values are nested too deeply", display_path
+        ) from None
+    except (
+        ValueError
+    ) as error:  # TOMLDecodeError, UnicodeDecodeError, or a number of thousands of digits
         raise Refusal(
             ErrorCode.WORKSPACE_TOML,
             str(error),
@@ -53,7 +57,9 @@ def wrap_os_errors(path: Path) -> Generator[None]:
 
 def file_error(error: OSError, path: Path | None = None) -> ReleaseError:
     """Return ReleaseError RK-FILE-SYSTEM for *error*; its location is the error's own file, else *path*."""
-    return ReleaseError(ErrorCode.FILE_SYSTEM, error.strerror or str(error), str(error.filename or path or ""))
+    return ReleaseError(
+        ErrorCode.FILE_SYSTEM, error.strerror or str(error), str(error.filename or path or "")
+    )
 
 
 def scratch_path(path: Path) -> Path:
@@ -129,7 +135,9 @@ def read_bounded(path: Path) -> bytes:
     with path.open("rb") as file:
         content = file.read(_LARGEST_TEXT + 1)  # a device has no size, and no end
     if len(content) > _LARGEST_TEXT:
-        raise ReleaseError(ErrorCode.FILE_SYSTEM, f"the file is larger than {_LARGEST_TEXT >> 20} MB", str(path))
+        raise ReleaseError(
+            ErrorCode.FILE_SYSTEM, f"the file is larger than {_LARGEST_TEXT >> 20} MB", str(path)
+        )
     return content
 
 
@@ -156,7 +164,9 @@ def changelog_path(package: Path, path: str) -> Path:
     usual = package / path
     if not usual.parent.is_dir():
         return usual
-    matches = sorted(file for file in usual.parent.iterdir() if file.name.lower() == usual.name.lower())
+    matches = sorted(
+        file for file in usual.parent.iterdir() if file.name.lower() == usual.name.lower()
+    )
     return usual if usual in matches or not matches else matches[0]
 
 

@@ -148,7 +148,10 @@ class Api:
             if waited + wait > MAX_WAIT:
                 message = f"the server asks to wait {wait:.0f} s before {request.method} {request.url.path}"
                 raise ReleaseError(
-                    ErrorCode.FORGE_RATE_LIMIT, message, request.url.host, output=_error_details(response)
+                    ErrorCode.FORGE_RATE_LIMIT,
+                    message,
+                    request.url.host,
+                    output=_error_details(response),
                 )
             log.info("%s asks to wait %.0f s", request.url.host, wait)
             waited += wait
@@ -156,7 +159,9 @@ class Api:
 
     async def _send_with_retries(self, request: httpx.Request) -> httpx.Response:
         """Return the response to *request*, retried after a transient error if its method is idempotent."""
-        retries = _RETRIES if request.method in _IDEMPOTENT else 0  # the client itself retries a GET
+        retries = (
+            _RETRIES if request.method in _IDEMPOTENT else 0
+        )  # the client itself retries a GET
         for delay in range(1, retries + 1):
             with suppress(httpx.TransportError):
                 response = await self._http.send(request)
@@ -180,7 +185,10 @@ class Api:
             if headers.get(f"{prefix}-remaining") == "0":
                 reset_time = float(headers.get(f"{prefix}-reset", 0))
                 return max(1.0, reset_time - time.time())
-        is_secondary = response.status_code == HTTPStatus.TOO_MANY_REQUESTS or "rate limit" in response.text.lower()
+        is_secondary = (
+            response.status_code == HTTPStatus.TOO_MANY_REQUESTS
+            or "rate limit" in response.text.lower()
+        )
         return DEFAULT_WAIT if is_secondary else None
 
 
@@ -230,7 +238,9 @@ def _error_details(response: httpx.Response) -> str:
     return mask("\n".join(map(str, reasons)))
 
 
-async def find_or_create(find: Callable[[], Awaitable[T | None]], create: Callable[[], Awaitable[T]]) -> T:
+async def find_or_create(
+    find: Callable[[], Awaitable[T | None]], create: Callable[[], Awaitable[T]]
+) -> T:
     """Return what *find* finds, else what *create* creates.
 
     A request that failed may still have had an effect, so after such an error this looks again.

@@ -30,7 +30,10 @@ TOKENS = {"github": ("GITHUB_TOKEN", "GH_TOKEN"), "gitlab": ("GITLAB_TOKEN", "CI
 
 ENTERPRISE_TOKENS = ("GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN")
 
-_CI_URLS = {"github": ("GITHUB_SERVER_URL", "GITHUB_API_URL"), "gitlab": ("CI_SERVER_URL", "CI_API_V4_URL")}
+_CI_URLS = {
+    "github": ("GITHUB_SERVER_URL", "GITHUB_API_URL"),
+    "gitlab": ("CI_SERVER_URL", "CI_API_V4_URL"),
+}
 """The variables in which the CI of a forge gives the address of its server, and that of its API."""
 
 
@@ -71,7 +74,9 @@ def pull_request_of_job(env: Mapping[str, str]) -> int:
 
 
 @asynccontextmanager
-async def connect_forge(address: str, settings: Settings, secrets: Secrets) -> AsyncGenerator[Forge]:
+async def connect_forge(
+    address: str, settings: Settings, secrets: Secrets
+) -> AsyncGenerator[Forge]:
     """Open the forge that the remote at *address* is on; raises as `open_forge` does, and Refusal RK-SECRET-UNKNOWN.
 
     If the environment has no token, the one from *secrets* is used.

@@ -38,11 +38,14 @@ _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _REMOTE_COMMANDS = {"clone", "fetch", "ls-remote", "push", "remote"}
 # A context variable, because a token must reach only the git processes inside the block of `credentials`. A field of
 # `Repo` would keep it as long as the object lives, and os.environ would pass it to every child process, also to builds.
-_credentials: ContextVar[Mapping[str, str]] = ContextVar("credentials", default=MappingProxyType({}))
+_credentials: ContextVar[Mapping[str, str]] = ContextVar(
+    "credentials", default=MappingProxyType({})
+)
 # No other credential helper is used, because git would give it the token to store. Forges accept this user name with
 # any token.
 _CREDENTIAL_HELPER = (
-    '!f() { test "$1" = get && echo "username=${RELEASEKIT__USERNAME}" && echo "password=${RELEASEKIT__PASSWORD}"; }; f'
+    '!f() { test "$1" = get '
+    '&& echo "username=${RELEASEKIT__USERNAME}" && echo "password=${RELEASEKIT__PASSWORD}"; }; f'
 )
 _NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 _NO_LEASES: Mapping[str, str] = MappingProxyType({})
@@ -52,7 +55,9 @@ LOCK_REF = "refs/releasekit/running"
 # Which error code git's messages mean.
 _ERROR_PATTERNS = {
     ErrorCode.GIT_LOCKED: re.compile(r"\.lock': File exists"),
-    ErrorCode.SIGNING_FAILED: re.compile(r"failed to sign|gpg failed|cannot run gpg|[Cc]ouldn't (load|find) .*key"),
+    ErrorCode.SIGNING_FAILED: re.compile(
+        r"failed to sign|gpg failed|cannot run gpg|[Cc]ouldn't (load|find) .*key"
+    ),
     ErrorCode.FILE_SYSTEM: re.compile(
         r"No space left on device|Disk quota exceeded|File too large|Read-only file system|insufficient permission"
         r"|unable to create temporary file|unable to write file"
@@ -127,7 +132,9 @@ class Repo:
             raise _bare_refusal(self.top)
         self.head = self._sha("HEAD^{commit}")
         if not self.head:
-            raise Refusal(ErrorCode.GIT_NO_COMMIT, "the repository has no commits yet", str(self.top))
+            raise Refusal(
+                ErrorCode.GIT_NO_COMMIT, "the repository has no commits yet", str(self.top)
+            )
         checked_out = run(self.command("symbolic-ref", "--quiet", "HEAD", ok_codes=(0, 1))).stdout
         self.branch = checked_out.rstrip("\n").removeprefix("refs/heads/")
 
@@ -143,7 +150,9 @@ class Repo:
         full_argv = ("git", *(() if hooks else _NO_HOOKS), *argv)
         credential_variables = _credentials.get() if argv[0] in _REMOTE_COMMANDS else _NO_VARIABLES
         env = {**git_variables(), **credential_variables}
-        return Command(full_argv, cwd or self.top, env, timeout=600, ok_codes=frozenset(ok_codes), stdin=stdin)
+        return Command(
+            full_argv, cwd or self.top, env, timeout=600, ok_codes=frozenset(ok_codes), stdin=stdin
+        )
 
     def check_out(self, ref: str) -> None:
         """Check out *ref* of origin: a branch, else a tag or a commit; empty means its default branch.
@@ -154,20 +163,35 @@ class Repo:
         branch = ref
         if not ref:
             self.git("remote", "set-head", "origin", "--auto")
-            branch = self.git("rev-parse", "--abbrev-ref", "origin/HEAD").strip().removeprefix("origin/")
+            branch = (
+                self.git("rev-parse", "--abbrev-ref", "origin/HEAD").strip().removeprefix("origin/")
+            )
         if self._sha(f"refs/remotes/origin/{branch}^{{commit}}"):
             switch_options = ("--force-create", branch, "--track", f"refs/remotes/origin/{branch}")
         elif commit := self._sha(f"refs/tags/{ref}^{{commit}}") or self._sha(f"{ref}^{{commit}}"):
             switch_options = ("--detach", commit)
         else:
             address = self.address("origin")
-            raise ReleaseError(ErrorCode.REPOSITORY_UNREACHABLE, f"no branch, tag or commit is called {ref}", address)
+            raise ReleaseError(
+                ErrorCode.REPOSITORY_UNREACHABLE,
+                f"no branch, tag or commit is called {ref}",
+                address,
+            )
         self.git("switch", "--quiet", "--discard-changes", *switch_options)
         self.git("clean", "--quiet", "--force", "--force", "-d", "-x")
 
     def refresh(self) -> None:
         """Fetch branches and tags, and remove those that origin no longer has."""
-        self.git("fetch", "--quiet", "--force", "--tags", "--prune", "--prune-tags", "--no-write-fetch-head", "origin")
+        self.git(
+            "fetch",
+            "--quiet",
+            "--force",
+            "--tags",
+            "--prune",
+            "--prune-tags",
+            "--no-write-fetch-head",
+            "origin",
+        )
 
     def git(self, *argv: str, cwd: Path | None = None) -> str:
         """Run git with *argv* and return what it prints."""
@@ -175,7 +199,9 @@ class Repo:
 
     def default_branch(self, remote: str) -> str:
         """Return the default branch of *remote*, such as "main"; empty if neither this clone nor the remote says it."""
-        here = self.command("symbolic-ref", "--quiet", f"refs/remotes/{remote}/HEAD", ok_codes=(0, 1, 128))
+        here = self.command(
+            "symbolic-ref", "--quiet", f"refs/remotes/{remote}/HEAD", ok_codes=(0, 1, 128)
+        )
         branch = run(here).stdout.strip().removeprefix(f"refs/remotes/{remote}/")
         if branch or remote not in self.remotes():
             return branch
@@ -201,7 +227,9 @@ class Repo:
 
     def address(self, remote: str) -> str:
         """Return the address of *remote*, which may contain a password; empty if there is no such remote."""
-        return register_address(run(self.command("remote", "get-url", remote, ok_codes=(0, 2))).stdout.strip())
+        return register_address(
+            run(self.command("remote", "get-url", remote, ok_codes=(0, 2))).stdout.strip()
+        )
 
     def authors(self, shas: Sequence[str]) -> dict[str, str]:
         """Return the name of each commit's author by its sha, as .mailmap gives it."""
@@ -226,7 +254,9 @@ class Repo:
         log_entries = self._log(commits, "%aN", "%aE", ancestors=ancestors)
         return {(name, mail.lower()) for name, mail in log_entries if name}
 
-    def _log(self, commits: Iterable[str], *fields: str, ancestors: bool = False) -> Iterator[list[str]]:
+    def _log(
+        self, commits: Iterable[str], *fields: str, ancestors: bool = False
+    ) -> Iterator[list[str]]:
         """Yield the *fields* (placeholders of `git log`) of each of *commits*, and with *ancestors* of theirs too."""
         stdin = _as_lines(commits)
         if not stdin:
@@ -248,7 +278,9 @@ class Repo:
             return self.git("var", "GIT_COMMITTER_IDENT").strip()
         except ReleaseError as error:
             message = "git has no name and mail address for commits"
-            raise Refusal(ErrorCode.GIT_IDENTITY, message, str(self.top), output=error.output) from None
+            raise Refusal(
+                ErrorCode.GIT_IDENTITY, message, str(self.top), output=error.output
+            ) from None
 
     def changed_paths(self) -> tuple[str, ...]:
         """Return the paths that `git status` lists: changed, staged and untracked ones."""
@@ -262,7 +294,9 @@ class Repo:
 
     def is_tracked(self, path: Path) -> bool:
         """Return whether git tracks the file *path*, in the work tree that contains it."""
-        command = self.command("ls-files", "--error-unmatch", "--", path.name, cwd=path.parent, ok_codes=(0, 1))
+        command = self.command(
+            "ls-files", "--error-unmatch", "--", path.name, cwd=path.parent, ok_codes=(0, 1)
+        )
         return run(command).code == 0
 
     def find_untracked(self, paths: Sequence[Path]) -> tuple[Path, ...]:
@@ -279,7 +313,9 @@ class Repo:
         if not paths:
             return ()
         names = {path.relative_to(self.top).as_posix(): path for path in paths}
-        command = self.command("check-ignore", "-z", "--stdin", ok_codes=(0, 1, 128))  # 128: a path in a submodule
+        command = self.command(
+            "check-ignore", "-z", "--stdin", ok_codes=(0, 1, 128)
+        )  # 128: a path in a submodule
         output = run(replace(command, stdin="\0".join(names).encode())).stdout
         return tuple(names[name] for name in filter(None, output.split("\0")))
 
@@ -294,7 +330,9 @@ class Repo:
 
         Paths are relative to *directory*. A directory that is ignored as a whole is one entry, with "/" at the end.
         """
-        included = self._paths("ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=directory)
+        included = self._paths(
+            "ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=directory
+        )
         options = ("--others", "--ignored", "--exclude-standard", "--directory")
         ignored = self._paths("ls-files", "-z", *options, cwd=directory)
         return tuple(dict.fromkeys(included)), tuple(ignored)
@@ -310,14 +348,25 @@ class Repo:
     def newest_commits(self, limit: int) -> list[Commit]:
         """Return at most *limit* commits of HEAD without merges, newest first, without their files."""
         form = "%H%x01%P%x01%B"
-        argv = ("log", "-z", f"--max-count={limit}", "--no-merges", "--no-show-signature", f"--format={form}")
+        argv = (
+            "log",
+            "-z",
+            f"--max-count={limit}",
+            "--no-merges",
+            "--no-show-signature",
+            f"--format={form}",
+        )
         entries = filter(None, self.git(*argv, self.head).split("\0"))
         fields = (entry.split("\x01", 2) for entry in entries)
-        return [Commit(sha, tuple(parents.split()), message, ()) for sha, parents, message in fields]
+        return [
+            Commit(sha, tuple(parents.split()), message, ()) for sha, parents, message in fields
+        ]
 
     def tags(self) -> dict[str, str]:
         """Return the commit of each tag by its name; tags that lead to no commit are left out."""
-        form = "%(refname:lstrip=2)%00%(objecttype)%00%(objectname)%00%(*objecttype)%00%(*objectname)"
+        form = (
+            "%(refname:lstrip=2)%00%(objecttype)%00%(objectname)%00%(*objecttype)%00%(*objectname)"
+        )
         commits: dict[str, str] = {}
         nested: list[str] = []
         for line in self.git("for-each-ref", f"--format={form}", "refs/tags").split("\n")[:-1]:
@@ -369,7 +418,9 @@ class Repo:
 
     def merged_tags(self) -> frozenset[str]:
         """Return the tags that are reachable from HEAD."""
-        lines = self.git("for-each-ref", "--format=%(refname:lstrip=2)", f"--merged={self.head}", "refs/tags")
+        lines = self.git(
+            "for-each-ref", "--format=%(refname:lstrip=2)", f"--merged={self.head}", "refs/tags"
+        )
         return frozenset(lines.split("\n")[:-1])
 
     def texts(self, files: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
@@ -397,8 +448,20 @@ class Repo:
         if not commits:
             return {}  # git would search the work tree
         pathspecs = [f":(top,glob)**/{name}" for name in file_names]
-        options = ("--no-color", "--full-name", "-I", "-z", "-E", "--no-line-number", "--no-column", "-e", pattern)
-        output = run(self.command("grep", *options, *commits, "--", *pathspecs, ok_codes=(0, 1))).stdout
+        options = (
+            "--no-color",
+            "--full-name",
+            "-I",
+            "-z",
+            "-E",
+            "--no-line-number",
+            "--no-column",
+            "-e",
+            pattern,
+        )
+        output = run(
+            self.command("grep", *options, *commits, "--", *pathspecs, ok_codes=(0, 1))
+        ).stdout
         lines: dict[str, list[tuple[str, str]]] = {}
         for match in output.split("\n")[:-1]:
             file, _, text = match.partition("\0")
@@ -415,7 +478,9 @@ class Repo:
         """Check *commit* out into *directory*."""
         # The new work tree would inherit a sparse checkout, and packages would be missing.
         whole = ("-c", "core.sparseCheckout=false")
-        command = self.command(*whole, "worktree", "add", "--quiet", "--detach", str(directory), commit)
+        command = self.command(
+            *whole, "worktree", "add", "--quiet", "--detach", str(directory), commit
+        )
         # A CI may skip the files of Git LFS in its own checkout; ours has them.
         return replace(command, env={**command.env, "GIT_LFS_SKIP_SMUDGE": None})
 
@@ -438,7 +503,9 @@ class Repo:
         """Remove the work tree in *directory*, if git knows it."""
         # --force twice: the work tree is locked if git died while it made it. Exit code 128: git does not know the work
         # tree, or its files are damaged.
-        return self.command("worktree", "remove", "--force", "--force", str(directory), ok_codes=(0, 128))
+        return self.command(
+            "worktree", "remove", "--force", "--force", str(directory), ok_codes=(0, 128)
+        )
 
     def save_ref(self, name: str, commit: str) -> None:
         """Save *commit* as refs/releasekit/*name*, so that git keeps it without showing it as a branch or tag."""
@@ -454,7 +521,9 @@ class Repo:
 
     def saved_refs(self) -> tuple[str, ...]:
         """Return the names of all saved references, as they were given to `save_ref`."""
-        return tuple(self.git("for-each-ref", "--format=%(refname:lstrip=2)", "refs/releasekit").split())
+        return tuple(
+            self.git("for-each-ref", "--format=%(refname:lstrip=2)", "refs/releasekit").split()
+        )
 
     def commit(self, worktree: Path, message: str, paths: Sequence[str], *, hooks: bool) -> str:
         """Commit only *paths* of *worktree*; returns the commit, or HEAD if none of them has changed.
@@ -495,23 +564,38 @@ class Repo:
         """Stage *paths*, which git reads from standard input; then commit what is staged."""
         pathspecs = "".join(f"{path}\0" for path in paths).encode()
         pathspec_options = ("--pathspec-from-file=-", "--pathspec-file-nul")
-        commit = replace(self.command("commit", "--message", message, cwd=worktree, hooks=hooks), log_output=True)
-        return self.command(*_ADD, "--update", *pathspec_options, cwd=worktree, stdin=pathspecs), commit
+        commit = replace(
+            self.command("commit", "--message", message, cwd=worktree, hooks=hooks), log_output=True
+        )
+        return self.command(
+            *_ADD, "--update", *pathspec_options, cwd=worktree, stdin=pathspecs
+        ), commit
 
-    def commit_files(self, commit: str, files: Mapping[str, str], message: str, author: str, date: str) -> str:
+    def commit_files(
+        self, commit: str, files: Mapping[str, str], message: str, author: str, date: str
+    ) -> str:
         """Return a commit with the parent *commit* and only *files*, by *author* ("name <mail>") on *date*.
 
         The same arguments give the same commit. No reference leads to it yet.
         """
-        blobs = {name: self._object(text.encode(), "hash-object", "-w", "--stdin") for name, text in files.items()}
+        blobs = {
+            name: self._object(text.encode(), "hash-object", "-w", "--stdin")
+            for name, text in files.items()
+        }
         tree = "".join(f"100644 blob {sha}\t{name}\n" for name, sha in sorted(blobs.items()))
         name, _, mail = author.partition(" <")
         identity = {"NAME": name, "EMAIL": mail.removesuffix(">"), "DATE": date}
-        env = {f"GIT_{role}_{field}": value for role in ("AUTHOR", "COMMITTER") for field, value in identity.items()}
+        env = {
+            f"GIT_{role}_{field}": value
+            for role in ("AUTHOR", "COMMITTER")
+            for field, value in identity.items()
+        }
         argv = ("commit-tree", "--no-gpg-sign", "-p", commit, self._object(tree.encode(), "mktree"))
         return self._object(message.encode(), *argv, env=env)
 
-    def _object(self, content: bytes, *argv: str, env: Mapping[str, str] = MappingProxyType({})) -> str:
+    def _object(
+        self, content: bytes, *argv: str, env: Mapping[str, str] = MappingProxyType({})
+    ) -> str:
         command = self.command(*argv, stdin=content)
         return run(replace(command, env={**command.env, **env})).stdout.strip()
 
@@ -538,7 +622,9 @@ class Repo:
 
     def subject(self, commit: str) -> str:
         """Return the first line of the message of *commit*."""
-        return self.git("show", "--no-patch", "--no-show-signature", "--format=%s", commit).rstrip("\n")
+        return self.git("show", "--no-patch", "--no-show-signature", "--format=%s", commit).rstrip(
+            "\n"
+        )
 
     def subjects(self, commits: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """Return the first line of each commit's message by sha; for a merge, also that of the merged commit."""
@@ -561,7 +647,9 @@ class Repo:
 
     def contains(self, tip: str, commit: str) -> bool:
         """Return whether *commit* is *tip* or in its history; both must be in this repository."""
-        return run(self.command("merge-base", "--is-ancestor", commit, tip, ok_codes=(0, 1))).code == 0
+        return (
+            run(self.command("merge-base", "--is-ancestor", commit, tip, ok_codes=(0, 1))).code == 0
+        )
 
     def check_signing(self) -> None:
         """Sign a temporary commit if git is configured to sign commits or tags, so that a failure shows early.
@@ -581,10 +669,15 @@ class Repo:
             except ReleaseError as error:
                 has_reason = error.code is ErrorCode.SIGNING_FAILED
                 message = f"git cannot sign: {error.message}" if has_reason else "git cannot sign"
-                raise Refusal(ErrorCode.SIGNING_FAILED, message, str(self.top), output=error.output) from None
+                raise Refusal(
+                    ErrorCode.SIGNING_FAILED, message, str(self.top), output=error.output
+                ) from None
 
     def _is_on(self, key: str) -> bool:
-        return run(self.command("config", "--type=bool", "--get", key, ok_codes=(0, 1))).stdout.strip() == "true"
+        return (
+            run(self.command("config", "--type=bool", "--get", key, ok_codes=(0, 1))).stdout.strip()
+            == "true"
+        )
 
     def add(self, worktree: Path, paths: Sequence[str]) -> None:
         """Track *paths* in *worktree* from its next commit on, except those that git ignores."""
@@ -629,7 +722,12 @@ class Repo:
         self.git("update-ref", "-d", f"refs/tags/{tag}", sha)
 
     def push(
-        self, remote: str, refspecs: Sequence[str], *, dry_run: bool = False, leases: Mapping[str, str] = _NO_LEASES
+        self,
+        remote: str,
+        refspecs: Sequence[str],
+        *,
+        dry_run: bool = False,
+        leases: Mapping[str, str] = _NO_LEASES,
     ) -> None:
         """Push exactly *refspecs*, all or none, and never by force.
 
@@ -649,12 +747,19 @@ class Repo:
             ) from None
 
     def push_command(
-        self, remote: str, refspecs: Sequence[str], *, dry_run: bool = False, leases: Mapping[str, str] = _NO_LEASES
+        self,
+        remote: str,
+        refspecs: Sequence[str],
+        *,
+        dry_run: bool = False,
+        leases: Mapping[str, str] = _NO_LEASES,
     ) -> Command:
         """Push *refspecs*; see `push`."""
         rehearsal = ("--dry-run",) if dry_run else ()
         lease_options = tuple(f"--force-with-lease={name}:{sha}" for name, sha in leases.items())
-        command = self.command("push", "--atomic", "--no-follow-tags", *rehearsal, *lease_options, remote, *refspecs)
+        command = self.command(
+            "push", "--atomic", "--no-follow-tags", *rehearsal, *lease_options, remote, *refspecs
+        )
         return replace(command, log_output=not dry_run)
 
     def ls_remote(self, remote: str, *names: str) -> dict[str, Ref]:
@@ -687,7 +792,9 @@ class Repo:
 
         The only local reference that can change is the remote-tracking branch, if *name* is a branch.
         """
-        self.git("fetch", "--quiet", "--no-tags", "--no-prune", "--no-write-fetch-head", remote, name)
+        self.git(
+            "fetch", "--quiet", "--no-tags", "--no-prune", "--no-write-fetch-head", remote, name
+        )
 
     def remote_branch_contains(self, remote: str, commit: str, branch: str = "") -> bool:
         """Return whether *branch* of *remote*, or any of its branches, contains *commit* as of the last fetch."""
@@ -708,7 +815,9 @@ class Repo:
 
     def bundle(self, file: Path, worktree: Path, since: str) -> None:
         """Write the commits from *since* to the HEAD of *worktree* into the bundle *file*; `fetch` can read from it."""
-        self.git("bundle", "create", "--quiet", str(file.resolve()), "HEAD", f"^{since}", cwd=worktree)
+        self.git(
+            "bundle", "create", "--quiet", str(file.resolve()), "HEAD", f"^{since}", cwd=worktree
+        )
 
     def fast_forward(self, commit: str) -> bool:
         """Fast-forward the checked-out branch to *commit*, if that is possible and the work tree is clean.
@@ -755,7 +864,9 @@ class Repo:
 
     def _blobs(self, shas: Sequence[str]) -> dict[str, str]:
         """Return the text of each blob by its sha, with one process; git gives sizes in bytes, so bytes are cut."""
-        output = b"\0".join(stream(self.command("cat-file", "--batch=%(objectsize)", stdin=_as_lines(shas))))
+        output = b"\0".join(
+            stream(self.command("cat-file", "--batch=%(objectsize)", stdin=_as_lines(shas)))
+        )
         texts: dict[str, str] = {}
         for sha in shas:
             size, _, output = output.partition(b"\n")
@@ -764,7 +875,9 @@ class Repo:
         return texts
 
     def _sha(self, revision: str) -> str:
-        return run(self.command("rev-parse", "--verify", "--quiet", revision, ok_codes=(0, 1))).stdout.strip()
+        return run(
+            self.command("rev-parse", "--verify", "--quiet", revision, ok_codes=(0, 1))
+        ).stdout.strip()
 
 
 def _as_lines(words: Iterable[str]) -> bytes:
@@ -844,7 +957,9 @@ def _opening_refusal(error: ReleaseError, path: Path) -> Refusal:
         return Refusal(ErrorCode.GIT_NOT_A_REPOSITORY, "not a git repository", str(path))
     if "cannot use bare repository" in error.output or "must be run in a work tree" in error.output:
         return _bare_refusal(path)
-    return Refusal(ErrorCode.GIT_UNTRUSTED, "git cannot open the repository", str(path), output=error.output)
+    return Refusal(
+        ErrorCode.GIT_UNTRUSTED, "git cannot open the repository", str(path), output=error.output
+    )
 
 
 def _bare_refusal(path: Path) -> Refusal:

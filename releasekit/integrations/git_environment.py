@@ -95,10 +95,16 @@ def git_variables(names: Iterable[str] | None = None) -> dict[str, str | None]:
     """
     ours = os.environ if names is None else names
     dropped = (name for name in ours if name.startswith("GIT_") and not _is_kept(name))
-    return {**dict.fromkeys(dropped), **_SET_VARIABLES, **config_variables(SETTINGS.items(), _count_of_user())}
+    return {
+        **dict.fromkeys(dropped),
+        **_SET_VARIABLES,
+        **config_variables(SETTINGS.items(), _count_of_user()),
+    }
 
 
-def config_variables(settings: Iterable[tuple[str, str]], first: int | None = None) -> dict[str, str]:
+def config_variables(
+    settings: Iterable[tuple[str, str]], first: int | None = None
+) -> dict[str, str]:
     """Return the variables that give *settings* to git, numbered from *first*, by default after all of ours."""
     number = _count_of_user() + len(SETTINGS) if first is None else first
     variables: dict[str, str] = {}

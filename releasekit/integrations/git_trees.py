@@ -38,7 +38,9 @@ def tree_shas(repo: Repo, places: Sequence[tuple[str, str]]) -> dict[tuple[str, 
 def changed_files(repo: Repo, pairs: Sequence[Trees]) -> dict[Trees, list[TreeChange]]:
     """Return the files that differ between the two directories of each of *pairs*, with one process."""
     names = [f"{old} {new}" for old, new in pairs]
-    output = _ask(repo, names, "diff-tree", "--stdin", "-r", "-z", "--raw", "--no-renames", "--no-abbrev")
+    output = _ask(
+        repo, names, "diff-tree", "--stdin", "-r", "-z", "--raw", "--no-renames", "--no-abbrev"
+    )
     changes: dict[Trees, list[TreeChange]] = {pair: [] for pair in pairs}
     current: list[TreeChange] = []
     pieces = iter(output.split("\0"))

@@ -82,12 +82,19 @@ class GitHub:
                 raise
             if await self._api.get(self._repository):
                 message = f"the token may not create releases in {self._owner}/{self._name}"
-                raise ReleaseError(ErrorCode.FORGE_READ_ONLY, message, output=error.output) from None
+                raise ReleaseError(
+                    ErrorCode.FORGE_READ_ONLY, message, output=error.output
+                ) from None
             raise
 
     async def releases(self) -> tuple[ForgeRelease, ...]:
         """Return all releases and drafts, newest first."""
-        return tuple([_parse_release(release) async for release in self._api.paginate(f"{self._repository}/releases")])
+        return tuple(
+            [
+                _parse_release(release)
+                async for release in self._api.paginate(f"{self._repository}/releases")
+            ]
+        )
 
     async def drafts(self) -> tuple[ForgeRelease, ...]:
         """Return the drafts among the last hundred releases."""
@@ -105,7 +112,14 @@ class GitHub:
         return None
 
     async def create_release(
-        self, tag: str, commit: str, title: str, body: str, *, draft: bool = False, prerelease: bool = False
+        self,
+        tag: str,
+        commit: str,
+        title: str,
+        body: str,
+        *,
+        draft: bool = False,
+        prerelease: bool = False,
     ) -> ForgeRelease:
         """Create the release of *tag*; an existing one is returned unchanged."""
         fields = {"tag_name": tag, "target_commitish": commit, "name": title, "body": body}
@@ -113,7 +127,9 @@ class GitHub:
         value = {**fields, "draft": draft, "prerelease": prerelease, "make_latest": "legacy"}
 
         async def create() -> ForgeRelease:
-            return _parse_release(await self._api.send("POST", f"{self._repository}/releases", value))
+            return _parse_release(
+                await self._api.send("POST", f"{self._repository}/releases", value)
+            )
 
         return await find_or_create(lambda: self.release(tag), create)
 
@@ -131,7 +147,9 @@ class GitHub:
 
     async def delete_release(self, release: ForgeRelease) -> None:
         """Delete *release* but not its tag; do nothing if it no longer exists."""
-        await self._api.request("DELETE", self._release_path(release), ok_statuses=(HTTPStatus.NOT_FOUND,))
+        await self._api.request(
+            "DELETE", self._release_path(release), ok_statuses=(HTTPStatus.NOT_FOUND,)
+        )
 
     async def upload_asset(self, release: ForgeRelease, name: str, content: bytes) -> None:
         """Attach the file *name* to *release*, and replace a file of this name.
@@ -149,7 +167,9 @@ class GitHub:
             await self._api.request("DELETE", path, ok_statuses=(HTTPStatus.NOT_FOUND,))
         address = details["upload_url"].partition("{")[0]
         headers = {"Content-Type": BINARY}
-        await self._api.request("POST", address, query={"name": name}, content=content, headers=headers)
+        await self._api.request(
+            "POST", address, query={"name": name}, content=content, headers=headers
+        )
 
     async def asset(self, release: ForgeRelease, name: str) -> bytes | None:
         """Return the file *name* that is attached to *release*, None if there is none; GitHub redirects to it."""
@@ -177,7 +197,9 @@ class GitHub:
             create=lambda: self._api.send("POST", f"{self._repository}/pulls", new),
         )
         if (response["title"], response["body"]) != (title, body):
-            response = await self._api.send("PATCH", f"{self._repository}/pulls/{response['number']}", value)
+            response = await self._api.send(
+                "PATCH", f"{self._repository}/pulls/{response['number']}", value
+            )
         pull_request = _parse_pull_request(response)
         missing_labels = [label for label in labels if label not in pull_request.labels]
         if missing_labels:
@@ -187,12 +209,16 @@ class GitHub:
     async def _add_labels(self, number: int, labels: Sequence[str]) -> None:
         for label in labels:
             await self._ensure_label(label)
-        await self._api.send("POST", f"{self._repository}/issues/{number}/labels", {"labels": labels})
+        await self._api.send(
+            "POST", f"{self._repository}/issues/{number}/labels", {"labels": labels}
+        )
 
     async def close_pull_request(self, pull_request: PullRequest, body: str) -> None:
         """Close *pull_request* without merging it; *body* says why."""
         await self._api.send(
-            "PATCH", f"{self._repository}/pulls/{pull_request.number}", {"state": "closed", "body": body}
+            "PATCH",
+            f"{self._repository}/pulls/{pull_request.number}",
+            {"state": "closed", "body": body},
         )
 
     async def comment(self, number: int, marker: str, body: str) -> str:
@@ -204,7 +230,9 @@ class GitHub:
             create=lambda: self._api.send("POST", path, value),
         )
         if response["body"] != value["body"]:
-            response = await self._api.send("PATCH", f"{self._repository}/issues/comments/{response['id']}", value)
+            response = await self._api.send(
+                "PATCH", f"{self._repository}/issues/comments/{response['id']}", value
+            )
         return response["html_url"]
 
     async def merged_pull_request(self, branch: str, base: str) -> PullRequest | None:
@@ -220,7 +248,9 @@ class GitHub:
         """Return the merged pull request of each of *commits* by sha, with GraphQL: fifty commits a request."""
         by_commit: dict[str, PullRequest] = {}
         for start in range(0, len(commits), COMMITS_PER_QUERY):
-            batch = {f"c{n}": sha for n, sha in enumerate(commits[start : start + COMMITS_PER_QUERY])}
+            batch = {
+                f"c{n}": sha for n, sha in enumerate(commits[start : start + COMMITS_PER_QUERY])
+            }
             objects = await self._query_commits(batch)
             for key, sha in batch.items():
                 nodes = get_nested(objects, key, "associatedPullRequests", "nodes", default=())
@@ -236,11 +266,16 @@ class GitHub:
         objects = " ".join(f"{key}: object(oid: ${key}) {{ ...pulls }}" for key in commits)
         query = f"query($owner: String!, $name: String!{parameters}) {{ repository(owner: $owner, name: $name) {{"
         variables = {"owner": self._owner, "name": self._name, **commits}
-        body = {"query": f"{query} {objects} }} }}\n{_PULL_REQUESTS_FRAGMENT}", "variables": variables}
+        body = {
+            "query": f"{query} {objects} }} }}\n{_PULL_REQUESTS_FRAGMENT}",
+            "variables": variables,
+        }
         address = f"{self._api.base.removesuffix('/v3')}/graphql"
         response = await self._api.send("POST", address, body)
         if errors := response.get("errors"):
-            log.debug("GraphQL: %s", errors)  # such as a commit that was never pushed; the response has the others
+            log.debug(
+                "GraphQL: %s", errors
+            )  # such as a commit that was never pushed; the response has the others
         return get_nested(response, "data", "repository")
 
     async def dispatch(self, workflow: str, ref: str, inputs: Mapping[str, str]) -> None:
@@ -251,7 +286,9 @@ class GitHub:
     def _release_path(self, release: ForgeRelease) -> str:
         return f"{self._repository}/releases/{release.key}"
 
-    async def _patch_release(self, release: ForgeRelease, value: Mapping[str, object]) -> ForgeRelease:
+    async def _patch_release(
+        self, release: ForgeRelease, value: Mapping[str, object]
+    ) -> ForgeRelease:
         return _parse_release(await self._api.send("PATCH", self._release_path(release), value))
 
     async def _find_open(self, branch: str, base: str) -> Any:  # noqa: ANN401  JSON
@@ -260,13 +297,17 @@ class GitHub:
 
     async def _list_pull_requests(self, state: str, branch: str, base: str) -> list[Any]:
         query = {"state": state, "head": f"{self._owner}:{branch}", "base": base, "sort": "updated"}
-        return await self._api.get_list(f"{self._repository}/pulls", direction="desc", per_page=30, **query)
+        return await self._api.get_list(
+            f"{self._repository}/pulls", direction="desc", per_page=30, **query
+        )
 
     async def _ensure_label(self, label: str) -> None:
         async def find() -> Any:  # noqa: ANN401  JSON
             return await self._api.get(f"{self._repository}/labels/{quote(label, safe='')}")
 
-        await find_or_create(find, lambda: self._api.send("POST", f"{self._repository}/labels", {"name": label}))
+        await find_or_create(
+            find, lambda: self._api.send("POST", f"{self._repository}/labels", {"name": label})
+        )
 
 
 def _is_unauthorized(error: ReleaseError) -> bool:

@@ -67,17 +67,26 @@ class GitLab:
         if project is None:
             message = f"the project {self._path} does not exist, or the token may not see it"
             raise ReleaseError(ErrorCode.FORGE_CREDENTIALS, message)
-        project_level = get_nested(project, "permissions", "project_access", "access_level", default=0)
+        project_level = get_nested(
+            project, "permissions", "project_access", "access_level", default=0
+        )
         group_level = get_nested(project, "permissions", "group_access", "access_level", default=0)
         token = await self._api.get("/personal_access_tokens/self")
         scopes = get_nested(token, "scopes") or ["api"]
         is_developer = max(project_level, group_level) >= DEVELOPER_ACCESS
         if not is_developer or "api" not in scopes:
-            raise ReleaseError(ErrorCode.FORGE_READ_ONLY, f"the token may not create releases in {self._path}")
+            raise ReleaseError(
+                ErrorCode.FORGE_READ_ONLY, f"the token may not create releases in {self._path}"
+            )
 
     async def releases(self) -> tuple[ForgeRelease, ...]:
         """Return all releases, also upcoming ones, newest first."""
-        return tuple([_parse_release(release) async for release in self._api.paginate(f"{self._project}/releases")])
+        return tuple(
+            [
+                _parse_release(release)
+                async for release in self._api.paginate(f"{self._project}/releases")
+            ]
+        )
 
     async def drafts(self) -> tuple[ForgeRelease, ...]:
         """Return the upcoming ones among the first hundred releases: their date is the latest, so they come first."""
@@ -122,11 +131,15 @@ class GitLab:
         if not release.draft:
             return release
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        return _parse_release(await self._api.send("PUT", self._release_path(release.tag), {"released_at": now}))
+        return _parse_release(
+            await self._api.send("PUT", self._release_path(release.tag), {"released_at": now})
+        )
 
     async def delete_release(self, release: ForgeRelease) -> None:
         """Delete *release* but not its tag; do nothing if it no longer exists."""
-        await self._api.request("DELETE", self._release_path(release.tag), ok_statuses=(HTTPStatus.NOT_FOUND,))
+        await self._api.request(
+            "DELETE", self._release_path(release.tag), ok_statuses=(HTTPStatus.NOT_FOUND,)
+        )
 
     async def upload_asset(self, release: ForgeRelease, name: str, content: bytes) -> None:
         """Attach the file *name* to *release*: upload it as a generic package of the project, and link to it."""
@@ -159,14 +172,23 @@ class GitLab:
         value = {"title": title, "description": body, "add_labels": ",".join(labels)}
 
         async def create() -> Any:  # noqa: ANN401  JSON
-            new = {"source_branch": branch, "target_branch": base, "title": title, "description": body}
-            return await self._api.send("POST", f"{self._project}/merge_requests", {**new, "labels": ",".join(labels)})
+            new = {
+                "source_branch": branch,
+                "target_branch": base,
+                "title": title,
+                "description": body,
+            }
+            return await self._api.send(
+                "POST", f"{self._project}/merge_requests", {**new, "labels": ",".join(labels)}
+            )
 
         response = await find_or_create(lambda: self._find_open(branch, base), create)
         has_text = (response["title"], response["description"]) == (title, body)
         has_labels = set(labels) <= set(response["labels"])
         if not (has_text and has_labels):
-            response = await self._api.send("PUT", f"{self._project}/merge_requests/{response['iid']}", value)
+            response = await self._api.send(
+                "PUT", f"{self._project}/merge_requests/{response['iid']}", value
+            )
         return _parse_merge_request(response)
 
     async def close_pull_request(self, pull_request: PullRequest, body: str) -> None:
@@ -217,7 +239,9 @@ class GitLab:
         """Start a pipeline on *ref*; its rules can use the variable RELEASEKIT_WORKFLOW."""
         all_inputs = {"RELEASEKIT_WORKFLOW": workflow, **inputs}
         variables = [{"key": key, "value": value} for key, value in all_inputs.items()]
-        await self._api.send("POST", f"{self._project}/pipeline", {"ref": ref, "variables": variables})
+        await self._api.send(
+            "POST", f"{self._project}/pipeline", {"ref": ref, "variables": variables}
+        )
 
     def _asset_path(self, release: ForgeRelease, name: str) -> str:
         version = re.sub(r"[^\w.+-]", "-", release.tag)

@@ -41,7 +41,12 @@ _A_YEAR = 366 * 24 * 60 * 60.0
 
 _REPEATABLE = frozenset({"GET", "HEAD"})
 # Not every TransportError: a malformed address or request stays malformed on each attempt.
-_TRANSIENT_ERRORS = (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError, httpx.ProxyError)
+_TRANSIENT_ERRORS = (
+    httpx.TimeoutException,
+    httpx.NetworkError,
+    httpx.RemoteProtocolError,
+    httpx.ProxyError,
+)
 
 
 def client(
@@ -113,11 +118,17 @@ class _Transport(httpx.AsyncBaseTransport):
     """
 
     def __init__(self, certificates: SSLContext, limits: httpx.Limits) -> None:
-        self._options: dict[str, Any] = {"verify": certificates, "limits": limits, "trust_env": False}
+        self._options: dict[str, Any] = {
+            "verify": certificates,
+            "limits": limits,
+            "trust_env": False,
+        }
         self._direct = httpx.AsyncHTTPTransport(**self._options)
         self._exceptions = proxy_exceptions()
         addresses = {scheme: proxy_of(scheme) for scheme in ("http", "https")}
-        self._proxied = {scheme: self._by_proxy(address) for scheme, address in addresses.items() if address}
+        self._proxied = {
+            scheme: self._by_proxy(address) for scheme, address in addresses.items() if address
+        }
 
     def _by_proxy(self, address: str) -> httpx.AsyncHTTPTransport:
         """Return a transport by the proxy at *address*; raises Refusal RK-NETWORK-SETTING if httpx cannot use it."""
@@ -129,7 +140,9 @@ class _Transport(httpx.AsyncBaseTransport):
             return httpx.AsyncHTTPTransport(proxy=proxy, **self._options)
         except (ValueError, httpx.InvalidURL) as error:
             message = f"the proxy of the environment cannot be used: {mask(str(error))}"
-            raise Refusal(ErrorCode.NETWORK_SETTING, message, "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY") from None
+            raise Refusal(
+                ErrorCode.NETWORK_SETTING, message, "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY"
+            ) from None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         return await self._transport_of(request.url).handle_async_request(request)
@@ -176,11 +189,15 @@ class _Client(httpx.AsyncClient):
                 if not self._is_transient(response.status_code):
                     return response
                 await response.aclose()
-                wait = max(wait, min(retry_after(response.headers.get("Retry-After", "")), MAX_DELAY))
+                wait = max(
+                    wait, min(retry_after(response.headers.get("Retry-After", "")), MAX_DELAY)
+                )
             await self._sleep(wait)
         return await self._send_last(request, last, options)
 
-    async def _send_last(self, request: httpx.Request, attempt: int, options: dict[str, Any]) -> httpx.Response:
+    async def _send_last(
+        self, request: httpx.Request, attempt: int, options: dict[str, Any]
+    ) -> httpx.Response:
         try:
             response = await self._send_once(request, options)
         except httpx.HTTPError as error:
@@ -213,7 +230,9 @@ def requested_delay(headers: Mapping[str, str]) -> float:
     When a quota is used up, PyPI sends no `Retry-After` but `Ratelimit: "project.create.user";r=0;t=55569`: the seconds
     until the quota is refilled (draft-ietf-httpapi-ratelimit-headers).
     """
-    until_filled = (retry_after(match[1]) for match in _QUOTA_RESET.finditer(headers.get("ratelimit", "")))
+    until_filled = (
+        retry_after(match[1]) for match in _QUOTA_RESET.finditer(headers.get("ratelimit", ""))
+    )
     return max(retry_after(headers.get("retry-after", "")), *until_filled, 0.0)
 
 
@@ -234,7 +253,9 @@ def retry_after(value: str) -> float:
     return min(max(0.0, seconds), _A_YEAR)
 
 
-def _log_attempt(request: httpx.Request, attempt: int, last: int, status: int | None, reason: str = "") -> None:
+def _log_attempt(
+    request: httpx.Request, attempt: int, last: int, status: int | None, reason: str = ""
+) -> None:
     url = mask(str(request.url))
     log.debug(
         "%s %s: %s (attempt %d of %d)",

@@ -83,7 +83,9 @@ class SimpleIndex:
         variables: dict[str, str | None] = {**os.environ, **secrets.environment("UV_INDEX_"), **env}
         # As in uv, an empty variable counts as a missing one.
         self._env = {name: value for name, value in variables.items() if value}
-        self._user = _mask_password(self._env_user(name) or url_user or _netrc_user(self.url, self._env))
+        self._user = _mask_password(
+            self._env_user(name) or url_user or _netrc_user(self.url, self._env)
+        )
 
     async def files(self, project: str) -> tuple[IndexFile, ...] | None:
         """Return the files of *project*, uncached, as the index lists them; None if the index does not know it.
@@ -168,8 +170,14 @@ class SimpleIndex:
         with _network_errors_as(Refusal, address):
             response = await self._send_empty_upload(address, user)
         if response.status_code in _DENIED:
-            message = "the index rejects the credentials" if user else "no credentials, but the index requires them"
-            raise Refusal(ErrorCode.INDEX_CREDENTIALS, f"{message} ({response.status_code})", mask(address))
+            message = (
+                "the index rejects the credentials"
+                if user
+                else "no credentials, but the index requires them"
+            )
+            raise Refusal(
+                ErrorCode.INDEX_CREDENTIALS, f"{message} ({response.status_code})", mask(address)
+            )
         _warn_about_upload(response, address, user)
 
     def has_credentials(self, publish_url: str) -> bool:
@@ -184,11 +192,15 @@ class SimpleIndex:
         user = _publish_user(url_user, env) or _netrc_user(address, self._env)
         return address, _mask_password(user)
 
-    async def _send_empty_upload(self, address: str, user: tuple[str, str] | None) -> httpx.Response:
+    async def _send_empty_upload(
+        self, address: str, user: tuple[str, str] | None
+    ) -> httpx.Response:
         auth = user or httpx.USE_CLIENT_DEFAULT
         try:
             # Some indexes treat a form that is not multipart as XML-RPC, and answer 200 to everyone.
-            return await self._http.post(address, files=_EMPTY_UPLOAD, auth=auth, follow_redirects=False)
+            return await self._http.post(
+                address, files=_EMPTY_UPLOAD, auth=auth, follow_redirects=False
+            )
         except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
             # A server that rejects the credentials may answer after the headers and close the connection. Sending the
             # body then resets the connection, and the response is lost. So send only the headers, which were enough.
@@ -244,7 +256,9 @@ def _match_files(
     return matches
 
 
-def upload_times(listed: Mapping[str, Mapping[str, IndexFile]]) -> dict[str, dict[str, datetime | None]]:
+def upload_times(
+    listed: Mapping[str, Mapping[str, IndexFile]],
+) -> dict[str, dict[str, datetime | None]]:
     """Return, by package and file name, the upload time of each file in *listed*, the result of `files_on_index`."""
     times: dict[str, dict[str, datetime | None]] = {}
     for package, files in listed.items():
@@ -270,7 +284,9 @@ class _File(BaseModel):
     url: str
     hashes: dict[str, str] = Field(default_factory=dict)
     yanked: bool | str = False  # a string is the reason of a yank (PEP 592)
-    uploaded: Annotated[datetime | None, BeforeValidator(_parse_time)] = Field(None, alias="upload-time")  # PEP 700
+    uploaded: Annotated[datetime | None, BeforeValidator(_parse_time)] = Field(
+        None, alias="upload-time"
+    )  # PEP 700
 
     def to_index_file(self, page: str) -> IndexFile:
         """Return this file with an absolute address; its own may be relative to *page*."""
@@ -352,7 +368,12 @@ def _parse_html(response: httpx.Response) -> Iterator[IndexFile]:
     return (_file_from_link(urljoin(base, link), yanked=yanked) for link, yanked in parser.links)
 
 
-_PARSERS = {_JSON: _parse_json, "application/json": _parse_json, _HTML: _parse_html, "text/html": _parse_html}
+_PARSERS = {
+    _JSON: _parse_json,
+    "application/json": _parse_json,
+    _HTML: _parse_html,
+    "text/html": _parse_html,
+}
 
 
 def _file_from_link(link: str, *, yanked: bool) -> IndexFile:
@@ -408,7 +429,9 @@ def _netrc_user(url: str, env: Mapping[str, str]) -> tuple[str, str] | None:
     return login, password
 
 
-def _publish_user(url_user: tuple[str, str] | None, env: Mapping[str, str]) -> tuple[str, str] | None:
+def _publish_user(
+    url_user: tuple[str, str] | None, env: Mapping[str, str]
+) -> tuple[str, str] | None:
     """Return user name and password as uv reads them from *env* and the URL's user info *url_user*, None if none.
 
     Raises Refusal RK-INDEX-CREDENTIALS if they contradict each other.
@@ -420,7 +443,9 @@ def _publish_user(url_user: tuple[str, str] | None, env: Mapping[str, str]) -> t
     if user:
         return user, password
     if password:
-        raise Refusal(ErrorCode.INDEX_CREDENTIALS, "UV_PUBLISH_PASSWORD is set without UV_PUBLISH_USERNAME")
+        raise Refusal(
+            ErrorCode.INDEX_CREDENTIALS, "UV_PUBLISH_PASSWORD is set without UV_PUBLISH_USERNAME"
+        )
     return None
 
 
@@ -432,25 +457,36 @@ def _publish_variables(env: Mapping[str, str]) -> tuple[str, str]:
     if not token:
         return user, password
     if user or password:
-        raise Refusal(ErrorCode.INDEX_CREDENTIALS, "UV_PUBLISH_TOKEN is set together with a user name or password")
+        raise Refusal(
+            ErrorCode.INDEX_CREDENTIALS,
+            "UV_PUBLISH_TOKEN is set together with a user name or password",
+        )
     return "__token__", token
 
 
 def _single_value(kind: str, *values: str) -> str:
     distinct = set(filter(None, values))
     if len(distinct) > 1:
-        raise Refusal(ErrorCode.INDEX_CREDENTIALS, f"the publish URL and the environment give different {kind}")
+        raise Refusal(
+            ErrorCode.INDEX_CREDENTIALS,
+            f"the publish URL and the environment give different {kind}",
+        )
     return next(iter(distinct), "")
 
 
-def _warn_about_upload(response: httpx.Response, address: str, user: tuple[str, str] | None) -> None:
+def _warn_about_upload(
+    response: httpx.Response, address: str, user: tuple[str, str] | None
+) -> None:
     status = response.status_code
     is_unexpected = status in _WRONG_ADDRESS or response.is_redirect or response.is_server_error
     if is_unexpected:
         log.warning("%s answers %d to an upload; check the address", mask(address), status)
     elif user is None:
         # Measured: uv stops with "Missing credentials for" before it sends a request.
-        log.warning("%s needs no credentials, but uv uploads nothing without UV_PUBLISH_USERNAME", mask(address))
+        log.warning(
+            "%s needs no credentials, but uv uploads nothing without UV_PUBLISH_USERNAME",
+            mask(address),
+        )
 
 
 def _check_status(response: httpx.Response, page: str) -> None:
@@ -463,7 +499,9 @@ def _check_status(response: httpx.Response, page: str) -> None:
             "Set UV_INDEX_<NAME>_USERNAME and UV_INDEX_<NAME>_PASSWORD, with the name of its [[tool.uv.index]].",
         )
     if status == HTTPStatus.TOO_MANY_REQUESTS or response.is_server_error:
-        raise ReleaseError(ErrorCode.INDEX_UNREACHABLE, f"the index keeps answering {status}", mask(page))
+        raise ReleaseError(
+            ErrorCode.INDEX_UNREACHABLE, f"the index keeps answering {status}", mask(page)
+        )
     if status != HTTPStatus.OK:
         raise _page_error(page, f"the index answered {status}")
 

@@ -58,7 +58,9 @@ async def read_last_release(index: Index, name: str, target: Version) -> Indexed
     version = _last_version(version for version, file in wheels if not file.yanked)
     if version is None:
         return IndexedRelease(missing="all wheels of earlier releases are yanked" if wheels else "")
-    usable = [file for wheel_version, file in wheels if wheel_version == version and not file.yanked]
+    usable = [
+        file for wheel_version, file in wheels if wheel_version == version and not file.yanked
+    ]
     chosen = choose_wheel([file.name for file in usable])
     wheel = next(file for file in usable if file.name == chosen)
     try:
@@ -68,7 +70,9 @@ async def read_last_release(index: Index, name: str, target: Version) -> Indexed
     return IndexedRelease(version, facts)
 
 
-def _wheels_before(files: Iterable[IndexFile], name: str, target: Version) -> list[tuple[Version, IndexFile]]:
+def _wheels_before(
+    files: Iterable[IndexFile], name: str, target: Version
+) -> list[tuple[Version, IndexFile]]:
     """Return the wheels of the package *name* among *files* that are of a version before *target*."""
     wheels: list[tuple[Version, IndexFile]] = []
     for file in files:
@@ -121,16 +125,31 @@ def read_built_facts(paths: Iterable[Path]) -> PackageFacts | None:
 def _read(file: BinaryIO, name: str) -> PackageFacts:
     try:
         with zipfile.ZipFile(file) as archive:
-            sizes = {info.filename: info.file_size for info in archive.infolist() if not info.is_dir()}
-            metadata, entry_points = (_read_text(archive, sizes, end) for end in ("METADATA", "entry_points.txt"))
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError, NotImplementedError, RuntimeError) as error:
+            sizes = {
+                info.filename: info.file_size for info in archive.infolist() if not info.is_dir()
+            }
+            metadata, entry_points = (
+                _read_text(archive, sizes, end) for end in ("METADATA", "entry_points.txt")
+            )
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        ValueError,
+        OSError,
+        NotImplementedError,
+        RuntimeError,
+    ) as error:
         raise ReleaseError(ErrorCode.VERIFY_FAILED, f"not a wheel: {error}", name) from None
     return wheel_facts(sizes, metadata, entry_points)
 
 
 def _read_text(archive: zipfile.ZipFile, sizes: Mapping[str, int], name: str) -> str:
     """Return the start of the file *name* of the `.dist-info` directory at the top; empty without one."""
-    path = next((path for path in sizes if path.endswith(f".dist-info/{name}") and path.count("/") == 1), None)
+    path = next(
+        (path for path in sizes if path.endswith(f".dist-info/{name}") and path.count("/") == 1),
+        None,
+    )
     if path is None:
         return ""
     with archive.open(path) as member:

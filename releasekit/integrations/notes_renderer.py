@@ -28,17 +28,28 @@ def render_apart(notes: ReleaseNotes, template: str, limit: int, display_path: s
 
     It is also raised for a template that takes too long or needs too much memory.
     """
-    request = {"notes": notes.model_dump(mode="json"), "template": template, "limit": limit, "path": display_path}
+    request = {
+        "notes": notes.model_dump(mode="json"),
+        "template": template,
+        "limit": limit,
+        "path": display_path,
+    }
     argv = (sys.executable, "-P", "-m", "releasekit.integrations.notes_renderer")
     stdin = json.dumps(request).encode("utf-8", "surrogatepass")
     try:
         answer = run(
-            Command(argv, env=build_variables(("PYTHON*",), ()), timeout=LONGEST_RENDERING, stdin=stdin)
+            Command(
+                argv, env=build_variables(("PYTHON*",), ()), timeout=LONGEST_RENDERING, stdin=stdin
+            )
         ).stdout
     except ReleaseError as error:
         is_slow = error.code is ErrorCode.COMMAND_TIMEOUT
-        message = f"it takes longer than {LONGEST_RENDERING} s" if is_slow else "it cannot be rendered"
-        raise Refusal(ErrorCode.NOTES_TEMPLATE, message, display_path, output=error.output) from None
+        message = (
+            f"it takes longer than {LONGEST_RENDERING} s" if is_slow else "it cannot be rendered"
+        )
+        raise Refusal(
+            ErrorCode.NOTES_TEMPLATE, message, display_path, output=error.output
+        ) from None
     result: Mapping[str, str] = json.loads(answer)
     if "refusal" in result:
         raise Refusal(ErrorCode.NOTES_TEMPLATE, result["refusal"], result["location"])

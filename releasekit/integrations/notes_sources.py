@@ -57,7 +57,9 @@ def gather_notes(
     releases when first-time contributors are found.
     """
     changelogs = {
-        step.name: changelog_path((tree / workspace / step.path).resolve(), plan.changelogs[step.name].path)
+        step.name: changelog_path(
+            (tree / workspace / step.path).resolve(), plan.changelogs[step.name].path
+        )
         for step in plan.steps
         if step.name in plan.changelogs
     }
@@ -84,12 +86,16 @@ def render_notes(notes: ReleaseNotes, root: Path, settings: Settings, limit: int
         return render(notes, template.read_text("utf-8"), limit, DEFAULT_TEMPLATE)
     path = resolve_inside(root, settings.notes_template)
     if path is None:
-        message = "the template is outside the workspace; a link counts as the file that it leads to"
+        message = (
+            "the template is outside the workspace; a link counts as the file that it leads to"
+        )
         raise Refusal(ErrorCode.NOTES_TEMPLATE, message, settings.notes_template)
     try:
         return render_apart(notes, read_text(path), limit, settings.notes_template)
     except (OSError, UnicodeDecodeError) as error:
-        raise Refusal(ErrorCode.NOTES_TEMPLATE, f"cannot be read: {error}", settings.notes_template) from None
+        raise Refusal(
+            ErrorCode.NOTES_TEMPLATE, f"cannot be read: {error}", settings.notes_template
+        ) from None
 
 
 def rewrite_notes(text: str, root: Path, command: Sequence[str], limit: int, link: str) -> str:
@@ -101,9 +107,13 @@ def rewrite_notes(text: str, root: Path, command: Sequence[str], limit: int, lin
     if not command:
         return text
     try:
-        printed = run(Command(tuple(command), root, timeout=LONGEST_REWRITE, stdin=text.encode())).stdout
+        printed = run(
+            Command(tuple(command), root, timeout=LONGEST_REWRITE, stdin=text.encode())
+        ).stdout
     except ReleaseError as error:
-        raise ReleaseError(ErrorCode.NOTES_COMMAND, error.message, error.location, output=error.output) from None
+        raise ReleaseError(
+            ErrorCode.NOTES_COMMAND, error.message, error.location, output=error.output
+        ) from None
     if not printed.strip():
         raise ReleaseError(ErrorCode.NOTES_COMMAND, f"{command[0]} printed nothing", str(root))
     return truncate(collapse_blank_lines(printed), limit, link)

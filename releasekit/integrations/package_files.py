@@ -26,7 +26,12 @@ _LICENSES = ("LICENSE", "LICENCE", "COPYING")
 
 
 def read_packages(
-    root: Path, members: MemberDocuments, included: Iterable[str], ignored: Iterable[str], *, render: bool
+    root: Path,
+    members: MemberDocuments,
+    included: Iterable[str],
+    ignored: Iterable[str],
+    *,
+    render: bool,
 ) -> dict[str, Package]:
     """Read the files beside the pyproject.toml of all *members* below *root*; returns the packages by name.
 
@@ -40,7 +45,9 @@ def read_packages(
         directory = root / member.path
         own_files = frozenset(files[member.path])
         own_hidden = frozenset(hidden[member.path])
-        package = Package(member, text, document, own_files, own_hidden, _names_in(directory / "dist"))
+        package = Package(
+            member, text, document, own_files, own_hidden, _names_in(directory / "dist")
+        )
         if member.publishable:
             package = _with_texts(package, directory, render=render)
         packages[member.name] = package

@@ -21,8 +21,17 @@ def read_members(path: Path) -> dict[str, PackedMember]:
     """Return the members of the built file *path* by name. Raises ReleaseError RK-VERIFY-FAILED if it is broken."""
     try:
         return _read_wheel(path) if path.suffix == ".whl" else _read_sdist(path)
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, ValueError, OSError) as error:
-        raise ReleaseError(ErrorCode.VERIFY_FAILED, f"the file cannot be read: {error}", str(path)) from None
+    except (
+        zipfile.BadZipFile,
+        tarfile.TarError,
+        zlib.error,
+        EOFError,
+        ValueError,
+        OSError,
+    ) as error:
+        raise ReleaseError(
+            ErrorCode.VERIFY_FAILED, f"the file cannot be read: {error}", str(path)
+        ) from None
 
 
 def _read_wheel(path: Path) -> dict[str, PackedMember]:
@@ -41,9 +50,8 @@ def _read_sdist(path: Path) -> dict[str, PackedMember]:
         for info in archive:
             member = archive.extractfile(info) if info.isfile() else None
             digest = _digest(member) if member else info.linkname
-            packing = (
-                f"time {info.mtime:.0f}, mode {info.mode:o}, owner {info.uid}:{info.gid} {info.uname}:{info.gname}"
-            )
+            owner = f"{info.uid}:{info.gid} {info.uname}:{info.gname}"
+            packing = f"time {info.mtime:.0f}, mode {info.mode:o}, owner {owner}"
             members[info.name] = PackedMember(digest, packing)
     return members
 

@@ -115,7 +115,11 @@ actions = ["write"]
 def _environment(root: str, token: str) -> dict[str, str | None]:
     # uv rejects a token together with a user name, and an index together with an address.
     others = dict.fromkeys(f"UV_PUBLISH_{word}" for word in ("USERNAME", "PASSWORD", "INDEX"))
-    target = {"UV_PUBLISH_URL": root, "UV_PUBLISH_CHECK_URL": f"{root}simple/", "UV_PUBLISH_TOKEN": token}
+    target = {
+        "UV_PUBLISH_URL": root,
+        "UV_PUBLISH_CHECK_URL": f"{root}simple/",
+        "UV_PUBLISH_TOKEN": token,
+    }
     return {**others, **target, **direct_loopback()}
 
 
@@ -124,7 +128,14 @@ def _peryx() -> tuple[tuple[str, ...], float]:
     for name in ("peryx", "peryx.exe"):
         if (beside := Path(sys.executable).with_name(name)).exists():
             return (str(beside),), _START_TIMEOUT
-    return (find_uv().executable, "tool", "run", "--from", f"peryx=={PERYX}", "peryx"), _DOWNLOAD_TIMEOUT
+    return (
+        find_uv().executable,
+        "tool",
+        "run",
+        "--from",
+        f"peryx=={PERYX}",
+        "peryx",
+    ), _DOWNLOAD_TIMEOUT
 
 
 def _wait_for_address(log: Path, is_alive: Callable[[], bool], timeout: float) -> str:
@@ -184,7 +195,9 @@ def _requests(lines: list[str]) -> Iterator[Request]:
 
 def _request(span: dict[str, str], status: int, accepted: deque[str]) -> Request:
     is_upload = accepted and span["method"] == "POST" and status == HTTPStatus.OK
-    return Request(span["method"], urlsplit(span["uri"]).path, status, accepted.popleft() if is_upload else "")
+    return Request(
+        span["method"], urlsplit(span["uri"]).path, status, accepted.popleft() if is_upload else ""
+    )
 
 
 def _record(line: str) -> dict[str, Any]:

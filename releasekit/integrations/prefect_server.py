@@ -20,7 +20,14 @@ from typing import TYPE_CHECKING
 
 from releasekit.core.addresses import split_address
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
-from releasekit.integrations.process import Command, background, last_lines, mask, run, start_detached
+from releasekit.integrations.process import (
+    Command,
+    background,
+    last_lines,
+    mask,
+    run,
+    start_detached,
+)
 from releasekit.integrations.proxies import adapt_to_httpx
 from releasekit.integrations.tool_environment import server_variables
 
@@ -94,7 +101,10 @@ class Server:
 
         Raises OSError if the server does not respond, ValueError if its response is not a number.
         """
-        query = {"flow_runs": {"id": {"any_": [flow_run]}}, "task_runs": {"state": {"type": {"any_": TERMINAL_STATES}}}}
+        query = {
+            "flow_runs": {"id": {"any_": [flow_run]}},
+            "task_runs": {"state": {"type": {"any_": TERMINAL_STATES}}},
+        }
         return int(_request(self.url, "POST", "/task_runs/count", json.dumps(query)))
 
 
@@ -182,7 +192,9 @@ def _one_certificate() -> Path:
     if not path.is_file():
         end = "-----END CERTIFICATE-----\n"
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:  # others may write it now
+        with tempfile.NamedTemporaryFile(
+            "w", dir=path.parent, delete=False
+        ) as file:  # others may write it now
             file.write(Path(certifi.where()).read_text("utf-8").partition(end)[0] + end)
         Path(file.name).replace(path)
     return path
@@ -199,7 +211,12 @@ def prefect_server() -> Generator[Server]:
     home.mkdir(parents=True, exist_ok=True)
     port = _free_port()
     url = f"http://127.0.0.1:{port}/api"
-    env = {**server_variables(), "PREFECT_HOME": str(home), "PREFECT_API_URL": url, **RELEASE_SERVER_SETTINGS}
+    env = {
+        **server_variables(),
+        "PREFECT_HOME": str(home),
+        "PREFECT_API_URL": url,
+        **RELEASE_SERVER_SETTINGS,
+    }
     output = home / f"server-{port}.log"
     command, stopping = Command(_server_command(port), home, env), Event()
     with ExitStack() as stack:
@@ -229,7 +246,18 @@ def prefect_server() -> Generator[Server]:
 
 def _server_command(port: int) -> tuple[str, ...]:
     app = ("--factory", "prefect.server.api.server:create_app")
-    return (sys.executable, "-m", "uvicorn", *app, "--host", "127.0.0.1", "--port", str(port), "--log-level", "warning")
+    return (
+        sys.executable,
+        "-m",
+        "uvicorn",
+        *app,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--log-level",
+        "warning",
+    )
 
 
 def running_server() -> Server | None:
@@ -329,7 +357,9 @@ class _BackgroundServer:
         return False
 
     def server(self) -> Server:
-        return Server(self.url, lambda: _wait_until_healthy(self.url, self.is_alive, self.home / _LOG_FILE))
+        return Server(
+            self.url, lambda: _wait_until_healthy(self.url, self.is_alive, self.home / _LOG_FILE)
+        )
 
 
 def _find_background_server() -> _BackgroundServer | None:
@@ -345,7 +375,9 @@ def _find_background_server() -> _BackgroundServer | None:
 
 def _listening_port(pid: int) -> str:
     """Return the port of the process *pid* if it is a Prefect server, else empty: another process may have the pid."""
-    argv = run(Command(("ps", "-ww", "-o", "args=", "-p", str(pid)), ok_codes=frozenset({0, 1}))).stdout
+    argv = run(
+        Command(("ps", "-ww", "-o", "args=", "-p", str(pid)), ok_codes=frozenset({0, 1}))
+    ).stdout
     match = re.search(r"prefect\.server\.api\.server:create_app.* --port (\d+)", argv)
     return match[1] if match else ""
 
@@ -366,7 +398,9 @@ def _wait_until_healthy(url: str, is_alive: Callable[[], bool], output: Path) ->
             has_logged = True
         time.sleep(0.1)
     last_output = last_lines(output.read_text("utf-8", "replace")) if output.is_file() else ""
-    raise ReleaseError(ErrorCode.SERVER_START, "the Prefect server did not start", str(output), output=last_output)
+    raise ReleaseError(
+        ErrorCode.SERVER_START, "the Prefect server did not start", str(output), output=last_output
+    )
 
 
 _SLOW_START = 10.0  # seconds
@@ -379,7 +413,12 @@ def _request(url: str, method: str, path: str, body: str = "", timeout: float = 
     parts = split_address(url)
     connection = HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
     try:
-        connection.request(method, f"{parts.path}{path}", body, {"Content-Type": "application/json"} if body else {})
+        connection.request(
+            method,
+            f"{parts.path}{path}",
+            body,
+            {"Content-Type": "application/json"} if body else {},
+        )
         return connection.getresponse().read()
     finally:
         connection.close()

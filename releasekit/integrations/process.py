@@ -132,7 +132,9 @@ def stream(command: Command, separator: bytes = b"\0") -> Iterator[bytes]:
         stdin.write(command.stdin)
         stdin.seek(0)
         with _child(command, stdin, stderr) as child:
-            clock = threading.Timer(command.timeout, lambda: (timed_out.set(), _kill_group(child.pid)))
+            clock = threading.Timer(
+                command.timeout, lambda: (timed_out.set(), _kill_group(child.pid))
+            )
             clock.start()
             try:
                 assert child.stdout, "opened as a pipe"  # noqa: S101
@@ -199,7 +201,9 @@ def start_detached(command: Command, output: Path) -> int:
     return child.pid
 
 
-_detached: list[subprocess.Popen[bytes]] = []  # Python warns of a running child that nobody refers to
+_detached: list[
+    subprocess.Popen[bytes]
+] = []  # Python warns of a running child that nobody refers to
 
 
 def mask(text: str, env: Mapping[str, str | None] | None = None) -> str:
@@ -279,7 +283,9 @@ def _start(
 
 @contextlib.contextmanager
 def _child(
-    command: Command, stdin: int | IO[bytes] = subprocess.PIPE, stderr: int | IO[bytes] = subprocess.PIPE
+    command: Command,
+    stdin: int | IO[bytes] = subprocess.PIPE,
+    stderr: int | IO[bytes] = subprocess.PIPE,
 ) -> Generator[subprocess.Popen[bytes]]:
     """Run *command* beside the block, and wait for it; if the block raises, kill the command and its children.
 
@@ -448,7 +454,9 @@ def _wait_for_group_end(pid: int, read_end: int) -> None:
 
 
 def _start_error(command: Command, error: OSError) -> ReleaseError:
-    return ReleaseError(ErrorCode.COMMAND_FAILED, f"{error.strerror}: {command}", str(command.cwd or ""))
+    return ReleaseError(
+        ErrorCode.COMMAND_FAILED, f"{error.strerror}: {command}", str(command.cwd or "")
+    )
 
 
 def _timeout_error(command: Command, out: bytes, err: bytes) -> ReleaseError:
@@ -463,7 +471,9 @@ def _timeout_error(command: Command, out: bytes, err: bytes) -> ReleaseError:
 def _collect_result(command: Command, code: int, out: bytes, err: bytes, started: float) -> Result:
     seconds = time.monotonic() - started
     if log.isEnabledFor(logging.DEBUG):
-        argv = mask("\n\0".join(command.argv), command.env).split("\n\0")  # in one call, because masking is slow
+        argv = mask("\n\0".join(command.argv), command.env).split(
+            "\n\0"
+        )  # in one call, because masking is slow
         extra = {"argv": argv, "code": code, "seconds": round(seconds, 3)}
         log.debug("ran %s: exit %d in %.2fs", command, code, seconds, extra=extra)
     result = Result(code, _text(out), _text(err), seconds)
@@ -494,12 +504,16 @@ def _usage_error(command: Command, result: Result) -> ReleaseError:
     version = answer.partition("(")[0].strip()
     reason = next(filter(None, result.stderr.splitlines()), "").removeprefix("error: ")
     message = f"{mask(version)} does not take a command of releasekit {__version__}: {mask(reason, command.env)}"
-    return ReleaseError(ErrorCode.TOOL_USAGE, message, str(command), output=last_lines(result.stderr, command.env))
+    return ReleaseError(
+        ErrorCode.TOOL_USAGE, message, str(command), output=last_lines(result.stderr, command.env)
+    )
 
 
 def _log_output(command: Command, result: Result) -> None:
     output = "\n".join(
-        line for line in f"{result.stdout.rstrip()}\n{result.stderr}".splitlines() if not _TRACE.match(line)
+        line
+        for line in f"{result.stdout.rstrip()}\n{result.stderr}".splitlines()
+        if not _TRACE.match(line)
     )
     text = f"$ {command}\n{last_lines(output, command.env)}".rstrip()
     detail.info("%s\nexit code %d after %.2f s", text, result.code, result.seconds)

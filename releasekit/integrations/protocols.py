@@ -108,7 +108,14 @@ class Forge(Protocol):
         ...
 
     async def create_release(
-        self, tag: str, commit: str, title: str, body: str, *, draft: bool = False, prerelease: bool = False
+        self,
+        tag: str,
+        commit: str,
+        title: str,
+        body: str,
+        *,
+        draft: bool = False,
+        prerelease: bool = False,
     ) -> ForgeRelease:
         """Create the release of *tag*; an existing one is returned unchanged."""
         ...

@@ -31,7 +31,9 @@ class Secrets:
 
     names: Mapping[str, str] = field(default_factory=dict[str, str])
     load: Callable[[str], str] = from_environment
-    _values: dict[str, str] = field(default_factory=dict[str, str], init=False, repr=False, compare=False)
+    _values: dict[str, str] = field(
+        default_factory=dict[str, str], init=False, repr=False, compare=False
+    )
 
     @property
     def sources(self) -> frozenset[str]:
@@ -53,7 +55,9 @@ class Secrets:
         own_credentials = (f"{prefix}TOKEN", f"{prefix}USERNAME", f"{prefix}PASSWORD")
         if any(map(os.environ.get, own_credentials)):
             return {}
-        return {variable: self.value(variable) for variable in self.names if variable.startswith(prefix)}
+        return {
+            variable: self.value(variable) for variable in self.names if variable.startswith(prefix)
+        }
 
 
 NO_SECRETS = Secrets()

@@ -127,14 +127,28 @@ _OUTPUT: Mapping[str, str | None] = MappingProxyType(
 )
 """We read what uv prints: without colours, traces, and lines that are wrapped at the width of a terminal."""
 
-PROOF_VARIABLES: Mapping[str, str | None] = MappingProxyType(dict.fromkeys(("UV_EXCLUDE_NEWER", "UV_OFFLINE")))
+PROOF_VARIABLES: Mapping[str, str | None] = MappingProxyType(
+    dict.fromkeys(("UV_EXCLUDE_NEWER", "UV_OFFLINE"))
+)
 """What is also dropped when uv installs what we have just built or uploaded: it would not find it."""
 
 CREDENTIALS = frozenset(
     {
         *(f"UV_PUBLISH_{word}" for word in ("TOKEN", "USERNAME", "PASSWORD")),
-        *("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_URL", "PYPI_ID_TOKEN", "TESTPYPI_ID_TOKEN"),
-        *("GITHUB_TOKEN", "GH_TOKEN", "GITLAB_TOKEN", "CI_JOB_TOKEN", "GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN"),
+        *(
+            "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+            "ACTIONS_ID_TOKEN_REQUEST_URL",
+            "PYPI_ID_TOKEN",
+            "TESTPYPI_ID_TOKEN",
+        ),
+        *(
+            "GITHUB_TOKEN",
+            "GH_TOKEN",
+            "GITLAB_TOKEN",
+            "CI_JOB_TOKEN",
+            "GH_ENTERPRISE_TOKEN",
+            "GITHUB_ENTERPRISE_TOKEN",
+        ),
     }
 )
 """The variables with credentials for uploads and forges."""
@@ -159,14 +173,18 @@ def build_variables(more: Iterable[str], hidden: Iterable[str]) -> dict[str, str
     return dict.fromkeys(name for name in os.environ if name not in visible)
 
 
-def uv_variables(more: Iterable[str], hidden: Iterable[str], *, uploads: bool) -> dict[str, str | None]:
+def uv_variables(
+    more: Iterable[str], hidden: Iterable[str], *, uploads: bool
+) -> dict[str, str | None]:
     """Return the changes to our environment for uv, which runs builds unless it *uploads*; see `build_variables`."""
     dropped: dict[str, str | None] = {} if uploads else build_variables(more, hidden)
     kept = {name for name in os.environ if _is_kept_by_uv(name)}
     if uploads:
         kept |= {name for name in CREDENTIALS if name.startswith("UV_")}
     others = (name for name in os.environ if name.startswith("UV_") and name not in kept)
-    remaining = {name: value for name, value in dropped.items() if name not in kept or name in set(hidden)}
+    remaining = {
+        name: value for name, value in dropped.items() if name not in kept or name in set(hidden)
+    }
     return {**remaining, **dict.fromkeys(others), **_OUTPUT}
 
 
@@ -186,7 +204,11 @@ def uv_class(name: str) -> str:
         return "set"
     if _is_kept_by_uv(name):
         return "kept"
-    return "dropped" if _fits(name, (pattern for group in UV_DROPPED.values() for pattern in group)) else ""
+    return (
+        "dropped"
+        if _fits(name, (pattern for group in UV_DROPPED.values() for pattern in group))
+        else ""
+    )
 
 
 def _is_kept_by_uv(name: str) -> bool:

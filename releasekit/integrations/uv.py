@@ -34,7 +34,10 @@ if TYPE_CHECKING:
     from releasekit.integrations.process import Result
 
 _ERROR_PATTERNS = (
-    (re.compile(r"No `pyproject\.toml` found|The project is marked as unmanaged"), ErrorCode.WORKSPACE_NOT_FOUND),
+    (
+        re.compile(r"No `pyproject\.toml` found|The project is marked as unmanaged"),
+        ErrorCode.WORKSPACE_NOT_FOUND,
+    ),
     (re.compile(r"are both named"), ErrorCode.WORKSPACE_DUPLICATE),
     (re.compile(r"Required uv version"), ErrorCode.UV_VERSION),
     (re.compile(r"TOML parse error at line"), ErrorCode.WORKSPACE_TOML),
@@ -76,7 +79,9 @@ class Uv:
         own_env = uv_variables(self.build_env, self.secrets.sources, uploads=uploads)
         full_env = {**own_env, **self.secrets.environment("UV_INDEX_"), **env}
         log_output = argv[:1] in _LOGGED_COMMANDS or argv[:2] in _LOGGED_COMMANDS
-        return Command((self.executable, *argv), cwd, full_env, timeout, ok_codes, log_output=log_output)
+        return Command(
+            (self.executable, *argv), cwd, full_env, timeout, ok_codes, log_output=log_output
+        )
 
     @property
     def import_environment(self) -> dict[str, str | None]:
@@ -102,7 +107,9 @@ class Uv:
         for member in members:
             if not member.resolve().is_relative_to(root):  # by "../…", or through a symlink
                 location = os.path.relpath(member, root)
-                raise Refusal(ErrorCode.WORKSPACE_OUTSIDE, "a member is outside the workspace", location)
+                raise Refusal(
+                    ErrorCode.WORKSPACE_OUTSIDE, "a member is outside the workspace", location
+                )
         return root, members
 
     def lock_is_current(self, root: Path) -> bool:
@@ -111,10 +118,17 @@ class Uv:
         Raises Refusal RK-WORKSPACE-INVALID if uv cannot lock the workspace.
         """
         ok_codes = frozenset({0, 1, 2})  # 2: uv.lock cannot be read
-        result = run(self.command("lock", "--check", *self._with_python(root), cwd=root, ok_codes=ok_codes))
+        result = run(
+            self.command("lock", "--check", *self._with_python(root), cwd=root, ok_codes=ok_codes)
+        )
         if result.code and "needs to be updated" not in result.stderr:
             output = last_lines(result.stderr)
-            raise Refusal(ErrorCode.WORKSPACE_INVALID, "uv cannot lock the workspace", str(root), output=output)
+            raise Refusal(
+                ErrorCode.WORKSPACE_INVALID,
+                "uv cannot lock the workspace",
+                str(root),
+                output=output,
+            )
         return result.code == 0
 
     def lock_command(self, root: Path, packages: Sequence[str]) -> Command:
@@ -134,7 +148,9 @@ class Uv:
 
         Raises Refusal RK-INDEX-UNKNOWN if it has none.
         """
-        command = self.command("pip", "compile", "-", "--emit-index-url", "--no-header", "--quiet", cwd=root)
+        command = self.command(
+            "pip", "compile", "-", "--emit-index-url", "--no-header", "--quiet", cwd=root
+        )
         match = re.search(r"^--(?:default-)?index-url (\S+)", run(command).stdout, re.MULTILINE)
         if not match:
             raise Refusal(ErrorCode.INDEX_UNKNOWN, "uv has no default index", str(root))
@@ -142,9 +158,14 @@ class Uv:
 
     def default_publish_url(self) -> str:
         """Return the URL that uv uploads to by default, from its help; raises Refusal RK-INDEX-UNKNOWN."""
-        match = re.search(r"Defaults to PyPI's publish URL \(<(\S+)>\)", run(self.command("help", "publish")).stdout)
+        match = re.search(
+            r"Defaults to PyPI's publish URL \(<(\S+)>\)",
+            run(self.command("help", "publish")).stdout,
+        )
         if not match:
-            raise Refusal(ErrorCode.INDEX_UNKNOWN, "the help of this uv does not show its default publish URL")
+            raise Refusal(
+                ErrorCode.INDEX_UNKNOWN, "the help of this uv does not show its default publish URL"
+            )
         return match[1]
 
     def audit(self, root: Path) -> str:
@@ -175,7 +196,11 @@ class Uv:
         *shared_python*, the build runs in the environment of this Python, otherwise in a new one.
         """
         kind = (f"--{only}",) if only else ()
-        where = ("--no-build-isolation", "--python", str(shared_python)) if shared_python else self._with_python()
+        where = (
+            ("--no-build-isolation", "--python", str(shared_python))
+            if shared_python
+            else self._with_python()
+        )
         argv = ("build", *kind, "--no-sources", *where, "--out-dir", str(out), *_find_links(links))
         return self.command(*argv, cwd=package, env=env, timeout=timeout)
 
@@ -187,7 +212,12 @@ class Uv:
         return self.command("pip", "install", *options, *requirements, cwd=root, timeout=timeout)
 
     def own_build_command(
-        self, words: tuple[str, ...], package: Path, links: Sequence[Path], env: Mapping[str, str], timeout: float
+        self,
+        words: tuple[str, ...],
+        package: Path,
+        links: Sequence[Path],
+        env: Mapping[str, str],
+        timeout: float,
     ) -> Command:
         """Build wheels of *package* with the command *words* of the workspace, which gets no credentials for uploads.
 
@@ -251,12 +281,21 @@ class Uv:
             "UV_UPLOAD_HTTP_TIMEOUT": f"{seconds + 1:.0f}",
         }
         env |= self.secrets.environment("UV_PUBLISH_")
-        command = self.publish_command(files, publish_url, check_url, env, attestations=attestations)
-        result = await run_async(replace(command, cwd=root, timeout=seconds, ok_codes=frozenset({0, 2})))
+        command = self.publish_command(
+            files, publish_url, check_url, env, attestations=attestations
+        )
+        result = await run_async(
+            replace(command, cwd=root, timeout=seconds, ok_codes=frozenset({0, 2}))
+        )
         return _parse_response(result.stderr) if result.code else None
 
     def resolve_command(
-        self, root: Path, requirements: Sequence[str], links: Sequence[Path], index: str, fresh: Sequence[str]
+        self,
+        root: Path,
+        requirements: Sequence[str],
+        links: Sequence[Path],
+        index: str,
+        fresh: Sequence[str],
     ) -> Command:
         """Check whether *requirements* can be installed together, from *links* and the indexes (D-9).
 
@@ -272,14 +311,21 @@ class Uv:
         )  # fmt: skip
 
     async def find_conflict(
-        self, root: Path, requirements: Sequence[str], links: Sequence[Path], index: str, fresh: Sequence[str]
+        self,
+        root: Path,
+        requirements: Sequence[str],
+        links: Sequence[Path],
+        index: str,
+        fresh: Sequence[str],
     ) -> str:
         """Return why *requirements* cannot be installed together, in uv's words; empty if they can.
 
         Raises ReleaseError RK-COMMAND-FAILED, RK-COMMAND-TIMEOUT if uv cannot decide, for example without a network.
         """
         command = self.resolve_command(root, requirements, links, index, fresh)
-        result = await run_async(replace(command, ok_codes=frozenset({0, 1})))  # 1: no solution, 2: it failed
+        result = await run_async(
+            replace(command, ok_codes=frozenset({0, 1}))
+        )  # 1: no solution, 2: it failed
         return last_lines(result.stderr, command.env) if result.code else ""
 
     async def smoke_test(
@@ -297,7 +343,12 @@ class Uv:
 
     @asynccontextmanager
     async def temporary_environment(
-        self, root: Path, requirement: str, index: str, fresh: Sequence[str], links: Sequence[Path] = ()
+        self,
+        root: Path,
+        requirement: str,
+        index: str,
+        fresh: Sequence[str],
+        links: Sequence[Path] = (),
     ) -> AsyncGenerator[Path]:
         """Yield the Python of a fresh environment with *requirement* from *links* and the index; it is then deleted.
 
@@ -308,7 +359,11 @@ class Uv:
             venv = Path(scratch) / "venv"
             await run_async(self.venv_command(venv))
             await run_async(self.install_command(root, venv, requirement, index, fresh, links))
-            yield next(path for path in (venv / "bin" / "python", venv / "Scripts" / "python.exe") if path.exists())
+            yield next(
+                path
+                for path in (venv / "bin" / "python", venv / "Scripts" / "python.exe")
+                if path.exists()
+            )
 
     async def import_modules(self, python: Path, modules: Sequence[str]) -> Result:
         """Import *modules* in a process of *python* without our credentials; raises as `run_async` does."""
@@ -419,11 +474,14 @@ def _url_option(option: str, variable: str, url: str) -> tuple[tuple[str, ...], 
 
 
 _RESPONSE = re.compile(
-    r"^TRACE Response headers for .*? status: (?P<status>\d+), headers: \{(?P<headers>.*)\} \}$", re.MULTILINE
+    r"^TRACE Response headers for .*? status: (?P<status>\d+), headers: \{(?P<headers>.*)\} \}$",
+    re.MULTILINE,
 )
 _HEADER = re.compile(r'"((?:[^"\\]|\\.)*)": "((?:[^"\\]|\\.)*)"')
 _STATUS = re.compile(r"status code (\d{3})\b")
-_NOT_SENT = re.compile(r"Failed to send POST request|Failed to query check URL|error sending request")
+_NOT_SENT = re.compile(
+    r"Failed to send POST request|Failed to query check URL|error sending request"
+)
 _TAG = re.compile(r"<(style|script|head)\b.{0,20000}?</\1>|<[^<>]*>", re.DOTALL)
 _LONGEST_ANSWER = 30_000  # characters of a page that are read
 _LONGEST_MESSAGE = 500
@@ -431,7 +489,9 @@ _LONGEST_MESSAGE = 500
 
 def _parse_response(output: str) -> UploadResponse:
     """Return the index's response to a failed upload, read from uv's *output* with its trace."""
-    files = re.findall(r"Failed to publish `(.+?)`", output)  # before a password such as "none" is masked in a name
+    files = re.findall(
+        r"Failed to publish `(.+?)`", output
+    )  # before a password such as "none" is masked in a name
     output = mask(output)
     separator = "error: " if output.startswith("error: ") else "\nerror: "
     trace, _, error = output.rpartition(separator)
@@ -474,8 +534,13 @@ def _refresh_options(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _refusal(output: str, path: Path) -> Refusal:
-    code = next((code for pattern, code in _ERROR_PATTERNS if pattern.search(output)), ErrorCode.WORKSPACE_INVALID)
-    message = re.split(r"^error: ", mask(output).strip(), maxsplit=1, flags=re.MULTILINE)[-1]  # warnings come before it
+    code = next(
+        (code for pattern, code in _ERROR_PATTERNS if pattern.search(output)),
+        ErrorCode.WORKSPACE_INVALID,
+    )
+    message = re.split(r"^error: ", mask(output).strip(), maxsplit=1, flags=re.MULTILINE)[
+        -1
+    ]  # warnings come before it
     location, excerpt = str(path), None
     if code is ErrorCode.WORKSPACE_TOML and (position := _TOML_POSITION.search(output)):
         file = path / position["file"]

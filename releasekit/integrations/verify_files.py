@@ -41,7 +41,11 @@ def verified_package(
         raise verification_error(findings, f"{package.name} {package.version}")
     files = tuple(describe_file(path) for path in paths)
     for file in files:
-        detail.info("%s: name, version, metadata, pins and contents are as planned; sha256 %s", file.name, file.sha256)
+        detail.info(
+            "%s: name, version, metadata, pins and contents are as planned; sha256 %s",
+            file.name,
+            file.sha256,
+        )
     for finding in findings:
         detail.warning("%s", finding)
     imports = {name for wheel in built.wheels for name in import_names(wheel.files)}

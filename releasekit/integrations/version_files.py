@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from releasekit.core.workspace.dynamic_version import VersionLocation
 
 
-def declared_version(package: Path, document: Mapping[str, Any], display_path: str) -> DeclaredVersion | None:
+def declared_version(
+    package: Path, document: Mapping[str, Any], display_path: str
+) -> DeclaredVersion | None:
     """Return the dynamic version that a file of *package* declares; None if it is not dynamic, or a tag decides.
 
     Raises Refusal RK-CONFIG-INVALID-….
@@ -42,17 +44,26 @@ def read_requirement_files(package: Path, document: Mapping[str, Any]) -> dict[s
     return texts
 
 
-def rewritten_texts(package: Path, document: Mapping[str, Any], rewrite: Callable[[str, str], str]) -> dict[Path, str]:
+def rewritten_texts(
+    package: Path, document: Mapping[str, Any], rewrite: Callable[[str, str], str]
+) -> dict[Path, str]:
     """Return the new text of each file of *package* whose requirements *rewrite* changes; nothing is written.
 
     *rewrite* gets the text of a file, and its path relative to the package.
     """
-    before = {PYPROJECT: read_text(package / PYPROJECT), **read_requirement_files(package, document)}
+    before = {
+        PYPROJECT: read_text(package / PYPROJECT),
+        **read_requirement_files(package, document),
+    }
     after = {file: rewrite(text, file) for file, text in before.items() if text}
-    return {(package / file).resolve(): text for file, text in after.items() if text != before[file]}
+    return {
+        (package / file).resolve(): text for file, text in after.items() if text != before[file]
+    }
 
 
-def new_texts(package: Path, document: Mapping[str, Any], version: Version, display_path: str) -> dict[Path, str]:
+def new_texts(
+    package: Path, document: Mapping[str, Any], version: Version, display_path: str
+) -> dict[Path, str]:
     """Return the new text of every file of *package* that must contain *version*; nothing is written.
 
     *display_path* is the package's path in the workspace. Raises Refusal RK-VERSION-PLACE, RK-CONFIG-INVALID-….
@@ -74,7 +85,9 @@ def new_texts(package: Path, document: Mapping[str, Any], version: Version, disp
     return texts
 
 
-def version_location(package: Path, document: Mapping[str, Any], display_path: str) -> VersionLocation | None:
+def version_location(
+    package: Path, document: Mapping[str, Any], display_path: str
+) -> VersionLocation | None:
     """Return the location of a dynamic version: where the build backend reads it, else the first in `bump`.
 
     None if the version is not dynamic, or no file contains it.
@@ -84,7 +97,11 @@ def version_location(package: Path, document: Mapping[str, Any], display_path: s
     source = version_source(document)
     bump_locations = [] if source.variables else _bump_locations(document, display_path)
     locations = (*source.locations, *bump_locations)
-    matching = (location for location in locations if location.find(read_text_if_exists(package / location.path)))
+    matching = (
+        location
+        for location in locations
+        if location.find(read_text_if_exists(package / location.path))
+    )
     return next(matching, None)
 
 

@@ -35,7 +35,9 @@ def add_whole_worktree(repo: Repo, directory: Path, commit: str) -> None:
         repo.add_worktree(directory, commit)
     except ReleaseError as error:
         if failed_filter := _FAILED_FILTER.search(error.output):
-            raise Refusal(ErrorCode.CHECKOUT_INCOMPLETE, failed_filter[1], str(repo.top), output=error.output) from None
+            raise Refusal(
+                ErrorCode.CHECKOUT_INCOMPLETE, failed_filter[1], str(repo.top), output=error.output
+            ) from None
         raise
     _add_submodules(repo, repo.top, directory, commit)
     is_short_of_files = any(_lfs_pointers(repo, directory))
@@ -56,18 +58,27 @@ def missing_files(repo: Repo, tree: Path) -> list[str]:
 
     The paths are relative to *tree*, with `/`.
     """
-    submodules = [path for path, _ in _all_submodules(repo, tree) if not (tree / path / ".git").exists()]
+    submodules = [
+        path for path, _ in _all_submodules(repo, tree) if not (tree / path / ".git").exists()
+    ]
     return [*submodules, *_lfs_pointers(repo, tree)]
 
 
 def unavailable_submodules(repo: Repo) -> list[str]:
     """Return the submodules of the user's checkout that are not initialised, so that no work tree can have them."""
-    return [path for path, _ in _submodules(repo, repo.top, "HEAD") if not (repo.top / path / ".git").exists()]
+    return [
+        path
+        for path, _ in _submodules(repo, repo.top, "HEAD")
+        if not (repo.top / path / ".git").exists()
+    ]
 
 
 def sparse_files(repo: Repo, name: str) -> list[str]:
     """Return the files called *name* that the commit has and a sparse checkout leaves out."""
-    is_sparse = repo.git("config", "--type=bool", "--default=false", "--get", "core.sparseCheckout").strip() == "true"
+    is_sparse = (
+        repo.git("config", "--type=bool", "--default=false", "--get", "core.sparseCheckout").strip()
+        == "true"
+    )
     if not is_sparse:
         return []
     entries = repo.git("ls-files", "-t", "-z", "--", f":(top,glob)**/{name}").split("\0")
@@ -83,14 +94,24 @@ def _add_submodules(repo: Repo, source: Path, tree: Path, commit: str) -> None:
         if not _has_commit(repo, git_dir, submodule_commit):
             continue
         repo.git("--git-dir", git_dir, "worktree", "prune", cwd=source)
-        add = ("worktree", "add", "--quiet", "--force", "--detach", str(tree / path), submodule_commit)
+        add = (
+            "worktree",
+            "add",
+            "--quiet",
+            "--force",
+            "--detach",
+            str(tree / path),
+            submodule_commit,
+        )
         repo.git("--git-dir", git_dir, *add, cwd=source)
         _add_submodules(repo, source / path, tree / path, submodule_commit)
 
 
 def _has_commit(repo: Repo, git_dir: str, commit: str) -> bool:
     """Return whether a repository has *commit*, if need be after it has fetched it."""
-    question = repo.command("--git-dir", git_dir, "cat-file", "-e", f"{commit}^{{commit}}", ok_codes=range(256))
+    question = repo.command(
+        "--git-dir", git_dir, "cat-file", "-e", f"{commit}^{{commit}}", ok_codes=range(256)
+    )
     if run(question).code == 0:
         return True
     try:

@@ -39,7 +39,9 @@ class AdoptionRows:
     notes: tuple[str, ...] = ()
 
 
-def apply_keys(project: Project, keys: Iterable[MissingKey], tagging: Tagging, excluded: Collection[str]) -> Project:
+def apply_keys(
+    project: Project, keys: Iterable[MissingKey], tagging: Tagging, excluded: Collection[str]
+) -> Project:
     """Return *project* as if the *keys* of the root were set, with the *tagging* and without packages *excluded*."""
     update = {key.name: key.value for key in keys if key.name != "exclude"}
     settings = Settings.model_validate(project.settings.model_dump() | update)
@@ -129,7 +131,9 @@ class _LastReleases:
             notes.append(f", and no commit here sets the version {last.version}")
         if last.since:
             notes.append(f", so the changes count from {last.since}")
-        is_missing_on_index = self.published is not None and last.version not in self._versions_on_index(name)
+        is_missing_on_index = (
+            self.published is not None and last.version not in self._versions_on_index(name)
+        )
         if is_missing_on_index:
             notes.append("; not on the index: use --tag-baselines")
         source = "manifest" if self.manifest.get(name) == last.version else "index"
@@ -168,7 +172,9 @@ def _next_versions(
     return {step.name: step.next for step in plan.packages if step.name not in lost}, ()
 
 
-def _unreleased_row(member: Member, baseline: BaselineSource, published: Collection[Version]) -> AdoptedPackage:
+def _unreleased_row(
+    member: Member, baseline: BaselineSource, published: Collection[Version]
+) -> AdoptedPackage:
     later = max(published, default=None)
     note = f"the index has {later}, which is above the declared version" if later else ""
     return _make_row(member, baseline, note)
@@ -180,7 +186,9 @@ def _tagged_row(member: Member, last: Baseline, published: Collection[Version]) 
     return _released_row(member, "tag", last, note)
 
 
-def _released_row(member: Member, baseline: BaselineSource, last: Baseline, note: str) -> AdoptedPackage:
+def _released_row(
+    member: Member, baseline: BaselineSource, last: Baseline, note: str
+) -> AdoptedPackage:
     row = _make_row(member, baseline, note)
     return row.model_copy(update={"version": last.version, "tag": last.tag, "commit": last.commit})
 

@@ -25,7 +25,9 @@ _GITLAB_FILE = ".gitlab-ci.yml"
 _LAST_VARIABLE = "          GITHUB_TOKEN: ${{ github.token }}\n"
 
 
-def ci_texts(repo: Repo, project: Project, ci: CiSystem, target: Target) -> tuple[dict[str, str], dict[str, str]]:
+def ci_texts(
+    repo: Repo, project: Project, ci: CiSystem, target: Target
+) -> tuple[dict[str, str], dict[str, str]]:
     """Return the texts of the CI files before and after, by path relative to the workspace.
 
     They are the templates of releasekit, for the branch that is checked out. If *target* needs a token, the step that
@@ -56,7 +58,9 @@ def _template_texts(ci: CiSystem) -> dict[str, str]:
     """Return the texts of the templates, by path in the repository."""
     templates = files("releasekit") / "templates" / ci
     directory = _CI_DIRECTORIES[ci]
-    return {f"{directory}/{template.name}": template.read_text() for template in templates.iterdir()}
+    return {
+        f"{directory}/{template.name}": template.read_text() for template in templates.iterdir()
+    }
 
 
 def _gitlab_file(repo: Repo, include: str) -> dict[str, str]:

@@ -55,7 +55,9 @@ def checkout_workspace(options: W, *, keep: bool = False) -> Generator[W]:
 
     token = read_secret(source.token) if source.token else ""
     with workspace_clone(source, token, keep=keep) as directory:
-        overrides = options.model_dump(exclude_unset=True, exclude={"ref", "subdirectory", "git_token"})
+        overrides = options.model_dump(
+            exclude_unset=True, exclude={"ref", "subdirectory", "git_token"}
+        )
         yield type(options)(**overrides | {"workspace": str(directory)})
 
 
@@ -100,13 +102,21 @@ async def create_plan_context(
             published = await ask_index.ask_index(index, names)
             plan = decide.with_release_title(plan, project, repo, history)
         else:
-            plan, history, published = await _ask_and_plan(options, project, repo, history, plan, index, target)
+            plan, history, published = await _ask_and_plan(
+                options, project, repo, history, plan, index, target
+            )
     plan = add_changelogs(project, repo, plan, history)
     return PlanContext(project, repo, plan, target, published)
 
 
 async def _ask_and_plan(
-    options: Options, project: Project, repo: Repo, history: History, plan: Plan, index: Index, target: Target
+    options: Options,
+    project: Project,
+    repo: Repo,
+    history: History,
+    plan: Plan,
+    index: Index,
+    target: Target,
 ) -> tuple[Plan, History, Mapping[str, frozenset[Version]]]:
     """Return the final plan, the history since the last releases on the index, and its versions by package.
 
@@ -125,16 +135,22 @@ async def _ask_and_plan(
             names = sorted(questions - answers.published.keys())
             if names:
                 released_now = {step.name for step in plan.steps}
-                answers = await ask_index.ask_versions(indexes, names, answers, released_here=released_now)
+                answers = await ask_index.ask_versions(
+                    indexes, names, answers, released_here=released_now
+                )
                 released = ask_index.baselines_on_index(repo, project, history, answers.published)
                 if released:
                     history = read_history.read_history(repo, project, released)
                 consumed = ask_index.consumed_versions(project, repo, history, answers.published)
                 answers = replace(answers, consumed=consumed)
             baselines = history.baselines.items()
-            last_releases = {(name, baseline.version) for name, baseline in baselines if name in questions}
+            last_releases = {
+                (name, baseline.version) for name, baseline in baselines if name in questions
+            }
             wanted = {*last_releases, *plan.unread} - read
-            releases = sorted((name, version) for name, version in wanted if answers.has(name, version))
+            releases = sorted(
+                (name, version) for name, version in wanted if answers.has(name, version)
+            )
             if not (names or releases):
                 return plan, history, answers.published
             answers = await ask_index.ask_requirements(indexes, releases, answers)
@@ -142,7 +158,9 @@ async def _ask_and_plan(
             plan = decide.plan(project, repo, history, options.selection(), answers)
 
 
-def add_changelogs(project: Project, repo: Repo, plan: Plan, history: History, *, notes: bool = False) -> Plan:
+def add_changelogs(
+    project: Project, repo: Repo, plan: Plan, history: History, *, notes: bool = False
+) -> Plan:
     """Return *plan* with its changelog entries and release notes. They are made here once, and written later.
 
     With *notes*, the release notes are made even if no release on GitHub or GitLab is planned.
@@ -150,11 +168,17 @@ def add_changelogs(project: Project, repo: Repo, plan: Plan, history: History, *
     settings = project.settings
     urls = repository_urls(repo.address(settings.remote), settings.forge)
     notes |= settings.creates_forge_release and bool(urls.base)
-    with_changelog = {step.name for step in plan.steps if project.effective_setting(step.name, "changelog")}
+    with_changelog = {
+        step.name for step in plan.steps if project.effective_setting(step.name, "changelog")
+    }
     if not (notes or with_changelog):
         return plan
     changes_by_name = changelog_entries.package_changes(project, repo, plan, history)
-    sections = {name: changes.section(urls) for name, changes in changes_by_name.items() if name in with_changelog}
+    sections = {
+        name: changes.section(urls)
+        for name, changes in changes_by_name.items()
+        if name in with_changelog
+    }
     note_entries = changelog_entries.note_entries(repo, changes_by_name) if notes else {}
     return plan.model_copy(update={"changelogs": sections, "tales": note_entries})
 
@@ -166,4 +190,6 @@ async def open_index(project: Project, target: Target) -> AsyncGenerator[Index]:
     from releasekit.integrations.index import SimpleIndex
 
     async with client(pool_size=project.settings.http_pool_size) as connections:
-        yield SimpleIndex(target.check_url, connections, name=target.name, secrets=project.uv.secrets)
+        yield SimpleIndex(
+            target.check_url, connections, name=target.name, secrets=project.uv.secrets
+        )

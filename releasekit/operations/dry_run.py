@@ -108,7 +108,9 @@ class _CommandOutline:
         """Return the changelogs that do not exist yet, as paths in the repository."""
         paths: list[str] = []
         for name, section in self.plan.changelogs.items():
-            path = changelog_path(self.project.root / self.project.workspace[name].path, section.path)
+            path = changelog_path(
+                self.project.root / self.project.workspace[name].path, section.path
+            )
             if not path.exists():
                 paths.append(path.relative_to(self.repo.top).as_posix())
         return paths
@@ -170,7 +172,9 @@ class _CommandOutline:
         )
         return str(command)
 
-    def _smoke_test(self, step: Step, fresh: Sequence[str], links: Sequence[Path] = ()) -> Iterator[str]:
+    def _smoke_test(
+        self, step: Step, fresh: Sequence[str], links: Sequence[Path] = ()
+    ) -> Iterator[str]:
         """Yield the commands that install and import the package of *step*."""
         uv, index = self.project.uv, self.target.install_index
         requirement = _exact_requirement(step)

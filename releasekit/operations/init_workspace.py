@@ -127,7 +127,9 @@ def _tag_names(tags: Collection[str]) -> list[str]:
     return [f"the tag {tag}" for tag in tags]
 
 
-def _write_files_and_tags(repo: Repo, project: Project, texts: Mapping[str, str], tags: Mapping[str, str]) -> None:
+def _write_files_and_tags(
+    repo: Repo, project: Project, texts: Mapping[str, str], tags: Mapping[str, str]
+) -> None:
     if tags:
         repo.committer()  # refuse a missing identity now, before anything is written
     for path, text in texts.items():
@@ -138,7 +140,9 @@ def _write_files_and_tags(repo: Repo, project: Project, texts: Mapping[str, str]
         repo.make_tag(tag, commit)
 
 
-async def _read_published(project: Project, *, offline: bool) -> tuple[PublishedVersions | None, tuple[str, ...]]:
+async def _read_published(
+    project: Project, *, offline: bool
+) -> tuple[PublishedVersions | None, tuple[str, ...]]:
     """Return the versions on the index, and a note if it cannot be reached: then only tags count."""
     if offline:
         return None, ()
@@ -149,7 +153,9 @@ async def _read_published(project: Project, *, offline: bool) -> tuple[Published
     except Refusal as error:
         if error.code is not ErrorCode.INDEX_UNREACHABLE:
             raise
-        return None, (f"{error.code}: no index was reached, so the last releases are from tags alone",)
+        return None, (
+            f"{error.code}: no index was reached, so the last releases are from tags alone",
+        )
 
 
 # ---- what only you know ---------------------------------------------------------------------------------------------
@@ -182,12 +188,16 @@ async def _ask(
             answers = replace(answers, ci="gitlab" if urls.is_gitlab else "github")
     names = [target.name for target in read_workspace.named_targets(project)]
     if names and not project.settings.index and not project.settings.publish_url:
-        answer = await interview.choose(Question("index", "Which index do you publish to?", ("default", *names)))
+        answer = await interview.choose(
+            Question("index", "Which index do you publish to?", ("default", *names))
+        )
         answers = replace(answers, index="" if answer == "default" else answer)
     return answers
 
 
-async def _ask_excluded(interview: Interview, internal: Sequence[InternalPackage]) -> tuple[InternalPackage, ...]:
+async def _ask_excluded(
+    interview: Interview, internal: Sequence[InternalPackage]
+) -> tuple[InternalPackage, ...]:
     """Return those of the *internal* packages that are not published."""
     lines = "\n".join(f"  {line}" for line in describe_internal(internal))
     text = f"These packages look internal:\n{lines}\nLeave them unpublished?"
@@ -196,7 +206,9 @@ async def _ask_excluded(interview: Interview, internal: Sequence[InternalPackage
         return tuple(internal) if answer == "yes" else ()
     left_out: list[InternalPackage] = []
     for package in internal:
-        question = Question("exclude", f"Leave {package.name} unpublished ({package.reason})?", ("yes", "no"))
+        question = Question(
+            "exclude", f"Leave {package.name} unpublished ({package.reason})?", ("yes", "no")
+        )
         if await interview.choose(question) == "yes":
             left_out.append(package)
     return tuple(left_out)
@@ -225,7 +237,9 @@ def make_draft(repo: Repo, project: Project, inspection: Inspection, answers: An
     rows = collect_rows(repo, configured, inspection.published, evidence, take_over.baselines)
     before, after = _config_texts(project, keys, tagging, unread, take_over)
     if answers.ci:
-        before_ci, after_ci = ci_texts(repo, project, answers.ci, read_workspace.target_of(configured))
+        before_ci, after_ci = ci_texts(
+            repo, project, answers.ci, read_workspace.target_of(configured)
+        )
         before, after = {**before, **before_ci}, {**after, **after_ci}
     texts, diffs = _changed_texts(before, after)
     adoption = Adoption(
@@ -235,7 +249,9 @@ def make_draft(repo: Repo, project: Project, inspection: Inspection, answers: An
         packages=rows.packages,
         forms=tuple(_describe_form(weighed, unread) for weighed in evidence),
         unread=unread,
-        unexplained=tuple(sorted(tag for tag in inspection.tags if not configured.schemes.readings(tag))),
+        unexplained=tuple(
+            sorted(tag for tag in inspection.tags if not configured.schemes.readings(tag))
+        ),
         internal=inspection.internal,
         commit_types=inspection.commits,
         missing=dict(rows.missing),
@@ -255,7 +271,9 @@ def _unread_tags(project: Project) -> Iterator[ReleaseWarning]:
     return unread_tag_warnings(project.workspace, project.schemes, documents)
 
 
-def _root_keys(project: Project, tagging: Tagging, inspection: Inspection, answers: Answers) -> list[MissingKey]:
+def _root_keys(
+    project: Project, tagging: Tagging, inspection: Inspection, answers: Answers
+) -> list[MissingKey]:
     """Return the keys that the root's [tool.releasekit] lacks."""
     workspace = project.workspace
     excluded = {package.name for package in answers.excluded}
@@ -280,9 +298,15 @@ def _config_texts(
     take_over: TakeOver,
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Return the texts of the files to configure by path, before and after."""
-    by_path = {configuration.ROOT_FILE: keys, **configuration.member_keys(tagging, project.workspace)}
+    by_path = {
+        configuration.ROOT_FILE: keys,
+        **configuration.member_keys(tagging, project.workspace),
+    }
     for path, foreign_keys in take_over.keys_by_path(project).items():
-        taken = {key.name: configuration.MissingKey(key.name, key.value, key.comment) for key in foreign_keys}
+        taken = {
+            key.name: configuration.MissingKey(key.name, key.value, key.comment)
+            for key in foreign_keys
+        }
         by_name = {**taken, **{key.name: key for key in by_path.get(path, ())}}
         # In a new file, a table below [tool.releasekit] comes after the plain keys.
         by_path[path] = sorted(by_name.values(), key=lambda key: isinstance(key.value, dict))
@@ -293,7 +317,9 @@ def _config_texts(
     return before, after
 
 
-def _changed_texts(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+def _changed_texts(
+    before: Mapping[str, str], after: Mapping[str, str]
+) -> tuple[dict[str, str], dict[str, str]]:
     """Return the texts of *after* that differ from those *before*, and the diffs, both by path."""
     texts: dict[str, str] = {}
     diffs: dict[str, str] = {}
@@ -319,12 +345,16 @@ def _describe_form(weighed: FormEvidence, unread: Collection[UnreadTags]) -> For
     )
 
 
-def _setup_steps(repo: Repo, project: Project, inspection: Inspection, answers: Answers) -> tuple[SetupStep, ...]:
+def _setup_steps(
+    repo: Repo, project: Project, inspection: Inspection, answers: Answers
+) -> tuple[SetupStep, ...]:
     """Return what you set up by hand for CI; nothing without CI."""
     if not answers.ci:
         return ()
     published = inspection.published or {}
-    projects = {member.name: bool(published.get(member.name)) for member in project.workspace.publishable}
+    projects = {
+        member.name: bool(published.get(member.name)) for member in project.workspace.publishable
+    }
     target = read_workspace.target_of(project)
     workflow = project.settings.publish_workflow
     return setup_steps.setup_steps(answers.ci, _urls(repo, project), target, projects, workflow)

@@ -109,14 +109,18 @@ def _find_internal(
     """Return the packages that were never released and have a sign that they never will be."""
     on_index = {name for name, versions in (published or {}).items() if versions}
     tagged, sharing = _tagged_names(evidence)
-    in_own_format = {name for name, scheme in project.schemes.own.items() if _reads_any(scheme, name, tags)}
+    in_own_format = {
+        name for name, scheme in project.schemes.own.items() if _reads_any(scheme, name, tags)
+    }
     released = on_index | tagged | in_own_format
     if not on_index:  # the index knows better who shares a tag
         released |= sharing
     commits = _newest_releases(evidence)
     unreleased = [name for name in project.workspace.publishable_names if name not in released]
     declarations = reader.read(product(commits, unreleased))
-    present = Counter(name for (_, name), declaration in declarations.items() if declaration is not None)
+    present = Counter(
+        name for (_, name), declaration in declarations.items() if declaration is not None
+    )
     facts = ReleaseFacts(
         released=released,
         shared=sharing,

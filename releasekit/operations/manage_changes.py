@@ -60,7 +60,9 @@ class ChangeStatus(BaseModel):
 
     model_config = ConfigDict(frozen=True, serialize_by_alias=True, populate_by_name=True)
 
-    kind: Literal["releasekit.change-status/1"] = Field(default="releasekit.change-status/1", alias="schema")
+    kind: Literal["releasekit.change-status/1"] = Field(
+        default="releasekit.change-status/1", alias="schema"
+    )
     since: str
     packages: tuple[ChangedPackage, ...] = ()
 
@@ -81,7 +83,9 @@ def add_change(options: WorkspaceOptions, change: NewChange) -> Path:
     project, _ = _open_workspace(options)
     names = _published_names(project, change.packages)
     if not change.bump:
-        raise Refusal(ErrorCode.USAGE, "the bump is missing: use --bump major, minor, patch or none")
+        raise Refusal(
+            ErrorCode.USAGE, "the bump is missing: use --bump major, minor, patch or none"
+        )
     text = change.text.strip()
     bump = Bump[change.bump.upper()]
     if bump and not text:
@@ -120,7 +124,9 @@ def _published_names(project: Project, patterns: Sequence[str]) -> list[str]:
     names = sorted(workspace.matching_names(patterns))
     published = [name for name in names if workspace[name].publishable]
     if not published:
-        raise Refusal(ErrorCode.USAGE, f"{summarize(names)} is never published, so it needs no change file")
+        raise Refusal(
+            ErrorCode.USAGE, f"{summarize(names)} is never published, so it needs no change file"
+        )
     return published
 
 
@@ -141,7 +147,11 @@ def _new_file(directory: Path, name: str) -> Path:
     taken = _taken_names(directory)
     stem = name.removesuffix(".md") or readable_name(secrets.choice, taken)
     if stem in taken:
-        raise Refusal(ErrorCode.USAGE, f"{CHANGES_DIRECTORY}/{stem}.md exists already", hint="Choose another --name.")
+        raise Refusal(
+            ErrorCode.USAGE,
+            f"{CHANGES_DIRECTORY}/{stem}.md exists already",
+            hint="Choose another --name.",
+        )
     is_readme = stem.lower() == "readme"
     if is_readme or not _FILE_NAME.fullmatch(stem):
         hint = "Use letters, digits, dots, dashes and underscores, and not README."
@@ -171,7 +181,10 @@ def change_status(options: WorkspaceOptions, since: str = "") -> ChangeStatus:
     base = _find_base(repo, since or _default_base(repo, project.settings.remote))
     touched_paths = frozenset(_touched_paths(repo, base, project.release_commits))
     prefix = workspace_prefix(repo, project)
-    owners = {directory_in_repository(repo, project.root, member.path): member.name for member in project.workspace}
+    owners = {
+        directory_in_repository(repo, project.root, member.path): member.name
+        for member in project.workspace
+    }
     touched_names = owners_of(sorted(touched_paths), owners, NonPackageFiles(repo, project))
     files = [file for file in project.change_files if prefix + file.path in touched_paths]
     packages = [
@@ -209,7 +222,9 @@ def _default_base(repo: Repo, remote: str) -> str:
     branch = repo.default_branch(remote)
     if not branch:
         message = f"the default branch of the remote {remote} is not known"
-        raise Refusal(ErrorCode.USAGE, message, hint="Name the commit to compare with: --since REV.")
+        raise Refusal(
+            ErrorCode.USAGE, message, hint="Name the commit to compare with: --since REV."
+        )
     return f"refs/remotes/{remote}/{branch}"
 
 

@@ -31,7 +31,9 @@ async def merge_staged(options: MergeOptions, directories: Sequence[Path]) -> Re
     RK-WHEEL-TAG, RK-VERIFY-FAILED, RK-RECORD-INVALID.
     """
     if not options.output.name:
-        raise Refusal(ErrorCode.USAGE, "--output must name a separate directory for the merged release")
+        raise Refusal(
+            ErrorCode.USAGE, "--output must name a separate directory for the merged release"
+        )
     check_output_directory(options.output)
     bundles = [read_bundle(_manifest_in(directory)) for directory in directories]
     parts = [StagedPart(str(bundle.directory), bundle.manifest, bundle.plan) for bundle in bundles]
@@ -56,7 +58,9 @@ def _verify_files(bundle: ReleaseBundle) -> None:
     for package in bundle.manifest.packages:
         step = steps[package.name]
         paths = [bundle.directory / DIST / package.name / name for name in package.file_names]
-        contents = expected_contents(is_part=bool(bundle.manifest.platform), is_native=bool(step.platforms))
+        contents = expected_contents(
+            is_part=bool(bundle.manifest.platform), is_native=bool(step.platforms)
+        )
         verified_package(package, bundle.plan.pins_of(step), paths, contents)
 
 
@@ -64,4 +68,6 @@ async def _compare_with_last_release(options: MergeOptions, manifest: ReleaseMan
     with checkout_workspace(options) as local_options:
         project, _ = open_project(local_options)
         async with open_index(project, target_of(project)) as index:
-            await refuse_fewer_wheels(manifest.packages, index, project.settings.allow_missing_wheels)
+            await refuse_fewer_wheels(
+                manifest.packages, index, project.settings.allow_missing_wheels
+            )

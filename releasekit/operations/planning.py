@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("releasekit")
 
-_UNREADABLE_INDEX = frozenset({ErrorCode.INDEX_UNREACHABLE, ErrorCode.INDEX_RESPONSE, ErrorCode.INDEX_CREDENTIALS})
+_UNREADABLE_INDEX = frozenset(
+    {ErrorCode.INDEX_UNREACHABLE, ErrorCode.INDEX_RESPONSE, ErrorCode.INDEX_CREDENTIALS}
+)
 """Errors because of which the versions on the index are unknown. The plan is then made from git alone."""
 
 
@@ -61,7 +63,9 @@ class PreflightScope:
 def preflight_scope(options: Options, settings: Settings) -> PreflightScope:
     """Return the preflight checks for the release that *options* describe."""
     if isinstance(options, PrepareOptions):  # a merged release is uploaded elsewhere
-        return PreflightScope(needs_rights=False, makes_commit=True, audit=True, resumes=False, asks_nobody=True)
+        return PreflightScope(
+            needs_rights=False, makes_commit=True, audit=True, resumes=False, asks_nobody=True
+        )
     if isinstance(options, PublishOptions):
         return PreflightScope(
             needs_rights=not options.stops_before_publishing,
@@ -72,7 +76,9 @@ def preflight_scope(options: Options, settings: Settings) -> PreflightScope:
             ignores_staged=options.stops_before_publishing,
         )
     publishes_here = settings.publish_from != "ci"
-    return PreflightScope(needs_rights=publishes_here, makes_commit=publishes_here, audit=settings.strict_audit)
+    return PreflightScope(
+        needs_rights=publishes_here, makes_commit=publishes_here, audit=settings.strict_audit
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +104,9 @@ class PendingRelease:
     def begin(self, repo: Repo, settings: Settings, *, publishing: bool) -> Record:
         """Put the release on record and return the record. A plan without packages is not written to disk."""
         if self.manifest_bundle:
-            return resume.import_release(repo, settings, self.manifest_bundle, self.record, publishing=publishing)
+            return resume.import_release(
+                repo, settings, self.manifest_bundle, self.record, publishing=publishing
+            )
         if self.record:
             return self.record
         if not self.plan.steps:
@@ -123,13 +131,17 @@ async def compute_plan(
     """
     scope = preflight_scope(options, project.settings)
     has_begun, findings = _find_resumable(repo, scope)
-    context, index_findings = await _create_context(options, project, repo, partially_published=partially_published)
+    context, index_findings = await _create_context(
+        options, project, repo, partially_published=partially_published
+    )
     if not has_begun:
         asked = context.published is not None or bool(index_findings.obstacles)
         findings += index_findings + await _run_preflight(context, scope, asked=asked)
     plan = context.plan
     if scope.asks_nobody and plan.unallowed_new:
-        findings += PreflightFindings((obstacle_of(first_release_refusal(plan.unallowed_new, "prepare")),))
+        findings += PreflightFindings(
+            (obstacle_of(first_release_refusal(plan.unallowed_new, "prepare")),)
+        )
     all_findings = {
         "obstacles": unique_obstacles((*plan.obstacles, *findings.obstacles)),
         "warnings": (*plan.warnings, *findings.warnings),
@@ -155,7 +167,9 @@ async def _create_context(
 ) -> tuple[PlanContext, PreflightFindings]:
     """Return the plan; if the index cannot be read, the plan from git alone, with the reason as an obstacle."""
     try:
-        context = await create_plan_context(options, project, repo, partially_published=partially_published)
+        context = await create_plan_context(
+            options, project, repo, partially_published=partially_published
+        )
     except ReleaseError as error:
         if error.code not in _UNREADABLE_INDEX:
             raise
@@ -167,7 +181,9 @@ async def _create_context(
     return context, index_findings
 
 
-async def _run_preflight(context: PlanContext, scope: PreflightScope, *, asked: bool) -> PreflightFindings:
+async def _run_preflight(
+    context: PlanContext, scope: PreflightScope, *, asked: bool
+) -> PreflightFindings:
     """Find the problems that a release would meet. Unless the index was *asked*, no other server is contacted either.
 
     A release that stops before anything is public needs no rights: credentials, the remote, GitHub and GitLab are not
@@ -212,7 +228,9 @@ async def select_release(options: PublishOptions, project: Project, repo: Repo) 
     record = None
     staged_manifest = options.staged_manifest
     if staged_manifest:
-        staged_manifest = await pr_steps.fetch_manifest(repo, settings, project.uv.secrets, staged_manifest)
+        staged_manifest = await pr_steps.fetch_manifest(
+            repo, settings, project.uv.secrets, staged_manifest
+        )
     if not options.dry_run:
         record = resume.find_resumable(
             repo,
@@ -246,7 +264,9 @@ async def log_resume_summary(record: Record, project: Project, repo: Repo) -> No
         async with open_index(project, target) as index:
             warnings = await resume.find_closing(record, index, datetime.now(UTC))
     except ReleaseError as error:
-        log.debug("the age of the uploads is unknown: %s", error)  # the upload will report the error again
+        log.debug(
+            "the age of the uploads is unknown: %s", error
+        )  # the upload will report the error again
         return
     for warning in warnings:
         log.warning("warning %s", warning)

@@ -12,7 +12,11 @@ from releasekit.core.errors import ReleaseError, ReleaseWarning
 from releasekit.core.history.web_links import repository_urls
 from releasekit.core.planning.model import Plan, Status
 from releasekit.core.release.release_manifest import manifest_text
-from releasekit.core.release.unfinished_release import ReleaseStatus, describe_release, unfinished_note
+from releasekit.core.release.unfinished_release import (
+    ReleaseStatus,
+    describe_release,
+    unfinished_note,
+)
 from releasekit.integrations.filesystem import append_text
 from releasekit.integrations.git import Repo
 from releasekit.operations.draft import add_changelogs, checkout_workspace, open_index, open_project
@@ -72,7 +76,12 @@ async def notes(options: Options) -> tuple[ReleaseNotes, str]:
     """
     from releasekit.core.release.release_notes import MIN_BODY_LIMIT
     from releasekit.integrations.forge_factory import connect_forge
-    from releasekit.integrations.notes_sources import commits_in_notes, gather_notes, render_notes, rewrite_notes
+    from releasekit.integrations.notes_sources import (
+        commits_in_notes,
+        gather_notes,
+        render_notes,
+        rewrite_notes,
+    )
 
     project, repo = open_project(options)
     settings = project.settings
@@ -91,10 +100,18 @@ async def notes(options: Options) -> tuple[ReleaseNotes, str]:
             log.info("the notes name no pull requests: %s", error)
     workspace_path = project.root.relative_to(repo.top).as_posix()
     collected = gather_notes(
-        plan, repo, repo.top, workspace_path, read_workspace.target_of(project), settings, pulls=pull_requests
+        plan,
+        repo,
+        repo.top,
+        workspace_path,
+        read_workspace.target_of(project),
+        settings,
+        pulls=pull_requests,
     )
     text = render_notes(collected, project.root, settings, limit)
-    return collected, rewrite_notes(text, project.root, settings.notes_command, limit, collected.all)
+    return collected, rewrite_notes(
+        text, project.root, settings.notes_command, limit, collected.all
+    )
 
 
 COMMENT_MARK = "<!-- releasekit plan -->\n"
@@ -120,7 +137,10 @@ async def post_plan_comment(options: Options, plan: Plan) -> str:
                 text = plan_body(plan, forge.pull_request_limit - len(COMMENT_MARK))
                 return await forge.comment(number, COMMENT_MARK, text)
         except ReleaseError as error:  # such as in a pull request from a fork
-            log.warning("warning %s", ReleaseWarning(error.code, f"no comment: {error.message}", error.location))
+            log.warning(
+                "warning %s",
+                ReleaseWarning(error.code, f"no comment: {error.message}", error.location),
+            )
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         append_text(Path(summary), plan_body(plan, _SUMMARY_LIMIT) + "\n")
         return "the summary of this job"
@@ -139,7 +159,9 @@ async def fetch_manifest_text(options: WorkspaceOptions, release: str) -> str:
     return manifest_text(manifest)
 
 
-def explain_versions(options: SelectionOptions, names: Sequence[str]) -> tuple[Explanation, tuple[str, ...]]:
+def explain_versions(
+    options: SelectionOptions, names: Sequence[str]
+) -> tuple[Explanation, tuple[str, ...]]:
     """Return the next versions of *names*, or of all packages, with reasons, and the warnings of the plan.
 
     No server is contacted.
@@ -151,7 +173,9 @@ def explain_versions(options: SelectionOptions, names: Sequence[str]) -> tuple[E
         history = read_history.read_history(repo, project)
         plan = decide.plan(project, repo, history, options.selection(), None)
     chosen = project.workspace.matching_names(names or ["*"])
-    return explain_versions(plan, decide.decide_bumps(project, history, options.selection()), chosen), _remarks(plan)
+    return explain_versions(
+        plan, decide.decide_bumps(project, history, options.selection()), chosen
+    ), _remarks(plan)
 
 
 def _remarks(plan: Plan) -> tuple[str, ...]:
@@ -185,14 +209,18 @@ async def release_status(options: StatusOptions) -> ReleaseStatus:
     if running:  # the running release makes temporary refs, which are not another release
         all_traces = [traces for traces in all_traces if traces.plan or traces.source != "copy"]
     releases = tuple(describe_release(traces, running, elsewhere) for traces in all_traces)
-    return ReleaseStatus(running=running, offline=options.offline, unasked=tuple(unasked), releases=releases)
+    return ReleaseStatus(
+        running=running, offline=options.offline, unasked=tuple(unasked), releases=releases
+    )
 
 
 async def _add_remote_releases(
     project: Project, repo: Repo, all_traces: list[ReleaseTraces], unasked: list[str]
 ) -> list[ReleaseTraces]:
     """Return *all_traces* with the releases on the remote and its forge; append to *unasked* what did not answer."""
-    from tasks.rollback_steps import find_unpublished  # late: httpx is slow to import, and `plan` imports this module
+    from tasks.rollback_steps import (
+        find_unpublished,
+    )  # late: httpx is slow to import, and `plan` imports this module
 
     settings, secrets = project.settings, project.uv.secrets
     refs = _remote_refs(repo, settings, unasked)

@@ -75,7 +75,9 @@ async def list_published_pins(project: Project, report: ReleaseReport) -> list[t
         for package in report.confirmed_packages:
             for file in await index.files(package.name) or ():
                 if file.name.endswith(".whl"):
-                    pins = await _internal_requirements(http_client, file.url, project.workspace.members)
+                    pins = await _internal_requirements(
+                        http_client, file.url, project.workspace.members
+                    )
                     rows.append((file.name, pins))
     return rows
 

@@ -81,14 +81,20 @@ class PullRequestContext:
         commits = {name: commit for name in names if name in self.project.workspace.members}
         return dict.fromkeys(names) | read_history.versions_at(self.repo, self.project, commits)
 
-    def release(self, plan: Plan, record: Record, branch: str = "", commit: str = "") -> ReleaseContext:
+    def release(
+        self, plan: Plan, record: Record, branch: str = "", commit: str = ""
+    ) -> ReleaseContext:
         """Return the context for the steps of a release. Its *record* is temporary: CI publishes the release."""
         target, uv = read_workspace.target_of(self.project), self.project.uv
-        return ReleaseContext(plan, record, self.settings, target, uv, self.workspace_path, branch, commit)
+        return ReleaseContext(
+            plan, record, self.settings, target, uv, self.workspace_path, branch, commit
+        )
 
 
 @asynccontextmanager
-async def open_context(options: Options, project: Project, repo: Repo) -> AsyncGenerator[PullRequestContext]:
+async def open_context(
+    options: Options, project: Project, repo: Repo
+) -> AsyncGenerator[PullRequestContext]:
     """Connect to GitHub or GitLab, which has the pull requests, and read the state of the remote.
 
     Raises Refusal RK-FORGE-…, and as `read_remote_state` does.
@@ -97,7 +103,9 @@ async def open_context(options: Options, project: Project, repo: Repo) -> AsyncG
     async with AsyncExitStack() as stack:
         with as_refusal():
             address = repo.address(settings.remote)
-            forge = await stack.enter_async_context(connect_forge(address, settings, project.uv.secrets))
+            forge = await stack.enter_async_context(
+                connect_forge(address, settings, project.uv.secrets)
+            )
             await forge.check_access()
         base = pr_steps.base_of(repo, settings)
         remote_state = pr_steps.read_remote_state(repo, settings, base)
@@ -145,11 +153,18 @@ async def keep_requests(context: PullRequestContext) -> PullRequestContext:
     if proposal is None or not proposal.plan.requested:
         return context
     settings = context.settings
-    if await context.forge.find_pull_request(settings.release_branch, context.remote_state.base) is None:
+    if (
+        await context.forge.find_pull_request(settings.release_branch, context.remote_state.base)
+        is None
+    ):
         return context
     log.info("kept from the release pull request: %s", ", ".join(proposal.plan.requested))
     kept = VersionOptions.from_recorded(proposal.plan.requested)
-    update: dict[str, object] = {"bump": kept.bump, "set_version": kept.set_version, "promote": kept.promote}
+    update: dict[str, object] = {
+        "bump": kept.bump,
+        "set_version": kept.set_version,
+        "promote": kept.promote,
+    }
     if kept.prerelease:
         update["prerelease"] = kept.prerelease
     return replace(context, options=options.model_copy(update=update))
@@ -160,7 +175,9 @@ async def compute_proposal(context: PullRequestContext) -> Plan:
     remote_state, settings = context.remote_state, context.settings
     unfit = collect(pr_steps.pull_request_obstacles(context.repo, settings, remote_state))
     plan = (await compute_plan(context.options, context.project, context.repo)).plan
-    conflicts = collect(pr_steps.find_foreign_tags(plan, settings, remote_state, context.repo.tags()))
+    conflicts = collect(
+        pr_steps.find_foreign_tags(plan, settings, remote_state, context.repo.tags())
+    )
     obstacles = unique_obstacles((*unfit.obstacles, *plan.obstacles, *conflicts.obstacles))
     return plan.model_copy(update={"obstacles": obstacles})
 
@@ -177,16 +194,22 @@ async def find_blocking_release(context: PullRequestContext) -> ReleasePullReque
     if remote_state.proposal is None:
         return None
     plan = remote_state.proposal.plan
-    merge = await pr_steps.find_merge(repo, context.forge, context.settings, remote_state, context.declared_versions)
+    merge = await pr_steps.find_merge(
+        repo, context.forge, context.settings, remote_state, context.declared_versions
+    )
     if merge:
         return await _merged_status(context, plan, merge)
     is_newer = plan.commit != repo.head and repo.contains(plan.commit, repo.head)
     if remote_state.is_ours and is_newer:
-        return release_pr_status("open", "the release pull request is already based on a later commit", plan)
+        return release_pr_status(
+            "open", "the release pull request is already based on a later commit", plan
+        )
     return None
 
 
-async def _merged_status(context: PullRequestContext, plan: Plan, merge: Merge) -> ReleasePullRequest | None:
+async def _merged_status(
+    context: PullRequestContext, plan: Plan, merge: Merge
+) -> ReleasePullRequest | None:
     problems, _ = await compare_with_merge(context, merge)
     if problems:  # the merge cannot be released any more, so a new pull request is needed
         return None
@@ -217,7 +240,9 @@ async def update_release_pr(context: PullRequestContext, plan: Plan) -> ReleaseP
         commit = current.manifest.release_commit
     else:
         commit = push_release_branch(context, plan)
-    pull_request = await pr_steps.open_pull_request(context.forge, plan, context.settings, context.remote_state.base)
+    pull_request = await pr_steps.open_pull_request(
+        context.forge, plan, context.settings, context.remote_state.base
+    )
     message = f"#{pull_request.number} releases {plan.title} when it is merged"
     fields = {"page": pull_request.page, "commit": commit, "changed": current is None}
     return release_pr_status("open", message, plan).model_copy(update=fields)
@@ -245,8 +270,12 @@ async def close_release_pr(context: PullRequestContext, plan: Plan) -> ReleasePu
     pull_request = await pr_steps.close_pull_request(
         context.forge, context.repo, context.settings, context.remote_state
     )
-    message = f"{plan.headline}; #{pull_request.number} is closed" if pull_request else plan.headline
-    return release_pr_status("none", message, plan).model_copy(update={"changed": bool(pull_request)})
+    message = (
+        f"{plan.headline}; #{pull_request.number} is closed" if pull_request else plan.headline
+    )
+    return release_pr_status("none", message, plan).model_copy(
+        update={"changed": bool(pull_request)}
+    )
 
 
 # ---- phase 2: `publish --publish-from=ci` ---------------------------------------------------------------------------
@@ -260,7 +289,8 @@ async def hand_off(options: PublishOptions, project: Project, repo: Repo) -> Rel
     settings = project.settings
     if options.approve or options.offline or not settings.creates_forge_release:
         message = (
-            "--publish-from=ci tags, pushes and drafts in one step; --approve, --offline and --no-… cannot be used"
+            "--publish-from=ci tags, pushes and drafts in one step; "
+            "--approve, --offline and --no-… cannot be used"
         )
         raise Refusal(ErrorCode.USAGE, message)
     with release_lock(repo.common_dir):
@@ -282,11 +312,17 @@ async def nothing_to_hand_off(context: PullRequestContext) -> ReleasePullRequest
     if context.remote_state.proposal is None:
         if draft_release := await pr_steps.find_draft(context.forge):
             return draft_status(draft_release)
-        return ReleasePullRequest(stage="none", what="nothing to release: there is no release pull request")
+        return ReleasePullRequest(
+            stage="none", what="nothing to release: there is no release pull request"
+        )
     plan = context.remote_state.proposal.plan
-    pull_request = await context.forge.find_pull_request(context.settings.release_branch, context.remote_state.base)
+    pull_request = await context.forge.find_pull_request(
+        context.settings.release_branch, context.remote_state.base
+    )
     if pull_request is None:
-        return ReleasePullRequest(stage="none", what=f"nothing to release: the pull request of {plan.title} was closed")
+        return ReleasePullRequest(
+            stage="none", what=f"nothing to release: the pull request of {plan.title} was closed"
+        )
     message = f"nothing to release: #{pull_request.number} waits to be merged"
     return release_pr_status("open", message, plan).model_copy(update={"page": pull_request.page})
 
@@ -304,7 +340,11 @@ async def check_merge_is_current(context: PullRequestContext, merge: Merge) -> t
         raise Refusal(ErrorCode.PULL_STALE, "; ".join(problems), merge.page or merge.commit[:12])
     for name, commit in pr_steps.remote_tags(remote_state, proposal.plan).items():
         if commit != merge.commit:
-            raise Refusal(ErrorCode.TAG_EXISTS, f"{name} exists already, at {commit[:12]}", context.settings.remote)
+            raise Refusal(
+                ErrorCode.TAG_EXISTS,
+                f"{name} exists already, at {commit[:12]}",
+                context.settings.remote,
+            )
     if LOCK_REF in remote_state.refs:
         running = running_release(context)
         if running.plan.release != proposal.plan.release:
@@ -316,7 +356,9 @@ async def check_merge_is_current(context: PullRequestContext, merge: Merge) -> t
     return notes
 
 
-async def tag_and_draft(context: PullRequestContext, merge: Merge, notes: tuple[str, ...]) -> ReleasePullRequest:
+async def tag_and_draft(
+    context: PullRequestContext, merge: Merge, notes: tuple[str, ...]
+) -> ReleasePullRequest:
     """Tag the merge commit, make the draft, start the workflow; then delete the refs of the pull request."""
     remote_state, repo, settings = context.remote_state, context.repo, context.settings
     proposal = remote_state.proposal
@@ -330,7 +372,9 @@ async def tag_and_draft(context: PullRequestContext, merge: Merge, notes: tuple[
         draft_release = await announce.create_draft(release, repo, context.forge, manifest)
         if draft_release.draft and settings.publish_workflow and LOCK_REF not in remote_state.refs:
             await announce.dispatch_workflow(release, context.forge)
-        pr_steps.delete_pull_request_refs(repo, settings, remote_state, proposal.manifest.release_commit, merge.head)
+        pr_steps.delete_pull_request_refs(
+            repo, settings, remote_state, proposal.manifest.release_commit, merge.head
+        )
     status = hand_off_status(context, merge, notes, changed=True)
     return status.model_copy(update={"page": draft_release.url})
 
@@ -356,7 +400,9 @@ def hand_off_status(
     return release_pr_status(stage, message, proposal.plan).model_copy(update=fields)
 
 
-async def compare_with_merge(context: PullRequestContext, merge: Merge) -> tuple[tuple[str, ...], tuple[str, ...]]:
+async def compare_with_merge(
+    context: PullRequestContext, merge: Merge
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the differences of the merge from the pull request, and remarks on other commits that were merged since.
 
     Both commits are planned with the same options, so that only the commits make a difference.
@@ -364,7 +410,9 @@ async def compare_with_merge(context: PullRequestContext, merge: Merge) -> tuple
     remote_state, repo = context.remote_state, context.repo
     proposal = remote_state.proposal
     assert proposal is not None  # noqa: S101  see above
-    was_compared = bool(pr_steps.remote_tags(remote_state, proposal.plan))  # tags are made after that
+    was_compared = bool(
+        pr_steps.remote_tags(remote_state, proposal.plan)
+    )  # tags are made after that
     if merge.version_mismatches or was_compared:
         return merge.version_mismatches, ()
     proposed_commit = proposal.manifest.release_commit
@@ -373,7 +421,10 @@ async def compare_with_merge(context: PullRequestContext, merge: Merge) -> tuple
     before = await plan_at_commit(context, proposed_commit)
     after = await plan_at_commit(context, merge.commit)
     titles = repo.commit_titles(proposal.plan.commit, repo.parent(merge.commit))
-    notes = [f"merged after the pull request was made, and missing in its changelogs: {title}" for title in titles]
+    notes = [
+        f"merged after the pull request was made, and missing in its changelogs: {title}"
+        for title in titles
+    ]
     if deferred := not_in_release(proposal.plan, after):
         notes.append(f"also changed, but not in this release: {', '.join(deferred)}")
     return tuple(stale_reasons(proposal.plan, before, after)), tuple(notes)
@@ -417,7 +468,9 @@ async def propose_next_versions(release: ReleaseContext, repo: Repo) -> str:
         if context.current_proposal(plan) is None:
             push_release_branch(context, plan, NEXT_VERSIONS_TITLE)
         body = next_versions_body(plan)
-        pull_request = await forge.open_pull_request(next_branch, remote_state.base, NEXT_VERSIONS_TITLE, body)
+        pull_request = await forge.open_pull_request(
+            next_branch, remote_state.base, NEXT_VERSIONS_TITLE, body
+        )
         return pull_request.page
 
 

@@ -52,7 +52,9 @@ def run_checks(options: CheckOptions) -> CheckRun:
     ignored = (*settings.check_ignore, *options.ignore)
     checks = select_checks(checks_by_name, selected, ignored)
     member_ignores = _member_ignores(project, checks_by_name)
-    packages = project.workspace.matching_names(options.package) or frozenset(project.workspace.members)
+    packages = project.workspace.matching_names(options.package) or frozenset(
+        project.workspace.members
+    )
     needs = {need for check in checks.values() for need in check.needs}
     facts = read_facts.read_facts(project, repo, needs)
 
@@ -71,7 +73,9 @@ def run_checks(options: CheckOptions) -> CheckRun:
     )
 
 
-def _member_ignores(project: Project, checks_by_name: Mapping[str, Check]) -> dict[str, frozenset[str]]:
+def _member_ignores(
+    project: Project, checks_by_name: Mapping[str, Check]
+) -> dict[str, frozenset[str]]:
     """Return the checks that each member ignores."""
     ignores: dict[str, frozenset[str]] = {}
     for name, own in project.member_settings.items():

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from tasks.project import Project
 
 
-async def run_rollback(options: RollbackOptions, confirmation: Confirmation | None = None) -> Rollback:
+async def run_rollback(
+    options: RollbackOptions, confirmation: Confirmation | None = None
+) -> Rollback:
     """Roll a release back step by step. Each step can be repeated, so a killed rollback can be run again.
 
     Unless it is a dry run, *confirmation* is asked first. Without *confirmation*, the caller has the yes already.

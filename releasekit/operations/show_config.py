@@ -62,7 +62,10 @@ def effective_settings(workspace: Path, overrides: Mapping[str, Any]) -> Effecti
             return f"pyproject.toml:{line_of(text, (*TABLE, key))}"
         return "default"
 
-    root = (Setting(key=key, value=values[key], source=find_source(key)) for key in Settings.model_fields)
+    root = (
+        Setting(key=key, value=values[key], source=find_source(key))
+        for key in Settings.model_fields
+    )
     return EffectiveSettings(settings=(*root, *_member_settings(project)))
 
 
@@ -73,7 +76,9 @@ def _member_settings(project: Project) -> Iterator[Setting]:
         for key in overrides:
             value = Settings(**{key: overrides[key]}).model_dump(mode="json")[key]
             line = line_of(text, (*TABLE, key))
-            yield Setting(key=key, value=value, source=f"{path}/pyproject.toml:{line}", package=name)
+            yield Setting(
+                key=key, value=value, source=f"{path}/pyproject.toml:{line}", package=name
+            )
 
 
 def schema_text() -> str:

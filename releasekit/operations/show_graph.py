@@ -38,7 +38,11 @@ class GraphView:
 
 
 def select_subgraph(
-    directory: Path, deps: Sequence[str], rdeps: Sequence[str], groups: Sequence[str], kinds: Sequence[str]
+    directory: Path,
+    deps: Sequence[str],
+    rdeps: Sequence[str],
+    groups: Sequence[str],
+    kinds: Sequence[str],
 ) -> tuple[GraphView, list[str]]:
     """Read the workspace at *directory*; return the selected part of its graph, and warnings about the graph.
 

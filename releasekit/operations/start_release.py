@@ -76,7 +76,11 @@ class _Approval:
 
 
 async def start_release(
-    options: PublishOptions, project: Project, repo: Repo, confirmation: Confirmation, stack: AsyncExitStack
+    options: PublishOptions,
+    project: Project,
+    repo: Repo,
+    confirmation: Confirmation,
+    stack: AsyncExitStack,
 ) -> StartedRelease:
     """Return the release to run: the unfinished one of this repository, else a new one.
 
@@ -108,7 +112,9 @@ async def start_release(
                 if needs_yes:
                     answer = await confirmation.ask(proposal)
                     answer.require_yes()
-                record = pending.begin(repo, project.settings, publishing=not options.stops_before_publishing)
+                record = pending.begin(
+                    repo, project.settings, publishing=not options.stops_before_publishing
+                )
                 stack.push(lock.pop_all())
                 release = release_context(plan, record, project, repo)
                 return StartedRelease(options, project, repo, release)
@@ -135,7 +141,9 @@ async def _confirm_first_releases(
     plan = pending.plan
     names = without_allowed(plan.unallowed_new, project.settings.allow_new, project.workspace)
     if names:
-        answer = await confirmation.ask(Proposal(first_release_question(names), plan, needs_person=True))
+        answer = await confirmation.ask(
+            Proposal(first_release_question(names), plan, needs_person=True)
+        )
         if not answer.accepted:
             raise first_release_refusal(names, "publish", answer.reason)
     return replace(pending, plan=plan.model_copy(update={"unallowed_new": ()}))
@@ -155,7 +163,11 @@ def release_context(plan: Plan, record: Record, project: Project, repo: Repo) ->
 
 
 def _make_proposal(
-    pending: PendingRelease, project: Project, repo: Repo, options: PublishOptions, repeat_reason: str
+    pending: PendingRelease,
+    project: Project,
+    repo: Repo,
+    options: PublishOptions,
+    repeat_reason: str,
 ) -> Proposal:
     plan = pending.plan
     if options.version_only:

@@ -88,7 +88,9 @@ def read_take_over(repo: Repo, project: Project, tool: ForeignTool | None) -> Ta
 def _read_files(directory: Path, project: Project) -> _ForeignFiles:
     """Read the files of all tools in *directory* and in the packages below it."""
     members = project.workspace.publishable
-    places = Places({_relative(project.root / member.path, directory): member.name for member in members})
+    places = Places(
+        {_relative(project.root / member.path, directory): member.name for member in members}
+    )
     texts: dict[str, str] = {}
     for place in dict.fromkeys((".", *places.names)):
         texts |= _read_texts(directory, place)

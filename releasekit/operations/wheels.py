@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from releasekit.integrations.protocols import Index
 
 
-async def refuse_fewer_wheels(packages: Iterable[BuiltPackage], index: Index, allowed: Sequence[str]) -> None:
+async def refuse_fewer_wheels(
+    packages: Iterable[BuiltPackage], index: Index, allowed: Sequence[str]
+) -> None:
     """Refuse *packages* that lack wheels which their last release on *index* had, except those that are *allowed*.
 
     Only packages with native wheels are looked up. Raises Refusal RK-WHEELS-MISSING, ReleaseError RK-INDEX-….
@@ -23,7 +25,9 @@ async def refuse_fewer_wheels(packages: Iterable[BuiltPackage], index: Index, al
     native = [package for package in packages if any(map(is_native, package.wheel_names))]
     pages = await asyncio.gather(*(index.files(package.name) for package in native))
     before = {
-        package.name: last_release_files([file.name for file in page or () if not file.yanked], package.version)
+        package.name: last_release_files(
+            [file.name for file in page or () if not file.yanked], package.version
+        )
         for package, page in zip(native, pages, strict=True)
     }
     error = fewer_wheels_error(before, native, allowed)

@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ValidationError
 
 from releasekit.core.errors import ErrorCode, ReleaseError
-from releasekit.integrations.filesystem import read_text, read_text_if_exists, scratch_path, write_atomic
+from releasekit.integrations.filesystem import (
+    read_text,
+    read_text_if_exists,
+    scratch_path,
+    write_atomic,
+)
 from releasekit.integrations.signals import defer_signals, termination_as_interrupt
 
 if TYPE_CHECKING:
@@ -52,8 +57,13 @@ class FileBackup:
         assert not self.needs_restore, "the originals of earlier changes would be lost"  # noqa: S101
         self.directory.mkdir(parents=True, exist_ok=True)
         resolved = {path.resolve(): text for path, text in texts.items()}  # a link must stay a link
-        changes = [self._back_up(number, path, text) for number, (path, text) in enumerate(resolved.items())]
-        write_atomic(self._journal, _Journal(changes=tuple(changes)).model_dump_json(indent=1) + "\n")
+        changes = [
+            self._back_up(number, path, text)
+            for number, (path, text) in enumerate(resolved.items())
+        ]
+        write_atomic(
+            self._journal, _Journal(changes=tuple(changes)).model_dump_json(indent=1) + "\n"
+        )
         for path, text in resolved.items():
             write_atomic(path, text)
 
@@ -61,7 +71,9 @@ class FileBackup:
         original = read_text(path, "surrogateescape")
         backup = f"{number:04}-{path.name}"
         write_atomic(self.directory / backup, original)
-        return _FileChange(path=str(path), backup=backup, before=_sha256(original), after=_sha256(text))
+        return _FileChange(
+            path=str(path), backup=backup, before=_sha256(original), after=_sha256(text)
+        )
 
     def restore(self) -> tuple[Path, ...]:
         """Restore all originals, byte by byte, and return the restored files.
@@ -70,7 +82,9 @@ class FileBackup:
         All other files are restored before, and the backups are kept.
         """
         if not self.needs_restore:
-            shutil.rmtree(self.directory, ignore_errors=True)  # no file was changed, or all are restored
+            shutil.rmtree(
+                self.directory, ignore_errors=True
+            )  # no file was changed, or all are restored
             return ()
         problems: list[str] = []
         restored: list[Path] = []
@@ -82,14 +96,18 @@ class FileBackup:
             if current == change.before:
                 continue  # it was not changed yet, or is already restored
             if current not in ("", change.after):
-                problems.append(f"{path} was edited since releasekit changed it; its original is {backup}")
+                problems.append(
+                    f"{path} was edited since releasekit changed it; its original is {backup}"
+                )
             elif _sha256(original) != change.before:
                 problems.append(f"{backup}, the original of {path}, is damaged")
             else:
                 write_atomic(path, original)
                 restored.append(path)
         if problems:
-            raise ReleaseError(ErrorCode.PIN_RESTORE_FAILED, "; ".join(problems), str(self.directory))
+            raise ReleaseError(
+                ErrorCode.PIN_RESTORE_FAILED, "; ".join(problems), str(self.directory)
+            )
         self._journal.unlink()
         shutil.rmtree(self.directory)
         return tuple(restored)
@@ -98,7 +116,9 @@ class FileBackup:
         try:
             return _Journal.model_validate_json(read_text(self._journal))
         except (ValidationError, ValueError) as error:
-            raise ReleaseError(ErrorCode.PIN_RESTORE_FAILED, str(error).splitlines()[0], str(self._journal)) from None
+            raise ReleaseError(
+                ErrorCode.PIN_RESTORE_FAILED, str(error).splitlines()[0], str(self._journal)
+            ) from None
 
     @contextmanager
     def apply_temporarily(self, texts: Mapping[Path, str]) -> Generator[None]:

@@ -68,7 +68,9 @@ class ReleaseBundle:
         release_commit = self.manifest.release_commit
         branch = self.manifest.branch
         if not repo.has_on_branch(frozen, remote, branch):
-            self._refuse(f"the commit {frozen[:12]} that the release starts from is not in the history of this clone")
+            self._refuse(
+                f"the commit {frozen[:12]} that the release starts from is not in the history of this clone"
+            )
         if not repo.has_commit(release_commit):
             self._unbundle(repo)
         if not repo.has_commit(release_commit):
@@ -86,7 +88,9 @@ class ReleaseBundle:
                 repo.fetch(str(bundle.resolve()), "HEAD")
             except ReleaseError as error:
                 message = "git cannot read this bundle"
-                raise Refusal(ErrorCode.RECORD_INVALID, message, str(bundle), output=error.output) from None
+                raise Refusal(
+                    ErrorCode.RECORD_INVALID, message, str(bundle), output=error.output
+                ) from None
 
     def _refuse(self, message: str) -> None:
         raise Refusal(ErrorCode.COMMIT_MISSING, message, str(self.directory / MANIFEST))
@@ -129,10 +133,16 @@ def check_output_directory(directory: Path) -> None:
     is_bundle_content = existing <= {MANIFEST, SUMS, BUNDLE, DIST, GITIGNORE}
     if is_bundle_content and _is_marked(directory):
         return
-    raise Refusal(ErrorCode.USAGE, "the directory is not empty, and contains no release bundle", str(directory))
+    raise Refusal(
+        ErrorCode.USAGE,
+        "the directory is not empty, and contains no release bundle",
+        str(directory),
+    )
 
 
-def write_bundle(record: Record, repo: Repo, remote: str, directory: Path, part: ReleaseManifest | None = None) -> None:
+def write_bundle(
+    record: Record, repo: Repo, remote: str, directory: Path, part: ReleaseManifest | None = None
+) -> None:
     """Write the release of *record*, whose packages are all built, into *directory*. Replace an earlier bundle there.
 
     With *part*, write only the files of that manifest: those of one platform. Raises Refusal RK-USAGE, RK-FILE-SYSTEM.
@@ -178,7 +188,9 @@ def _copy_package_files(manifest: ReleaseManifest, source: Path, directory: Path
 
 def _write_manifest(manifest: ReleaseManifest, directory: Path) -> None:
     sums = [f"{file.sha256}  {path}" for path, file in _built_files(manifest).items()]
-    sums += [f"{describe_file(path).sha256}  {BUNDLE}" for path in _files_below(directory, (BUNDLE,))]
+    sums += [
+        f"{describe_file(path).sha256}  {BUNDLE}" for path in _files_below(directory, (BUNDLE,))
+    ]
     text = manifest_text(manifest)
     write_atomic(directory / MANIFEST, text)
     sums.append(f"{sha256(text.encode()).hexdigest()}  {MANIFEST}")
@@ -190,14 +202,20 @@ GITIGNORE, _IGNORE_ALL = ".gitignore", "*\n"
 
 def _built_files(manifest: ReleaseManifest) -> dict[str, BuiltFile]:
     """Return the built files by their paths in the bundle."""
-    return {f"{DIST}/{package.name}/{file.name}": file for package in manifest.packages for file in package.files}
+    return {
+        f"{DIST}/{package.name}/{file.name}": file
+        for package in manifest.packages
+        for file in package.files
+    }
 
 
 def _check_files(root: Path, manifest: ReleaseManifest) -> None:
     for name, file in _built_files(manifest).items():
         path = root / name
         if not _is_file(root, name):
-            raise ReleaseError(ErrorCode.RECORD_INVALID, "the file is missing, or is a link", str(path))
+            raise ReleaseError(
+                ErrorCode.RECORD_INVALID, "the file is missing, or is a link", str(path)
+            )
         with wrap_os_errors(path):
             actual = describe_file(path)
         if actual != file:
@@ -230,10 +248,14 @@ def _check_sums(root: Path, manifest: ReleaseManifest, expected: dict[str, str])
     listed = dict(_read_sums(path))
     for name, digest in listed.items():
         if not _is_file(root, name):
-            raise ReleaseError(ErrorCode.RECORD_INVALID, f"{name} is listed, but is not a file here", str(path))
+            raise ReleaseError(
+                ErrorCode.RECORD_INVALID, f"{name} is listed, but is not a file here", str(path)
+            )
         actual = expected.get(name) or describe_file(root / name).sha256
         if actual != digest:
-            raise ReleaseError(ErrorCode.RECORD_INVALID, f"{name} has a different sha256 than listed", str(path))
+            raise ReleaseError(
+                ErrorCode.RECORD_INVALID, f"{name} has a different sha256 than listed", str(path)
+            )
     missing = sorted(expected.keys() - listed.keys())
     if missing:
         raise ReleaseError(ErrorCode.RECORD_INVALID, f"{missing[0]} is not listed", str(path))
@@ -245,7 +267,9 @@ def _read_sums(path: Path) -> Iterator[tuple[str, str]]:
     for number, line in enumerate(lines, 1):
         match = _SUM_LINE.fullmatch(line)
         if not match:
-            raise ReleaseError(ErrorCode.RECORD_INVALID, "not a line of sha256sum", f"{path}:{number}")
+            raise ReleaseError(
+                ErrorCode.RECORD_INVALID, "not a line of sha256sum", f"{path}:{number}"
+            )
         yield match[2], match[1]
 
 

@@ -40,14 +40,22 @@ def workspace_clone(source: RemoteWorkspace, token: str, *, keep: bool) -> Gener
             home = clone_directory(source)
             stack.enter_context(release_lock(home))
         else:
-            home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="releasekit-clone-"))).resolve()
+            home = Path(
+                stack.enter_context(tempfile.TemporaryDirectory(prefix="releasekit-clone-"))
+            ).resolve()
         try:
             directory = _update_clone(source, home)
         except ReleaseError as error:
             if error.code not in _UNREACHABLE:
                 raise
-            message = error.message if error.code is ErrorCode.REPOSITORY_UNREACHABLE else "it cannot be cloned"
-            raise Refusal(ErrorCode.REPOSITORY_UNREACHABLE, message, source.address, output=error.output) from None
+            message = (
+                error.message
+                if error.code is ErrorCode.REPOSITORY_UNREACHABLE
+                else "it cannot be cloned"
+            )
+            raise Refusal(
+                ErrorCode.REPOSITORY_UNREACHABLE, message, source.address, output=error.output
+            ) from None
         yield directory / source.subdirectory
 
 

@@ -100,7 +100,11 @@ class Record:
             raise ReleaseError(ErrorCode.RECORD_INVALID, "it is missing", str(path))
         plan = parse_plan(text, str(path))
         if plan.release != self.release:
-            raise ReleaseError(ErrorCode.RECORD_INVALID, f"it belongs to another release, {plan.release}", str(path))
+            raise ReleaseError(
+                ErrorCode.RECORD_INVALID,
+                f"it belongs to another release, {plan.release}",
+                str(path),
+            )
         return plan
 
     def save_manifest(self, manifest: ReleaseManifest) -> None:
@@ -126,7 +130,9 @@ class Record:
         """Return the manifest of a release whose commit is made; raises ReleaseError RK-RECORD-INVALID."""
         manifest = self.manifest()
         if manifest is None:
-            raise ReleaseError(ErrorCode.RECORD_INVALID, "there is no manifest", str(self.directory))
+            raise ReleaseError(
+                ErrorCode.RECORD_INVALID, "there is no manifest", str(self.directory)
+            )
         return manifest
 
     def is_finished(self) -> bool:
@@ -171,7 +177,9 @@ class Record:
 
     def fsync_files(self, packages: Iterable[BuiltPackage]) -> None:
         """Flush the files of *packages* to the disk, so that they survive a crash of the machine."""
-        fsync_files(self.dist(package.name) / file.name for package in packages for file in package.files)
+        fsync_files(
+            self.dist(package.name) / file.name for package in packages for file in package.files
+        )
 
     def finish(self, repo: Repo) -> None:
         """Mark the release as finished, and free the space that only a running release needs.
@@ -275,7 +283,11 @@ def list_records(common_dir: Path) -> tuple[Record, ...]:
 
 def releases_with_manifest(common_dir: Path) -> set[str]:
     """Return the ids of the releases whose record has a manifest, readable or not."""
-    return {record.release for record in list_records(common_dir) if (record.directory / MANIFEST).is_file()}
+    return {
+        record.release
+        for record in list_records(common_dir)
+        if (record.directory / MANIFEST).is_file()
+    }
 
 
 def unfinished_record(common_dir: Path) -> Record | None:
@@ -381,7 +393,9 @@ def _is_alive(pid: int, since: datetime) -> bool:
         return True
     try:  # only systems with /proc
         ticks = int(read_text(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()[19])
-        boot = next(line for line in read_text(Path("/proc/stat")).splitlines() if line.startswith("btime "))
+        boot = next(
+            line for line in read_text(Path("/proc/stat")).splitlines() if line.startswith("btime ")
+        )
     except (OSError, UnicodeDecodeError, ValueError, IndexError, StopIteration):
         return True
     started = int(boot.split()[1]) + ticks / os.sysconf("SC_CLK_TCK")
@@ -412,13 +426,17 @@ def release_lock(common_dir: Path) -> Generator[None]:
         lock.acquire(blocking=False)
     except Timeout:
         who = read_text(holder).strip() if holder.is_file() else "another process"
-        raise Refusal(ErrorCode.LOCK_ACQUISITION_FAILED, f"locked by {who}", str(common_dir)) from None
+        raise Refusal(
+            ErrorCode.LOCK_ACQUISITION_FAILED, f"locked by {who}", str(common_dir)
+        ) from None
     except OSError as error:
         raise Refusal(*file_error(error, directory).args) from None
     try:
         started = datetime.now(UTC).isoformat(timespec="seconds")
         with as_refusal():
-            write_atomic(holder, f"process {os.getpid()} on {socket.gethostname()} since {started}\n")
+            write_atomic(
+                holder, f"process {os.getpid()} on {socket.gethostname()} since {started}\n"
+            )
         yield
     finally:
         holder.unlink(missing_ok=True)

@@ -38,10 +38,18 @@ RC = Version("1.3.0rc1")
 PAGE = "https://index.invalid/simple/storefront-core/"
 
 
-def package(name: str, outcome: PackageOutcome, error: str = "", hint: str = "", output: str = "") -> PackageReport:
+def package(
+    name: str, outcome: PackageOutcome, error: str = "", hint: str = "", output: str = ""
+) -> PackageReport:
     """Return what came of one package."""
     return PackageReport(
-        name=name, version=RC, tag=f"{name}-v{RC}", outcome=outcome, error=error, hint=hint, output=output
+        name=name,
+        version=RC,
+        tag=f"{name}-v{RC}",
+        outcome=outcome,
+        error=error,
+        hint=hint,
+        output=output,
     )
 
 
@@ -58,7 +66,11 @@ REPORT = ReleaseReport(
             "Read the output above, mend it, and run publish again.",
             "error: no such file\nexit code 2",
         ),
-        package("storefront", PackageOutcome.BLOCKED, "needs storefront-plugin-recommendations, which is not out"),
+        package(
+            "storefront",
+            PackageOutcome.BLOCKED,
+            "needs storefront-plugin-recommendations, which is not out",
+        ),
     ),
     problems=("the branch main has moved on at origin",),
     notes=("no release on GitHub or GitLab: there is no token",),
@@ -123,7 +135,9 @@ STATUS = ReleaseStatus(
                     progress=progress,
                     tag=f"{name}-v{RC}",
                     tagged_here=progress == "confirmed",
-                    files=(FileStatus(name=f"{name}-{RC}.tar.gz", sha256="", here=True, index=index),),
+                    files=(
+                        FileStatus(name=f"{name}-{RC}.tar.gz", sha256="", here=True, index=index),
+                    ),
                 )
                 for name, progress, index in STAGES
             ),

@@ -41,7 +41,10 @@ def orchard(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 def test_discover_lists_every_member(orchard: World) -> None:
     """Every member is listed as uv has it: name, path, version, who is published."""
-    rows = {row["name"]: row for row in json.loads(orchard.releasekit("discover", "--format", "json").out)}
+    rows = {
+        row["name"]: row
+        for row in json.loads(orchard.releasekit("discover", "--format", "json").out)
+    }
 
     expected = EXPECTED["members"]
     assert rows.keys() == expected.keys()
@@ -78,7 +81,11 @@ def test_graph_options_select_a_part(tmp_path: Path) -> None:
     world = World(make(tmp_path), tmp_path / "orchard.git")
     text = (world.root / "pyproject.toml").read_text()
     world.write(
-        {"pyproject.toml": text.replace("[tool.releasekit]", '[tool.releasekit]\ngroups.roots = ["orchard-c*"]')}
+        {
+            "pyproject.toml": text.replace(
+                "[tool.releasekit]", '[tool.releasekit]\ngroups.roots = ["orchard-c*"]'
+            )
+        }
     )
     members = EXPECTED["members"]
 
@@ -86,15 +93,23 @@ def test_graph_options_select_a_part(tmp_path: Path) -> None:
     assert shown(world, "--rdeps", "orchard-core") >= {"press", "store"}
     way = shown(world, "--deps", "orchard-market", "--rdeps", "orchard-core")
     assert {"market", "core"} <= way < shown(world, "--deps", "orchard-market") | {"core"}
-    assert shown(world, "--group", "roots") == {name[8:] for name in members if name.startswith("orchard-c")}
+    assert shown(world, "--group", "roots") == {
+        name[8:] for name in members if name.startswith("orchard-c")
+    }
     for kind, key in (("runtime", "needs"), ("build", "build_needs"), ("extra", "extra_needs")):
-        rows = json.loads(world.releasekit("graph", "--format", "json", "--kind", kind).out)["packages"]
+        rows = json.loads(world.releasekit("graph", "--format", "json", "--kind", kind).out)[
+            "packages"
+        ]
         found = {row["name"]: row[key] for row in rows if row[key]}
         whole = json.loads(world.releasekit("graph", "--format", "json").out)["packages"]
         assert found, kind
-        assert all(set(found[row["name"]]) <= set(row[key]) for row in whole if row["name"] in found)
+        assert all(
+            set(found[row["name"]]) <= set(row[key]) for row in whole if row["name"] in found
+        )
         assert not any(row["extra_needs"] for row in rows) or kind == "extra"
-    tree = world.releasekit("graph", "--format", "ascii", "--rdeps", "orchard-core", "--kind", "runtime,build").out
+    tree = world.releasekit(
+        "graph", "--format", "ascii", "--rdeps", "orchard-core", "--kind", "runtime,build"
+    ).out
     assert tree.startswith("orchard-core\n|-- ")
 
 
@@ -130,18 +145,28 @@ def test_graph_formats_name_every_package(orchard: World, form: str, beginning: 
 def test_tables_export_csv_and_markdown(orchard: World) -> None:
     """A plan as CSV and Markdown has what its JSON has; so have `version`, `discover` and a dry run."""
     names = {name for name, member in EXPECTED["members"].items() if member["publishable"]}
-    for argv in (["plan", "--offline"], ["publish", "--dry-run", "--offline"], ["version"], ["discover"]):
+    for argv in (
+        ["plan", "--offline"],
+        ["publish", "--dry-run", "--offline"],
+        ["version"],
+        ["discover"],
+    ):
         said = orchard.releasekit(*argv, "--format", "csv").out
         assert {row["name"] for row in csv.DictReader(io.StringIO(said, newline=""))} >= names
         if argv != ["discover"]:
-            assert "| package | from | to | bump | because |" in orchard.releasekit(*argv, "--format", "markdown").out
+            assert (
+                "| package | from | to | bump | because |"
+                in orchard.releasekit(*argv, "--format", "markdown").out
+            )
 
 
 def test_plan_compares_with_earlier_plan(tmp_path: Path) -> None:
     """`plan --since-last` keeps its plan and compares the next with it, `--diff` with a file; else none is kept."""
     world = make_world(tmp_path, "app: core; core")
     before = world.state()
-    (tmp_path / "before.json").write_text(world.releasekit("plan", "--offline", "--format", "json").out)
+    (tmp_path / "before.json").write_text(
+        world.releasekit("plan", "--offline", "--format", "json").out
+    )
     assert world.state() == before
 
     first = world.releasekit("plan", "--offline", "--since-last")
@@ -151,15 +176,22 @@ def test_plan_compares_with_earlier_plan(tmp_path: Path) -> None:
     world.commit("feat: it", {"packages/core/src/core/new.py": ""})
     for argv in (["--diff", str(tmp_path / "before.json")], ["--since-last"]):
         said = world.releasekit("plan", "--offline", *argv)
-        assert "since an earlier plan from today: core first -> minor because feat: it (" in said.out
+        assert (
+            "since an earlier plan from today: core first -> minor because feat: it (" in said.out
+        )
         assert "~ core gets 0.2.0 instead of 0.1.0: first -> minor because feat: it (" in said.out
     told = json.loads(world.releasekit("plan", "--offline", "--since-last", "--format", "json").out)
     assert told["since"]["changes"] == []
     assert "since" not in json.loads(world.releasekit("plan", "--offline", "--format", "json").out)
     other = world.releasekit("plan", "--offline", "--since-last", "--package", "core")
     assert "no earlier plan is known" in other.err, "which asks for something else"
-    text = world.releasekit("plan", "--offline", "--diff", str(tmp_path / "before.json"), "--format", "csv").out
-    assert [row["change"] for row in csv.DictReader(io.StringIO(text, newline=""))] == ["changed, was 0.1.0", ""]
+    text = world.releasekit(
+        "plan", "--offline", "--diff", str(tmp_path / "before.json"), "--format", "csv"
+    ).out
+    assert [row["change"] for row in csv.DictReader(io.StringIO(text, newline=""))] == [
+        "changed, was 0.1.0",
+        "",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -182,10 +214,14 @@ def test_plan_follows_the_history(orchard: World) -> None:
     plan = json.loads(orchard.releasekit("plan", "--offline", "--format", "json").out)
 
     assert {row["name"]: row["next"] for row in plan["packages"]} == {
-        name: member["next"] for name, member in EXPECTED["members"].items() if member["publishable"]
+        name: member["next"]
+        for name, member in EXPECTED["members"].items()
+        if member["publishable"]
     }
     assert {row["name"]: row["bump"] for row in plan["packages"]} == {
-        name: member["bump"] for name, member in EXPECTED["members"].items() if member["publishable"]
+        name: member["bump"]
+        for name, member in EXPECTED["members"].items()
+        if member["publishable"]
     }
     assert plan.keys() >= {"schema", "commit", "release", "tags", "warnings", "packages"}
     assert plan["schema"] == "releasekit.plan/1"
@@ -195,9 +231,14 @@ def test_plan_follows_the_history(orchard: World) -> None:
 
 def test_version_shows_bump_and_reason(orchard: World) -> None:
     """`version` says old, new, bump and reason of each package, or of those that are named, as table and JSON."""
-    rows = {row["name"]: row for row in json.loads(orchard.releasekit("version", "--format", "json").out)["packages"]}
+    rows = {
+        row["name"]: row
+        for row in json.loads(orchard.releasekit("version", "--format", "json").out)["packages"]
+    }
 
-    members = {name: member for name, member in EXPECTED["members"].items() if member["publishable"]}
+    members = {
+        name: member for name, member in EXPECTED["members"].items() if member["publishable"]
+    }
     assert {name: (row["next"], row["bump"]) for name, row in rows.items()} == {
         name: (member["next"], member["bump"]) for name, member in members.items()
     }
@@ -208,7 +249,11 @@ def test_version_shows_bump_and_reason(orchard: World) -> None:
         name for name, row in rows.items() if row["bump"] not in ("none", "first")
     }
     table = orchard.releasekit("version", "orchard-c*", "packages/store").out
-    assert ("orchard-core" in table, "orchard-store" in table, "orchard-press" in table) == (True, True, False)
+    assert ("orchard-core" in table, "orchard-store" in table, "orchard-press" in table) == (
+        True,
+        True,
+        False,
+    )
     refused = orchard.releasekit("version", "orchard-coer")
     assert (refused.code, "did you mean orchard-core" in refused.err) == (2, True)
 
@@ -219,7 +264,15 @@ def test_version_explains_each_commit(tmp_path: Path) -> None:
     for tag in ("core-v0.1.0",):
         world.git("tag", tag)
     file = "packages/core/src/core/__init__.py"
-    messages = ["feat!: a", "fix: b", "docs: c", "feat: d", 'Revert "feat: d"', "whatever", "x\n\nBREAKING CHANGE: y"]
+    messages = [
+        "feat!: a",
+        "fix: b",
+        "docs: c",
+        "feat: d",
+        'Revert "feat: d"',
+        "whatever",
+        "x\n\nBREAKING CHANGE: y",
+    ]
     for number, message in enumerate(messages):
         world.commit(message, {file: f"N = {number}\n"})
     world.commit("feat: elsewhere", {"README.md": "elsewhere\n"})
@@ -241,8 +294,13 @@ def test_version_explains_each_commit(tmp_path: Path) -> None:
     ]
     assert [each["title"] for each in row["counted"]] == ["x", "fix: b", "feat!: a"]
     assert row["ignored"][0]["why"] == "not a conventional commit"
-    assert world.releasekit("version", "--explain", "--format", "csv").code == 2, "a row has no room for commits"
-    assert f"{ErrorCode.VERSION_UNHEARD}: Release-As: 2.0.0 ({nowhere[:7]}) touches no package" in said.err
+    assert world.releasekit("version", "--explain", "--format", "csv").code == 2, (
+        "a row has no room for commits"
+    )
+    assert (
+        f"{ErrorCode.VERSION_UNHEARD}: Release-As: 2.0.0 ({nowhere[:7]}) touches no package"
+        in said.err
+    )
 
 
 def test_dry_run_changes_nothing(orchard: World) -> None:
@@ -292,18 +350,25 @@ EFFECTS = (
         (["--group", "roots"], {"core": "included", "hatch": "included"}),
     ],
 )  # fmt: skip
-def test_selection_includes_its_dependencies(tmp_path: Path, argv: list[str], included: dict[str, str]) -> None:
+def test_selection_includes_its_dependencies(
+    tmp_path: Path, argv: list[str], included: dict[str, str]
+) -> None:
     """A selection brings what it needs along; the rest is named as excluded."""
     world = World(make(tmp_path), tmp_path / "orchard.git")
     text = (world.root / "pyproject.toml").read_text()
-    text = text.replace("[tool.releasekit]", '[tool.releasekit]\ngroups.roots = ["orchard-core", "tools/hatch"]')
+    text = text.replace(
+        "[tool.releasekit]", '[tool.releasekit]\ngroups.roots = ["orchard-core", "tools/hatch"]'
+    )
     world.write({"pyproject.toml": text})
 
     plan = json.loads(world.releasekit("plan", "--offline", "--format", "json", *argv).out)
 
     released = {row["name"]: row["status"] for row in plan["packages"] if row["order"] >= 0}
     assert released == {f"orchard-{name}": status for name, status in included.items()}
-    assert {row["status"] for row in plan["packages"] if row["order"] < 0} <= {"excluded", "skipped"}
+    assert {row["status"] for row in plan["packages"] if row["order"] < 0} <= {
+        "excluded",
+        "skipped",
+    }
 
 
 def in_child(*argv: str, cwd: Path) -> Said:
@@ -315,7 +380,9 @@ def in_child(*argv: str, cwd: Path) -> Said:
     )
     root = str(WORKSPACE.parent.parent)
     env: dict[str, str | None] = {"PYTHONPATH": root}
-    result = run(Command((sys.executable, "-c", code, *argv), cwd, env, ok_codes=frozenset({0, 1, 2})))
+    result = run(
+        Command((sys.executable, "-c", code, *argv), cwd, env, ok_codes=frozenset({0, 1, 2}))
+    )
     return Said(result.code, result.stdout, result.stderr)
 
 
@@ -354,7 +421,9 @@ def test_flows_are_programs(orchard: World, flow: str) -> None:
 
 def test_json_logs_use_standard_error(orchard: World) -> None:
     """Standard output is the answer alone; with --log-format json each log line is an object."""
-    said = orchard.releasekit("--verbose", "--log-format", "json", "plan", "--offline", "--format", "json")
+    said = orchard.releasekit(
+        "--verbose", "--log-format", "json", "plan", "--offline", "--format", "json"
+    )
 
     json.loads(said.out)
     lines = [json.loads(line) for line in said.err.splitlines()]
@@ -385,12 +454,22 @@ def invalid_toml(world: World) -> None:
 
 def unknown_key(world: World) -> None:
     """Mistype a key."""
-    edit(world, "pyproject.toml", "[tool.uv.workspace]", '[tool.releasekit]\ntag_fromat = "x"\n\n[tool.uv.workspace]')
+    edit(
+        world,
+        "pyproject.toml",
+        "[tool.uv.workspace]",
+        '[tool.releasekit]\ntag_fromat = "x"\n\n[tool.uv.workspace]',
+    )
 
 
 def wrong_type(world: World) -> None:
     """Give a key a value of another type."""
-    edit(world, "pyproject.toml", "[tool.uv.workspace]", "[tool.releasekit]\ntag_format = 42\n\n[tool.uv.workspace]")
+    edit(
+        world,
+        "pyproject.toml",
+        "[tool.uv.workspace]",
+        "[tool.releasekit]\ntag_format = 42\n\n[tool.uv.workspace]",
+    )
 
 
 def wrong_choice(world: World) -> None:
@@ -416,7 +495,9 @@ def self_dependency(world: World) -> None:
 
 def bad_requirement(world: World) -> None:
     """Write a requirement that nobody can read."""
-    edit(world, "packages/core/pyproject.toml", "dependencies = []", 'dependencies = ["idna >>> 3"]')
+    edit(
+        world, "packages/core/pyproject.toml", "dependencies = []", 'dependencies = ["idna >>> 3"]'
+    )
 
 
 def bad_tag_format(world: World) -> None:
@@ -455,7 +536,12 @@ def outside(world: World) -> None:
 
 def other_uv(world: World) -> None:
     """Ask for a uv of the far future."""
-    edit(world, "pyproject.toml", "[tool.uv.workspace]", '[tool.uv]\nrequired-version = ">=99"\n\n[tool.uv.workspace]')
+    edit(
+        world,
+        "pyproject.toml",
+        "[tool.uv.workspace]",
+        '[tool.uv]\nrequired-version = ">=99"\n\n[tool.uv.workspace]',
+    )
 
 
 def no_identity(world: World) -> None:
@@ -490,7 +576,11 @@ def test_interrupt_during_import_is_clean(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(EARLY)  # Python imports it when it starts
     for module in ("releasekit", "flows.publish"):
         said = run(
-            Command((sys.executable, "-m", module), env={"PYTHONPATH": str(tmp_path)}, ok_codes=frozenset({130}))
+            Command(
+                (sys.executable, "-m", module),
+                env={"PYTHONPATH": str(tmp_path)},
+                ok_codes=frozenset({130}),
+            )
         )
         assert (said.stdout, said.stderr) == ("", "Interrupted.\n")
 
@@ -540,7 +630,9 @@ CASES: list[tuple[Callable[[World], None], list[str], ErrorCode, str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("spoil", "argv", "code", "said"), CASES, ids=lambda value: getattr(value, "__name__", None))
+@pytest.mark.parametrize(
+    ("spoil", "argv", "code", "said"), CASES, ids=lambda value: getattr(value, "__name__", None)
+)
 def test_refusal_has_code_and_help(
     tmp_path: Path, spoil: Callable[[World], None], argv: list[str], code: ErrorCode, said: str
 ) -> None:
@@ -561,13 +653,20 @@ def test_refusal_has_code_and_help(
 
 ONLINE: list[tuple[Callable[[World], None], dict[str, str], ErrorCode, str]] = [
     (nothing, {"UV_PUBLISH_TOKEN": "wrong-token"}, ErrorCode.INDEX_CREDENTIALS, "UV_PUBLISH_TOKEN"),
-    (nothing, {"UV_PUBLISH_CHECK_URL": "http://127.0.0.1:9/simple"}, ErrorCode.INDEX_UNREACHABLE, "127.0.0.1:9"),
+    (
+        nothing,
+        {"UV_PUBLISH_CHECK_URL": "http://127.0.0.1:9/simple"},
+        ErrorCode.INDEX_UNREACHABLE,
+        "127.0.0.1:9",
+    ),
     (moved_remote, {}, ErrorCode.PUSH_REJECTED, "main"),
     (no_remote, {}, ErrorCode.PREFLIGHT_NO_REMOTE, "--no-push"),
 ]
 
 
-@pytest.mark.parametrize(("spoil", "env", "code", "said"), ONLINE, ids=lambda value: getattr(value, "__name__", None))
+@pytest.mark.parametrize(
+    ("spoil", "env", "code", "said"), ONLINE, ids=lambda value: getattr(value, "__name__", None)
+)
 def test_publish_checks_index_and_remote(
     tmp_path: Path,
     own_index: EmbeddedIndex,
@@ -617,7 +716,9 @@ def planned(world: World, *argv: str) -> tuple[dict[str, tuple[str, str | None]]
     said = world.releasekit("plan", "--format", "json", *argv)
     assert said.code == 0, said.err
     plan = json.loads(said.out)
-    return {row["name"]: (row["status"], row["next"]) for row in plan["packages"]}, "\n".join(plan["warnings"])
+    return {row["name"]: (row["status"], row["next"]) for row in plan["packages"]}, "\n".join(
+        plan["warnings"]
+    )
 
 
 def test_index_replaces_missing_tags(tmp_path: Path, own_index: EmbeddedIndex) -> None:
@@ -646,18 +747,29 @@ def test_index_replaces_missing_tags(tmp_path: Path, own_index: EmbeddedIndex) -
     }
     assert planned(world)[0]["lone"] == ("skipped", None), "nothing is promoted unasked"
     assert planned(world, "--prerelease", "rc")[0]["lone"] == ("skipped", None)
-    assert planned(world, "--prerelease", "rc", "--force-unchanged")[0]["lone"] == ("included", "0.2.0rc2")
+    assert planned(world, "--prerelease", "rc", "--force-unchanged")[0]["lone"] == (
+        "included",
+        "0.2.0rc2",
+    )
     assert f"core 0.2.0 ({sha[:7]})" in warnings
     assert ErrorCode.PIN_OLD not in warnings, "the app on the index takes any core"
-    told = json.loads(world.releasekit("plan", "--promote", "lone", "--format", "json").out)["changelogs"]
-    assert ("### Bug Fixes" in told["core"]["text"], "long ago" in told["core"]["text"]) == (True, False)
+    told = json.loads(world.releasekit("plan", "--promote", "lone", "--format", "json").out)[
+        "changelogs"
+    ]
+    assert ("### Bug Fixes" in told["core"]["text"], "long ago" in told["core"]["text"]) == (
+        True,
+        False,
+    )
     assert "### Features\n\n- lone (" in told["lone"]["text"], "all since 0.1.0"
     said = world.releasekit("publish", "--dry-run", "--skip-audit", "--no-push")
     assert (said.code, "uv publish" in said.out) == (0, True), said.err
 
     offline, warnings = planned(world, "--offline")
     assert offline["core"] == ("included", "0.2.0"), "nobody could know"
-    assert "core, lone, new and 1 more have no tag, and no index was asked for earlier releases" in warnings
+    assert (
+        "core, lone, new and 1 more have no tag, and no index was asked for earlier releases"
+        in warnings
+    )
     assert ErrorCode.BASELINE_INDEX in world.releasekit("version").err
     assert ErrorCode.BASELINE_INDEX in world.releasekit("changelog").err
 
@@ -675,12 +787,17 @@ def test_unexplained_index_version_is_refused(tmp_path: Path, own_index: Embedde
 
     refused = world.releasekit("plan")
 
-    assert (refused.code, f"error: {ErrorCode.BASELINE_UNKNOWN}: the index has core 0.2.0" in refused.err) == (2, True)
+    assert (
+        refused.code,
+        f"error: {ErrorCode.BASELINE_UNKNOWN}: the index has core 0.2.0" in refused.err,
+    ) == (2, True)
     assert "`git tag core-v0.2.0 COMMIT`" in refused.err
     assert planned(world, "-p", "lone")[0]["lone"] == ("included", "0.1.0")
     world.git("tag", "core-v0.2.0")
     again = world.releasekit("plan")
-    assert "`git tag core-v0.2.0 COMMIT`" in again.err, "core declares another version there, so the tag does not count"
+    assert "`git tag core-v0.2.0 COMMIT`" in again.err, (
+        "core declares another version there, so the tag does not count"
+    )
     world.git("tag", "--force", "core-v0.2.0", source)
     assert planned(world)[0]["core"] == ("skipped", None)
     world.git("tag", "--delete", "core-v0.2.0")
@@ -716,7 +833,11 @@ def test_shallow_clone_is_refused(tmp_path: Path) -> None:
     world = make_world(tmp_path, "core")
     world.commit("fix: core", {"packages/core/src/core/__init__.py": "FIXED = True\n"})
     url = world.root.as_uri()
-    run(Command(("git", "clone", "--quiet", "--depth", "1", url, str(tmp_path / "shallow")), env=GIT))
+    run(
+        Command(
+            ("git", "clone", "--quiet", "--depth", "1", url, str(tmp_path / "shallow")), env=GIT
+        )
+    )
 
     refused = World(tmp_path / "shallow", world.remote).releasekit("plan", "--offline")
 

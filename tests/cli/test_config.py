@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from cyclopts import Argument
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTATION = "\n".join(page.read_text(encoding="utf-8") for page in sorted((ROOT / "docs").rglob("*.md")))
+DOCUMENTATION = "\n".join(
+    page.read_text(encoding="utf-8") for page in sorted((ROOT / "docs").rglob("*.md"))
+)
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +41,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     """Make a workspace that is only looked at, with a setting, a group and a member that has a setting for itself."""
     world = make_world(tmp_path_factory.mktemp("config"), "app: core; core; lone")
     text = (world.root / "pyproject.toml").read_text()
-    table = '[tool.releasekit]\nconcurrency = 2\nrate_limit = 7\npush = false\ngroups.web = ["app"]\n'
+    table = (
+        '[tool.releasekit]\nconcurrency = 2\nrate_limit = 7\npush = false\ngroups.web = ["app"]\n'
+    )
     world.commit("chore: configure", {"pyproject.toml": f"{text}\n{table}"})
     text = (world.root / "packages/core/pyproject.toml").read_text()
     member = f"{text}\n[tool.releasekit]\nsmoke_test = false\n"
@@ -52,7 +56,10 @@ def told(world: World, *argv: str) -> dict[str, tuple[Any, str]]:
     said = world.releasekit("config", "--format", "json", *argv)
     assert said.code == 0, said.err
     rows = json.loads(said.out)["settings"]
-    return {f"{row['key']} of {row['package']}".removesuffix(" of "): (row["value"], row["source"]) for row in rows}
+    return {
+        f"{row['key']} of {row['package']}".removesuffix(" of "): (row["value"], row["source"])
+        for row in rows
+    }
 
 
 # ---- the order ----------------------------------------------------------------------------------------------------
@@ -78,7 +85,10 @@ def test_setting_sources_have_an_order(world: World, monkeypatch: pytest.MonkeyP
     monkeypatch.delenv("RELEASEKIT_PUSH")
     monkeypatch.delenv("RELEASEKIT_CONCURRENCY")
     settings = told(world)
-    assert (settings["push"], settings["concurrency"]) == ((False, line["push"]), (2, line["concurrency"]))
+    assert (settings["push"], settings["concurrency"]) == (
+        (False, line["push"]),
+        (2, line["concurrency"]),
+    )
 
 
 def test_variable_wins_over_member_setting(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,12 +140,24 @@ def test_variables_accept_text_and_json(text: str, key: str, value: object) -> N
     ("key", "text", "said"),
     [
         ("concurrency", "many", "RELEASEKIT_CONCURRENCY = 'many': Input should be a valid integer"),
-        ("concurrency", "0", "RELEASEKIT_CONCURRENCY = '0': Input should be greater than or equal to 1"),
+        (
+            "concurrency",
+            "0",
+            "RELEASEKIT_CONCURRENCY = '0': Input should be greater than or equal to 1",
+        ),
         ("push", "perhaps", "RELEASEKIT_PUSH = 'perhaps': Input should be a valid boolean"),
         ("types", "docs", "RELEASEKIT_TYPES = 'docs': Input should be a valid dictionary"),
-        ("types", '{"docs": "big"}', "RELEASEKIT_TYPES = '{\"docs\": \"big\"}': Input should be 'major'"),
+        (
+            "types",
+            '{"docs": "big"}',
+            "RELEASEKIT_TYPES = '{\"docs\": \"big\"}': Input should be 'major'",
+        ),
         ("packages", '["core"', "RELEASEKIT_PACKAGES = '[\"core\"': Input should be a valid tuple"),
-        ("secrets", '{"UV_PUBLISH_TOKEN": "pypi-Ag Ei"}', "RELEASEKIT_SECRETS: String should match pattern"),
+        (
+            "secrets",
+            '{"UV_PUBLISH_TOKEN": "pypi-Ag Ei"}',
+            "RELEASEKIT_SECRETS: String should match pattern",
+        ),
     ],
 )
 def test_bad_variable_value_is_refused(key: str, text: str, said: str) -> None:
@@ -151,13 +173,20 @@ def test_bad_variable_value_is_refused(key: str, text: str, said: str) -> None:
 def test_misplaced_secret_is_never_shown() -> None:
     """Whoever writes a secret where its name belongs does not see it again, neither in the words nor in the line."""
     with pytest.raises(Refusal) as caught:
-        settings_of({"tool": {"releasekit": {"secrets": {"UV_PUBLISH_TOKEN": "pypi-Ag Ei"}}}}, "[tool.releasekit]")
+        settings_of(
+            {"tool": {"releasekit": {"secrets": {"UV_PUBLISH_TOKEN": "pypi-Ag Ei"}}}},
+            "[tool.releasekit]",
+        )
 
     assert (caught.value.excerpt, "pypi-" in str(caught.value)) == (None, False)
 
 
-@pytest.mark.parametrize(("name", "code"), [("RELEASEKIT_DRYRUN", 2), ("RELEASEKIT_PUHS", 2), ("RELEASEKIT_ZZZ", 0)])
-def test_misspelt_variable_is_refused(world: World, monkeypatch: pytest.MonkeyPatch, name: str, code: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "code"), [("RELEASEKIT_DRYRUN", 2), ("RELEASEKIT_PUHS", 2), ("RELEASEKIT_ZZZ", 0)]
+)
+def test_misspelt_variable_is_refused(
+    world: World, monkeypatch: pytest.MonkeyPatch, name: str, code: int
+) -> None:
     """A misspelt variable is refused with what was meant; one that resembles nothing may be somebody else's."""
     monkeypatch.setenv(name, "1")
 
@@ -201,7 +230,9 @@ WORDS = {"change": ["add"], "server": ["status"], "completion": ["bash"], "expla
 
 
 @pytest.mark.parametrize(("command", "option"), sorted(all_options()))
-def test_every_option_has_its_variable(command: str, option: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_option_has_its_variable(
+    command: str, option: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each option of each command can be given by its variable, and the command line wins over that."""
     argument = arguments(command)[option]
     text, value = sample(argument)
@@ -232,7 +263,9 @@ COMMANDS = sorted(name for name in app if not name.startswith("-"))
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_groups_every_option(world: World, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_help_groups_every_option(
+    world: World, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each option stands in a group, with its variable, and with its key if it is one; no line is too long."""
     monkeypatch.setenv("COLUMNS", "100")
     out = world.releasekit(command, "--help").out
@@ -281,8 +314,16 @@ def test_misspelt_word_gets_a_suggestion(world: World, argv: list[str], meant: s
 @pytest.mark.parametrize(
     ("env", "argv", "said"),
     [
-        ({}, ["publish", "--concurrency", "x"], "--concurrency = 'x': Input should be a valid integer"),
-        ({"RELEASEKIT_OFFLINE": "x"}, ["plan"], "RELEASEKIT_OFFLINE = 'x': Input should be a valid boolean"),
+        (
+            {},
+            ["publish", "--concurrency", "x"],
+            "--concurrency = 'x': Input should be a valid integer",
+        ),
+        (
+            {"RELEASEKIT_OFFLINE": "x"},
+            ["plan"],
+            "RELEASEKIT_OFFLINE = 'x': Input should be a valid boolean",
+        ),
         ({"RELEASEKIT_FORMAT": "x"}, ["plan"], 'Invalid value "x" for RELEASEKIT_FORMAT'),
         ({"RELEASEKIT_LOG_FORMAT": "x"}, ["plan"], 'Invalid value "x" for RELEASEKIT_LOG_FORMAT'),
     ],
@@ -296,7 +337,9 @@ def test_refusal_names_option_or_variable(
 
     refused = world.releasekit(*argv)
 
-    assert (refused.code, f"error: {ErrorCode.USAGE}: {said}" in refused.err) == (2, True), refused.err
+    assert (refused.code, f"error: {ErrorCode.USAGE}: {said}" in refused.err) == (2, True), (
+        refused.err
+    )
 
 
 def test_explain_works_as_an_option(world: World) -> None:
@@ -307,10 +350,15 @@ def test_explain_works_as_an_option(world: World) -> None:
 
 def test_json_log_includes_errors(world: World) -> None:
     """With --log-format json everything on standard error is an object, errors included, with their parts."""
-    said = world.releasekit("--log-format", "json", "publish", "--offline", "--dry-run", "-p", "cor")
+    said = world.releasekit(
+        "--log-format", "json", "publish", "--offline", "--dry-run", "-p", "cor"
+    )
 
     objects = [json.loads(line) for line in said.err.splitlines()]
-    assert (objects[-1]["code"], objects[-1]["level"]) == (ErrorCode.WORKSPACE_UNKNOWN_PACKAGE, "error")
+    assert (objects[-1]["code"], objects[-1]["level"]) == (
+        ErrorCode.WORKSPACE_UNKNOWN_PACKAGE,
+        "error",
+    )
     assert objects[-1]["hint"] == "`releasekit discover` lists the members."
 
 
@@ -356,9 +404,17 @@ def editor(tmp_path: Path) -> Path:
 
 def lint(directory: Path, table: str) -> Said:
     """Let Taplo look at a pyproject.toml."""
-    (directory / "pyproject.toml").write_text(f'[project]\nname = "x"\n\n[tool.other]\nx = 1\n\n{table}')
+    (directory / "pyproject.toml").write_text(
+        f'[project]\nname = "x"\n\n[tool.other]\nx = 1\n\n{table}'
+    )
     taplo = str(Path(sys.executable).with_name("taplo"))
-    done = run(Command((taplo, "lint", "--colors", "never", "pyproject.toml"), directory, ok_codes=frozenset({0, 1})))
+    done = run(
+        Command(
+            (taplo, "lint", "--colors", "never", "pyproject.toml"),
+            directory,
+            ok_codes=frozenset({0, 1}),
+        )
+    )
     return Said(done.code, done.stdout, done.stderr)
 
 
@@ -367,7 +423,11 @@ def test_editor_accepts_documented_tables(editor: Path) -> None:
     assert tables()
     for table in tables():
         assert (said := lint(editor, table)).code == 0, said.err
-    for wrong, where in (('tag_fromat = "x"', "tag_fromat"), ("concurrency = 0", "minimum"), ("push = 3", "boolean")):
+    for wrong, where in (
+        ('tag_fromat = "x"', "tag_fromat"),
+        ("concurrency = 0", "minimum"),
+        ("push = 3", "boolean"),
+    ):
         said = lint(editor, f"[tool.releasekit]\n{wrong}\n")
         assert (said.code, where in said.err + said.out) == (1, True), said
 
@@ -402,7 +462,9 @@ def shell(name: str) -> str:
 
 
 @pytest.fixture
-def script(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
+def script(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Path:
     """Return the file that a shell reads for our completion; the program is on its PATH."""
     name: str = request.param
     shell(name)
@@ -418,7 +480,9 @@ def script(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reques
 
 
 @pytest.mark.parametrize("script", ["bash", "fish"], indirect=True)
-def test_bash_and_fish_complete_words(world: World, script: Path, request: pytest.FixtureRequest) -> None:
+def test_bash_and_fish_complete_words(
+    world: World, script: Path, request: pytest.FixtureRequest
+) -> None:
     """Bash and fish complete commands, options, values, and what only this workspace knows."""
     name: str = request.node.callspec.params["script"]
     lines = [f"source {shlex.quote(str(script))}"]
@@ -436,7 +500,11 @@ def test_zsh_completes_on_a_terminal(world: World, script: Path) -> None:
     (script.parent / ".zshrc").write_text(ZSHRC.format(place=script.parent))
     typed = [words for words, whole in CASES if " " not in whole]
 
-    run(Command((sys.executable, "-c", TYPIST, shell("zsh"), str(script.parent), *typed), world.root))
+    run(
+        Command(
+            (sys.executable, "-c", TYPIST, shell("zsh"), str(script.parent), *typed), world.root
+        )
+    )
 
     found = (script.parent / "told").read_text().splitlines()
     assert found == ["ready", *(whole for _, whole in CASES if " " not in whole)]

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 POSIX = {"LC_ALL": "POSIX", "LANG": None, "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
 
 
-@pytest.mark.parametrize("env", [{"PYTHONIOENCODING": "ascii"}, {"PYTHONIOENCODING": "cp1252"}, POSIX], ids=str)
+@pytest.mark.parametrize(
+    "env", [{"PYTHONIOENCODING": "ascii"}, {"PYTHONIOENCODING": "cp1252"}, POSIX], ids=str
+)
 def test_any_encoding_shows_plan(tmp_path: Path, env: dict[str, str | None]) -> None:
     """Tables keep their columns, Markdown its words, and JSON every character, in an escape."""
     world = make_world(tmp_path, "core")

@@ -35,8 +35,12 @@ def test_explain_prints_everything(directory: World) -> None:
     assert [line for line in lines if line and not line.startswith(" ")][2:] == [
         "Causes", "Example", "What to do", "More",
     ]  # fmt: skip
-    assert [line.strip() for line in lines if line.startswith("  - ")] == [f"- {cause}" for cause in page.causes]
-    assert all(f"  {line}" in lines for line in (*page.example.splitlines(), page.info.hint, *page.links))
+    assert [line.strip() for line in lines if line.startswith("  - ")] == [
+        f"- {cause}" for cause in page.causes
+    ]
+    assert all(
+        f"  {line}" in lines for line in (*page.example.splitlines(), page.info.hint, *page.links)
+    )
     assert "\x1b" not in printed.out
 
 
@@ -44,7 +48,9 @@ def test_explain_prints_everything(directory: World) -> None:
 @pytest.mark.parametrize("width", [60, 200])
 def test_explanation_fits_terminal(code: ErrorCode, width: int) -> None:
     """On a terminal sentences are wrapped, at 100 columns at most."""
-    console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None, highlight=False)
+    console = Console(
+        file=io.StringIO(), width=width, force_terminal=True, color_system=None, highlight=False
+    )
 
     console.print(ErrorPageView(PAGES[code]))
 

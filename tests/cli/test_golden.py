@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from tests.conftest import Golden
 
 ROOT = Path(__file__).parents[2]
-INDEX = 'publish_url = "https://index.invalid/upload/"\ncheck_url = "https://index.invalid/simple/"\n'
+INDEX = (
+    'publish_url = "https://index.invalid/upload/"\ncheck_url = "https://index.invalid/simple/"\n'
+)
 PROGRAM = (sys.executable, "-m", "tests.cli.session")
 
 
@@ -29,30 +31,44 @@ PROGRAM = (sys.executable, "-m", "tests.cli.session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     """Make a workspace with long and short names, wide letters, reasons that are long, and one that stays home."""
     graph = "storefront: storefront-core, storefront-plugin-recommendations; storefront-core; "
-    graph += "storefront-plugin-recommendations: storefront-core; storefront-samples: storefront; idle"
+    graph += (
+        "storefront-plugin-recommendations: storefront-core; storefront-samples: storefront; idle"
+    )
     world = make_world(tmp_path_factory.mktemp("golden"), graph)
     text = (world.root / "pyproject.toml").read_text()
     table = f'[tool.releasekit]\n{INDEX}exclude = ["storefront-samples"]\npins = "exact"\nprerelease = "rc"\n'
     world.write(
-        {"pyproject.toml": f'{text}\n{table}umbrella_tag_format = "all-{{version}}"\nlead = "storefront-core"\n'}
+        {
+            "pyproject.toml": f'{text}\n{table}umbrella_tag_format = "all-{{version}}"\nlead = "storefront-core"\n'
+        }
     )
     world.commit("chore: configure")
     for name in ("storefront-core", "storefront-plugin-recommendations", "idle"):
         world.git("tag", f"{name}-v0.1.0")
     (world.root / ".git" / "info" / "exclude").write_text("before.json\n")
-    (world.root / "before.json").write_text(world.releasekit("plan", "--offline", "--format", "json").out)
+    (world.root / "before.json").write_text(
+        world.releasekit("plan", "--offline", "--format", "json").out
+    )
     titles = {
         "storefront-core": "feat(store): shelves hand fruits out one by one, and say which are ripe, 例えば林檎",
         "storefront-plugin-recommendations": "fix!: what others have bought is told to nobody, but to their friends",
     }
     for name, title in titles.items():
-        world.commit(title, {f"packages/{name}/src/{name.replace('-', '_')}/new.py": "NEW = True\n"})
+        world.commit(
+            title, {f"packages/{name}/src/{name.replace('-', '_')}/new.py": "NEW = True\n"}
+        )
     return world
 
 
-def said(directory: Path, *words: str, width: int = 0, terminal: bool = False, colour: bool = True) -> str:
+def said(
+    directory: Path, *words: str, width: int = 0, terminal: bool = False, colour: bool = True
+) -> str:
     """Return what the session says in a window so many columns wide, or without any; without colours."""
-    env = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "CI", "NO_COLOR")}
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("COLUMNS", "LINES", "CI", "NO_COLOR")
+    }
     env |= {} if colour else {"NO_COLOR": "1"}
     env |= {"PYTHONPATH": str(ROOT), "TERM": "xterm", "PREFECT_API_URL": ""}
     if width and not terminal:
@@ -65,7 +81,9 @@ def said(directory: Path, *words: str, width: int = 0, terminal: bool = False, c
         return done.stdout
     ours, theirs = os.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
-    child = subprocess.Popen((*PROGRAM, *words), cwd=directory, env=env, stdin=theirs, stdout=theirs, stderr=theirs)
+    child = subprocess.Popen(
+        (*PROGRAM, *words), cwd=directory, env=env, stdin=theirs, stdout=theirs, stderr=theirs
+    )
     os.close(theirs)
     heard = bytearray()
     while True:

@@ -24,8 +24,14 @@ LINES, COLUMNS = 24, 80
 
 def examples_of(command: str) -> list[list[str]]:
     """Return the arguments of each `releasekit` line that the help of *command* shows."""
-    lines = [line.partition("  #")[0].strip() for line in str(app[command].help_epilogue).splitlines()]
-    return [shlex.split(line.partition(" > ")[0])[1:] for line in lines if line.startswith("releasekit ")]
+    lines = [
+        line.partition("  #")[0].strip() for line in str(app[command].help_epilogue).splitlines()
+    ]
+    return [
+        shlex.split(line.partition(" > ")[0])[1:]
+        for line in lines
+        if line.startswith("releasekit ")
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +70,11 @@ def test_full_help_has_all(here: World, command: str) -> None:
     """`--help` and `help COMMAND` print the same: every option and every example."""
     full = here.releasekit(command, "--help")
 
-    options = [argument for argument in app[command].assemble_argument_collection() if option_name(argument)]
+    options = [
+        argument
+        for argument in app[command].assemble_argument_collection()
+        if option_name(argument)
+    ]
     assert full.code == 0
     assert all(flags_of(option)[0] in full.out for option in options)
     assert here.releasekit("help", command).out == full.out
@@ -74,7 +84,11 @@ def test_help_refuses_unknown_command(here: World) -> None:
     """A misspelt command is refused, with the one that was meant."""
     said = here.releasekit("help", "plam")
 
-    assert (said.code, ErrorCode.USAGE in said.err, "did you mean plan?" in said.err) == (2, True, True)
+    assert (said.code, ErrorCode.USAGE in said.err, "did you mean plan?" in said.err) == (
+        2,
+        True,
+        True,
+    )
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -86,12 +100,19 @@ def test_examples_in_help_parse(command: str) -> None:
 
 
 @pytest.mark.parametrize("command", [name for name in COMMANDS if LOOK in groups_of(app[name])])
-def test_examples_in_help_run(orchard: World, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_examples_in_help_run(
+    orchard: World, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each example of a command that only looks runs on a real workspace, and its names are real."""
     monkeypatch.setenv("RELEASEKIT_PUBLISH_FROM", "ci")  # then a plan needs no credentials
     for words in examples_of(command):
-        known = ["orchard-core" if word == "core" else word.replace("plugin-*", "orchard-*") for word in words]
-        offline = ["--offline"] if command in {"plan", "status"} and "--offline" not in known else []
+        known = [
+            "orchard-core" if word == "core" else word.replace("plugin-*", "orchard-*")
+            for word in words
+        ]
+        offline = (
+            ["--offline"] if command in {"plan", "status"} and "--offline" not in known else []
+        )
 
         said = orchard.releasekit(*known, *offline)
 
@@ -113,10 +134,16 @@ def test_directory_option_changes_directory(tmp_path: Path) -> None:
         assert elsewhere.releasekit(*words, "discover", "--format", "json").out == listed
     assert elsewhere.releasekit("discover", "--project", "work", "--format", "json").out == listed
     refused = elsewhere.releasekit("-C", "nowhere", "discover")
-    assert (refused.code, ErrorCode.USAGE in refused.err, "nowhere" in refused.err) == (2, True, True)
+    assert (refused.code, ErrorCode.USAGE in refused.err, "nowhere" in refused.err) == (
+        2,
+        True,
+        True,
+    )
 
 
-@pytest.mark.parametrize(("kind", "version"), [("alpha", "0.1.0a1"), ("beta", "0.1.0b1"), ("a", "0.1.0a1")])
+@pytest.mark.parametrize(
+    ("kind", "version"), [("alpha", "0.1.0a1"), ("beta", "0.1.0b1"), ("a", "0.1.0a1")]
+)
 def test_prerelease_kinds_have_long_names(tmp_path: Path, kind: str, version: str) -> None:
     """`alpha` and `beta` are what PEP 440 writes as `a` and `b`: as an option, in a variable and in the file."""
     world = make_world(tmp_path, "core")
@@ -124,5 +151,7 @@ def test_prerelease_kinds_have_long_names(tmp_path: Path, kind: str, version: st
     for words in (("--prerelease", kind), ()):
         if not words:
             text = (world.root / "pyproject.toml").read_text()
-            (world.root / "pyproject.toml").write_text(f'{text}\n[tool.releasekit]\nprerelease = "{kind}"\n')
+            (world.root / "pyproject.toml").write_text(
+                f'{text}\n[tool.releasekit]\nprerelease = "{kind}"\n'
+            )
         assert f'"next": "{version}"' in world.releasekit("version", *words, "--format", "json").out

@@ -42,7 +42,9 @@ def drawn(table: LiveTable, console: Console, now: float) -> str:
 
 def console_of(width: int, height: int = 40) -> Console:
     """Return a terminal of that size."""
-    return Console(file=io.StringIO(), width=width, height=height, force_terminal=True, color_system=None)
+    return Console(
+        file=io.StringIO(), width=width, height=height, force_terminal=True, color_system=None
+    )
 
 
 def half_way(console: Console, monkeypatch: pytest.MonkeyPatch) -> LiveTable:
@@ -50,13 +52,17 @@ def half_way(console: Console, monkeypatch: pytest.MonkeyPatch) -> LiveTable:
     clock = {"now": 0.0}
     monkeypatch.setattr(time, "monotonic", lambda: clock["now"])
     table = LiveTable(
-        plan_of("app: web-application", "web-application: core", "core:", "lone:"), settings_of(), console
+        plan_of("app: web-application", "web-application: core", "core:", "lone:"),
+        settings_of(),
+        console,
     )
     table.on_phase("publishing")
     for clock["now"], name, stage in (
         *(
             (number, "core", stage)
-            for number, stage in enumerate([*BUILD_STAGES, *PROOF_STAGES, *UPLOAD_STAGES, PackageStage.PUBLISHED])
+            for number, stage in enumerate(
+                [*BUILD_STAGES, *PROOF_STAGES, *UPLOAD_STAGES, PackageStage.PUBLISHED]
+            )
         ),
         *(
             (number, "web-application", stage)
@@ -67,7 +73,9 @@ def half_way(console: Console, monkeypatch: pytest.MonkeyPatch) -> LiveTable:
     ):
         table.on_stage(name, stage)
     clock["now"] = 2
-    table.on_stage("lone", PackageStage.FAILED, "RK-BUILD-FAILED: lone 1.0 did not build\nno such file")
+    table.on_stage(
+        "lone", PackageStage.FAILED, "RK-BUILD-FAILED: lone 1.0 did not build\nno such file"
+    )
     return table
 
 
@@ -85,7 +93,11 @@ def test_live_table_fits_the_width(monkeypatch: pytest.MonkeyPatch, width: int) 
 
     assert max(map(len, text.splitlines())) <= width
     assert len(text.splitlines()) == len(GOLDEN.splitlines())
-    assert ("across 3 levels" in text, "(concurrency: 5) " in text, "…" in text) == (width > 60, width > 80, False)
+    assert ("across 3 levels" in text, "(concurrency: 5) " in text, "…" in text) == (
+        width > 60,
+        width > 80,
+        False,
+    )
 
 
 @pytest.mark.parametrize("height", [14, 24, 50])
@@ -102,7 +114,9 @@ def test_live_table_fits_the_height(height: int) -> None:
     assert any("more" in line for line in lines)
 
 
-def test_live_table_draws_each_stage(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_live_table_draws_each_stage(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """The block yields the table, which draws what it hears; log lines name the phases and the stages."""
     console = console_of(80)
     with show_live_table(plan_of("core:"), settings_of(), console) as table:
@@ -116,4 +130,7 @@ def test_live_table_draws_each_stage(monkeypatch: pytest.MonkeyPatch, caplog: py
         lines.on_phase("staging")
         lines.on_stage("core", PackageStage.BUILDING)
         lines.on_stage("core", PackageStage.BUILT)
-    assert list(dict.fromkeys(caplog.messages)) == ["staging", "building core"]  # whoever else listens hears it too
+    assert list(dict.fromkeys(caplog.messages)) == [
+        "staging",
+        "building core",
+    ]  # whoever else listens hears it too

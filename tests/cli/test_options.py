@@ -51,7 +51,12 @@ def flows(prefect_api: str) -> dict[str, Flow[..., Any]]:
     from flows.rollback import rollback
 
     assert prefect_api
-    found: dict[str, Any] = {"publish": publish, "prepare": prepare, "plan": plan, "rollback": rollback}
+    found: dict[str, Any] = {
+        "publish": publish,
+        "prepare": prepare,
+        "plan": plan,
+        "rollback": rollback,
+    }
     return found
 
 
@@ -84,7 +89,9 @@ def test_flow_parameters_mirror_the_model() -> None:
 
 def told(**parameters: Any) -> Small:
     """Call a flat function as Prefect does, with every parameter, given or not; returns what it is told."""
-    defaults = {name: parameter.default for name, parameter in inspect.signature(echo).parameters.items()}
+    defaults = {
+        name: parameter.default for name, parameter in inspect.signature(echo).parameters.items()
+    }
 
     async def call() -> Small:
         return await echo(**{**defaults, **parameters})
@@ -96,7 +103,10 @@ def test_absent_parameter_keeps_file_setting() -> None:
     """A setting that is not given leaves the word to the file; one that is given wins, also as its own default."""
     assert told(loud=False).overrides() == {}
     assert told(loud=False).loud is False
-    assert told(force_unchanged=False, index="").overrides() == {"force_unchanged": False, "index": ""}
+    assert told(force_unchanged=False, index="").overrides() == {
+        "force_unchanged": False,
+        "index": "",
+    }
     options = Small(loud=True, times=4, prerelease="none")
     assert flow_parameters(options) == {"loud": True, "times": 4, "prerelease": "none"}
     assert told(**flow_parameters(options)).overrides() == {"prerelease": "none"}
@@ -109,7 +119,10 @@ def test_absent_parameter_keeps_file_setting() -> None:
         ({"workspace": "https://ada:hunter2@host/p.git"}, "must not contain a password"),
         ({"workspace": "https://host/p.git", "git_token": "ghp_Ab1"}, "not the token itself"),
         ({"workspace": "git@host:p.git", "git_token": "TOKEN"}, "needs an https address"),
-        ({"workspace": "ssh://host/p.git", "subdirectory": "../p"}, "must be inside the repository"),
+        (
+            {"workspace": "ssh://host/p.git", "subdirectory": "../p"},
+            "must be inside the repository",
+        ),
         ({"workspace": "ssh://host/p.git", "ref": "--upload-pack=x"}, "cannot start with a hyphen"),
     ],
 )
@@ -140,7 +153,9 @@ def test_clone_is_named_after_address(workspace: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "model"), MODELS.items(), ids=MODELS)
-def test_parameters_are_the_options(flows: dict[str, Flow[..., Any]], name: str, model: type[Options]) -> None:
+def test_parameters_are_the_options(
+    flows: dict[str, Flow[..., Any]], name: str, model: type[Options]
+) -> None:
     """Each option is a parameter of the flow with the same default, or none if it is a setting; no other is."""
     parameters = inspect.signature(flows[name].fn).parameters
 
@@ -164,12 +179,26 @@ def test_prefect_form_describes_every_parameter(
         assert schema.properties.keys() == model.model_fields.keys()
         for option, shown in schema.properties.items():
             assert shown["description"].startswith(model.model_fields[option].description)
-            assert (shown["title"].partition(": ")[2], bool(shown["type"])) == (option.replace("_", " "), True)
+            assert (shown["title"].partition(": ")[2], bool(shown["type"])) == (
+                option.replace("_", " "),
+                True,
+            )
         properties = sorted(schema.properties.values(), key=lambda shown: shown["position"])
-        groups = [group for group, _ in groupby(shown["title"].partition(": ")[0] for shown in properties)]
+        groups = [
+            group for group, _ in groupby(shown["title"].partition(": ")[0] for shown in properties)
+        ]
         assert groups == [group for group in HELP_GROUPS if group in groups]
         if "prerelease" in schema.properties:
-            assert schema.properties["prerelease"]["enum"] == ["stay", "none", "dev", "a", "b", "rc", "alpha", "beta"]
+            assert schema.properties["prerelease"]["enum"] == [
+                "stay",
+                "none",
+                "dev",
+                "a",
+                "b",
+                "rc",
+                "alpha",
+                "beta",
+            ]
 
 
 def test_flow_refuses_numbers_outside_bounds(flows: dict[str, Flow[..., Any]]) -> None:
@@ -187,7 +216,13 @@ def test_text_becomes_values(flows: dict[str, Flow[..., Any]]) -> None:
     from prefect.exceptions import ParameterTypeError
 
     publish = flows["publish"]
-    texts = {"dry_run": "true", "tag": "false", "concurrency": "2", "workspace": "/somewhere", "package": ["core"]}
+    texts = {
+        "dry_run": "true",
+        "tag": "false",
+        "concurrency": "2",
+        "workspace": "/somewhere",
+        "package": ["core"],
+    }
 
     values = publish.validate_parameters(texts)
 
@@ -212,7 +247,9 @@ def test_settings_and_options_agree(model: type[Options]) -> None:
 
 def test_only_given_flags_are_overrides() -> None:
     """Only the flags that stand on the command line count as given, whatever their values are."""
-    _, bound, _ = app.parse_args(["publish", "--tag", "--concurrency", "5"], exit_on_error=False, print_error=False)
+    _, bound, _ = app.parse_args(
+        ["publish", "--tag", "--concurrency", "5"], exit_on_error=False, print_error=False
+    )
 
     options: PublishOptions = bound.arguments["options"]
     assert options == PublishOptions()

@@ -47,7 +47,9 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Terminal]:
     return make
 
 
-def test_details_precede_the_question(terminal: Callable[..., Terminal], capsys: pytest.CaptureFixture[str]) -> None:
+def test_details_precede_the_question(
+    terminal: Callable[..., Terminal], capsys: pytest.CaptureFixture[str]
+) -> None:
     """The user reads what a yes makes public, and then the question."""
     user = terminal(says=True)
 

@@ -57,7 +57,11 @@ def test_example_commands_parse(page: ErrorPage) -> None:
     for line, below in zip(lines, [*lines[1:], ""], strict=True):
         if line.startswith("$ releasekit ") and not below.startswith("error: "):
             words = shlex.split(line.partition(" 2>")[0], comments=True)[2:]
-            app.parse_args([word for word in words if word != "--verbose"], exit_on_error=False, print_error=False)
+            app.parse_args(
+                [word for word in words if word != "--verbose"],
+                exit_on_error=False,
+                print_error=False,
+            )
 
 
 def test_example_configuration_is_valid(page: ErrorPage) -> None:
@@ -68,9 +72,14 @@ def test_example_configuration_is_valid(page: ErrorPage) -> None:
 
 def test_example_messages_are_real(page: ErrorPage) -> None:
     """Each error or warning in an example has the code of the page and a text that the program can print."""
-    for code, message in re.findall(r"^(?:error:|warning) (RK-[A-Z-]+): (.+)$", page.example, re.MULTILINE):
+    for code, message in re.findall(
+        r"^(?:error:|warning) (RK-[A-Z-]+): (.+)$", page.example, re.MULTILINE
+    ):
         assert code == page.code
-        if code not in {ErrorCode.FILE_SYSTEM, ErrorCode.RELEASE_NOT_HELD}:  # the system's words, and git's
+        if code not in {
+            ErrorCode.FILE_SYSTEM,
+            ErrorCode.RELEASE_NOT_HELD,
+        }:  # the system's words, and git's
             assert any(template.fullmatch(message) for template in _message_templates()), message
 
 
@@ -84,7 +93,15 @@ def test_links_of_pages_exist(page: ErrorPage) -> None:
 
 
 @pytest.mark.parametrize(
-    "written", ["RK-GRAPH-CYCLE", "rk-graph-cycle", "GRAPH-CYCLE", "graph-cycle", "graph_cycle", " Rk_Graph_Cycle "]
+    "written",
+    [
+        "RK-GRAPH-CYCLE",
+        "rk-graph-cycle",
+        "GRAPH-CYCLE",
+        "graph-cycle",
+        "graph_cycle",
+        " Rk_Graph_Cycle ",
+    ],
 )
 def test_code_lookup_accepts_any_form(written: str) -> None:
     """Case, underscores and a missing prefix do not matter."""
@@ -102,7 +119,10 @@ def test_code_is_found_without_prefix(code: ErrorCode) -> None:
     [
         ("RK-GRAPH-CYCEL", "no error has the code RK-GRAPH-CYCEL; did you mean RK-GRAPH-CYCLE?"),
         ("graph-cycel", "no error has the code graph-cycel; did you mean RK-GRAPH-CYCLE?"),
-        ("rk-git-mising", "no error has the code rk-git-mising; did you mean RK-GIT-MISSING or RK-COMMIT-MISSING?"),
+        (
+            "rk-git-mising",
+            "no error has the code rk-git-mising; did you mean RK-GIT-MISSING or RK-COMMIT-MISSING?",
+        ),
         ("42", "no error has the code 42"),
     ],
 )
@@ -118,13 +138,18 @@ def test_unknown_code_names_similar_ones(written: str, message: str) -> None:
 def _message_templates() -> tuple[re.Pattern[str], ...]:
     """Return each text of the program as a pattern: of an f-string, any value fits."""
     files = (path for room in SOURCES for path in (ROOT / room).rglob("*.py"))
-    nodes = (node for path in files for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    nodes = (
+        node for path in files for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    )
     return tuple(filter(None, map(_template, nodes)))
 
 
 def _template(node: ast.AST) -> re.Pattern[str] | None:
     parts = node.values if isinstance(node, ast.JoinedStr) else [node]
-    literals = [part.value if isinstance(part, ast.Constant) and isinstance(part.value, str) else "" for part in parts]
+    literals = [
+        part.value if isinstance(part, ast.Constant) and isinstance(part.value, str) else ""
+        for part in parts
+    ]
     if len("".join(literals)) < MIN_LITERAL:
         return None
     return re.compile("".join(re.escape(literal) or ".*" for literal in literals))

@@ -30,7 +30,9 @@ ROOT = Path(__file__).parents[2]
 @cache
 def _source_texts() -> list[str]:
     """Return the files of the program, without the tables that name every code."""
-    files = (file for room in ("flows", "tasks", "releasekit") for file in (ROOT / room).rglob("*.py"))
+    files = (
+        file for room in ("flows", "tasks", "releasekit") for file in (ROOT / room).rglob("*.py")
+    )
     catalogue = re.compile(r"^_TABLE.*?^\)$|^    [A-Z_]+ = \"RK-.*?$", re.DOTALL | re.MULTILINE)
     return [catalogue.sub("", file.read_text("utf-8")) for file in files]
 
@@ -39,7 +41,9 @@ def _source_texts() -> list[str]:
 def _test_texts() -> list[str]:
     """Return the test files that do not test the catalogue itself."""
     own = (Path(__file__).name, "test_error_pages.py")
-    return [file.read_text("utf-8") for file in (ROOT / "tests").rglob("*.py") if file.name not in own]
+    return [
+        file.read_text("utf-8") for file in (ROOT / "tests").rglob("*.py") if file.name not in own
+    ]
 
 
 class TestCatalogue:
@@ -70,13 +74,20 @@ class TestCatalogue:
     def test_error_codes_have_one_form(self) -> None:
         """Codes have the form RK-AREA-PROBLEM, match the names of their members, and are unique."""
         assert all(re.fullmatch(r"RK(-[A-Z]+)+", code) for code in ErrorCode)
-        assert all(code == f"RK-{name.replace('_', '-')}" for name, code in ErrorCode.__members__.items())
+        assert all(
+            code == f"RK-{name.replace('_', '-')}" for name, code in ErrorCode.__members__.items()
+        )
         assert len(ErrorCode.__members__) == len(set(ErrorCode))
 
 
 @pytest.mark.parametrize(
     ("word", "said"),
-    [("coer", "; did you mean core?"), ("core-web", "; did you mean core-we or core?"), ("zzz", ""), ("", "")],
+    [
+        ("coer", "; did you mean core?"),
+        ("core-web", "; did you mean core-we or core?"),
+        ("zzz", ""),
+        ("", ""),
+    ],
 )
 def test_suggestion_names_two_similar_words(word: str, said: str) -> None:
     """At most two known words are named, the most similar first, and only similar ones."""
@@ -103,7 +114,9 @@ class TestError:
 
     @pytest.mark.parametrize("error", SAMPLE_ERRORS)
     @pytest.mark.parametrize("way", [copy.copy, copy.deepcopy, pickled])
-    def test_copied_error_is_complete(self, error: ReleaseError, way: Callable[[ReleaseError], ReleaseError]) -> None:
+    def test_copied_error_is_complete(
+        self, error: ReleaseError, way: Callable[[ReleaseError], ReleaseError]
+    ) -> None:
         """Copies and pickled errors, as Prefect makes them, are complete."""
         other = way(error)
 
@@ -114,11 +127,16 @@ class TestError:
     def test_error_text_includes_its_location(self) -> None:
         """The text has the code, the message, and the location if there is one."""
         assert str(ReleaseError(ErrorCode.BUILD_FAILED, "no luck")) == "RK-BUILD-FAILED: no luck"
-        assert str(ReleaseError(ErrorCode.BUILD_FAILED, "no luck", "core")) == "RK-BUILD-FAILED: no luck (core)"
+        assert (
+            str(ReleaseError(ErrorCode.BUILD_FAILED, "no luck", "core"))
+            == "RK-BUILD-FAILED: no luck (core)"
+        )
 
     def test_own_hint_replaces_catalogue_hint(self) -> None:
         """The hint is that of the catalogue, unless the error brings its own."""
-        assert ReleaseError(ErrorCode.BUILD_FAILED, "it").hint == ERRORS[ErrorCode.BUILD_FAILED].hint
+        assert (
+            ReleaseError(ErrorCode.BUILD_FAILED, "it").hint == ERRORS[ErrorCode.BUILD_FAILED].hint
+        )
         assert ReleaseError(ErrorCode.BUILD_FAILED, "it", "", "Fix it.").hint == "Fix it."
 
     def test_refusal_has_its_exit_code(self) -> None:
@@ -129,7 +147,10 @@ class TestError:
     def test_warning_reads_like_an_error(self) -> None:
         """A warning reads like an error."""
         assert str(ReleaseWarning(ErrorCode.TAG_EXISTS, "it exists")) == "RK-TAG-EXISTS: it exists"
-        assert str(ReleaseWarning(ErrorCode.TAG_EXISTS, "it exists", "core")) == "RK-TAG-EXISTS: it exists (core)"
+        assert (
+            str(ReleaseWarning(ErrorCode.TAG_EXISTS, "it exists", "core"))
+            == "RK-TAG-EXISTS: it exists (core)"
+        )
 
 
 class TestExcerpt:

@@ -129,7 +129,9 @@ def test_array_items_keep_their_lines() -> None:
     items = "\n".join(f'    "file-{number}",  # "file-0"' for number in range(20_000))
     text = f'[tool.a]\nnote = """\n[tool.b]\nfiles = 1\n"""\n[tool.b]\nfiles = [\n{items}\n]\nlast = 1\n'
 
-    lines = [line_of(text, ("tool", "b", "files"), f"file-{number}") for number in range(0, 20_000, 7)]
+    lines = [
+        line_of(text, ("tool", "b", "files"), f"file-{number}") for number in range(0, 20_000, 7)
+    ]
 
     assert lines == [8 + number for number in range(0, 20_000, 7)]
     assert line_of(text, ("tool", "b", "last")) == 20_009

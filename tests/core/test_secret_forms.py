@@ -25,7 +25,11 @@ def test_encoded_secrets_are_known(form: str) -> None:
     assert (form in secret_forms("pa/ss w\"o'rd+1")) is not is_base64
 
 
-@given(st.text(max_size=9), st.text(st.characters(codec="utf-8"), min_size=12, max_size=40), st.text(max_size=9))
+@given(
+    st.text(max_size=9),
+    st.text(st.characters(codec="utf-8"), min_size=12, max_size=40),
+    st.text(max_size=9),
+)
 def test_base64_secret_is_recognised(before: str, secret: str, after: str) -> None:
     """A secret is found in the base64 of a text around it, such as "user:secret", wherever it stands there."""
     encoded = base64.b64encode(f"{before}{secret}{after}".encode("utf-8", "surrogatepass")).decode()

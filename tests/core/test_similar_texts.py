@@ -23,7 +23,9 @@ def test_45_similar_warnings_are_one_line() -> None:
     """The first warning stays as it is, and names the first of the others."""
     warnings = [missing(name) for name in NAMES]
 
-    assert calm_warnings(warnings) == [f"{warnings[0]}; the same for pkg-01, pkg-02, pkg-03 and 41 more"]
+    assert calm_warnings(warnings) == [
+        f"{warnings[0]}; the same for pkg-01, pkg-02, pkg-03 and 41 more"
+    ]
     assert calm_warnings(warnings, verbose=True) == warnings
 
 
@@ -38,7 +40,9 @@ def test_requirements_of_one_package_are_similar() -> None:
     """The word that differs need not be the first one."""
     warnings = [missing("app", need=name) for name in NAMES]
 
-    assert calm_warnings(warnings) == [f"{warnings[0]}; the same for pkg-01, pkg-02, pkg-03 and 41 more"]
+    assert calm_warnings(warnings) == [
+        f"{warnings[0]}; the same for pkg-01, pkg-02, pkg-03 and 41 more"
+    ]
 
 
 def test_every_kind_of_problem_is_told() -> None:
@@ -47,7 +51,9 @@ def test_every_kind_of_problem_is_told() -> None:
 
     lines = calm_warnings(warnings)
 
-    assert lines == [f"{warnings[at]}; the same for pkg-01, pkg-02, pkg-03 and 41 more" for at in (0, 45)]
+    assert lines == [
+        f"{warnings[at]}; the same for pkg-01, pkg-02, pkg-03 and 41 more" for at in (0, 45)
+    ]
 
 
 def test_three_similar_warnings_stay_three() -> None:
@@ -66,7 +72,9 @@ def test_equal_warnings_are_counted() -> None:
 
 def test_versions_are_no_words() -> None:
     """Warnings that differ in versions are all different; the first five are told, and how many more there are."""
-    warnings = [f"RK-VERSION-LOW: {name} 1.{at} (declared), not 2.{at}" for at, name in enumerate(NAMES)]
+    warnings = [
+        f"RK-VERSION-LOW: {name} 1.{at} (declared), not 2.{at}" for at, name in enumerate(NAMES)
+    ]
 
     assert calm_warnings([*warnings, "RK-TAG-STRAY: v9"]) == [
         *warnings[:5],
@@ -78,13 +86,20 @@ def test_versions_are_no_words() -> None:
 def test_similar_obstacles_are_one_obstacle() -> None:
     """The location of the first one stays, as do its hint and its output."""
     obstacles = [
-        Obstacle(code=ErrorCode.TAG_EXISTS, what=f"{name}-v1.0.0 exists already, at 0123456", where=name, hint="Help.")
+        Obstacle(
+            code=ErrorCode.TAG_EXISTS,
+            what=f"{name}-v1.0.0 exists already, at 0123456",
+            where=name,
+            hint="Help.",
+        )
         for name in NAMES
     ]
 
     first, *others = calm_obstacles(obstacles)
 
-    assert first.what.startswith("pkg-00-v1.0.0 exists already, at 0123456; the same for pkg-01-v1.0.0, pkg-02-v1.0.0")
+    assert first.what.startswith(
+        "pkg-00-v1.0.0 exists already, at 0123456; the same for pkg-01-v1.0.0, pkg-02-v1.0.0"
+    )
     assert (first.where, first.hint, others) == ("pkg-00", "Help.", [])
     assert calm_obstacles(obstacles, verbose=True) == tuple(obstacles)
 
@@ -92,7 +107,9 @@ def test_similar_obstacles_are_one_obstacle() -> None:
 def test_other_output_is_another_obstacle() -> None:
     """What a command printed is part of the problem."""
     obstacles = [
-        Obstacle(code=ErrorCode.BUILD_FAILED, what=f"{name} cannot be built", output=f"line {at}" * at)
+        Obstacle(
+            code=ErrorCode.BUILD_FAILED, what=f"{name} cannot be built", output=f"line {at}" * at
+        )
         for at, name in enumerate(NAMES[:4])
     ]
 
@@ -113,7 +130,9 @@ def test_similar_commands_get_a_comment() -> None:
     ]
 
 
-WORDS = st.sampled_from(["core", "core-api", "api", "my_core", "v1.0", "1.0", "requires", "RK-TAG-STRAY:"])
+WORDS = st.sampled_from(
+    ["core", "core-api", "api", "my_core", "v1.0", "1.0", "requires", "RK-TAG-STRAY:"]
+)
 
 
 @given(st.lists(st.lists(WORDS, min_size=1, max_size=4).map(" ".join), max_size=30))

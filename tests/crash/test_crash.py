@@ -68,10 +68,17 @@ class Zygote:
         """Run the program in *world*, killed at its effect number *at* or so many seconds *after* it."""
         output = world.root.parent / "output"
         output.unlink(missing_ok=True)
-        job: dict[str, Any] = {"argv": argv, "cwd": str(world.root), "env": env, "output": str(output)}
+        job: dict[str, Any] = {
+            "argv": argv,
+            "cwd": str(world.root),
+            "env": env,
+            "output": str(output),
+        }
         assert self.process.stdin
         assert self.process.stdout
-        self.process.stdin.write(json.dumps({**job, "at": at, "after": after, "today": today}) + "\n")
+        self.process.stdin.write(
+            json.dumps({**job, "at": at, "after": after, "today": today}) + "\n"
+        )
         self.process.stdin.flush()
         answer = json.loads(self.process.stdout.readline())
         return Run(answer["code"], tuple(answer["effects"]), output.read_text("utf-8", "replace"))
@@ -81,10 +88,16 @@ class Zygote:
 def zygote(prefect_api: str) -> Generator[Zygote]:
     """Start the process whose children are the runs."""
     script = (sys.executable, str(Path(__file__).with_name("zygote.py")))
-    ours = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "GIT_CONFIG_GLOBAL": os.devnull}
+    ours = {
+        "PYTHONPATH": str(ROOT),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+    }
     env = {**os.environ, **ours, "PREFECT_API_URL": prefect_api}
     env.pop("COVERAGE_PROCESS_CONFIG", None)  # its children end with os._exit and write no data
-    with subprocess.Popen(script, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        script, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         yield Zygote(process)
 
 
@@ -155,7 +168,9 @@ class Scene:
     def end(self) -> dict[str, Any]:
         """Return all that a release leaves behind, here, on the remote and on the index."""
         records = self.world.root / ".git" / "releasekit"
-        kept = sorted(path.relative_to(records).as_posix() for path in records.rglob("*") if path.is_file())
+        kept = sorted(
+            path.relative_to(records).as_posix() for path in records.rglob("*") if path.is_file()
+        )
         return {
             **self.world.state(),
             "head": self.world.git("rev-parse", "HEAD"),
@@ -184,7 +199,10 @@ def scenes(tmp_path: Path) -> Scenes:
     world.git("remote", "set-url", "origin", str(place / "remote.git"))
 
     def scene() -> AbstractContextManager[EmbeddedIndex]:
-        for path in (place, Path(os.environ["PREFECT_HOME"], "storage")):  # results of the same release elsewhere
+        for path in (
+            place,
+            Path(os.environ["PREFECT_HOME"], "storage"),
+        ):  # results of the same release elsewhere
             shutil.rmtree(path, ignore_errors=True)
         shutil.copytree(template, place, symlinks=True)
         (place / "index").mkdir()
@@ -252,26 +270,38 @@ def test_next_run_completes_killed_release(
         with running as index:
             if problem := tried(zygote, Scene(world, index), point, expected, argv):
                 wrong.append(f"{point}: {problem}")
-    record_property("tried", f"a release killed at {len(chosen)} of {len(every)} points, {len(wrong)} went wrong")
+    record_property(
+        "tried",
+        f"a release killed at {len(chosen)} of {len(every)} points, {len(wrong)} went wrong",
+    )
     assert not wrong, "\n\n".join(wrong)
 
 
-def tried(zygote: Zygote, scene: Scene, point: Point, expected: dict[str, Any], argv: tuple[str, ...]) -> str:
+def tried(
+    zygote: Zygote, scene: Scene, point: Point, expected: dict[str, Any], argv: tuple[str, ...]
+) -> str:
     """Be killed at *point* and run again until it is done; returns what is different from an undisturbed run."""
     killed = zygote.run(scene.world, scene.env, point.at, point.after, argv=argv)
     if running := scene.left_running():
         return f"still running: {running}"
     if killed.code not in (-9, 0):
         return f"ended by itself: {killed.code}\n{killed.said}"
-    again = zygote.run(scene.world, scene.env, argv=argv, today=TOMORROW if scene.is_begun() else TODAY)
+    again = zygote.run(
+        scene.world, scene.env, argv=argv, today=TOMORROW if scene.is_begun() else TODAY
+    )
     if again.code:
         return f"exit {again.code}\n{again.said}"
     found = scene.end()
-    return "\n".join(f"{key}: {found[key]} != {expected[key]}" for key in expected if found[key] != expected[key])
+    return "\n".join(
+        f"{key}: {found[key]} != {expected[key]}" for key in expected if found[key] != expected[key]
+    )
 
 
 def test_next_run_restores_pinned_files(
-    zygote: Zygote, tmp_path: Path, request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
+    zygote: Zygote,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    record_property: Callable[[str, object], None],
 ) -> None:
     """Killed anywhere while files are pinned or put back, the next run puts all of them back."""
     world = make_world(tmp_path, "core; app: core; util: core")

@@ -29,7 +29,16 @@ from tasks import decide
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate", "shutil.rmtree"}
+CHANGES = {
+    "os.rename",
+    "os.remove",
+    "os.mkdir",
+    "os.rmdir",
+    "os.link",
+    "os.symlink",
+    "os.truncate",
+    "shutil.rmtree",
+}
 TEMPORARY = tempfile.gettempdir()  # once: it looks for one, by writing
 LOADED = (flows.publish, peryx, prefect_server)  # by the program, late
 
@@ -71,7 +80,9 @@ def writes(path: object, mode: str | None, flags: int) -> bool:
         return False
     if os.fsdecode(path) == TEMPORARY:
         return False  # a file without a name
-    return bool(set(mode or "") & set("wax+")) or (mode is None and bool(flags & (os.O_WRONLY | os.O_RDWR)))
+    return bool(set(mode or "") & set("wax+")) or (
+        mode is None and bool(flags & (os.O_WRONLY | os.O_RDWR))
+    )
 
 
 class Clock(datetime):
@@ -114,7 +125,10 @@ def serve() -> None:
             sys.stderr.flush()
             os._exit(code)
         _, status = os.waitpid(child, 0)
-        answer = {"code": os.waitstatus_to_exitcode(status), "effects": log.read_text().splitlines()}
+        answer = {
+            "code": os.waitstatus_to_exitcode(status),
+            "effects": log.read_text().splitlines(),
+        }
         print(json.dumps(answer), flush=True)  # noqa: T201
 
 

@@ -74,12 +74,17 @@ def test_release_waits_for_approval(tmp_path: Path, prefect_api: str) -> None:
         run = asking.asked()
         assert world.state() == before, "nothing is begun while it waits"
         waits = run_of(prefect_api, run)
-        assert (waits["state_type"], waits["name"]) == ("PAUSED", f"publish {dated_tag()} (3 packages)")
+        assert (waits["state_type"], waits["name"]) == (
+            "PAUSED",
+            f"publish {dated_tag()} (3 packages)",
+        )
         refused = world.releasekit("approve", run, "--drop", "toll")
         assert refused.code == 2
         assert "RK-RUN-NOT-WAITING" in refused.err
         assert "'toll' is not one of" in refused.err
-        assert world.releasekit("approve", run, "--drop", "core").code == 0  # nobody could install app without it
+        assert (
+            world.releasekit("approve", run, "--drop", "core").code == 0
+        )  # nobody could install app without it
         assert asking.said(r"exit code (\d+)") == ["2"]
     assert "RK-SIBLING-MISSING: core is required, but not on the index" in asking.output.read_text()
     assert run_of(prefect_api, run)["state_name"] == "Refused: RK-SIBLING-MISSING"
@@ -128,7 +133,10 @@ def test_suspended_run_holds_no_slot(tmp_path: Path, prefect_api: str) -> None:
 
     assert (first["state_type"], first["state_name"]) == ("PAUSED", "Suspended")
     assert stands["active_slots"] == 0
-    assert (second["state_type"], second["state"]["message"]) == ("COMPLETED", "core-v0.1.0: 1 confirmed")
+    assert (second["state_type"], second["state"]["message"]) == (
+        "COMPLETED",
+        "core-v0.1.0: 1 confirmed",
+    )
     assert set(world.tags()) == {"core-v0.1.0"}
 
 
@@ -153,7 +161,9 @@ async def suspended_and_resumed(
             await client.set_flow_run_state(run.id, Pending())
             running: Any = run_flow_async
             with suppress(Pause):  # what ends the process of a run that is suspended
-                await running(flow=publish, flow_run=await client.read_flow_run(run.id), parameters=given)
+                await running(
+                    flow=publish, flow_run=await client.read_flow_run(run.id), parameters=given
+                )
             return run_of(api, str(run.id))
 
         first = await execute()
@@ -172,7 +182,9 @@ def test_only_latest_scheduled_plan_runs(tmp_path: Path, prefect_api: str) -> No
     state = asyncio.run(oldest_due_plan(make_world(tmp_path, "core")))
 
     assert (state.type.value, state.name) == ("CANCELLED", "Late")
-    assert re.fullmatch(r"a later run replaces it: due at 20\d\d-\d\d-\d\d \d\d:\d\d UTC", state.message)
+    assert re.fullmatch(
+        r"a later run replaces it: due at 20\d\d-\d\d-\d\d \d\d:\d\d UTC", state.message
+    )
 
 
 async def oldest_due_plan(world: World) -> Any:
@@ -190,8 +202,12 @@ async def oldest_due_plan(world: World) -> Any:
     given = {"workspace": str(world.root), "offline": True}
     async with get_client() as client:
         flow = await client.create_flow(plan)
-        every = DeploymentScheduleCreate(schedule=IntervalSchedule(interval=timedelta(seconds=1)), active=True)
-        deployment = await client.create_deployment(flow, "often", parameters=given, schedules=[every])
+        every = DeploymentScheduleCreate(
+            schedule=IntervalSchedule(interval=timedelta(seconds=1)), active=True
+        )
+        deployment = await client.create_deployment(
+            flow, "often", parameters=given, schedules=[every]
+        )
         try:
             mine = DeploymentFilter(id=DeploymentFilterId(any_=[deployment]))
             deadline = time.monotonic() + PATIENCE
@@ -202,7 +218,8 @@ async def oldest_due_plan(world: World) -> Any:
                 due = [
                     each
                     for each in runs
-                    if each.expected_start_time and each.expected_start_time.timestamp() < time.time()
+                    if each.expected_start_time
+                    and each.expected_start_time.timestamp() < time.time()
                 ]
                 if len(due) == 3:
                     break
@@ -215,7 +232,9 @@ async def oldest_due_plan(world: World) -> Any:
             await client.delete_deployment(deployment)
 
 
-def test_invalid_approval_commands_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_invalid_approval_commands_are_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """What cannot be answered is refused, and says what can be done."""
     world = World(tmp_path, tmp_path)
     for words, said in (

@@ -34,9 +34,9 @@ class Composed:
 
     def __init__(self, home: Path, hosts: dict[str, str]) -> None:
         self.home, self.hosts = home, hosts
-        self.services: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "deployments/compose.yaml").read_text())[
-            "services"
-        ]
+        self.services: dict[str, dict[str, Any]] = yaml.safe_load(
+            (ROOT / "deployments/compose.yaml").read_text()
+        )["services"]
 
     def command(self, service: str, **env: str) -> Command:
         """Return the command of a service, with its own settings and with what its image installs."""
@@ -45,7 +45,11 @@ class Composed:
         home = self.home / service
         home.mkdir(exist_ok=True)
         words = shlex.split(self._here(here["command"]))
-        packages = [word for name in given.pop("EXTRA_PIP_PACKAGES", "").split() for word in ("--with", name)]
+        packages = [
+            word
+            for name in given.pop("EXTRA_PIP_PACKAGES", "").split()
+            for word in ("--with", name)
+        ]
         if words[0] != "uv":
             words = ["uv", "run", "--quiet", "--no-sync", *packages, *words]
         told = {**given, "PREFECT_HOME": str(home), "XDG_DATA_HOME": str(home), **env}
@@ -89,7 +93,11 @@ def test_compose_team_releases_a_workspace(
     with ExitStack() as stack:
         database = urlsplit(stack.enter_context(postgres()))
         port, messages = free_port(), free_port()
-        stack.enter_context(background(Command((redis, "--port", str(messages), "--save", "")), tmp_path / "redis.log"))
+        stack.enter_context(
+            background(
+                Command((redis, "--port", str(messages), "--save", "")), tmp_path / "redis.log"
+            )
+        )
         hosts = {
             "postgresql+asyncpg://prefect:${POSTGRES_PASSWORD:?}@database/prefect": database.geturl(),
             "redis://messages:6379": f"redis://127.0.0.1:{messages}",
@@ -105,7 +113,9 @@ def test_compose_team_releases_a_workspace(
         run(composed.command("migrate", **own))
         stack.enter_context(background(composed.command("server", **own), tmp_path / "server.log"))
         wait_for(f"http://127.0.0.1:{port}/api/health", tmp_path / "server.log")
-        stack.enter_context(background(composed.command("services", **own), tmp_path / "services.log"))
+        stack.enter_context(
+            background(composed.command("services", **own), tmp_path / "services.log")
+        )
         client = composed.command("worker").env
 
         def prefect(*words: str) -> str:

@@ -38,7 +38,11 @@ ROOT = Path(__file__).parents[2]
 SCHEDULER_PATIENCE = 60.0  # seconds; it looks for new deployments every five
 
 
-ADA = {f"GIT_{who}_{what}": "ada@example.invalid" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+ADA = {
+    f"GIT_{who}_{what}": "ada@example.invalid"
+    for who in ("AUTHOR", "COMMITTER")
+    for what in ("NAME", "EMAIL")
+}
 """Who commits where a worker runs: its clones have no configuration of their own."""
 UNAVAILABLE = 503
 PATIENCE = 120.0
@@ -82,7 +86,9 @@ Deployed = dict[str, dict[str, Any]]
 
 def triggered(api: str, deployment: dict[str, Any], **parameters: Any) -> str:
     """Ask for a run as the UI does, and return its id."""
-    return post(f"{api}/deployments/{deployment['id']}/create_flow_run", {"parameters": parameters})["id"]
+    return post(
+        f"{api}/deployments/{deployment['id']}/create_flow_run", {"parameters": parameters}
+    )["id"]
 
 
 def flow_run(api: str, run: str) -> dict[str, Any]:
@@ -92,12 +98,16 @@ def flow_run(api: str, run: str) -> dict[str, Any]:
 
 def logs(api: str, run: str) -> str:
     """Return what a flow run has logged."""
-    return "\n".join(line["message"] for line in ask(api, "logs", logs={"flow_run_id": {"any_": [run]}}))
+    return "\n".join(
+        line["message"] for line in ask(api, "logs", logs={"flow_run_id": {"any_": [run]}})
+    )
 
 
 def everything(api: str) -> str:
     """Return all that the server would show to anybody."""
-    return json.dumps([ask(api, what) for what in ("flow_runs", "task_runs", "artifacts", "logs", "deployments")])
+    return json.dumps(
+        [ask(api, what) for what in ("flow_runs", "task_runs", "artifacts", "logs", "deployments")]
+    )
 
 
 def set_state(api: str, run: str, state: dict[str, Any]) -> None:
@@ -208,7 +218,18 @@ def worker(directory: Path, name: str, *options: str) -> Generator[Worker]:
         "PREFECT_DEFAULT_RESULT_STORAGE_BLOCK": "local-file-system/shared",
         **ADA,
     }
-    argv = (sys.executable, "-m", "prefect", "worker", "start", "--pool", "releasekit", "--name", name, *options)
+    argv = (
+        sys.executable,
+        "-m",
+        "prefect",
+        "worker",
+        "start",
+        "--pool",
+        "releasekit",
+        "--name",
+        name,
+        *options,
+    )
     settings = {"PREFECT_WORKER_QUERY_SECONDS": "1"}
     running = Worker(f"PREFECT_TEST_MARK={mark}", home / "log")
     try:
@@ -272,15 +293,24 @@ def test_every_flow_is_deployed(deployed: Deployed) -> None:
         schema = deployment["parameter_openapi_schema"]
         assert deployment["description"]
         assert deployment["work_pool_name"] == "releasekit"
-        assert deployment["parameters"]["workspace"].startswith("https://" if name == "publish-orchard" else "file://")
+        assert deployment["parameters"]["workspace"].startswith(
+            "https://" if name == "publish-orchard" else "file://"
+        )
         assert deployment["version"] == __version__
         assert not schema.get("required")
-        assert [name for name, option in schema["properties"].items() if not option.get("description")] == []
-    assert deployed["publish"]["parameter_openapi_schema"]["properties"]["dry_run"]["type"] == "boolean"
+        assert [
+            name for name, option in schema["properties"].items() if not option.get("description")
+        ] == []
+    assert (
+        deployed["publish"]["parameter_openapi_schema"]["properties"]["dry_run"]["type"]
+        == "boolean"
+    )
     for name in ("publish", "prepare", "rollback"):
         assert deployed[name]["global_concurrency_limit"]["limit"] == 1
         assert deployed[name]["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
-    assert deployed["rollback"]["parameters"]["dry_run"] is True, "it looks, until it is told otherwise"
+    assert deployed["rollback"]["parameters"]["dry_run"] is True, (
+        "it looks, until it is told otherwise"
+    )
     assert deployed["dry-run"]["parameters"]["dry_run"] is True
     assert deployed["dry-run"]["global_concurrency_limit"] is None, "it takes no release's place"
     told = deployed["publish"]["job_variables"]["env"]
@@ -314,7 +344,10 @@ def test_due_plan_can_begin_release(prefect_api: str, deployed: Deployed) -> Non
 
     assert not due_plan["enabled"]
     (action,) = due_plan["actions"]
-    assert (action["type"], action["deployment_id"]) == ("run-deployment", deployed["publish"]["id"])
+    assert (action["type"], action["deployment_id"]) == (
+        "run-deployment",
+        deployed["publish"]["id"],
+    )
     assert action["parameters"] == {"approve": True}
     assert due_plan["trigger"]["expect"] == ["releasekit.plan.due"]
 
@@ -324,11 +357,16 @@ def test_plan_runs_every_night(prefect_api: str, deployed: Deployed) -> None:
     plan = {"id": {"any_": [deployed["plan"]["id"]]}}
     deadline = time.monotonic() + SCHEDULER_PATIENCE
 
-    while not (runs := ask(prefect_api, "flow_runs", deployments=plan)) and time.monotonic() < deadline:
+    while (
+        not (runs := ask(prefect_api, "flow_runs", deployments=plan))
+        and time.monotonic() < deadline
+    ):
         time.sleep(0.5)
 
     assert runs, "no scheduled run has appeared"
-    assert {run["expected_start_time"].partition("T")[2][:8] for run in runs if run["auto_scheduled"]} == {"03:00:00"}
+    assert {
+        run["expected_start_time"].partition("T")[2][:8] for run in runs if run["auto_scheduled"]
+    } == {"03:00:00"}
 
 
 def due(api: str, deployment: str) -> str:
@@ -365,17 +403,26 @@ def test_deployed_release_uploads_nothing_twice(
         until(lambda: flow_run(prefect_api, run)["state_type"] == "FAILED", one)
         assert uploaded(own_index) == ["slow-0.1.0"]
         until(lambda: notified, one)
-        assert notified[0].startswith(f"publish {dated_tag()} (2 packages): Failed\n{dated_tag()}: 1 failed, 1 blocked")
+        assert notified[0].startswith(
+            f"publish {dated_tag()} (2 packages): Failed\n{dated_tag()}: 1 failed, 1 blocked"
+        )
 
         gate.write_text("wait")
         prefect("flow-run", "retry", run)
         until(lambda: smoke_tests(one), one)
         other = triggered(prefect_api, deployed["publish"])
-        until(lambda: flow_run(prefect_api, other)["state_type"] == "CANCELLED", one)  # turned away, not queued
+        until(
+            lambda: flow_run(prefect_api, other)["state_type"] == "CANCELLED", one
+        )  # turned away, not queued
 
         asked = prefect("deployment", "run", "releasekit/dry-run", "-p", "offline=true")
         readers = [re.findall(r"UUID: (\S+)", asked)[0], due(prefect_api, deployed["plan"]["id"])]
-        until(lambda: all(flow_run(prefect_api, reader)["state_type"] == "COMPLETED" for reader in readers), one)
+        until(
+            lambda: all(
+                flow_run(prefect_api, reader)["state_type"] == "COMPLETED" for reader in readers
+            ),
+            one,
+        )
         artifacts = ask(prefect_api, "artifacts", flow_runs={"id": {"any_": readers}})
         plans = [artifact["data"] for artifact in artifacts if artifact["key"] == "releasekit-plan"]
         assert [("app" in plan, "0.1.0" in plan) for plan in plans] == [(True, True)] * 2
@@ -391,7 +438,9 @@ def test_deployed_release_uploads_nothing_twice(
         with worker(tmp_path, "two") as two:  # both are here now
             until(lambda: online_workers(prefect_api) == 2, two)
             one.kill()
-            set_state(prefect_api, run, {"type": "CRASHED"})  # as a person does on its page; it frees its place
+            set_state(
+                prefect_api, run, {"type": "CRASHED"}
+            )  # as a person does on its page; it frees its place
             until(lambda: len(notified) > 2, two)
             assert notified[1].startswith("releasekit.plan.due\napp-v0.1.0 app 0.1.0")
             assert notified[2].startswith(f"publish {dated_tag()} (2 packages): Crashed")
@@ -402,13 +451,18 @@ def test_deployed_release_uploads_nothing_twice(
     assert flow_run(prefect_api, run)["state_name"] == "Completed", two.said()
     assert uploaded(own_index) == ["slow-0.1.0", "app-0.1.0"]
     assert set(world.tags()) == {"app-v0.1.0", "slow-v0.1.0", dated_tag()}
-    wanted = {"event": {"name": ["releasekit.package.published"]}, "occurred": {"since": begun.isoformat()}}
+    wanted = {
+        "event": {"name": ["releasekit.package.published"]},
+        "occurred": {"since": begun.isoformat()},
+    }
     events = ask(prefect_api, "events", filter=wanted)["events"]
     assert sorted(event["payload"]["package"] for event in events) == ["app", "slow"]
     tasks = ask(prefect_api, "task_runs", flow_runs={"id": {"any_": [run]}})
     states = {task["name"]: task["state_name"] for task in tasks}
     assert (states["upload-slow-0.1.0"], states["upload-app-0.1.0"]) == ("Cached", "Completed")
-    assert not [found for found in (one.said(), two.said(), everything(prefect_api)) if token in found]
+    assert not [
+        found for found in (one.said(), two.said(), everything(prefect_api)) if token in found
+    ]
 
 
 def test_flows_shadow_no_library() -> None:
@@ -425,4 +479,6 @@ def test_composed_servers_have_our_settings() -> None:
     for name in ("server", "services"):
         assert composed["services"][name]["environment"].items() >= SERVER_SETTINGS.items()
     read = (ROOT / "docs" / "guides" / "prefect-server.md").read_text()
-    assert {name for name, value in SERVER_SETTINGS.items() if f"export {name}={value}\n" not in read} == set()
+    assert {
+        name for name, value in SERVER_SETTINGS.items() if f"export {name}={value}\n" not in read
+    } == set()

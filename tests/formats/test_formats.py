@@ -20,7 +20,14 @@ from releasekit.core.workspace import graph as core_graph
 from releasekit.core.workspace.graph import order
 from releasekit.core.workspace.workspace import Kind, workspace_of
 from releasekit.formats.csv import csv_text, graph_csv, members_csv, plan_csv, report_csv
-from releasekit.formats.graphs import ascii_text, d2_text, dot_text, labelled_edges, levels_text, mermaid_text
+from releasekit.formats.graphs import (
+    ascii_text,
+    d2_text,
+    dot_text,
+    labelled_edges,
+    levels_text,
+    mermaid_text,
+)
 from releasekit.formats.json import discover_json, graph_json
 from releasekit.formats.markdown import COMMENT_LIMIT, plan_markdown, plan_summary, report_markdown
 from releasekit.formats.svg import graph_svg, workspace_svg
@@ -89,7 +96,11 @@ class TestMarkdown:
         )
         packages = (confirmed, failed)
         report = ReleaseReport(
-            release="1a2b3c", title="v1.0", packages=packages, problems=("not pushed",), notes=("Note.",)
+            release="1a2b3c",
+            title="v1.0",
+            packages=packages,
+            problems=("not pushed",),
+            notes=("Note.",),
         )
 
         assert report_markdown(report) == (
@@ -101,11 +112,17 @@ class TestMarkdown:
             "\n- not pushed\n- Note.\n"
         )
 
-    @pytest.mark.parametrize(("packages", "title"), [(60, "feat: it"), (700, "feat: it"), (700, "feat: " + "x" * 300)])
+    @pytest.mark.parametrize(
+        ("packages", "title"), [(60, "feat: it"), (700, "feat: it"), (700, "feat: " + "x" * 300)]
+    )
     def test_long_plan_fits_a_comment(self, packages: int, title: str) -> None:
         """What does not fit into a comment goes: the graph, the ends of reasons, the last packages, in number."""
         names = [f"package-{number:03}" for number in range(packages)]
-        lines = [f"{name}: {names[0]} {names[number // 2]}" for number, name in enumerate(names) if number > 1]
+        lines = [
+            f"{name}: {names[0]} {names[number // 2]}"
+            for number, name in enumerate(names)
+            if number > 1
+        ]
         plan = builders.plan_of(*lines, changes=dict.fromkeys(names, title))
         changes = [f"{name} has been added" for name in names]
 
@@ -141,7 +158,11 @@ def test_plan_picture_shows_each_outcome() -> None:
     assert picture.count("<g>") == 4
     assert picture.count("<path ") == 3
     assert "a-name-that-is-longer-tha…" in picture
-    assert [re.findall(r'x="(\d+)"', boxes[name])[0] for name in ("core", "web", "app")] == ["10", "290", "570"]
+    assert [re.findall(r'x="(\d+)"', boxes[name])[0] for name in ("core", "web", "app")] == [
+        "10",
+        "290",
+        "570",
+    ]
     assert boxes["web"].partition("fill=")[2] != boxes["core"].partition("fill=")[2]
 
 
@@ -166,14 +187,18 @@ def shop() -> tuple[Workspace, Graph]:
 class TestGraphs:
     """`graph --format …`: pure functions, so the same graph makes the same bytes."""
 
-    def test_graph_formats_match_golden_files(self, shop: tuple[Workspace, Graph], golden: Golden) -> None:
+    def test_graph_formats_match_golden_files(
+        self, shop: tuple[Workspace, Graph], golden: Golden
+    ) -> None:
         """Each format has its file."""
         workspace, graph = shop
         texts = {"dot": dot_text, "mermaid": mermaid_text, "d2": d2_text, "svg": workspace_svg}
         for form, text in texts.items():
             golden(f"graph.{form}", text(workspace, graph))
         golden("graph.ascii", ascii_text(graph))
-        golden("graph-inverted.ascii", ascii_text(graph.select([], ["tool"]), ["tool"], inverted=True))
+        golden(
+            "graph-inverted.ascii", ascii_text(graph.select([], ["tool"]), ["tool"], inverted=True)
+        )
         golden("graph.csv", graph_csv(graph))
         golden("members.csv", members_csv(workspace))
 
@@ -183,7 +208,10 @@ class TestGraphs:
         parsed: Any = pydot.graph_from_dot_data(dot_text(workspace, graph))
 
         nodes = {node.get_name().strip('"') for node in parsed[0].get_nodes()} - {"node"}
-        edges = {(e.get_source().strip('"'), e.get_destination().strip('"')) for e in parsed[0].get_edges()}
+        edges = {
+            (e.get_source().strip('"'), e.get_destination().strip('"'))
+            for e in parsed[0].get_edges()
+        }
         assert nodes == set(graph)
         assert edges == {(start, end) for start, end, _ in labelled_edges(graph)}
 
@@ -191,10 +219,17 @@ class TestGraphs:
     def test_graphviz_draws_each_package(self, shop: tuple[Workspace, Graph]) -> None:
         """Graphviz draws each package, and each edge."""
         picture = ET.fromstring(render_svg(dot_text(*shop)))  # noqa: S314  it is ours
-        kinds = [each.get("class") for each in picture.iter() if each.get("class") in ("node", "edge")]
-        assert (kinds.count("node"), kinds.count("edge")) == (len(list(shop[1])), len(list(labelled_edges(shop[1]))))
+        kinds = [
+            each.get("class") for each in picture.iter() if each.get("class") in ("node", "edge")
+        ]
+        assert (kinds.count("node"), kinds.count("edge")) == (
+            len(list(shop[1])),
+            len(list(labelled_edges(shop[1]))),
+        )
 
-    def test_missing_graphviz_draws_nothing(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_missing_graphviz_draws_nothing(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
         """Without Graphviz, or with one that fails, there is no picture of its making."""
         monkeypatch.setenv("PATH", str(tmp_path))
         assert render_svg("digraph {}") == ""
@@ -204,11 +239,15 @@ class TestGraphs:
 
     def test_mermaid_parses_each_package(self, shop: tuple[Workspace, Graph]) -> None:
         """Mermaid itself finds each package, and each edge."""
-        parser = pytest.importorskip("mermaid_parser", reason="uv run --with mermaid-parser-py pytest …")
+        parser = pytest.importorskip(
+            "mermaid_parser", reason="uv run --with mermaid-parser-py pytest …"
+        )
         workspace, graph = shop
         found: Any = parser.MermaidParser().parse(mermaid_text(workspace, graph))["graph_data"]
 
-        title = {key: str(vertex["text"]).partition(" ")[0] for key, vertex in found["vertices"].items()}
+        title = {
+            key: str(vertex["text"]).partition(" ")[0] for key, vertex in found["vertices"].items()
+        }
         assert set(title.values()) == set(graph)
         edges = {(title[edge["start"]], title[edge["end"]]) for edge in found["edges"]}
         assert edges == {(start, end) for start, end, _ in labelled_edges(graph)}
@@ -226,7 +265,9 @@ class TestGraphs:
 
     def test_selection_follows_the_edges(self) -> None:
         """A part is what some packages need, or what needs them, or the ways from these to those."""
-        graph = builders.graph_of("app: web", "web: core", "app[x]: cache", "cache: core", "core:", "lone:")
+        graph = builders.graph_of(
+            "app: web", "web: core", "app[x]: cache", "cache: core", "core:", "lone:"
+        )
 
         assert set(graph.select(["web"], [])) == {"web", "core"}
         assert set(graph.select([], ["web"])) == {"web", "app"}
@@ -237,9 +278,15 @@ class TestGraphs:
         """Edges of a kind are those alone, also where two packages are joined by more than one."""
         graph = builders.graph_of(*SHOP)
 
-        assert [edge[:2] for edge in labelled_edges(graph.of_kinds([Kind.BUILD]))] == [("label", "tool")]
-        assert [edge[:2] for edge in labelled_edges(graph.of_kinds([Kind.EXTRA]))] == [("app", "cache")]
-        assert ("label", "tool") in [edge[:2] for edge in labelled_edges(graph.of_kinds([Kind.RUNTIME]))]
+        assert [edge[:2] for edge in labelled_edges(graph.of_kinds([Kind.BUILD]))] == [
+            ("label", "tool")
+        ]
+        assert [edge[:2] for edge in labelled_edges(graph.of_kinds([Kind.EXTRA]))] == [
+            ("app", "cache")
+        ]
+        assert ("label", "tool") in [
+            edge[:2] for edge in labelled_edges(graph.of_kinds([Kind.RUNTIME]))
+        ]
         assert dict.fromkeys(graph) == dict.fromkeys(graph.of_kinds([])), "all packages, no edges"
 
     def test_cycle_ends_the_drawn_tree(self) -> None:
@@ -273,7 +320,11 @@ class TestCsv:
         plan = builders.plan_of("web: core", "idle:", changes=changes)
 
         golden("plan.csv", plan_csv(plan))
-        rows = list(csv.DictReader(io.StringIO(plan_csv(plan, {"web": "added", "old": "dropped"}), newline="")))
+        rows = list(
+            csv.DictReader(
+                io.StringIO(plan_csv(plan, {"web": "added", "old": "dropped"}), newline="")
+            )
+        )
         assert [(row["name"], row["change"]) for row in rows] == [
             ("core", ""),
             ("web", "added"),
@@ -283,14 +334,21 @@ class TestCsv:
 
     def test_csv_cells_are_no_formulas(self) -> None:
         """Lines end by CRLF, quotes are doubled (RFC 4180), and no cell is a formula."""
-        text = csv_text(["a", "b"], [["x,y", 'say "no"'], ["=1+1", "@SUM(A1)"], ["-2", None], ["a\nb", "+3"]])
+        text = csv_text(
+            ["a", "b"], [["x,y", 'say "no"'], ["=1+1", "@SUM(A1)"], ["-2", None], ["a\nb", "+3"]]
+        )
 
         assert text == 'a,b\r\n"x,y","say ""no"""\r\n\'=1+1,\'@SUM(A1)\r\n\'-2,\r\n"a\nb",\'+3\r\n'
 
     def test_report_csv_shows_each_outcome(self) -> None:
         """What came of each package."""
         package = PackageReport(
-            name="a", version=Version("1.0"), tag="a-v1.0", outcome=PackageOutcome.FAILED, error="x", hint="y"
+            name="a",
+            version=Version("1.0"),
+            tag="a-v1.0",
+            outcome=PackageOutcome.FAILED,
+            error="x",
+            hint="y",
         )
         report = ReleaseReport(release="1", title="v1.0", packages=(package,))
 
@@ -345,7 +403,9 @@ class TestGraph:
 
     def test_graph_json_has_nodes_edges(self) -> None:
         """Nodes with their edges of each kind, and levels."""
-        workspace = builders.workspace_of("app: core", "app (build): tool", "app[x]: extra", "app (group): lint")
+        workspace = builders.workspace_of(
+            "app: core", "app (build): tool", "app[x]: extra", "app (group): lint"
+        )
         graph, _ = core_graph.graph_of(workspace, {})
 
         given = json.loads(graph_json(workspace, graph, order(graph)))

@@ -17,14 +17,26 @@ def changes_of(before: str, after: str, path: str = "shop/__init__.py") -> list[
     [
         ("def f(): ...", "", "shop.f: removed"),
         ("class C: ...", "def C(): ...", "shop.C: the class becomes a function"),
-        ("def f(a, b=1): ...", "def f(a, b): ...", "shop.f: the parameter b has no default any more"),
+        (
+            "def f(a, b=1): ...",
+            "def f(a, b): ...",
+            "shop.f: the parameter b has no default any more",
+        ),
         ("def f(a): ...", "def f(a, b): ...", "shop.f: the new parameter b has no default"),
         ("def f(a, b): ...", "def f(a): ...", "shop.f: the parameter b is removed"),
         ("def f(a): ...", "def f(*, a): ...", "shop.f: the parameter a becomes keyword-only"),
-        ("class B: ...\nclass C(B): ...", "class B: ...\nclass C: ...", "shop.C: a base class is removed"),
+        (
+            "class B: ...\nclass C(B): ...",
+            "class B: ...\nclass C: ...",
+            "shop.C: a base class is removed",
+        ),
         ("class C:\n  def m(self): ...", "class C: ...", "shop.C.m: removed"),
         ("class C:\n  def __init__(self, a): ...", "class C: ...", "shop.C.__init__: removed"),
-        ("class C:\n  def __init__(self): self.a = 1", "class C:\n  def __init__(self): ...", "shop.C.a: removed"),
+        (
+            "class C:\n  def __init__(self): self.a = 1",
+            "class C:\n  def __init__(self): ...",
+            "shop.C.a: removed",
+        ),
         ("__all__ = ['f']\ndef f(): ...", "__all__ = []\n", "shop.f: removed"),
     ],
 )

@@ -59,7 +59,9 @@ def build(directory: Path, backend: str, environments: SharedEnvironments | None
         if environments:
             document = tomllib.loads((package / "pyproject.toml").read_text())
             requirements = shareable_requirements(document, {}, ())
-            python = environments.python_for(package, BACKENDS[backend][1], requirements, EPOCH, 300)
+            python = environments.python_for(
+                package, BACKENDS[backend][1], requirements, EPOCH, 300
+            )
             assert python
         run(UV.build_command(package, out, [], EPOCH, 300, python))
         files += [path for path in sorted(out.iterdir()) if path.suffix in (".gz", ".whl")]
@@ -70,7 +72,9 @@ def describe_members(path: Path) -> object:
     """Return the members of an sdist, without their times."""
     with tarfile.open(path) as archive:
         contents = ((member, archive.extractfile(member)) for member in archive)
-        return [(member.name, member.mode, file.read() if file else b"") for member, file in contents]
+        return [
+            (member.name, member.mode, file.read() if file else b"") for member, file in contents
+        ]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -64,7 +64,12 @@ def module(text: str) -> Callable[[Draft], object]:
 
 
 def source(
-    path: str, content: bytes = b"x", *, kind: bytes = tarfile.REGTYPE, target: str = "", mode: int = 0o644
+    path: str,
+    content: bytes = b"x",
+    *,
+    kind: bytes = tarfile.REGTYPE,
+    target: str = "",
+    mode: int = 0o644,
 ) -> Callable[[Draft], object]:
     """Add a member to the sdist."""
     return lambda draft: draft.sdist_more.append((tar_info(path, kind, target, mode), content))
@@ -79,7 +84,9 @@ def header(name: str, *values: str) -> Callable[[Draft], object]:
     """Replace a field of the metadata by *values*; without values, remove it."""
 
     def spoil(draft: Draft) -> None:
-        draft.fields = [field for field in draft.fields if field[0] != name] + [(name, value) for value in values]
+        draft.fields = [field for field in draft.fields if field[0] != name] + [
+            (name, value) for value in values
+        ]
 
     return spoil
 
@@ -138,7 +145,10 @@ def streamed_zip(raw: bytes) -> bytes:
     """Return the wheel *raw* as a program writes it that cannot seek."""
     buffer = io.BytesIO()
     unseekable = io.BufferedWriter(_Unseekable(buffer))
-    with zipfile.ZipFile(io.BytesIO(raw)) as old, zipfile.ZipFile(unseekable, "w", zipfile.ZIP_DEFLATED) as new:
+    with (
+        zipfile.ZipFile(io.BytesIO(raw)) as old,
+        zipfile.ZipFile(unseekable, "w", zipfile.ZIP_DEFLATED) as new,
+    ):
         for name in old.namelist():
             new.writestr(name, old.read(name))
     unseekable.flush()
@@ -444,7 +454,9 @@ ROWS = [
 ]  # fmt: skip
 
 
-def verify(directory: Path, spoil: Callable[[Draft], object], *waivers: VerifyWaiver) -> tuple[ArtifactFinding, ...]:
+def verify(
+    directory: Path, spoil: Callable[[Draft], object], *waivers: VerifyWaiver
+) -> tuple[ArtifactFinding, ...]:
     """Write the archives as *spoil* changes them, and verify them."""
     draft = Draft()
     spoil(draft)
@@ -480,7 +492,9 @@ def test_corpus_gets_its_verdicts(tmp_path: Path) -> None:
 
 def test_all_findings_appear_at_once(tmp_path: Path) -> None:
     """Problems of all kinds are reported together, the errors first."""
-    spoil = both(header("Name", "other"), file("shop_core/.env"), file("shop.pth"), change(top="odd"))
+    spoil = both(
+        header("Name", "other"), file("shop_core/.env"), file("shop.pth"), change(top="odd")
+    )
 
     findings = verify(tmp_path / "dist", spoil)
 
@@ -490,7 +504,9 @@ def test_all_findings_appear_at_once(tmp_path: Path) -> None:
         ErrorCode.VERIFY_STARTUP,
         ErrorCode.VERIFY_TOP,
     }
-    assert [finding.severity for finding in findings] == sorted(finding.severity for finding in findings)
+    assert [finding.severity for finding in findings] == sorted(
+        finding.severity for finding in findings
+    )
 
 
 def test_waiver_lets_a_package_pass(tmp_path: Path) -> None:
@@ -500,7 +516,11 @@ def test_waiver_lets_a_package_pass(tmp_path: Path) -> None:
     (finding,) = verify(tmp_path / "a", file("shop_core/.env"), *waivers)
     both_findings = verify(tmp_path / "b", both(file("shop_core/.env"), file("/etc/x")), *waivers)
 
-    assert (finding.rule, finding.stops, finding.waived) == (ErrorCode.VERIFY_PRIVATE, False, "a sample")
+    assert (finding.rule, finding.stops, finding.waived) == (
+        ErrorCode.VERIFY_PRIVATE,
+        False,
+        "a sample",
+    )
     assert {each.rule for each in both_findings if each.stops} == {ErrorCode.VERIFY_PATH}
 
 
@@ -521,14 +541,20 @@ def test_unused_waiver_is_named(tmp_path: Path) -> None:
 
 def test_requirements_alone_are_a_package(tmp_path: Path) -> None:
     """A wheel without modules is fine if the sdist has no code either, and the wheel has requirements."""
-    code = {f"src/{path}" for path in ("shop_core/__init__.py", "shop_core/app.py", "shop_core/py.typed")}
+    code = {
+        f"src/{path}"
+        for path in ("shop_core/__init__.py", "shop_core/app.py", "shop_core/py.typed")
+    }
 
     def bare(draft: Draft) -> None:
         draft.modules.clear()
         draft.without |= code
 
     assert verify(tmp_path / "a", bare) == ()
-    assert verify(tmp_path / "b", both(bare, header("Requires-Dist")))[0].rule is ErrorCode.VERIFY_EMPTY
+    assert (
+        verify(tmp_path / "b", both(bare, header("Requires-Dist")))[0].rule
+        is ErrorCode.VERIFY_EMPTY
+    )
 
 
 def test_damaged_archive_gives_findings(tmp_path: Path) -> None:
@@ -537,7 +563,10 @@ def test_damaged_archive_gives_findings(tmp_path: Path) -> None:
     silent: list[str] = []
     for name, raw in (("wheel", wheel), ("sdist", sdist)):
         for at in range(0, len(raw), 37):
-            damaged = {"cut": raw[:at], "flipped": raw[:at] + bytes([raw[at] ^ 0xFF]) + raw[at + 1 :]}
+            damaged = {
+                "cut": raw[:at],
+                "flipped": raw[:at] + bytes([raw[at] ^ 0xFF]) + raw[at + 1 :],
+            }
             for kind, content in damaged.items():
                 spoil = change(**{f"raw_{name}": lambda _, content=content: content})
                 if not verify(tmp_path / f"{name}-{at}-{kind}", spoil):
@@ -549,12 +578,17 @@ def test_damaged_archive_gives_findings(tmp_path: Path) -> None:
 
 def test_long_tar_headers_end(tmp_path: Path) -> None:
     """A name of megabytes, and headers that follow each other without a file, are findings."""
-    long_name = change(raw_tar=lambda _: tar_header("L", 20 << 20) + b"n" * (20 << 20) + bytes(1024))
+    long_name = change(
+        raw_tar=lambda _: tar_header("L", 20 << 20) + b"n" * (20 << 20) + bytes(1024)
+    )
     chain = change(raw_tar=lambda _: (tar_header("L", 512) + b"n" * 512) * 3000)
 
     for number, spoil in enumerate((long_name, chain)):
         findings = verify(tmp_path / str(number), spoil)
-        assert {finding.rule for finding in findings} & {ErrorCode.VERIFY_ARCHIVE, ErrorCode.VERIFY_SIZE}
+        assert {finding.rule for finding in findings} & {
+            ErrorCode.VERIFY_ARCHIVE,
+            ErrorCode.VERIFY_SIZE,
+        }
 
 
 def tar_header(kind: str, size: int) -> bytes:

@@ -72,8 +72,13 @@ def test_consumed_file_is_edited_or_deleted(tmp_path: Path) -> None:
 
     edited, deleted = tmp_path / ".changes/a.md", tmp_path / ".changes/b.md"
 
-    assert consume_change_file(tmp_path, ConsumedFile(path=".changes/a.md", packages=("core",))) == edited
-    assert consume_change_file(tmp_path, ConsumedFile(path=".changes/b.md", deleted=True)) == deleted
+    assert (
+        consume_change_file(tmp_path, ConsumedFile(path=".changes/a.md", packages=("core",)))
+        == edited
+    )
+    assert (
+        consume_change_file(tmp_path, ConsumedFile(path=".changes/b.md", deleted=True)) == deleted
+    )
     assert edited.read_text() == "---\napp: patch\n---\n\nText\n"
     assert not deleted.exists()
     assert consume_change_file(tmp_path, ConsumedFile(path=".changes/b.md", deleted=True)) is None

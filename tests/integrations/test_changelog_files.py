@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from releasekit.integrations.filesystem import changelog_path, find_changelog_problem, read_text, write_atomic
+from releasekit.integrations.filesystem import (
+    changelog_path,
+    find_changelog_problem,
+    read_text,
+    write_atomic,
+)
 from releasekit.integrations.git import Repo
 
 if TYPE_CHECKING:
@@ -27,9 +32,25 @@ def test_mailmap_names_commit_authors(scene: GitScene) -> None:
     """Authors are named as .mailmap has it, for exactly the commits that are asked for."""
     scene.commit("names", {".mailmap": "Ada Lovelace <ada@example.invalid>\n"})
     one = scene.git("rev-parse", "HEAD")
-    scene.git("commit", "--quiet", "--allow-empty", "--message", "b\n\nc", "--author", "A. <ada@example.invalid>")
+    scene.git(
+        "commit",
+        "--quiet",
+        "--allow-empty",
+        "--message",
+        "b\n\nc",
+        "--author",
+        "A. <ada@example.invalid>",
+    )
     two = scene.git("rev-parse", "HEAD")
-    scene.git("commit", "--quiet", "--allow-empty", "--message", "d", "--author", "Zoë <zoe@example.invalid>")
+    scene.git(
+        "commit",
+        "--quiet",
+        "--allow-empty",
+        "--message",
+        "d",
+        "--author",
+        "Zoë <zoe@example.invalid>",
+    )
     three = scene.git("rev-parse", "HEAD")
     repo = Repo(scene.top)
 
@@ -41,7 +62,10 @@ def test_mailmap_names_commit_authors(scene: GitScene) -> None:
 def test_add_commits_only_named_files(scene: GitScene) -> None:
     """New files are in the next commit, unless git is told to ignore them; others are left out."""
     scene.commit("ignore", {".gitignore": "ignored.md\n", "known.md": "old\n"})
-    for key in ("core.autocrlf", "core.safecrlf"):  # what was written has line ends that git would not check out here
+    for key in (
+        "core.autocrlf",
+        "core.safecrlf",
+    ):  # what was written has line ends that git would not check out here
         scene.git("config", key, "true")
     repo = Repo(scene.top)
     for name in ("new.md", "[x]*.md", "ignored.md", "known.md", "stray.md"):
@@ -74,7 +98,9 @@ def test_add_without_paths_stages_nothing(scene: GitScene) -> None:
         (("CHANGELOG.md",), "docs/news/CHANGELOG.md", "docs/news/CHANGELOG.md"),
     ],
 )
-def test_changelog_name_ignores_case(tmp_path: Path, names: tuple[str, ...], path: str, found: str) -> None:
+def test_changelog_name_ignores_case(
+    tmp_path: Path, names: tuple[str, ...], path: str, found: str
+) -> None:
     """A changelog is found in whatever case somebody has written it."""
     for name in names:
         (tmp_path / name).touch()
@@ -93,7 +119,15 @@ def test_changelog_must_be_writable_text(tmp_path: Path) -> None:
 
     problems = {
         path: find_changelog_problem(package, package / path)
-        for path in ("docs", "file/a.md", "out/a.md", "wide.md", "docs/a.md", "new/deep/a.md", "news.md")
+        for path in (
+            "docs",
+            "file/a.md",
+            "out/a.md",
+            "wide.md",
+            "docs/a.md",
+            "new/deep/a.md",
+            "news.md",
+        )
     }
 
     assert problems == {

@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
-from releasekit.integrations.filesystem import describe_file, read_text, read_toml, resolve_inside, write_atomic
+from releasekit.integrations.filesystem import (
+    describe_file,
+    read_text,
+    read_toml,
+    resolve_inside,
+    write_atomic,
+)
 
 
 class TestResolveInside:
@@ -27,7 +33,14 @@ class TestResolveInside:
         (root / "outside").symlink_to(tmp_path)
         (root / "circle").symlink_to("circle")
 
-        refused = ["../secret", "/etc/passwd", str(tmp_path / "secret"), "outer", "outside/secret", "docs/../../secret"]
+        refused = [
+            "../secret",
+            "/etc/passwd",
+            str(tmp_path / "secret"),
+            "outer",
+            "outside/secret",
+            "docs/../../secret",
+        ]
 
         assert [resolve_inside(root, path) for path in refused] == [None] * len(refused)
         assert resolve_inside(root, "null\0byte") is None
@@ -143,4 +156,8 @@ class TestDescribe:
 
         found = describe_file(tmp_path / "pkg.whl")
 
-        assert (found.name, found.size, found.sha256) == ("pkg.whl", size, hashlib.sha256(raw).hexdigest())
+        assert (found.name, found.size, found.sha256) == (
+            "pkg.whl",
+            size,
+            hashlib.sha256(raw).hexdigest(),
+        )

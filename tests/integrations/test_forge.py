@@ -87,7 +87,10 @@ def refused(double: Double, story: Story, **how: Any) -> ReleaseError:
 def test_token_needs_write_access(double: Double) -> None:
     """The token's own rights count: to write, to read, none, or no repository in sight."""
     told(double, lambda forge: forge.check_access())
-    assert refused(double, lambda forge: forge.check_access(), reader=True).code is ErrorCode.FORGE_READ_ONLY
+    assert (
+        refused(double, lambda forge: forge.check_access(), reader=True).code
+        is ErrorCode.FORGE_READ_ONLY
+    )
 
     variable = "GITLAB_TOKEN" if isinstance(double, GitLabDouble) else "GH_TOKEN"
     wrong = refused(double, lambda forge: forge.check_access(), **{variable: "swordfish"})
@@ -113,7 +116,12 @@ def test_release_steps_may_repeat(double: Double) -> None:
         commit = double.git("rev-parse", "main")
         assert await forge.release("py/core@1.0") is None
         draft = await forge.create_release("py/core@1.0", commit, "core 1.0", "notes", draft=True)
-        assert (draft.draft, draft.title, draft.body, draft.assets) == (True, "core 1.0", "notes", ())
+        assert (draft.draft, draft.title, draft.body, draft.assets) == (
+            True,
+            "core 1.0",
+            "notes",
+            (),
+        )
         assert await forge.create_release("py/core@1.0", commit, "other", "other") == draft
         assert await forge.release("py/core@1.0") == draft
 
@@ -127,7 +135,12 @@ def test_release_steps_may_repeat(double: Double) -> None:
 
         out = await forge.promote(draft)
         assert await forge.drafts() == ()
-        assert (out.draft, out.title, out.body, out.assets) == (False, "core 1.0", "better", ("manifest.json",))
+        assert (out.draft, out.title, out.body, out.assets) == (
+            False,
+            "core 1.0",
+            "better",
+            ("manifest.json",),
+        )
         assert await forge.promote(out) == out
         assert double.git("rev-parse", "py/core@1.0") == commit
         assert [release.tag for release in await forge.releases()] == ["py/core@1.0"]
@@ -162,9 +175,13 @@ def test_branch_has_one_pull_request(double: Double) -> None:
     """A branch has one open pull request, which is brought up to date; the one merged last is found again."""
 
     async def story(forge: Forge) -> None:
-        first = await forge.open_pull_request("work", "main", "chore: release", "body", ["release", "automated"])
+        first = await forge.open_pull_request(
+            "work", "main", "chore: release", "body", ["release", "automated"]
+        )
         assert (first.title, first.branch, first.merge_commit) == ("chore: release", "work", "")
-        again = await forge.open_pull_request("work", "main", "chore: release 2", "body", ["release"])
+        again = await forge.open_pull_request(
+            "work", "main", "chore: release 2", "body", ["release"]
+        )
         assert (again.number, again.title) == (first.number, "chore: release 2")
         assert await forge.merged_pull_request("work", "main") is None
         work = double.git("commit-tree", "main^{tree}", "-p", "main", "-m", "feat: work")
@@ -198,7 +215,10 @@ def test_pull_request_comment_is_updated(double: Double) -> None:
     for n in range(120):
         double.say(number, f"what about {n}?")
 
-    pages = [told(double, lambda forge, says=says: forge.comment(number, "<!-- ours -->\n", says)) for says in "aab"]
+    pages = [
+        told(double, lambda forge, says=says: forge.comment(number, "<!-- ours -->\n", says))
+        for says in "aab"
+    ]
     last = len(double.requests)
     told(double, lambda forge: forge.comment(number, "<!-- ours -->\n", "b"))
 
@@ -237,7 +257,9 @@ def test_dispatch_starts_one_workflow(double: Double) -> None:
 
 
 @pytest.mark.parametrize("late", [False, True])
-@pytest.mark.parametrize("answer", [Answer(cut=True), Answer(502, {"message": "no"})], ids=["cut", "502"])
+@pytest.mark.parametrize(
+    "answer", [Answer(cut=True), Answer(502, {"message": "no"})], ids=["cut", "502"]
+)
 def test_passing_faults_create_one_release(double: Double, answer: Answer, *, late: bool) -> None:
     """Whether a request had its effect before the answer was lost or not: there is one release, as it should be."""
 
@@ -245,7 +267,9 @@ def test_passing_faults_create_one_release(double: Double, answer: Answer, *, la
         double.fail("GET", "releases", answer)
         double.fail("POST", r"releases$", answer, late=late)
         release = await forge.create_release("v1", "main", "one", "notes")
-        double.fail("PUT" if isinstance(double, GitLabDouble) else "PATCH", "releases/", answer, late=late)
+        double.fail(
+            "PUT" if isinstance(double, GitLabDouble) else "PATCH", "releases/", answer, late=late
+        )
         assert (await forge.update_release(release, body="better")).body == "better"
         double.fail("DELETE", "releases/", answer, late=late)
         await forge.delete_release(release)
@@ -298,7 +322,9 @@ def test_distant_limit_is_an_error(hub: GitHubDouble) -> None:
 
 def test_limit_without_header_waits_minute(hub: GitHubDouble) -> None:
     """A secondary limit without any header is waited for a minute, as GitHub asks."""
-    hub.fail("GET", "releases", Answer(403, {"message": "You have exceeded a secondary rate limit"}))
+    hub.fail(
+        "GET", "releases", Answer(403, {"message": "You have exceeded a secondary rate limit"})
+    )
 
     assert told(hub, lambda forge: forge.releases()) == ()
     assert hub.passed == 60
@@ -366,12 +392,18 @@ SERVER = RepositoryUrls("https://github.example.org/ada/engine")
         (HUB, {"GH_ENTERPRISE_TOKEN": "e", "GH_TOKEN": "b"}, ("GH_TOKEN", "b")),
         (SERVER, {"GH_ENTERPRISE_TOKEN": "e", "GH_TOKEN": "b"}, ("GH_ENTERPRISE_TOKEN", "e")),
         (SERVER, {"GITHUB_TOKEN": "a"}, ("GITHUB_TOKEN", "a")),
-        (LAB, {"GITHUB_TOKEN": "a", "CI_JOB_TOKEN": "j", "GITLAB_TOKEN": "c"}, ("GITLAB_TOKEN", "c")),
+        (
+            LAB,
+            {"GITHUB_TOKEN": "a", "CI_JOB_TOKEN": "j", "GITLAB_TOKEN": "c"},
+            ("GITLAB_TOKEN", "c"),
+        ),
         (LAB, {"CI_JOB_TOKEN": "j"}, ("CI_JOB_TOKEN", "j")),
         (LAB, {"GITHUB_TOKEN": "a"}, ("", "")),
     ],
 )
-def test_first_variable_gives_the_token(web: RepositoryUrls, env: dict[str, str], found: tuple[str, str]) -> None:
+def test_first_variable_gives_the_token(
+    web: RepositoryUrls, env: dict[str, str], found: tuple[str, str]
+) -> None:
     """Each forge has its variables, the first of which counts."""
     assert find_token(web, env) == found
 
@@ -379,7 +411,9 @@ def test_first_variable_gives_the_token(web: RepositoryUrls, env: dict[str, str]
 def test_gh_supplies_a_missing_token(tmp_path: Path) -> None:
     """Without a variable `gh` is asked for the host; that it is missing, or logged in nowhere, is no token."""
     assert find_token(HUB, {"PATH": str(tmp_path)}) == ("gh", "")
-    (tmp_path / "gh").write_text('#!/bin/sh\n[ "$*" = "auth token --hostname github.com" ] && echo gho_1 || exit 1\n')
+    (tmp_path / "gh").write_text(
+        '#!/bin/sh\n[ "$*" = "auth token --hostname github.com" ] && echo gho_1 || exit 1\n'
+    )
     (tmp_path / "gh").chmod(0o755)
     assert find_token(HUB, {"PATH": str(tmp_path)}) == ("gh", "gho_1")
     assert find_token(SERVER, {"PATH": str(tmp_path)}) == ("gh", "")
@@ -393,10 +427,17 @@ def test_gh_supplies_a_missing_token(tmp_path: Path) -> None:
         (LAB, {}, "https://gitlab.com/api/v4"),
         (
             SERVER,
-            {"GITHUB_SERVER_URL": "https://github.example.org", "GITHUB_API_URL": "https://api.example.org/"},
+            {
+                "GITHUB_SERVER_URL": "https://github.example.org",
+                "GITHUB_API_URL": "https://api.example.org/",
+            },
             "https://api.example.org",
         ),
-        (HUB, {"GITHUB_SERVER_URL": "https://other", "GITHUB_API_URL": "https://api.other"}, "https://api.github.com"),
+        (
+            HUB,
+            {"GITHUB_SERVER_URL": "https://other", "GITHUB_API_URL": "https://api.other"},
+            "https://api.github.com",
+        ),
     ],
 )
 def test_api_address_follows_the_host(web: RepositoryUrls, env: dict[str, str], api: str) -> None:
@@ -407,7 +448,9 @@ def test_api_address_follows_the_host(web: RepositoryUrls, env: dict[str, str], 
 
     async def story() -> str:
         async with client() as connections:
-            return await address(open_forge(web, connections, env={**env, "GITHUB_TOKEN": "a", "GITLAB_TOKEN": "b"}))
+            return await address(
+                open_forge(web, connections, env={**env, "GITHUB_TOKEN": "a", "GITLAB_TOKEN": "b"})
+            )
 
     assert asyncio.run(story()) == api
 

@@ -96,7 +96,9 @@ class TestOpening:
         """A linked work tree has its own top, head and branch, and the git directory of all."""
         scene.git("worktree", "add", "--quiet", "-b", "side", str(tmp_path / "side"))
         side = tmp_path / "side"
-        run(Command(("git", "commit", "--quiet", "--allow-empty", "--message", "on the side"), side))
+        run(
+            Command(("git", "commit", "--quiet", "--allow-empty", "--message", "on the side"), side)
+        )
 
         repo = Repo(side)
 
@@ -114,7 +116,9 @@ class TestOpening:
         assert not (scene.top / "hidden").exists()
 
     @pytest.mark.parametrize("packed", [False, True])
-    def test_repository_without_commit_is_refused(self, empty_scene: GitScene, packed: bool) -> None:
+    def test_repository_without_commit_is_refused(
+        self, empty_scene: GitScene, packed: bool
+    ) -> None:
         """A repository without a commit is refused, whatever other branches hold."""
         if packed:
             empty_scene.commit("x")
@@ -142,7 +146,9 @@ class TestOpening:
 
         assert caught.value.code is ErrorCode.GIT_NOT_A_REPOSITORY
 
-    def test_missing_git_is_named(self, scene: GitScene, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_missing_git_is_named(
+        self, scene: GitScene, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
         """Where git is not installed, that is what is said."""
         monkeypatch.setenv("PATH", str(tmp_path))
 
@@ -164,7 +170,12 @@ class TestOpening:
         ],
     )
     def test_environment_does_not_redirect(
-        self, scene: GitScene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+        self,
+        scene: GitScene,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        name: str,
+        value: str,
     ) -> None:
         """Run from a hook of another repository, we stay in the one that was named."""
         scene.git("tag", "here")
@@ -172,11 +183,18 @@ class TestOpening:
         run(Command(("git", "init", "--quiet", "--initial-branch=elsewhere", str(other))))
         run(Command(("git", "commit", "--quiet", "--allow-empty", "--message", "elsewhere"), other))
         head = scene.git("rev-parse", "HEAD")
-        monkeypatch.setenv(name, value if name in ("GIT_NAMESPACE", "GIT_PREFIX") else str(other / value))
+        monkeypatch.setenv(
+            name, value if name in ("GIT_NAMESPACE", "GIT_PREFIX") else str(other / value)
+        )
 
         repo = Repo(scene.top)
 
-        assert (repo.top, repo.common_dir, repo.head, repo.branch) == (scene.top, scene.top / ".git", head, "main")
+        assert (repo.top, repo.common_dir, repo.head, repo.branch) == (
+            scene.top,
+            scene.top / ".git",
+            head,
+            "main",
+        )
         assert repo.changed_paths() == ()
         assert repo.tags() == {"here": head}
         assert repo.texts([(head, "a")]) == {(head, "a"): "one\n"}
@@ -199,7 +217,11 @@ class TestFacts:
         scene.commit("second")
         clone(scene.top.as_uri(), tmp_path / "shallow", "--depth", "1")
         clone(scene.top.as_uri(), tmp_path / "whole")
-        run(Command(("git", "worktree", "add", "--quiet", str(tmp_path / "tree")), tmp_path / "shallow"))
+        run(
+            Command(
+                ("git", "worktree", "add", "--quiet", str(tmp_path / "tree")), tmp_path / "shallow"
+            )
+        )
 
         assert Repo(tmp_path / "shallow").is_shallow()
         assert Repo(tmp_path / "tree").is_shallow()
@@ -219,7 +241,12 @@ class TestFacts:
         self, scene: GitScene, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         """Where git does not know who commits, the release is refused before it begins."""
-        for name in ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"):
+        for name in (
+            "GIT_AUTHOR_NAME",
+            "GIT_AUTHOR_EMAIL",
+            "GIT_COMMITTER_NAME",
+            "GIT_COMMITTER_EMAIL",
+        ):
             monkeypatch.delenv(name)
         monkeypatch.setenv("HOME", str(tmp_path))
         scene.git("config", "user.useConfigOnly", "true")
@@ -232,7 +259,9 @@ class TestFacts:
 
     def test_changed_paths_leave_out_ignored(self, scene: GitScene) -> None:
         """Changed, staged, renamed, deleted and untracked files are named as they are; ignored ones are not."""
-        scene.commit("more", {"b": "b\n" * 9, "c": "c\n" * 9, "d": "d", "e": "e", ".gitignore": "ignored"})
+        scene.commit(
+            "more", {"b": "b\n" * 9, "c": "c\n" * 9, "d": "d", "e": "e", ".gitignore": "ignored"}
+        )
         repo = Repo(scene.top)
         assert repo.changed_paths() == ()
 
@@ -245,7 +274,15 @@ class TestFacts:
         scene.write("nää\nline", "")
         scene.write("ignored", "")
 
-        assert sorted(repo.changed_paths()) == ["a", "b renamed", "c renamed", "d", "e", "e", "nää\nline"]
+        assert sorted(repo.changed_paths()) == [
+            "a",
+            "b renamed",
+            "c renamed",
+            "d",
+            "e",
+            "e",
+            "nää\nline",
+        ]
 
     def test_tracked_files_are_in_git(self, scene: GitScene) -> None:
         """A file is tracked if git has it in the work tree where it lies."""
@@ -261,7 +298,9 @@ class TestFacts:
         for name in ("b", "ignored", "nowhere"):
             assert not repo.is_tracked(scene.top / name)
 
-    def test_commit_time_is_the_committers(self, scene: GitScene, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_commit_time_is_the_committers(
+        self, scene: GitScene, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """It is the committer's clock that counts."""
         monkeypatch.setenv("GIT_COMMITTER_DATE", "1234567890 +0900")
         monkeypatch.setenv("GIT_AUTHOR_DATE", "1000000000 +0000")
@@ -325,7 +364,20 @@ class TestHistory:
 
     def test_history_keeps_odd_file_names(self, scene: GitScene) -> None:
         """Names with spaces, quotes, new lines and any letters come as they are."""
-        names = ["with space", 'quo"te', "new\nline", "ä/ö", "日本", "\n", " ", "tab\t", "-n", "*", "\x01", "\x01b"]
+        names = [
+            "with space",
+            'quo"te',
+            "new\nline",
+            "ä/ö",
+            "日本",
+            "\n",
+            " ",
+            "tab\t",
+            "-n",
+            "*",
+            "\x01",
+            "\x01b",
+        ]
         names.sort()
         scene.commit("odd", dict.fromkeys(names, ""))
 
@@ -390,7 +442,9 @@ class TestHistory:
         scene.git("checkout", "--quiet", "main")
         run(Command(("git", "merge", "--quiet", "conflict"), scene.top, ok_codes=frozenset({1})))
         merge = scene.commit("merge", {"x": "both"})
-        scene.git("merge", "--quiet", "--strategy=ours", "--no-ff", "--message", "empty", base + "^{}")
+        scene.git(
+            "merge", "--quiet", "--strategy=ours", "--no-ff", "--message", "empty", base + "^{}"
+        )
 
         found = {commit.sha: commit for commit in Repo(scene.top).history(["HEAD"])}
 
@@ -465,7 +519,9 @@ class TestFilesOfCommits:
         scene.write("d/e", "later")
         names = ["a", "odd", "b c/\u00e4", "d/e", "d", "x\u2028y"]
 
-        assert Repo(scene.top / "d").texts([(sha, name) for sha in (first, second) for name in names]) == {
+        assert Repo(scene.top / "d").texts(
+            [(sha, name) for sha in (first, second) for name in names]
+        ) == {
             (first, "a"): "one\n",
             (second, "a"): "one\n",
             (second, "odd"): "\u00e4\r\n\ufffd\0z",
@@ -500,7 +556,9 @@ class TestWorktree:
         assert Repo(tree).branch == ""
         assert Repo(tree).head == repo.head
         assert repo.has_worktree(tree)
-        scene.git("worktree", "lock", "--reason", "initializing", str(tree))  # as git has it until all files are there
+        scene.git(
+            "worktree", "lock", "--reason", "initializing", str(tree)
+        )  # as git has it until all files are there
         assert not repo.has_worktree(tree)
         scene.git("worktree", "unlock", str(tree))
         (tree / "a").write_text("changed")
@@ -513,8 +571,12 @@ class TestWorktree:
         assert scene.git("worktree", "list").count("\n") == 0
         repo.remove_worktree(tree)  # once more changes nothing
 
-    @pytest.mark.parametrize("state", ["directory gone", "locked", "locked and gone", "link lost", "never known"])
-    def test_broken_worktree_can_be_replaced(self, scene: GitScene, tmp_path: Path, state: str) -> None:
+    @pytest.mark.parametrize(
+        "state", ["directory gone", "locked", "locked and gone", "link lost", "never known"]
+    )
+    def test_broken_worktree_can_be_replaced(
+        self, scene: GitScene, tmp_path: Path, state: str
+    ) -> None:
         """After any crash the worktree can be removed and made again in its place."""
         repo, tree = Repo(scene.top), tmp_path / "tree"
         repo.add_worktree(tree, repo.head)
@@ -564,7 +626,9 @@ class TestCommit:
             (tree / name).write_text("two\n")
         (tree / "b").unlink()
 
-        made = repo.commit(tree, "chore(release): v1\n\nBody: ä\n", ["[a]", "b", "untracked"], hooks=False)
+        made = repo.commit(
+            tree, "chore(release): v1\n\nBody: ä\n", ["[a]", "b", "untracked"], hooks=False
+        )
 
         (commit, *_) = repo.history([made])
         assert commit == Commit(made, (repo.head,), "chore(release): v1\n\nBody: ä\n", ("[a]", "b"))
@@ -578,7 +642,9 @@ class TestCommit:
 
         assert repo.commit(tree, "release", ["a"], hooks=False) == repo.head
 
-    @pytest.mark.parametrize("name", ["pre-commit", "prepare-commit-msg", "commit-msg", "post-commit"])
+    @pytest.mark.parametrize(
+        "name", ["pre-commit", "prepare-commit-msg", "commit-msg", "post-commit"]
+    )
     def test_commit_runs_no_hooks(self, scene: GitScene, tmp_path: Path, name: str) -> None:
         """The repository's hooks, which may hang or fail, do not run on the release commit."""
         scene.hook(name, f"touch {tmp_path}/ran; exit 1")
@@ -632,8 +698,12 @@ class TestTags:
         assert scene.git("cat-file", "-t", "v1") == "commit"
 
     @pytest.mark.parametrize("what", ["HEAD", "HEAD:a"])
-    @pytest.mark.parametrize("options", [(), ("--annotate", "--message", "x")], ids=["lightweight", "annotated"])
-    def test_existing_tag_never_moves(self, scene: GitScene, what: str, options: tuple[str, ...]) -> None:
+    @pytest.mark.parametrize(
+        "options", [(), ("--annotate", "--message", "x")], ids=["lightweight", "annotated"]
+    )
+    def test_existing_tag_never_moves(
+        self, scene: GitScene, what: str, options: tuple[str, ...]
+    ) -> None:
         """A tag on another commit, or on no commit at all, is left where it is."""
         repo = Repo(scene.top)
         scene.commit("later")
@@ -671,9 +741,14 @@ class TestPush:
 
         repo.push("origin", [f"{made}:refs/heads/main", "refs/tags/v1:refs/tags/v1"])
 
-        assert refs(remote) == {"refs/heads/main": made, "refs/tags/v1": scene.git("rev-parse", "v1")}
+        assert refs(remote) == {
+            "refs/heads/main": made,
+            "refs/tags/v1": scene.git("rev-parse", "v1"),
+        }
         assert commits_at(repo) == {"HEAD": made, "refs/heads/main": made, "refs/tags/v1": made}
-        repo.push("origin", [f"{made}:refs/heads/main", "refs/tags/v1:refs/tags/v1"])  # once more changes nothing
+        repo.push(
+            "origin", [f"{made}:refs/heads/main", "refs/tags/v1:refs/tags/v1"]
+        )  # once more changes nothing
 
     def test_remote_refs_are_peeled(self, scene: GitScene, remote: Path) -> None:
         """Branches, lightweight and annotated tags of the remote all give a commit, also those we do not have here."""
@@ -706,9 +781,16 @@ class TestPush:
         assert caught.value.code is ErrorCode.PUSH_REJECTED
 
     @pytest.mark.parametrize(
-        "address", ["nowhere.git", "https://127.0.0.1:9/ada/engine.git", "ssh://nobody@127.0.0.1:9/engine.git"]
+        "address",
+        [
+            "nowhere.git",
+            "https://127.0.0.1:9/ada/engine.git",
+            "ssh://nobody@127.0.0.1:9/engine.git",
+        ],
     )
-    def test_unreachable_remote_is_no_rejection(self, scene: GitScene, remote: Path, address: str) -> None:
+    def test_unreachable_remote_is_no_rejection(
+        self, scene: GitScene, remote: Path, address: str
+    ) -> None:
         """A remote that is not there, or does not answer, has not refused anything."""
         assert remote
         scene.git("remote", "set-url", "origin", address)
@@ -754,7 +836,9 @@ class TestPush:
         assert refs(remote) == before
 
     @pytest.mark.parametrize("hook", ["pre-receive", "update"])
-    def test_rejected_push_shows_remote_message(self, scene: GitScene, remote: Path, hook: str) -> None:
+    def test_rejected_push_shows_remote_message(
+        self, scene: GitScene, remote: Path, hook: str
+    ) -> None:
         """What a protected branch says is shown, and none of the references arrives."""
         script = 'if [ "$1" = refs/heads/main ] || [ -z "$1" ]; then echo "main is protected" >&2; exit 1; fi'
         (remote / "hooks" / hook).write_text(f"#!/bin/sh\n{script}\n")
@@ -796,7 +880,9 @@ class TestHolding:
 
     def wrapped(self, repo: Repo, who: str = "Ada <ada@example.invalid>") -> str:
         """Return a commit that holds a file on top of HEAD."""
-        return repo.commit_files(repo.head, {"b.json": "ä", "a.json": "{}"}, "held\n", who, "2026-11-22T12:00:00+00:00")
+        return repo.commit_files(
+            repo.head, {"b.json": "ä", "a.json": "{}"}, "held\n", who, "2026-11-22T12:00:00+00:00"
+        )
 
     def test_wrapped_commit_is_reproducible(self, scene: GitScene) -> None:
         """A wrapped commit has the files alone, its author and time; the same again is the same commit."""
@@ -810,7 +896,9 @@ class TestHolding:
             (made, "b.json"): "ä",
         }
         assert repo.parent(made) == repo.head
-        assert scene.git("log", "-1", "--format=%an|%ae|%cI|%s", made).startswith("Ada|ada@example.invalid|2026-11-22T")
+        assert scene.git("log", "-1", "--format=%an|%ae|%cI|%s", made).startswith(
+            "Ada|ada@example.invalid|2026-11-22T"
+        )
         assert scene.git("for-each-ref") == f"{repo.head} commit\trefs/heads/main"
         assert scene.git("status", "--porcelain") == ""
 
@@ -826,7 +914,11 @@ class TestHolding:
             ([f":{LOCK_REF}"], other),
         ):
             with pytest.raises(ReleaseError) as caught:
-                repo.push("origin", [f"{repo.head}:refs/tags/with-it", *refspecs], leases={LOCK_REF: lease})
+                repo.push(
+                    "origin",
+                    [f"{repo.head}:refs/tags/with-it", *refspecs],
+                    leases={LOCK_REF: lease},
+                )
             assert caught.value.code is ErrorCode.PUSH_REJECTED
         assert repo.ls_remote("origin", LOCK_REF) == {LOCK_REF: Ref(mine, mine)}
         assert "refs/tags/with-it" not in repo.ls_remote("origin"), "all or none"
@@ -845,7 +937,11 @@ class TestHolding:
         repo.push("origin", [f"{aside}:refs/heads/main"])
 
         with pytest.raises(ReleaseError):
-            repo.push("origin", [f"{repo.head}:refs/heads/main", f"{aside}:{LOCK_REF}"], leases={LOCK_REF: ""})
+            repo.push(
+                "origin",
+                [f"{repo.head}:refs/heads/main", f"{aside}:{LOCK_REF}"],
+                leases={LOCK_REF: ""},
+            )
 
         assert repo.ls_remote("origin")["refs/heads/main"].commit == aside
         assert LOCK_REF not in repo.ls_remote("origin")
@@ -896,7 +992,12 @@ class TestHolding:
         scene.git(
             "config",
             "gpg.program",
-            str(scene.write("sign", "#!/bin/sh\ncat >/dev/null\necho '[GNUPG:] SIG_CREATED ' >&2\necho signed\n")),
+            str(
+                scene.write(
+                    "sign",
+                    "#!/bin/sh\ncat >/dev/null\necho '[GNUPG:] SIG_CREATED ' >&2\necho signed\n",
+                )
+            ),
         )
         (scene.top / "sign").chmod(0o755)
         repo.check_signing()
@@ -914,16 +1015,27 @@ class TestHolding:
             repo.fast_forward(made)
 
         assert caught.value.code is ErrorCode.GIT_LOCKED
-        assert caught.value.message.startswith("Unable to create"), "git's own 'fatal:' or 'error:' is not said twice"
+        assert caught.value.message.startswith("Unable to create"), (
+            "git's own 'fatal:' or 'error:' is not said twice"
+        )
         assert "index.lock': File exists" in caught.value.message
 
     @pytest.mark.parametrize(
         ("said", "code"),
         [
-            ("error: cannot lock ref 'r': Unable to create '/r/.git/r.lock': Permission denied", ErrorCode.FILE_SYSTEM),
-            ("fatal: cannot create directory at 'packages': Permission denied", ErrorCode.FILE_SYSTEM),
+            (
+                "error: cannot lock ref 'r': Unable to create '/r/.git/r.lock': Permission denied",
+                ErrorCode.FILE_SYSTEM,
+            ),
+            (
+                "fatal: cannot create directory at 'packages': Permission denied",
+                ErrorCode.FILE_SYSTEM,
+            ),
             ("error: file write error: No space left on device", ErrorCode.FILE_SYSTEM),
-            ("git@forge.example: Permission denied (publickey).\nCould not read from r", ErrorCode.COMMAND_FAILED),
+            (
+                "git@forge.example: Permission denied (publickey).\nCould not read from r",
+                ErrorCode.COMMAND_FAILED,
+            ),
         ],
     )
     def test_git_system_errors_are_named(self, scene: GitScene, said: str, code: ErrorCode) -> None:
@@ -962,7 +1074,9 @@ class TestFastForward:
         assert not (tmp_path / "ran").exists()
 
     @pytest.mark.parametrize("reopened", [False, True])
-    def test_fast_forward_leaves_moved_branch(self, scene: GitScene, tmp_path: Path, reopened: bool) -> None:
+    def test_fast_forward_leaves_moved_branch(
+        self, scene: GitScene, tmp_path: Path, reopened: bool
+    ) -> None:
         """A branch with commits since then is left alone, also by a later run that carries the release on."""
         repo = Repo(scene.top)
         made = self.released(repo, tmp_path)
@@ -982,7 +1096,9 @@ class TestFastForward:
         assert scene.git("rev-parse", "main") == later
 
     @pytest.mark.parametrize("path", ["a", "untracked"])
-    def test_fast_forward_keeps_user_changes(self, scene: GitScene, tmp_path: Path, path: str) -> None:
+    def test_fast_forward_keeps_user_changes(
+        self, scene: GitScene, tmp_path: Path, path: str
+    ) -> None:
         """Work that the user has begun meanwhile is not touched."""
         repo = Repo(scene.top)
         made = self.released(repo, tmp_path)
@@ -993,9 +1109,18 @@ class TestFastForward:
         assert scene.git("rev-parse", "main") == repo.head
 
     @pytest.mark.parametrize(
-        "now", [{"a": "rel"}, {"a": None}, {"a": "released\n", "new": ""}, {"new": "first\n"}, {"a": None, "new": "fi"}]
+        "now",
+        [
+            {"a": "rel"},
+            {"a": None},
+            {"a": "released\n", "new": ""},
+            {"new": "first\n"},
+            {"a": None, "new": "fi"},
+        ],
     )
-    def test_fast_forward_resumes_after_kill(self, scene: GitScene, tmp_path: Path, now: dict[str, str | None]) -> None:
+    def test_fast_forward_resumes_after_kill(
+        self, scene: GitScene, tmp_path: Path, now: dict[str, str | None]
+    ) -> None:
         """What a killed step forward has left, git's files being no transaction, is gone over again."""
         repo = Repo(scene.top)
         repo.add_worktree(tmp_path / "tree", repo.head)

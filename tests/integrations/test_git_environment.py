@@ -41,7 +41,11 @@ def all_reads(repo: Repo, tree: Path) -> dict[str, object]:
         "authors": repo.authors(shas),
         "newcomers": repo.newcomers(shas[:1], shas[1:]),
         "times": (repo.commit_time(repo.head), repo.commit_times(shas)),
-        "subjects": (repo.subject(repo.head), repo.subjects(shas), repo.commit_titles(shas[-1], repo.head)),
+        "subjects": (
+            repo.subject(repo.head),
+            repo.subjects(shas),
+            repo.commit_titles(shas[-1], repo.head),
+        ),
         "status": repo.changed_paths(),
         "files": repo.list_files(repo.top),
         "tags": (repo.tags(), repo.tag_refs(), repo.merged_tags()),
@@ -71,7 +75,9 @@ class TestOpeningAnotherRepository:
     """A directory can contain a repository that somebody else has prepared."""
 
     @pytest.mark.parametrize("worktree", ["worktree = .", ""], ids=["with-work-tree", "without"])
-    def test_planted_repository_runs_nothing(self, scene: GitScene, tmp_path: Path, worktree: str) -> None:
+    def test_planted_repository_runs_nothing(
+        self, scene: GitScene, tmp_path: Path, worktree: str
+    ) -> None:
         """A directory that is itself a git repository is refused, and its settings start no program."""
         planted = tmp_path / "checkout" / "planted"
         shutil.copytree(scene.top / ".git", planted)
@@ -95,10 +101,15 @@ class TestOpeningAnotherRepository:
 
         assert caught.value.code is ErrorCode.GIT_UNTRUSTED
 
-    def test_repository_of_others_is_refused(self, scene: GitScene, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_repository_of_others_is_refused(
+        self, scene: GitScene, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """A repository that belongs to another user is refused, before anything else is asked."""
         monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
-        monkeypatch.setattr("releasekit.integrations.git_environment.KEPT_VARIABLES", {"GIT_TEST_*": "", "GIT_*": ""})
+        monkeypatch.setattr(
+            "releasekit.integrations.git_environment.KEPT_VARIABLES",
+            {"GIT_TEST_*": "", "GIT_*": ""},
+        )
 
         with pytest.raises(Refusal, match="another user") as caught:
             Repo(scene.top)
@@ -118,7 +129,11 @@ class TestUserSettings:
 
         for name, value in USER_SETTINGS.items():
             busy_scene.git("config", name, value)
-        for name, value in {"GIT_DIR": "/nowhere", "GIT_EXTERNAL_DIFF": "false", "GIT_LITERAL_PATHSPECS": "1"}.items():
+        for name, value in {
+            "GIT_DIR": "/nowhere",
+            "GIT_EXTERNAL_DIFF": "false",
+            "GIT_LITERAL_PATHSPECS": "1",
+        }.items():
             monkeypatch.setenv(name, value)
 
         assert all_reads(Repo(busy_scene.top), tmp_path / "tree") == without
@@ -130,7 +145,9 @@ class TestUserSettings:
         (busy_scene.top / "é/new").unlink()
         repo = Repo(busy_scene.top)
 
-        commit = repo.commit(tmp_path / "tree", "chore(release): größer\n\n- # one", ["c"], hooks=False)
+        commit = repo.commit(
+            tmp_path / "tree", "chore(release): größer\n\n- # one", ["c"], hooks=False
+        )
         repo.make_tag("core-v2", commit, "core 2\n\n# one")
         repo.push("origin", [f"{commit}:refs/heads/main", "refs/tags/core-v2"])
         repo.fetch("origin", "refs/heads/main")
@@ -173,7 +190,10 @@ class TestVariables:
 
     def test_settings_exist_in_git(self) -> None:
         """Each setting that we override has a name that the installed git or a newer one knows."""
-        known = {name.lower() for name in run(Command(("git", "help", "--config-for-completion"))).stdout.split()}
+        known = {
+            name.lower()
+            for name in run(Command(("git", "help", "--config-for-completion"))).stdout.split()
+        }
         newer = {"fetch.all"}
 
         assert {name.lower() for name in SETTINGS} <= known | newer

@@ -106,7 +106,9 @@ class Asked:
     body: bytes = b""
 
 
-def ask(url: str, method: str = "GET", *, attempts: int = 5, timeout: float = 30, longest: float = 300) -> Asked:
+def ask(
+    url: str, method: str = "GET", *, attempts: int = 5, timeout: float = 30, longest: float = 300
+) -> Asked:
     """Send one request with a client that notes its pauses instead of making them."""
     pauses: list[float] = []
 
@@ -114,7 +116,9 @@ def ask(url: str, method: str = "GET", *, attempts: int = 5, timeout: float = 30
         pauses.append(seconds)
 
     async def send() -> Asked:
-        async with http.client(attempts=attempts, timeout=timeout, total_timeout=longest, sleep=pause) as web:
+        async with http.client(
+            attempts=attempts, timeout=timeout, total_timeout=longest, sleep=pause
+        ) as web:
             try:
                 response = await web.request(method, url, headers={"Accept": "text/html"})
             except httpx.HTTPError as error:
@@ -166,7 +170,9 @@ def test_retry_after_as_a_date() -> None:
     assert 20 < asked.pauses[0] <= 30
 
 
-@pytest.mark.parametrize("value", ["86400", "Fri, 01 Jan 2100 00:00:00 GMT", "Fri, 01 Jan 2100 00:00:00 -0000"])
+@pytest.mark.parametrize(
+    "value", ["86400", "Fri, 01 Jan 2100 00:00:00 GMT", "Fri, 01 Jan 2100 00:00:00 -0000"]
+)
 def test_retry_after_is_capped(value: str) -> None:
     """A server that asks for a day gets a minute: a release must not hang unseen."""
     with serving(Answer(429, {"Retry-After": value}), Answer()) as server:
@@ -200,7 +206,9 @@ def test_forge_client_hands_on_limits() -> None:
         assert asyncio.run(ask(server.url)) == 429
 
 
-@pytest.mark.parametrize("answer", [Answer(503, {"Retry-After": "1"}), Answer(429), RESET], ids=["503", "429", "reset"])
+@pytest.mark.parametrize(
+    "answer", [Answer(503, {"Retry-After": "1"}), Answer(429), RESET], ids=["503", "429", "reset"]
+)
 def test_order_is_never_repeated(answer: Answer) -> None:
     """A POST is sent once, whatever comes back: it may have done its work."""
     with serving(answer, Answer()) as server:
@@ -208,7 +216,11 @@ def test_order_is_never_repeated(answer: Answer) -> None:
 
     assert server.asked == ["POST"]
     assert asked.pauses == []
-    assert asked.status == answer.status if not answer.reset else isinstance(asked.error, httpx.TransportError)
+    assert (
+        asked.status == answer.status
+        if not answer.reset
+        else isinstance(asked.error, httpx.TransportError)
+    )
 
 
 def test_broken_connections_are_repeated() -> None:
@@ -269,7 +281,9 @@ def test_attempts_are_logged_without_secrets(caplog: pytest.LogCaptureFixture) -
     assert [vars(record)["status"] for record in records] == [None, 503, 200]
     assert [vars(record)["attempt"] for record in records] == [1, 2, 3]
     assert {vars(record)["method"] for record in records} == {"GET"}
-    assert all("/simple/" in record.getMessage() and "attempt" in record.getMessage() for record in records)
+    assert all(
+        "/simple/" in record.getMessage() and "attempt" in record.getMessage() for record in records
+    )
     assert "swordfish" not in "".join(f"{record.getMessage()}{vars(record)}" for record in records)
 
 
@@ -308,8 +322,12 @@ class TestEnvironment:
         assert asked.body == b"by proxy"
         assert "swordfish" not in mask("the proxy refuses ada:swordfish")
 
-    @pytest.mark.parametrize("exceptions", ["127.0.0.1", "127.0.0.0/8", "[::1],fe80::/10,127.0.0.1", "*"])
-    def test_exempt_host_is_asked_directly(self, monkeypatch: pytest.MonkeyPatch, exceptions: str) -> None:
+    @pytest.mark.parametrize(
+        "exceptions", ["127.0.0.1", "127.0.0.0/8", "[::1],fe80::/10,127.0.0.1", "*"]
+    )
+    def test_exempt_host_is_asked_directly(
+        self, monkeypatch: pytest.MonkeyPatch, exceptions: str
+    ) -> None:
         """Addresses and ranges of both versions are read, also those that httpx cannot read."""
         monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
         monkeypatch.setenv("NO_PROXY", exceptions)

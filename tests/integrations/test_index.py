@@ -52,10 +52,14 @@ def server(request: pytest.FixtureRequest) -> EmbeddedIndex:
 
 
 @pytest.fixture
-def uploaded(server: EmbeddedIndex, built: Callable[..., tuple[Path, ...]]) -> Callable[..., tuple[Path, ...]]:
+def uploaded(
+    server: EmbeddedIndex, built: Callable[..., tuple[Path, ...]]
+) -> Callable[..., tuple[Path, ...]]:
     """Return a function that builds a package and uploads it with uv."""
 
-    def upload(name: str, version: str = "1.0.0", *, needs: tuple[str, ...] = ()) -> tuple[Path, ...]:
+    def upload(
+        name: str, version: str = "1.0.0", *, needs: tuple[str, ...] = ()
+    ) -> tuple[Path, ...]:
         files = built(name, version, needs=needs)
         argv = ("publish", "--trusted-publishing", "never", *map(str, files))
         run(find_uv().command(*argv, env=server.environment))
@@ -65,7 +69,11 @@ def uploaded(server: EmbeddedIndex, built: Callable[..., tuple[Path, ...]]) -> C
 
 
 def ask(
-    url: str, question: Callable[[Index], Awaitable[T]], *, name: str = "", env: Mapping[str, str | None] | None = None
+    url: str,
+    question: Callable[[Index], Awaitable[T]],
+    *,
+    name: str = "",
+    env: Mapping[str, str | None] | None = None,
 ) -> T:
     """Ask the index at *url*, with as few attempts as can be."""
 
@@ -93,48 +101,75 @@ class TestEveryServer:
 
         async def listed_and_fetched() -> dict[str, tuple[str, str]]:
             async with http.client() as web:
-                files = await SimpleIndex(server.simple_url.rstrip("/") + slash, web).files(f"listed{len(slash)}")
+                files = await SimpleIndex(server.simple_url.rstrip("/") + slash, web).files(
+                    f"listed{len(slash)}"
+                )
                 assert files is not None
-                fetched = {file.name: sha256((await web.get(file.url)).content).hexdigest() for file in files}
+                fetched = {
+                    file.name: sha256((await web.get(file.url)).content).hexdigest()
+                    for file in files
+                }
                 return {file.name: (file.sha256, fetched[file.name]) for file in files}
 
         digests = {path.name: sha256(path.read_bytes()).hexdigest() for path in paths}
-        assert asyncio.run(listed_and_fetched()) == {name: (digest, digest) for name, digest in digests.items()}
+        assert asyncio.run(listed_and_fetched()) == {
+            name: (digest, digest) for name, digest in digests.items()
+        }
 
     def test_requirements_come_from_metadata(
-        self, request: pytest.FixtureRequest, server: EmbeddedIndex, uploaded: Callable[..., tuple[Path, ...]]
+        self,
+        request: pytest.FixtureRequest,
+        server: EmbeddedIndex,
+        uploaded: Callable[..., tuple[Path, ...]],
     ) -> None:
         """What a release requires is known without its wheel, where the server has the metadata beside it (PEP 658)."""
         uploaded("needy", needs=("idna>=3", "certifi==2024.1"))
 
         found = ask(server.simple_url, lambda index: index.requirements("needy", Version("1")))
         tells = request.node.callspec.params["server"] != "pypi_server"
-        assert found == ((Requirement("idna>=3"), Requirement("certifi==2024.1")) if tells else None)
+        assert found == (
+            (Requirement("idna>=3"), Requirement("certifi==2024.1")) if tells else None
+        )
         assert ask(server.simple_url, lambda index: index.requirements("needy", Version("2"))) == ()
-        assert ask(server.simple_url, lambda index: index.requirements("never-heard-of", Version("1"))) == ()
+        assert (
+            ask(server.simple_url, lambda index: index.requirements("never-heard-of", Version("1")))
+            == ()
+        )
 
     def test_existing_file_answers_are_understood(
-        self, server: EmbeddedIndex, built: Callable[..., tuple[Path, ...]], monkeypatch: pytest.MonkeyPatch
+        self,
+        server: EmbeddedIndex,
+        built: Callable[..., tuple[Path, ...]],
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         """Whatever a server answers to a file that it has, we understand; its page says which of the two it was."""
         for name, value in server.environment.items():
             monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name, raising=False)
-        nothing_known = f"{server.simple_url.rstrip('/')}-elsewhere/"  # so that uv does not look first
+        nothing_known = (
+            f"{server.simple_url.rstrip('/')}-elsewhere/"  # so that uv does not look first
+        )
         first, other = built("twice"), built("twice", needs=("idna",))
 
         answers = [
-            asyncio.run(find_uv().publish(files[0].parent, files[:1], server.publish_url, nothing_known, 60))
+            asyncio.run(
+                find_uv().publish(files[0].parent, files[:1], server.publish_url, nothing_known, 60)
+            )
             for files in (first, first, other)
         ]
 
         assert answers[0] is None
         assert answers[1] is None or classify_response(answers[1]) is UploadOutcome.ALREADY_EXISTS
         assert answers[2]
-        assert (classify_response(answers[2]), answers[2].file) == (UploadOutcome.ALREADY_EXISTS, first[0].name)
+        assert (classify_response(answers[2]), answers[2].file) == (
+            UploadOutcome.ALREADY_EXISTS,
+            first[0].name,
+        )
         listed = ask(server.simple_url, lambda index: index.files("twice"))
         assert [file.sha256 for file in listed or ()] == [sha256(first[0].read_bytes()).hexdigest()]
 
-    def test_upload_is_visible_at_once(self, server: EmbeddedIndex, uploaded: Callable[..., tuple[Path, ...]]) -> None:
+    def test_upload_is_visible_at_once(
+        self, server: EmbeddedIndex, uploaded: Callable[..., tuple[Path, ...]]
+    ) -> None:
         """Nothing on the way keeps an old page; versions are PEP 440 versions, each once."""
         seen: list[frozenset[Version]] = []
         for version in ("1.0.0", "1.1.0rc1", "2.0"):
@@ -152,7 +187,11 @@ class TestEveryServer:
         password = env.get("UV_PUBLISH_TOKEN") or env.get("UV_PUBLISH_PASSWORD")
         address = server.publish_url.replace("//", f"//{user}:{password}@")
 
-        ask(server.simple_url, lambda index: index.check_credentials(server.publish_url), env=server.environment)
+        ask(
+            server.simple_url,
+            lambda index: index.check_credentials(server.publish_url),
+            env=server.environment,
+        )
         ask(server.simple_url, lambda index: index.check_credentials(address), env=NOBODY)
 
     def test_netrc_credentials_pass_the_check(self, server: EmbeddedIndex, tmp_path: Path) -> None:
@@ -175,7 +214,9 @@ class TestEveryServer:
         ],
         ids=["token", "password", "no password", "none"],
     )
-    def test_wrong_credentials_are_refused_unseen(self, server: EmbeddedIndex, env: dict[str, str]) -> None:
+    def test_wrong_credentials_are_refused_unseen(
+        self, server: EmbeddedIndex, env: dict[str, str]
+    ) -> None:
         """What the index would refuse to upload is refused before the release begins, and not shown."""
         with pytest.raises(Refusal) as caught:
             ask(
@@ -192,14 +233,21 @@ class TestCredentials:
     """Credentials that need no answer, or get a special one."""
 
     def test_open_server_warns_without_user(
-        self, open_server: EmbeddedIndex, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+        self,
+        open_server: EmbeddedIndex,
+        caplog: pytest.LogCaptureFixture,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         """A server that lets everyone upload passes; without a user name uv would not try, so that is said."""
         monkeypatch.delenv("UV_KEYRING_PROVIDER", raising=False)
         question = open_server.publish_url
 
         for env in (open_server.environment, {"UV_PUBLISH_TOKEN": "anything"}):
-            ask(open_server.simple_url, lambda index: index.check_credentials(question), env={**NOBODY, **env})
+            ask(
+                open_server.simple_url,
+                lambda index: index.check_credentials(question),
+                env={**NOBODY, **env},
+            )
         assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
         ask(open_server.simple_url, lambda index: index.check_credentials(question), env=NOBODY)
@@ -212,7 +260,10 @@ class TestCredentials:
         env = {"UV_PUBLISH_URL": open_server.publish_url, "NETRC": os.devnull}
         argv = ("publish", "--trusted-publishing", "never", str(built("unsent")[0]))
 
-        assert "Missing credentials" in run(find_uv().command(*argv, env=env, ok_codes=frozenset({2}))).stderr
+        assert (
+            "Missing credentials"
+            in run(find_uv().command(*argv, env=env, ok_codes=frozenset({2}))).stderr
+        )
 
     @pytest.mark.parametrize(
         ("env", "address"),
@@ -231,9 +282,18 @@ class TestCredentials:
             ask(address, lambda index: index.check_credentials(address), env={**NOBODY, **env})
 
         assert caught.value.code is ErrorCode.INDEX_CREDENTIALS
-        argv = ("publish", "--trusted-publishing", "never", "--publish-url", address, str(built("unsent")[0]))
+        argv = (
+            "publish",
+            "--trusted-publishing",
+            "never",
+            "--publish-url",
+            address,
+            str(built("unsent")[0]),
+        )
         try:
-            said = run(find_uv().command(*argv, env={**NOBODY, **env}, ok_codes=frozenset({2}))).stderr
+            said = run(
+                find_uv().command(*argv, env={**NOBODY, **env}, ok_codes=frozenset({2}))
+            ).stderr
         except ReleaseError as error:  # uv calls some of them a usage error
             said = error.output
         assert "Failed to send" not in said
@@ -256,7 +316,11 @@ class TestCredentials:
         before = len(index.requests())
 
         for env in ({"UV_KEYRING_PROVIDER": "subprocess"}, {"UV_CREDENTIALS_DIR": str(tmp_path)}):
-            ask(index.simple_url, lambda found: found.check_credentials(index.publish_url), env={**NOBODY, **env})
+            ask(
+                index.simple_url,
+                lambda found: found.check_credentials(index.publish_url),
+                env={**NOBODY, **env},
+            )
 
         assert len(index.requests()) == before
 
@@ -313,12 +377,16 @@ def answering(status: int, body: str, kind: str) -> Generator[str]:
             thread.join()
 
 
-def read(body: str, kind: str = "text/html; charset=utf-8", status: int = 200) -> tuple[IndexFile, ...] | None:
+def read(
+    body: str, kind: str = "text/html; charset=utf-8", status: int = 200
+) -> tuple[IndexFile, ...] | None:
     """Return what is understood of one page, its address cut down to the path."""
     with answering(status, body, kind) as url:
         files = ask(url, lambda index: index.files("some.Project"))
         root = url.removesuffix("/simple")
-    return files and tuple(IndexFile(f.name, f.sha256, f.url.removeprefix(root), f.yanked) for f in files)
+    return files and tuple(
+        IndexFile(f.name, f.sha256, f.url.removeprefix(root), f.yanked) for f in files
+    )
 
 
 class TestPages:
@@ -337,17 +405,29 @@ class TestPages:
 
     def test_upload_time_takes_any_form(self) -> None:
         """Since when a file is there (PEP 700) is known, in whatever form; what is no time is as good as none."""
-        times = ("2026-08-01T12:00:00.123456Z", "2026-08-01T14:00:00+02:00", "2026-08-01T12:00:00", "long ago")
+        times = (
+            "2026-08-01T12:00:00.123456Z",
+            "2026-08-01T14:00:00+02:00",
+            "2026-08-01T12:00:00",
+            "long ago",
+        )
         files = ", ".join(
             f'{{"filename": "a-{number}.tar.gz", "url": "a", "hashes": {{}}, "upload-time": "{time}"}}'
             for number, time in enumerate(times)
         )
 
-        with answering(200, f'{{"meta": {{"api-version": "1.1"}}, "files": [{files}]}}', JSON) as url:
+        with answering(
+            200, f'{{"meta": {{"api-version": "1.1"}}, "files": [{files}]}}', JSON
+        ) as url:
             listed = ask(url, lambda index: index.files("a")) or ()
 
         noon = datetime(2026, 8, 1, 12, tzinfo=UTC)
-        assert [file.upload_time for file in listed] == [noon.replace(microsecond=123456), noon, noon, None]
+        assert [file.upload_time for file in listed] == [
+            noon.replace(microsecond=123456),
+            noon,
+            noon,
+            None,
+        ]
 
     def test_html_page_lists_only_files(self) -> None:
         """A page of links is read as installers read it: base, entities, escapes, other links passed over."""
@@ -362,7 +442,10 @@ class TestPages:
 
     @pytest.mark.parametrize(
         "page",
-        ["<title>Links for some-project</title>", '<meta name="pypi:repository-version" content="1.4">'],
+        [
+            "<title>Links for some-project</title>",
+            '<meta name="pypi:repository-version" content="1.4">',
+        ],
     )
     def test_index_page_may_be_empty(self, page: str) -> None:
         """A page that says what it is may list nothing."""
@@ -392,7 +475,9 @@ class TestPages:
             ("", "text/html", 429, ErrorCode.INDEX_UNREACHABLE),
         ],
     )  # fmt: skip
-    def test_foreign_page_is_an_error(self, body: str, kind: str, status: int, code: ErrorCode) -> None:
+    def test_foreign_page_is_an_error(
+        self, body: str, kind: str, status: int, code: ErrorCode
+    ) -> None:
         """What is no page of an index is an error with the address, never "unknown project"."""
         with pytest.raises(ReleaseError) as caught:
             read(body, kind, status)
@@ -411,7 +496,14 @@ class TestPages:
 
     def test_invalid_names_are_no_versions(self) -> None:
         """Old indexes are full of files that no tool understands; they have no version."""
-        names = ("a-1.0-py3-none-any.whl", "a-1.0.tar.gz", "a-latest.tar.gz", "a-1.whl", "a-2.0.exe", "a-3.zip")
+        names = (
+            "a-1.0-py3-none-any.whl",
+            "a-1.0.tar.gz",
+            "a-latest.tar.gz",
+            "a-1.whl",
+            "a-2.0.exe",
+            "a-3.zip",
+        )
         with answering(200, "".join(f'<a href="{name}">' for name in names), "text/html") as url:
             assert ask(url, lambda index: index.versions("a")) == {Version("1.0"), Version("3")}
 
@@ -433,7 +525,12 @@ class TestReaders:
         """The variables that uv reads for an index of this name win over the address."""
         env = {"UV_INDEX_MY_INDEX_USERNAME": "us@er", "UV_INDEX_MY_INDEX_PASSWORD": "sword:fish"}
         with answering(404, "", "text/html") as url:
-            ask(url.replace("//", "//other:one@"), lambda index: index.files("any"), name="my-index", env=env)
+            ask(
+                url.replace("//", "//other:one@"),
+                lambda index: index.files("any"),
+                name="my-index",
+                env=env,
+            )
 
         assert HEADERS[0]["Authorization"] == "Basic dXNAZXI6c3dvcmQ6ZmlzaA=="
 
@@ -449,13 +546,18 @@ async def _address(index: Index) -> str:
     return index.url
 
 
-def test_files_on_index_match_digests(index: EmbeddedIndex, built: Callable[..., tuple[Path, ...]]) -> None:
+def test_files_on_index_match_digests(
+    index: EmbeddedIndex, built: Callable[..., tuple[Path, ...]]
+) -> None:
     """What the index lists with our bytes is ours; other bytes of that name are refused, or at least not ours."""
     paths = built("listed-or-not")
     env = {name: value for name, value in index.environment.items() if value is not None}
     run(find_uv().publish_command(paths[:1], index.publish_url, index.simple_url, env))
     package = BuiltPackage(
-        name="listed-or-not", version=Version("1.0.0"), tag="", files=tuple(describe_file(path) for path in paths)
+        name="listed-or-not",
+        version=Version("1.0.0"),
+        tag="",
+        files=tuple(describe_file(path) for path in paths),
     )
     others = tuple(file.model_copy(update={"sha256": "0" * 64}) for file in package.files)
     changed = package.model_copy(update={"files": others})

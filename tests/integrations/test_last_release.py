@@ -35,7 +35,9 @@ def wheel_bytes(*modules: str) -> bytes:
         for module in modules:
             archive.writestr(module, "x = 1\n")
         archive.writestr("shop-1.0.dist-info/METADATA", "Name: shop\nProvides-Extra: fast\n")
-        archive.writestr("shop-1.0.dist-info/entry_points.txt", "[console_scripts]\nshop = shop:main\n")
+        archive.writestr(
+            "shop-1.0.dist-info/entry_points.txt", "[console_scripts]\nshop = shop:main\n"
+        )
     return content.getvalue()
 
 
@@ -112,12 +114,17 @@ def test_last_stable_release_counts(static_index: StaticServer) -> None:
     assert last_before(port, "2.1").version == Version("2.0")
     assert last_before(port, "1.0") == IndexedRelease()
     static_index.yanked.update(static_index.files)
-    assert last_before(port, "2.1") == IndexedRelease(missing="all wheels of earlier releases are yanked")
+    assert last_before(port, "2.1") == IndexedRelease(
+        missing="all wheels of earlier releases are yanked"
+    )
 
 
 def test_wheel_is_fetched_once(static_index: StaticServer) -> None:
     """One wheel stands for the release, and its facts are kept."""
-    linux, mac = "shop-1.0-cp312-cp312-manylinux_2_17_x86_64.whl", "shop-1.0-cp312-cp312-macosx_11_0_arm64.whl"
+    linux, mac = (
+        "shop-1.0-cp312-cp312-manylinux_2_17_x86_64.whl",
+        "shop-1.0-cp312-cp312-macosx_11_0_arm64.whl",
+    )
     static_index.files |= {linux: wheel_bytes("shop/a.py"), mac: wheel_bytes("shop/b.py")}
 
     first, second = (last_before(static_index.server_port, "1.1").facts for _ in range(2))
@@ -140,6 +147,8 @@ def test_unreadable_release_is_said(static_index: StaticServer) -> None:
     assert down.version is None
     assert down.missing.startswith("RK-INDEX-UNREACHABLE: ")
     package = BuiltPackage(name="shop", version=Version("1.1"), tag="", files=())
-    warning = skipped_warning(package, down, SimpleIndex("https://upload.example/simple", http.client()))
+    warning = skipped_warning(
+        package, down, SimpleIndex("https://upload.example/simple", http.client())
+    )
     assert warning.code is ErrorCode.COMPARE_SKIPPED
     assert "shop 1.1 is not compared with its last release: RK-INDEX-UNREACHABLE" in str(warning)

@@ -20,14 +20,29 @@ if TYPE_CHECKING:
 
 
 NO_NOTES = ReleaseNotes(
-    title="core 1.0", date="2026-11-27", packages=(), breaking=(), contributors=(), newcomers=(), all=""
+    title="core 1.0",
+    date="2026-11-27",
+    packages=(),
+    breaking=(),
+    contributors=(),
+    newcomers=(),
+    all="",
 )
 
 
 def test_wheel_has_the_template(tmp_path: Path) -> None:
     """What is installed from a wheel has the template, and what its types are known by."""
     root = Path(__file__).parents[2]
-    build = ("uv", "build", "--quiet", "--wheel", "--no-build-isolation", "--offline", "--out-dir", str(tmp_path))
+    build = (
+        "uv",
+        "build",
+        "--quiet",
+        "--wheel",
+        "--no-build-isolation",
+        "--offline",
+        "--out-dir",
+        str(tmp_path),
+    )
     run(Command(build, root))
     (wheel,) = tmp_path.glob("*.whl")
 
@@ -37,8 +52,14 @@ def test_wheel_has_the_template(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("template", "reason"),
     [
-        ("{% set ns = namespace(x='a') %}{% for _ in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}", "memory"),
-        ("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", "longer than 1 s"),
+        (
+            "{% set ns = namespace(x='a') %}{% for _ in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}",
+            "memory",
+        ),
+        (
+            "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+            "longer than 1 s",
+        ),
         ("{% for %}", "expression"),
         ("{{ undefined_name }}", "undefined_name"),
     ],
@@ -53,7 +74,9 @@ def test_endless_template_is_refused(
     (tmp_path / "notes.md").write_text(template)
 
     with pytest.raises(Refusal, match=reason) as caught:
-        render_notes(NO_NOTES, tmp_path, Settings.model_validate({"notes_template": "notes.md"}), 1000)
+        render_notes(
+            NO_NOTES, tmp_path, Settings.model_validate({"notes_template": "notes.md"}), 1000
+        )
 
     assert caught.value.code is ErrorCode.NOTES_TEMPLATE
     assert caught.value.location.startswith("notes.md")
@@ -77,7 +100,9 @@ def test_template_behind_link_is_refused(tmp_path: Path, template: str) -> None:
     (workspace / "outside").symlink_to(tmp_path)
 
     with pytest.raises(Refusal, match="outside the workspace") as caught:
-        render_notes(NO_NOTES, workspace, Settings.model_validate({"notes_template": template}), 1000)
+        render_notes(
+            NO_NOTES, workspace, Settings.model_validate({"notes_template": template}), 1000
+        )
 
     assert caught.value.code is ErrorCode.NOTES_TEMPLATE
 
@@ -85,7 +110,9 @@ def test_template_behind_link_is_refused(tmp_path: Path, template: str) -> None:
 def test_notes_command_rewrites_and_shortens(tmp_path: Path) -> None:
     """A command gets the notes on standard input, and what it prints is cut where it is too long."""
     assert rewrite_notes("notes\n", tmp_path, (), 100, "there") == "notes\n"
-    assert rewrite_notes("notes: pêches\n", tmp_path, ("tr", "a-z", "A-Z"), 100, "there").startswith("NOTES: P")
+    assert rewrite_notes(
+        "notes: pêches\n", tmp_path, ("tr", "a-z", "A-Z"), 100, "there"
+    ).startswith("NOTES: P")
     long = rewrite_notes("notes\n", tmp_path, ("seq", "1000"), 60, "there")
     assert (len(long) <= 60, long.endswith("\n\n… shortened; full text: there\n")) == (True, True)
 
@@ -101,7 +128,11 @@ def test_failed_notes_command_is_error(tmp_path: Path, command: tuple[str, ...])
 def test_newcomers_have_no_released_commit(scene: GitScene) -> None:
     """Somebody is new whose name and address stand in no commit that was released; .mailmap has the last word."""
     first = scene.git("rev-parse", "HEAD")
-    people = [("Bea", "bea@example.invalid"), ("Ada L.", "ADA@example.invalid"), ("Old", "old@example.invalid")]
+    people = [
+        ("Bea", "bea@example.invalid"),
+        ("Ada L.", "ADA@example.invalid"),
+        ("Old", "old@example.invalid"),
+    ]
     scene.commit("map", {".mailmap": "Ada <ada@example.invalid> Old <old@example.invalid>\n"})
     shas: list[str] = []
     for name, mail in people:

@@ -22,10 +22,14 @@ if TYPE_CHECKING:
 def upload(index: EmbeddedIndex, *files: Path, code: int = 0, **env: str | None) -> str:
     """Upload as a release does, and return what uv says; *env* is added to the index's, *code* is expected."""
     argv = ("publish", "--trusted-publishing", "never", *map(str, files))
-    return run(find_uv().command(*argv, env={**index.environment, **env}, ok_codes=frozenset({code}))).stderr
+    return run(
+        find_uv().command(*argv, env={**index.environment, **env}, ok_codes=frozenset({code}))
+    ).stderr
 
 
-def test_uploads_are_logged_in_order(index: EmbeddedIndex, built: Callable[..., tuple[Path, ...]]) -> None:
+def test_uploads_are_logged_in_order(
+    index: EmbeddedIndex, built: Callable[..., tuple[Path, ...]]
+) -> None:
     """The log tells which file came when, and that the index was asked about it before."""
     files = built("logged", "1.2.0")
     before = len(index.requests())
@@ -42,19 +46,32 @@ def test_uploads_are_logged_in_order(index: EmbeddedIndex, built: Callable[..., 
     )
 
 
-def test_uploads_can_be_installed(index: EmbeddedIndex, built: Callable[..., tuple[Path, ...]], tmp_path: Path) -> None:
+def test_uploads_can_be_installed(
+    index: EmbeddedIndex, built: Callable[..., tuple[Path, ...]], tmp_path: Path
+) -> None:
     """What was just uploaded installs at once, together with what it needs."""
     upload(index, *built("lower-part"), *built("upper-part", needs=("lower-part==1.0.0",)))
     uv = find_uv()
     # Away from this repository, whose exclude-newer would hide what is newer.
-    argv = ("pip", "install", "--no-config", "--no-cache", "--python", sys.executable, "--target", str(tmp_path))
+    argv = (
+        "pip",
+        "install",
+        "--no-config",
+        "--no-cache",
+        "--python",
+        sys.executable,
+        "--target",
+        str(tmp_path),
+    )
 
     run(uv.command(*argv, "--default-index", index.simple_url, "upper-part"))
 
     assert (tmp_path / "lower_part" / "__init__.py").read_text() == '__version__ = "1.0.0"\n'
 
 
-def test_files_cannot_be_replaced(index: EmbeddedIndex, built: Callable[..., tuple[Path, ...]], tmp_path: Path) -> None:
+def test_files_cannot_be_replaced(
+    index: EmbeddedIndex, built: Callable[..., tuple[Path, ...]], tmp_path: Path
+) -> None:
     """The same bytes again are accepted, others under that name are refused, as on PyPI."""
     wheel = built("kept")[0]
     other = tmp_path / wheel.name
@@ -65,10 +82,15 @@ def test_files_cannot_be_replaced(index: EmbeddedIndex, built: Callable[..., tup
     said = upload(index, other, code=2, UV_PUBLISH_CHECK_URL=None)
 
     assert "File already exists" in said
-    assert [request.status for request in index.requests() if request.method == "POST"][-2:] == [200, 400]
+    assert [request.status for request in index.requests() if request.method == "POST"][-2:] == [
+        200,
+        400,
+    ]
 
 
-def test_only_its_own_token_uploads(index: EmbeddedIndex, built: Callable[..., tuple[Path, ...]]) -> None:
+def test_only_its_own_token_uploads(
+    index: EmbeddedIndex, built: Callable[..., tuple[Path, ...]]
+) -> None:
     """Nobody else on the machine can put a file there, and the token is not in what is printed of the index."""
     said = upload(index, built("foreign")[0], code=2, UV_PUBLISH_TOKEN="wrong")
 

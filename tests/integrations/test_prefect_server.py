@@ -86,7 +86,9 @@ class TestConfiguredApi:
 
         assert configured_api() == "http://team.invalid/api"
 
-    def test_environment_wins_over_profile(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_environment_wins_over_profile(
+        self, home: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """PREFECT_API_URL wins over the profile, PREFECT_PROFILE over the active one; an empty address is none."""
         (home / "profiles.toml").write_text(PROFILES)
 
@@ -101,11 +103,17 @@ class TestConfiguredApi:
         monkeypatch.setenv("PREFECT_API_URL", "")
         assert configured_api() == ""
 
-    def test_profiles_file_can_move(self, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_profiles_file_can_move(
+        self, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """PREFECT_PROFILES_PATH names the file; without PREFECT_HOME it stands below the user's home."""
-        (tmp_path / "elsewhere.toml").write_text(PROFILES.replace("team.invalid", "elsewhere.invalid"))
+        (tmp_path / "elsewhere.toml").write_text(
+            PROFILES.replace("team.invalid", "elsewhere.invalid")
+        )
         (tmp_path / ".prefect").mkdir()
-        (tmp_path / ".prefect" / "profiles.toml").write_text(PROFILES.replace("team.invalid", "home.invalid"))
+        (tmp_path / ".prefect" / "profiles.toml").write_text(
+            PROFILES.replace("team.invalid", "home.invalid")
+        )
 
         monkeypatch.setenv("HOME", str(tmp_path))
         for unset in ("", None):
@@ -137,7 +145,11 @@ def test_user_settings_win_over_ours(monkeypatch: pytest.MonkeyPatch) -> None:
 
     configure_client("")
 
-    assert [os.environ[name] for name in (ours, theirs, empty)] == [CLIENT_SETTINGS[ours], "theirs", ""]
+    assert [os.environ[name] for name in (ours, theirs, empty)] == [
+        CLIENT_SETTINGS[ours],
+        "theirs",
+        "",
+    ]
     assert all(name.startswith(("PREFECT_", "DO_NOT_TRACK")) for name in CLIENT_SETTINGS)
 
 
@@ -169,7 +181,9 @@ class TestClientSettings:
 class TestServer:
     """A server of our own."""
 
-    def test_prefect_server_ends_with_block(self, lived_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_prefect_server_ends_with_block(
+        self, lived_in: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """It answers as Prefect's server once it was waited for, keeps all in PREFECT_HOME, and is gone afterwards."""
         monkeypatch.setenv("PREFECT_HOME", str(lived_in))
         with prefect_server() as running:
@@ -218,11 +232,17 @@ class TestServer:
         assert kept
         assert kept.count_ended_task_runs("00000000-0000-0000-0000-000000000000") == 0
 
-        assert [main(["server", "stop"]), main(["server", "stop"]), main(["server", "status"])] == [0, 0, 1]
+        assert [main(["server", "stop"]), main(["server", "stop"]), main(["server", "status"])] == [
+            0,
+            0,
+            1,
+        ]
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port), timeout=5)
 
-    def test_background_server_survives_its_warnings(self, lived_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_background_server_survives_its_warnings(
+        self, lived_in: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """An event that its task-run recorder cannot store is a line in its log file, and the server lives on."""
         monkeypatch.setenv("PREFECT_HOME", str(lived_in))
         with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -232,7 +252,10 @@ class TestServer:
         event = {
             "event": "prefect.task-run.Running",
             "occurred": datetime.now(UTC).isoformat(),
-            "resource": {"prefect.resource.id": f"prefect.task-run.{run_id}", "prefect.orchestration": "client"},
+            "resource": {
+                "prefect.resource.id": f"prefect.task-run.{run_id}",
+                "prefect.orchestration": "client",
+            },
             "payload": {"validated_state": {"type": "no such state"}},
             "id": run_id,
         }
@@ -271,7 +294,9 @@ class TestServer:
         assert stop_server()
         assert running_server() is None
 
-    def test_silent_server_is_not_kept(self, lived_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_silent_server_is_not_kept(
+        self, lived_in: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """One that does not answer in time is not left behind."""
         monkeypatch.setenv("PREFECT_HOME", str(lived_in))
         monkeypatch.setattr(server, "START_TIMEOUT", 0)
@@ -317,7 +342,9 @@ class TestServer:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake_uvicorn: Callable[[str], None]
     ) -> None:
         """Its files stand in a place of ours, not in the user's Prefect."""
-        fake_uvicorn("import os; print(os.environ['PREFECT_HOME'], os.environ['PREFECT_API_URL'], flush=True)")
+        fake_uvicorn(
+            "import os; print(os.environ['PREFECT_HOME'], os.environ['PREFECT_API_URL'], flush=True)"
+        )
         monkeypatch.delenv("PREFECT_HOME")
         expected = {}
         for data in ("", str(tmp_path / "data")):

@@ -129,7 +129,9 @@ class TestFailure:
     """An exit code that is not fine."""
 
     @pytest.mark.parametrize("door", DOORS)
-    def test_command_error_names_exit_code(self, door: Callable[[Command], object], tmp_path: Path) -> None:
+    def test_command_error_names_exit_code(
+        self, door: Callable[[Command], object], tmp_path: Path
+    ) -> None:
         """The error names command, code and directory."""
         with pytest.raises(ReleaseError) as caught:
             door(Command(("sh", "-c", "echo why >&2; exit 7"), tmp_path))
@@ -169,7 +171,9 @@ class TestTimeout:
     """A command that takes too long."""
 
     @pytest.mark.parametrize("door", DOORS)
-    def test_timeout_kills_the_process_group(self, door: Callable[[Command], object], tmp_path: Path) -> None:
+    def test_timeout_kills_the_process_group(
+        self, door: Callable[[Command], object], tmp_path: Path
+    ) -> None:
         """Grandchildren die too, so that no second build can start beside a first; what was said is shown."""
         with pytest.raises(ReleaseError) as caught:
             door(Command(("sh", "-c", f"echo hm >&2; {FAMILY}"), tmp_path, timeout=0.5))
@@ -229,7 +233,9 @@ class TestCancelling:
             reads, writes = os.pipe()
             echo = Command(("sh", "-c", f"echo over > /proc/{os.getpid()}/fd/{writes}"))
             wait = Command(("head", "-n", "1", f"/proc/{os.getpid()}/fd/{reads}"), timeout=20)
-            return [result.stdout for result in await asyncio.gather(run_async(wait), run_async(echo))]
+            return [
+                result.stdout for result in await asyncio.gather(run_async(wait), run_async(echo))
+            ]
 
         assert asyncio.run(both()) == ["over\n", ""]
 
@@ -243,7 +249,9 @@ class TestCancelling:
             Path(sys.argv[1], "parent").write_text(f"{os.getpid()}\\n")
             run(Command(("sh", "-c", sys.argv[2]), Path(sys.argv[1])))
         """
-        with background(Command(python(script, str(tmp_path), FAMILY), ROOT), tmp_path / "log") as alive:
+        with background(
+            Command(python(script, str(tmp_path), FAMILY), ROOT), tmp_path / "log"
+        ) as alive:
             grandchild = number_in(tmp_path / "grandchild")
             os.kill(number_in(tmp_path / "parent"), signal.SIGINT)
 
@@ -264,7 +272,9 @@ class TestCancelling:
                 ends.append(f"{name} has ended")
 
         with ThreadPoolExecutor(3) as threads:
-            other = threads.submit(work, "other", "sh", "-c", "while [ ! -e end ]; do sleep 0.05; done")
+            other = threads.submit(
+                work, "other", "sh", "-c", "while [ ! -e end ]; do sleep 0.05; done"
+            )
             guards = ExitStack()
             guards.enter_context(kill_with_block())
             context = copy_context()
@@ -280,7 +290,9 @@ class TestCancelling:
 
         assert ends == ["own was interrupted", "late was interrupted", "other has ended"]
 
-    @pytest.mark.parametrize("call", ["run(command)", "list(stream(command))", BACKGROUND, FOREGROUND])
+    @pytest.mark.parametrize(
+        "call", ["run(command)", "list(stream(command))", BACKGROUND, FOREGROUND]
+    )
     def test_interrupt_at_start_kills(self, tmp_path: Path, call: str) -> None:
         """Ctrl-C while a command starts, before anything guards it, kills it too."""
         script = f"""
@@ -347,7 +359,9 @@ class TestStream:
         """
         given = b"\\0".join([b"x" * 1000] * 1000)
 
-        assert list(stream(Command(python(script), stdin=given, timeout=60), b"\\0")) == given.split(b"\\0")
+        assert list(
+            stream(Command(python(script), stdin=given, timeout=60), b"\\0")
+        ) == given.split(b"\\0")
 
     def test_stream_raises_after_its_pieces(self) -> None:
         """The pieces before a failure are seen, then it raises."""
@@ -379,7 +393,9 @@ class TestUsage:
     """A command that a tool does not understand is no answer of an index or a remote."""
 
     @pytest.mark.parametrize(
-        "argv", [("uv", "publish", "--of-tomorrow"), ("git", "update-ref", "--of-tomorrow")], ids=["uv", "git"]
+        "argv",
+        [("uv", "publish", "--of-tomorrow"), ("git", "update-ref", "--of-tomorrow")],
+        ids=["uv", "git"],
     )
     def test_usage_error_names_versions(self, argv: tuple[str, ...], scene: GitScene) -> None:
         """The error names both versions, also if the exit code is one that the caller expects."""
@@ -387,7 +403,9 @@ class TestUsage:
             run(Command(argv, scene.top, ok_codes=frozenset({0, 2, 129})))
 
         assert caught.value.code is ErrorCode.TOOL_USAGE
-        assert re.match(rf"{argv[0]} .*\d does not take a command of releasekit \d", caught.value.message)
+        assert re.match(
+            rf"{argv[0]} .*\d does not take a command of releasekit \d", caught.value.message
+        )
 
 
 class TestSecrets:
@@ -407,7 +425,14 @@ class TestSecrets:
         assert mask(text) == shown
 
     @pytest.mark.parametrize(
-        "name", ["UV_PUBLISH_TOKEN", "UV_PUBLISH_PASSWORD", "MY_SECRET", "PREFECT_API_KEY", "PREFECT_API_AUTH_STRING"]
+        "name",
+        [
+            "UV_PUBLISH_TOKEN",
+            "UV_PUBLISH_PASSWORD",
+            "MY_SECRET",
+            "PREFECT_API_KEY",
+            "PREFECT_API_AUTH_STRING",
+        ],
     )
     def test_secret_variables_are_masked(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """The value of a variable whose name says that it is secret is masked wherever it stands."""
@@ -474,7 +499,14 @@ class TestSecrets:
         if where == "this process":
             monkeypatch.setenv("UV_PUBLISH_TOKEN", SECRET)
         env = {"UV_PUBLISH_TOKEN": SECRET} if where == "the command" else {}
-        argv = ("sh", "-c", 'echo "$UV_PUBLISH_TOKEN $1 $2" >&2; exit 1', "sh", SECRET, "https://u:opensesame@host/")
+        argv = (
+            "sh",
+            "-c",
+            'echo "$UV_PUBLISH_TOKEN $1 $2" >&2; exit 1',
+            "sh",
+            SECRET,
+            "https://u:opensesame@host/",
+        )
         command = Command(argv, env=env)
 
         with pytest.raises(ReleaseError) as caught:
@@ -550,7 +582,9 @@ class TestBackground:
                     time.sleep(0.01)
                 os.kill(os.getpid(), signal.SIGKILL)
         """
-        parent = Command(python(script, str(tmp_path), FAMILY), ROOT, ok_codes=frozenset({-9}), timeout=60)
+        parent = Command(
+            python(script, str(tmp_path), FAMILY), ROOT, ok_codes=frozenset({-9}), timeout=60
+        )
 
         run(parent)
 

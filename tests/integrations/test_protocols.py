@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 )
 def test_adapters_conform_to_protocols(protocol: type, implementation: type) -> None:
     """Nothing that a protocol promises is missing, and an asynchronous promise is kept as one."""
-    promised = {name: value for name, value in vars(protocol).items() if callable(value) and not name.startswith("_")}
+    promised = {
+        name: value
+        for name, value in vars(protocol).items()
+        if callable(value) and not name.startswith("_")
+    }
 
     assert promised
     for name, value in promised.items():

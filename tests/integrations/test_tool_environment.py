@@ -47,7 +47,9 @@ def pages_of_help() -> Iterator[str]:
 
 def test_each_uv_variable_has_a_class() -> None:
     """Somebody has decided about each variable that the help of the installed uv names, so a new one is noticed."""
-    names = {name for page in pages_of_help() for name in re.findall(r"\[env: (UV_[A-Z0-9_]+)", page)}
+    names = {
+        name for page in pages_of_help() for name in re.findall(r"\[env: (UV_[A-Z0-9_]+)", page)
+    }
 
     assert len(names) > 50
     assert [name for name in sorted(names) if not uv_class(name)] == []
@@ -98,7 +100,11 @@ def test_build_env_adds_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     """`build_env` adds variables by name or pattern, but none that `secrets` names, and no token of a forge."""
     for name in ("CORP_FLAG", "CORP_TOKEN", "MY_UPLOAD", "GITHUB_TOKEN"):
         monkeypatch.setenv(name, CANARY)
-    uv = Uv("uv", secrets=Secrets({"UV_PUBLISH_TOKEN": "MY_UPLOAD"}), build_env=("CORP_*", "MY_*", "GITHUB_TOKEN"))
+    uv = Uv(
+        "uv",
+        secrets=Secrets({"UV_PUBLISH_TOKEN": "MY_UPLOAD"}),
+        build_env=("CORP_*", "MY_*", "GITHUB_TOKEN"),
+    )
 
     for environment in (seen_with(uv.import_environment), uv.command("build").environment()):
         assert {"CORP_FLAG", "CORP_TOKEN"} <= environment.keys()

@@ -124,11 +124,23 @@ class TestDiscovery:
     @pytest.mark.parametrize(
         ("table", "members", "expected"),
         [
-            ('members = ["packages/*"]', ["packages/a", "packages/b", "packages/a/deep", "other"], "a b"),
+            (
+                'members = ["packages/*"]',
+                ["packages/a", "packages/b", "packages/a/deep", "other"],
+                "a b",
+            ),
             ('members = ["*"]', ["a", ".b/c"], "a"),
             ('members = ["packages/**"]', ["packages/a", "packages/a/deep"], "a deep"),
-            ('members = ["packages/*"]\nexclude = ["packages/a*"]', ["packages/a", "packages/ab", "packages/b"], "b"),
-            ('members = ["x/*", "x/*/*"]\nexclude = ["x/*c"]', ["x/a", "x/a/c", "x/a/b", "x/c"], "a b"),
+            (
+                'members = ["packages/*"]\nexclude = ["packages/a*"]',
+                ["packages/a", "packages/ab", "packages/b"],
+                "b",
+            ),
+            (
+                'members = ["x/*", "x/*/*"]\nexclude = ["x/*c"]',
+                ["x/a", "x/a/c", "x/a/b", "x/c"],
+                "a b",
+            ),
             ('members = ["x/*", "x/c/d"]\nexclude = ["x/c"]', ["x/a", "x/c", "x/c/d"], "a d"),
             ('members = ["x/*", "x/c/d"]\nexclude = ["x/c*"]', ["x/a", "x/c", "x/c/d"], "a"),
             ('members = ["x/*"]', ["x/a", "x/.hidden/", "x/empty/"], "a"),
@@ -175,7 +187,9 @@ class TestDiscovery:
 
         assert found_by_us(tmp_path) == {"alone-project": "."} == locked_by_uv(tmp_path)
 
-    def test_linked_member_keeps_its_place(self, workspace: Callable[..., Path], tmp_path: Path) -> None:
+    def test_linked_member_keeps_its_place(
+        self, workspace: Callable[..., Path], tmp_path: Path
+    ) -> None:
         """A link to a directory counts where it lies; a way to the root through a link leads to the same members."""
         root = workspace('members = ["x/*"]', "x/a", "real")
         (root / "x" / "link").symlink_to(root / "real")
@@ -201,7 +215,9 @@ class TestDiscovery:
     def test_unmanaged_project_is_no_member(self, workspace: Callable[..., Path]) -> None:
         """A member that uv is told not to manage is none."""
         root = workspace('members = ["x/*"]', "x/a", "x/b")
-        (root / "x" / "b" / "pyproject.toml").write_text(project("b", "[tool.uv]\nmanaged = false\n"))
+        (root / "x" / "b" / "pyproject.toml").write_text(
+            project("b", "[tool.uv]\nmanaged = false\n")
+        )
 
         assert found_by_us(root) == {"a": "x/a"} == locked_by_uv(root)
 
@@ -265,7 +281,13 @@ class TestRefusals:
         ],
     )
     def test_invalid_workspace_toml_is_located(
-        self, workspace: Callable[..., Path], path: str, text: str, code: ErrorCode, place: str, why: str
+        self,
+        workspace: Callable[..., Path],
+        path: str,
+        text: str,
+        code: ErrorCode,
+        place: str,
+        why: str,
     ) -> None:
         """The refusal names file, line and column, and what is wrong there, wherever one looks from.
 
@@ -291,7 +313,9 @@ class TestRefusals:
         assert "x/a_b" in error.message
         assert "x/A-B" in error.message
 
-    def test_member_above_root_is_refused(self, workspace: Callable[..., Path], tmp_path: Path) -> None:
+    def test_member_above_root_is_refused(
+        self, workspace: Callable[..., Path], tmp_path: Path
+    ) -> None:
         """A member above the root is refused: nothing outside is ever written."""
         root = workspace('members = ["../aside", "x/*"]', "x/a")
         (tmp_path / "aside").mkdir()
@@ -301,7 +325,9 @@ class TestRefusals:
 
         assert (error.code, error.location) == (ErrorCode.WORKSPACE_OUTSIDE, "../aside")
 
-    def test_linked_member_outside_is_refused(self, workspace: Callable[..., Path], tmp_path: Path) -> None:
+    def test_linked_member_outside_is_refused(
+        self, workspace: Callable[..., Path], tmp_path: Path
+    ) -> None:
         """So is one that only a link puts below the root."""
         root = workspace('members = ["x/*"]', "x/a")
         (tmp_path / "aside").mkdir()
@@ -334,7 +360,9 @@ class TestRefusals:
 
     def test_uv_warning_is_no_error(self, workspace: Callable[..., Path]) -> None:
         """What uv warns of before is not taken for the error."""
-        root = workspace('members = ["x/*"]', "x/a_b", "x/A-B", root="[tool.uv]\nno-such-setting = 1")
+        root = workspace(
+            'members = ["x/*"]', "x/a_b", "x/A-B", root="[tool.uv]\nno-such-setting = 1"
+        )
 
         assert refused(root).message.startswith("Two workspace members are both named")
 
@@ -358,7 +386,9 @@ class TestLock:
         assert 'version = "2.0"' in (root / "uv.lock").read_text()
 
     @pytest.mark.parametrize("with_lock", [False, True])
-    def test_unsolvable_lock_is_refused(self, workspace: Callable[..., Path], with_lock: bool) -> None:
+    def test_unsolvable_lock_is_refused(
+        self, workspace: Callable[..., Path], with_lock: bool
+    ) -> None:
         """What uv cannot tell is a refusal with its reason, not a stale lock."""
         root = workspace('members = ["x/*"]', "x/a")
         if with_lock:
@@ -370,7 +400,9 @@ class TestLock:
             UV.lock_is_current(root)
 
         assert caught.value.code is ErrorCode.WORKSPACE_INVALID
-        assert ("rk-never-heard-of" if with_lock else "Unable to find lockfile") in caught.value.output
+        assert (
+            "rk-never-heard-of" if with_lock else "Unable to find lockfile"
+        ) in caught.value.output
 
     def test_lock_check_needs_a_project(self, tmp_path: Path) -> None:
         """A usage error of uv is not taken for an answer."""
@@ -383,7 +415,15 @@ class TestLock:
         """However many packages have a new version, uv is called once."""
         argv = UV.lock_command(tmp_path, ["a", "b"]).argv
 
-        assert argv[1:] == ("lock", "--python", UV.python, "--upgrade-package", "a", "--upgrade-package", "b")
+        assert argv[1:] == (
+            "lock",
+            "--python",
+            UV.python,
+            "--upgrade-package",
+            "a",
+            "--upgrade-package",
+            "b",
+        )
 
 
 class TestQuestions:
@@ -400,17 +440,23 @@ class TestQuestions:
 
     def test_unfit_python_is_an_error(self, workspace: Callable[..., Path]) -> None:
         """A project that no interpreter fits is an error, not an empty name."""
-        root = workspace("members = []", root='[project]\nname = "a"\nversion = "1"\nrequires-python = ">=4"')
+        root = workspace(
+            "members = []", root='[project]\nname = "a"\nversion = "1"\nrequires-python = ">=4"'
+        )
 
         with pytest.raises(ReleaseError, match="RK-COMMAND-FAILED"):
             UV.find_python(root)
 
-    def test_default_index_follows_uv(self, workspace: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_default_index_follows_uv(
+        self, workspace: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """It is the one that uv would ask: from the environment, from the project, or uv's own."""
         root = workspace("members = []")
         assert urlsplit(UV.default_index(root)).scheme == "https"
 
-        index = '[[tool.uv.index]]\nname = "ours"\nurl = "http://127.0.0.1:2/simple"\ndefault = true\n'
+        index = (
+            '[[tool.uv.index]]\nname = "ours"\nurl = "http://127.0.0.1:2/simple"\ndefault = true\n'
+        )
         (root / "pyproject.toml").write_text(project("a", index))
         assert UV.default_index(root) == "http://127.0.0.1:2/simple"
 
@@ -424,7 +470,9 @@ class TestQuestions:
         assert address.scheme == "https"
         assert address.hostname
 
-    def test_failed_audit_is_an_error(self, workspace: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_failed_audit_is_an_error(
+        self, workspace: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """Nothing to look at is nothing found; that it could not look is an error, without secrets."""
         root = workspace("members = []", root=project("a"))
         run(UV.lock_command(root, []))
@@ -439,7 +487,9 @@ class TestQuestions:
         assert "TOML parse error" in caught.value.output
         assert "uv.lock" not in caught.value.output
 
-    def test_silent_network_ends_the_audit(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_silent_network_ends_the_audit(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """A proxy that accepts connections and never answers costs seconds, not a minute."""
         (tmp_path / "pyproject.toml").write_text(project("a", 'dependencies = ["b"]\n'))
         (tmp_path / "uv.lock").write_text(LOCK)
@@ -465,7 +515,9 @@ class TestBuild:
         (directory / "pyproject.toml").write_text(project(name, rest + build))
         return directory
 
-    def test_build_writes_only_to_dist(self, workspace: Callable[..., Path], tmp_path: Path) -> None:
+    def test_build_writes_only_to_dist(
+        self, workspace: Callable[..., Path], tmp_path: Path
+    ) -> None:
         """Sdist and wheel appear where they were asked for, and nothing else changes in the package."""
         root = workspace('members = ["x/*"]', "x/b")
         needs = 'dependencies = ["b"]\n[tool.uv.sources]\nb = { workspace = true }\n'
@@ -479,19 +531,31 @@ class TestBuild:
         assert sorted(package.rglob("*")) == before
         assert not (root / "dist").exists()
 
-    def test_only_uploads_get_credentials(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_only_uploads_get_credentials(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
         """Builds, installs and imports run other people's code without what it could upload with."""
-        tokens = ("UV_PUBLISH_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "PYPI_ID_TOKEN", "GITHUB_TOKEN", "GITLAB_TOKEN")
+        tokens = (
+            "UV_PUBLISH_TOKEN",
+            "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+            "PYPI_ID_TOKEN",
+            "GITHUB_TOKEN",
+            "GITLAB_TOKEN",
+        )
         for name in tokens:
             monkeypatch.setenv(name, "a-secret")
 
         build = UV.build_command(tmp_path, tmp_path, [], {}, 60).environment()
-        publish = UV.publish_command([tmp_path / "a.whl"], "", "http://127.0.0.1/simple").environment()
+        publish = UV.publish_command(
+            [tmp_path / "a.whl"], "", "http://127.0.0.1/simple"
+        ).environment()
 
         assert build.keys().isdisjoint(tokens)
         assert [publish[name] for name in tokens] == ["a-secret"] * len(tokens)
 
-    def test_build_uses_new_sibling_backend(self, workspace: Callable[..., Path], tmp_path: Path) -> None:
+    def test_build_uses_new_sibling_backend(
+        self, workspace: Callable[..., Path], tmp_path: Path
+    ) -> None:
         """A build backend that is a sibling is taken from where it has just been built."""
         root = workspace('members = ["x/*"]')
         tool = self.package(root / "x" / "hooks", "rk_hooks", HOOKS)
@@ -529,14 +593,18 @@ class TestPublish:
     ) -> None:
         """The files themselves are uploaded; once more is no error and uploads nothing."""
         files = built("rk-upload")
-        upload = UV.publish_command(files, only_index.publish_url, only_index.simple_url, _token(only_index))
+        upload = UV.publish_command(
+            files, only_index.publish_url, only_index.simple_url, _token(only_index)
+        )
 
         run(upload)
         before = len(only_index.requests())
         run(upload)
 
         uploaded = [
-            request.uploaded_file for request in only_index.requests() if request.uploaded_file.startswith("rk_upload")
+            request.uploaded_file
+            for request in only_index.requests()
+            if request.uploaded_file.startswith("rk_upload")
         ]
         assert sorted(uploaded) == sorted(file.name for file in files)
         assert "POST" not in {request.method for request in only_index.requests()[before:]}
@@ -553,7 +621,10 @@ class TestPublish:
 
     def test_command_hides_address_credentials(self, tmp_path: Path) -> None:
         """Everybody on the machine may read the words of a command, so an address with credentials is none of them."""
-        publish, check = "http://ada:swordfish@127.0.0.1:1/upload/", "http://ada:swordfish@127.0.0.1:1/simple"
+        publish, check = (
+            "http://ada:swordfish@127.0.0.1:1/upload/",
+            "http://ada:swordfish@127.0.0.1:1/simple",
+        )
         upload = UV.publish_command([Path("a.whl")], publish, check)
         resolve = UV.resolve_command(tmp_path, ["a"], [], check, ())
 
@@ -583,8 +654,14 @@ class TestPublish:
             (502, "Bad Gateway", True),
         ]
         assert answers[0]
-        assert answers[0].headers["ratelimit"] == '"project.create.ip";r=3;t=60, "project.create.user";r=0;t=55569'
-        assert all(answer and (answer.status, answer.no_response) == (0, True) for answer in (answers[2], nobody))
+        assert (
+            answers[0].headers["ratelimit"]
+            == '"project.create.ip";r=3;t=60, "project.create.user";r=0;t=55569'
+        )
+        assert all(
+            answer and (answer.status, answer.no_response) == (0, True)
+            for answer in (answers[2], nobody)
+        )
         assert len(index.uploads) == 5, "uv sent by itself what may have arrived"
 
     def test_missing_credentials_send_no_upload(
@@ -600,7 +677,9 @@ class TestPublish:
         assert (answer.status, answer.no_response, index.uploads) == (0, False, [])
         assert "Missing credentials" in answer.message
 
-    @pytest.mark.parametrize("settings", ["", 'exclude-newer = "2020-01-01T00:00:00Z"', 'exclude-newer = "7 days"'])
+    @pytest.mark.parametrize(
+        "settings", ["", 'exclude-newer = "2020-01-01T00:00:00Z"', 'exclude-newer = "7 days"']
+    )
     def test_smoke_test_imports_fresh_release(
         self,
         workspace: Callable[..., Path],
@@ -612,9 +691,15 @@ class TestPublish:
         root = workspace("members = []", root=f"[tool.uv]\n{settings}")
         fresh = ("rk-smoke", "rk-smoke-base")
         for files in (built("rk-smoke", needs=("rk-smoke-base==1.0.0",)), built("rk-smoke-base")):
-            run(UV.publish_command(files, only_index.publish_url, only_index.simple_url, _token(only_index)))
+            run(
+                UV.publish_command(
+                    files, only_index.publish_url, only_index.simple_url, _token(only_index)
+                )
+            )
 
-        def smoke(requirement: str, imports: tuple[str, ...], *, index: str = only_index.simple_url) -> None:
+        def smoke(
+            requirement: str, imports: tuple[str, ...], *, index: str = only_index.simple_url
+        ) -> None:
             asyncio.run(UV.smoke_test(root, requirement, imports, index, fresh))
 
         smoke("rk-smoke==1.0.0", ("rk_smoke", "rk_smoke_base"))
@@ -636,7 +721,11 @@ class TestPublish:
         """A set fits if each is among the built files or on the index, and does not if one asks for another version."""
         root = workspace("members = []", root='[tool.uv]\nexclude-newer = "2020-01-01T00:00:00Z"')
         base = built("rk-fit-base")
-        run(UV.publish_command(base, only_index.publish_url, only_index.simple_url, _token(only_index)))
+        run(
+            UV.publish_command(
+                base, only_index.publish_url, only_index.simple_url, _token(only_index)
+            )
+        )
         links = [
             built("rk-fit", needs=("rk-fit-base==1.0.0", "rk-fit-other"))[0].parent,
             built("rk-fit-other")[0].parent,
@@ -669,16 +758,25 @@ class TestPublish:
             (source / "src" / "rk_twice" / "__init__.py").write_text("")
             (source / "src" / "rk_twice" / f"of_{where[0]}.py").write_text("")
             (source / "pyproject.toml").write_text(
-                project("rk-twice", '[build-system]\nrequires = ["uv_build>=0.9"]\nbuild-backend = "uv_build"\n')
+                project(
+                    "rk-twice",
+                    '[build-system]\nrequires = ["uv_build>=0.9"]\nbuild-backend = "uv_build"\n',
+                )
             )
             links.append(tmp_path / where / "dist")
             run(UV.build_command(source, links[-1], [], {}, 60))
         files = sorted(links[0].glob("rk_twice*"))
-        run(UV.publish_command(files, only_index.publish_url, only_index.simple_url, _token(only_index)))
+        run(
+            UV.publish_command(
+                files, only_index.publish_url, only_index.simple_url, _token(only_index)
+            )
+        )
 
         def test(module: str, *built: Path) -> None:
             imports, fresh = (f"rk_twice.{module}",), ("rk-twice",)
-            asyncio.run(UV.smoke_test(root, "rk-twice==1.0", imports, only_index.simple_url, fresh, built))
+            asyncio.run(
+                UV.smoke_test(root, "rk-twice==1.0", imports, only_index.simple_url, fresh, built)
+            )
 
         test("of_i")
         test("of_a", links[1])
@@ -708,9 +806,12 @@ class TestFindUv:
         assert find_uv() == Uv(fake)
 
     @pytest.mark.parametrize(
-        "script", ["echo uv 0.1.0", "echo command not found >&2; exit 127", "true", "echo uv of some kind"]
+        "script",
+        ["echo uv 0.1.0", "echo command not found >&2; exit 127", "true", "echo uv of some kind"],
     )
-    def test_unusable_path_uv_is_skipped(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    def test_unusable_path_uv_is_skipped(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str
+    ) -> None:
         """Where the one on the PATH is too old, or a shim that leads nowhere, the one installed with us is taken."""
         fake = self.fake(tmp_path / "bin", script, monkeypatch)
 
@@ -719,7 +820,9 @@ class TestFindUv:
         assert found.executable != fake
         assert run(found.command("--version")).stdout.startswith("uv ")
 
-    def test_installed_uv_replaces_missing_one(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_installed_uv_replaces_missing_one(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """So it is where there is none."""
         monkeypatch.setenv("PATH", str(tmp_path))
 
@@ -764,14 +867,32 @@ class TestTrustedPublishing:
 def test_step_error_keeps_command_output() -> None:
     """A failed command becomes the step's own error, its output kept; a time-out stays one, and a full disk is one."""
     failed = failure(
-        ErrorCode.BUILD_FAILED, ReleaseError(ErrorCode.COMMAND_FAILED, "exit code 1", output="why"), "a", "b"
+        ErrorCode.BUILD_FAILED,
+        ReleaseError(ErrorCode.COMMAND_FAILED, "exit code 1", output="why"),
+        "a",
+        "b",
     )
-    late = failure(ErrorCode.BUILD_FAILED, ReleaseError(ErrorCode.COMMAND_TIMEOUT, "late", output="why"), "a", "b")
+    late = failure(
+        ErrorCode.BUILD_FAILED,
+        ReleaseError(ErrorCode.COMMAND_TIMEOUT, "late", output="why"),
+        "a",
+        "b",
+    )
 
-    assert (failed.code, failed.message, failed.location, failed.output) == (ErrorCode.BUILD_FAILED, "a", "b", "why")
+    assert (failed.code, failed.message, failed.location, failed.output) == (
+        ErrorCode.BUILD_FAILED,
+        "a",
+        "b",
+        "why",
+    )
     assert late.code is ErrorCode.COMMAND_TIMEOUT
     said = "cause: failed to write archive output\ncause: No space left on device (os error 28)"
-    full = failure(ErrorCode.BUILD_FAILED, ReleaseError(ErrorCode.COMMAND_FAILED, "exit code 2", output=said), "a", "b")
+    full = failure(
+        ErrorCode.BUILD_FAILED,
+        ReleaseError(ErrorCode.COMMAND_FAILED, "exit code 2", output=said),
+        "a",
+        "b",
+    )
     assert (full.code, full.output) == (ErrorCode.FILE_SYSTEM, said)
 
 

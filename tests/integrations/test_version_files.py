@@ -63,7 +63,11 @@ def test_every_named_file_gets_version(tmp_path: Path) -> None:
         ("src/it.py", "B = ({version})"),
         ("pyproject.toml", "# now {version}"),
     )
-    package = scene(tmp_path, f"{STATIC}{bump(*entries)}# now 1.0\n", {"src/it.py": b'A = "1.0"\r\nB = (1.0)\r\n'})
+    package = scene(
+        tmp_path,
+        f"{STATIC}{bump(*entries)}# now 1.0\n",
+        {"src/it.py": b'A = "1.0"\r\nB = (1.0)\r\n'},
+    )
 
     write(package)
 
@@ -86,16 +90,23 @@ def test_version_write_keeps_other_bytes(tmp_path: Path) -> None:
     ("entry", "what"),
     [
         (("it.py", 'B = "{version}"'), "the version must occur exactly once, but was not found"),
-        (("it.py", "{version}"), "the version must occur exactly once, but occurs 2 times (line 1, line 2)"),
+        (
+            ("it.py", "{version}"),
+            "the version must occur exactly once, but occurs 2 times (line 1, line 2)",
+        ),
         (("other.py", "{version}"), "the file does not exist"),
         (("src", "{version}"), "the file does not exist"),
         (("link.py", 'A = "{version}"'), "the file is outside the package"),
         (("way/out.py", 'A = "{version}"'), "the file is outside the package"),
     ],
 )
-def test_unwritable_version_place_is_refused(tmp_path: Path, entry: tuple[str, str], what: str) -> None:
+def test_unwritable_version_place_is_refused(
+    tmp_path: Path, entry: tuple[str, str], what: str
+) -> None:
     """What cannot be written is refused with its file, before any file is touched."""
-    package = scene(tmp_path, STATIC + bump(entry), {"it.py": b'A = "1.0"\nC = "1.0"\n', "src/a.py": b""})
+    package = scene(
+        tmp_path, STATIC + bump(entry), {"it.py": b'A = "1.0"\nC = "1.0"\n', "src/a.py": b""}
+    )
     (tmp_path / "out.py").write_text('A = "1.0"')
     (package / "link.py").symlink_to(tmp_path / "out.py")
     (package / "way").symlink_to(tmp_path)
@@ -109,7 +120,9 @@ def test_unwritable_version_place_is_refused(tmp_path: Path, entry: tuple[str, s
 
 def test_link_inside_package_is_followed(tmp_path: Path) -> None:
     """A link to a file of the same package is followed, and stays a link."""
-    package = scene(tmp_path, STATIC + bump(("link.py", 'A = "{version}"')), {"src/it.py": b'A = "1.0"'})
+    package = scene(
+        tmp_path, STATIC + bump(("link.py", 'A = "{version}"')), {"src/it.py": b'A = "1.0"'}
+    )
     (package / "link.py").symlink_to("src/it.py")
 
     write(package)
@@ -145,9 +158,16 @@ class TestDynamic:
         }
         package = scene(tmp_path, DYNAMIC + attr, files)
         refused = refusal(package)
-        assert "[tool.setuptools.dynamic] version = {'attr': 'it.__version__'} means src/it.py" in refused.message
+        assert (
+            "[tool.setuptools.dynamic] version = {'attr': 'it.__version__'} means src/it.py"
+            in refused.message
+        )
 
-        told = DYNAMIC + attr + '[tool.releasekit]\nbump = [{ path = "src/it/about.py", pattern = "\'{version}\'" }]'
+        told = (
+            DYNAMIC
+            + attr
+            + '[tool.releasekit]\nbump = [{ path = "src/it/about.py", pattern = "\'{version}\'" }]'
+        )
         (package / "pyproject.toml").write_text(told)
         assert declared_version(package, tomllib.loads(told), "it") == ("1.0", "src/it/about.py")
         write(package)
@@ -177,7 +197,10 @@ class TestDynamic:
         package = scene(tmp_path, vcs + bump(("it.py", "{version}")), {"it.py": b"1.0"})
 
         assert new_texts(package, tomllib.loads(vcs), NEW, "it") == {}
-        assert declared_version(package, tomllib.loads(vcs + bump(("it.py", "{version}"))), "it") is None
+        assert (
+            declared_version(package, tomllib.loads(vcs + bump(("it.py", "{version}"))), "it")
+            is None
+        )
         write(package)
 
         assert (package / "it.py").read_bytes() == b"1.1"
@@ -205,14 +228,23 @@ class TestAgainstUv:
 
         lines = zip(text.splitlines(keepends=True), new.splitlines(keepends=True), strict=True)
         assert sum(before != after for before, after in lines) == 1
-        if run(find_uv().command("version", "--frozen", str(NEW), cwd=tmp_path, ok_codes=frozenset({0, 2}))).code == 0:
+        if (
+            run(
+                find_uv().command(
+                    "version", "--frozen", str(NEW), cwd=tmp_path, ok_codes=frozenset({0, 2})
+                )
+            ).code
+            == 0
+        ):
             assert tomllib.loads(new) == tomllib.loads(path.read_text())
 
     def test_uv_version_changes_line_ends(self, tmp_path: Path) -> None:
         """It changes line ends, and refuses an inline table; should this test fail one day, decide again."""
         path = tmp_path / "pyproject.toml"
         path.write_bytes(b'[project]\r\nname = "a"\r\nversion = "1.0"\r\n')
-        command = find_uv().command("version", "--frozen", str(NEW), cwd=tmp_path, ok_codes=frozenset({0, 2}))
+        command = find_uv().command(
+            "version", "--frozen", str(NEW), cwd=tmp_path, ok_codes=frozenset({0, 2})
+        )
 
         assert run(command).code == 0
         assert path.read_bytes() == b'[project]\nname = "a"\nversion = "1.1"\n'

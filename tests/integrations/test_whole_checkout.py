@@ -29,7 +29,9 @@ FILTER = 'if [ "$GIT_LFS_SKIP_SMUDGE" = 1 ]; then cat; else cat > /dev/null; pri
 
 def git(directory: Path, *argv: str) -> str:
     """Run git; submodules may come from this machine."""
-    return run(Command(("git", *AUTHOR, "-c", "protocol.file.allow=always", *argv), directory, GIT)).stdout.strip()
+    return run(
+        Command(("git", *AUTHOR, "-c", "protocol.file.allow=always", *argv), directory, GIT)
+    ).stdout.strip()
 
 
 def repository(directory: Path, files: dict[str, str]) -> Path:
@@ -65,7 +67,9 @@ def nested(tmp_path: Path) -> Path:
 
 def test_worktree_has_nested_submodules(nested: Path, tmp_path: Path) -> None:
     """A work tree has the files of submodules and of theirs, at the recorded commits; removal leaves nothing behind."""
-    commit(nested / "a/vendored", {"code.py": "code = 2\n"})  # the user's checkout is further than the commit
+    commit(
+        nested / "a/vendored", {"code.py": "code = 2\n"}
+    )  # the user's checkout is further than the commit
     repo, tree = Repo(nested), tmp_path / "tree"
 
     add_whole_worktree(repo, tree, repo.head)
@@ -110,7 +114,9 @@ def test_absent_submodules_are_named(nested: Path, tmp_path: Path) -> None:
 
 def large_files(directory: Path, smudge: str) -> Repo:
     """Make a repository with one file in Git LFS; *smudge* is the command that turns a pointer into the file."""
-    top = repository(directory, {".gitattributes": "*.bin filter=lfs\n", "note.md": f"See {POINTER}"})
+    top = repository(
+        directory, {".gitattributes": "*.bin filter=lfs\n", "note.md": f"See {POINTER}"}
+    )
     git(top, "config", "filter.lfs.smudge", smudge)
     git(top, "config", "filter.lfs.clean", "cat")
     commit(top, {"model.bin": POINTER})

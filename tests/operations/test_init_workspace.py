@@ -19,7 +19,9 @@ from tests.support.world import World, make_world, upload, write_package
 if TYPE_CHECKING:
     from releasekit.integrations.peryx import EmbeddedIndex
 
-ON_A_TERMINAL = "import os, pty, sys; raise SystemExit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+ON_A_TERMINAL = (
+    "import os, pty, sys; raise SystemExit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +57,11 @@ def statuses(world: World) -> dict[str, str]:
         (["core-v0.1.0", "app-v0.1.0"], ["{name}-v{version}"], '\npins = "exact"\n'),
         (["core==0.1.0", "app==0.1.0"], ["{name}=={version}"], ""),
         (["core==0.1.0", "app@0.1.0", "app==0.1.0"], ["{name}=={version}", "{name}@{version}"], ""),
-        (["py/core-v0.1.0", "py/app-v0.1.0", "js/core-v9.0"], ["{label}/{name}-v{version}"], 'label = "py"'),
+        (
+            ["py/core-v0.1.0", "py/app-v0.1.0", "js/core-v9.0"],
+            ["{label}/{name}-v{version}"],
+            'label = "py"',
+        ),
         (["v0.1.0", "v0.0.9-docs"], ["v{version}"], 'versioning = "fixed"'),
         (["V0.1.0"], ["V{version}"], 'versioning = "fixed"'),
         (["release-0.1.0"], ["release-{version}"], 'versioning = "fixed"'),
@@ -64,7 +70,9 @@ def statuses(world: World) -> dict[str, str]:
         (["v7.0", "nightly", "core-v0.1.0", "app-v0.1.0"], ["{name}-v{version}"], ""),
     ],
 )
-def test_init_finds_the_tag_formats(tmp_path: Path, tags: list[str], formats: list[str], more: str) -> None:
+def test_init_finds_the_tag_formats(
+    tmp_path: Path, tags: list[str], formats: list[str], more: str
+) -> None:
     """The tags of the field are found, whatever their form, and the configuration that is written reads them."""
     world = make_world(tmp_path, "app: core; core")
     for tag in tags:
@@ -100,7 +108,9 @@ def test_calendar_versions_are_releases(tmp_path: Path) -> None:
     found = init(world, "--offline", "--yes")
 
     assert found["tag_format"] == ["{version}"]
-    assert {(row["tag"], row["version"]) for row in found["packages"]} == {("2026.01.05", "2026.1.5")}
+    assert {(row["tag"], row["version"]) for row in found["packages"]} == {
+        ("2026.01.05", "2026.1.5")
+    }
 
 
 def test_some_packages_share_label_tags(tmp_path: Path) -> None:
@@ -118,7 +128,10 @@ def test_some_packages_share_label_tags(tmp_path: Path) -> None:
     assert (found["tag_format"], found["own_tag_formats"]) == (["{name}-v{version}"], own)
     assert 'lockstep = { packages = ["app", "core"], versioning = "fixed" }' in root(world)
     (unread,) = found["unread"]
-    assert (unread["form"], unread["reason"]) == ("dotnet-v{version}", "no package declared 9.0 at dotnet-v9.0")
+    assert (unread["form"], unread["reason"]) == (
+        "dotnet-v{version}",
+        "no package declared 9.0 at dotnet-v9.0",
+    )
     world.lock()
     world.commit("fix: core", {"packages/core/src/core/new.py": "NEW = 1\n"})
     plan = json.loads(world.releasekit("plan", "--offline", "--format", "json").out)
@@ -146,7 +159,9 @@ def test_root_package_has_own_tags(tmp_path: Path) -> None:
     world = make_world(tmp_path, "core")
     project = '[project]\nname = "top"\nversion = "2.0.0"\nrequires-python = ">=3.11"\n\n'
     system = '[build-system]\nrequires = ["uv_build>=0.9"]\nbuild-backend = "uv_build"\n\n'
-    world.commit("feat: top", {"pyproject.toml": project + system + root(world), "src/top/__init__.py": ""})
+    world.commit(
+        "feat: top", {"pyproject.toml": project + system + root(world), "src/top/__init__.py": ""}
+    )
     for tag in ("v2.0.0", "core-v0.1.0"):
         world.git("tag", tag)
 
@@ -154,7 +169,10 @@ def test_root_package_has_own_tags(tmp_path: Path) -> None:
 
     assert 'root_tag_format = "v{version}"' in root(world)
     assert "\ntag_format" not in root(world)
-    assert {row["name"]: row["tag"] for row in found["packages"]} == {"core": "core-v0.1.0", "top": "v2.0.0"}
+    assert {row["name"]: row["tag"] for row in found["packages"]} == {
+        "core": "core-v0.1.0",
+        "top": "v2.0.0",
+    }
 
 
 def test_directory_tags_get_own_format(tmp_path: Path) -> None:
@@ -166,7 +184,10 @@ def test_directory_tags_get_own_format(tmp_path: Path) -> None:
     found = init(world, "--offline", "--yes")
 
     assert found["own_tag_formats"] == {"acme-core": ["core-v{version}"]}
-    assert 'tag_format = "core-v{version}"' in (world.root / "packages/acme-core/pyproject.toml").read_text()
+    assert (
+        'tag_format = "core-v{version}"'
+        in (world.root / "packages/acme-core/pyproject.toml").read_text()
+    )
     assert {row["tag"] for row in found["packages"]} == {"core-v0.1.0", "acme-app-v0.1.0"}
 
 
@@ -181,8 +202,9 @@ def test_equal_releases_propose_fixed_versions(tmp_path: Path) -> None:
 
     init(world, "--offline", "--yes")
 
-    assert "# One version for all packages. At each of the last 2 releases, all packages had one version." in root(
-        world
+    assert (
+        "# One version for all packages. At each of the last 2 releases, all packages had one version."
+        in root(world)
     )
     assert '\nversioning = "fixed"\n' in root(world)
 
@@ -198,7 +220,8 @@ def test_unread_tags_are_listed(tmp_path: Path) -> None:
 
     assert "The defaults fit" not in root(world)
     assert (
-        "not read: 2 tags website-{version} (newest website-3.1): no package declared 3.1 at website-3.1." in said.out
+        "not read: 2 tags website-{version} (newest website-3.1): no package declared 3.1 at website-3.1."
+        in said.out
     )
     reasons = {tags["form"]: tags["reason"] for tags in found["unread"]}
     assert reasons["{name}-v{version}"] == "at core-v7, core declared 0.1.0"
@@ -221,7 +244,9 @@ def test_init_keeps_comments_and_order(tmp_path: Path) -> None:
     assert 'Add "{name}=={version}" to `tag_format`.' in said.out
 
     assert init(world, "--offline", "--yes")["written"]
-    assert root(world) == text.replace("[tool.releasekit.groups]", 'pins = "exact"\n\n[tool.releasekit.groups]')
+    assert root(world) == text.replace(
+        "[tool.releasekit.groups]", 'pins = "exact"\n\n[tool.releasekit.groups]'
+    )
     assert init(world, "--offline")["diffs"] == {}
 
 
@@ -234,7 +259,9 @@ def test_init_leaves_inline_table_alone(tmp_path: Path) -> None:
 
     said = world.releasekit("init", "--offline", "--yes")
 
-    assert (said.code, f"error: {ErrorCode.CONFIG_INVALID_VALUE}: " in said.err) == (2, True), said.err
+    assert (said.code, f"error: {ErrorCode.CONFIG_INVALID_VALUE}: " in said.err) == (2, True), (
+        said.err
+    )
     assert 'Add by hand: tag_format = "{name}=={version}"' in said.err
     assert root(world) == inline
 
@@ -247,7 +274,13 @@ def test_init_excludes_internal_packages(tmp_path: Path, own_index: EmbeddedInde
         (world.root / place).mkdir(exist_ok=True)
         world.git("add", "--all")
         world.git("mv", f"packages/{name}", f"{place}/{name}")
-    world.write({"pyproject.toml": root(world).replace('"packages/*"', '"packages/*", "plugins/*", "samples/*"')})
+    world.write(
+        {
+            "pyproject.toml": root(world).replace(
+                '"packages/*"', '"packages/*", "plugins/*", "samples/*"'
+            )
+        }
+    )
     world.lock()
 
     found = init(world, "--yes")
@@ -319,7 +352,10 @@ def test_init_ignores_the_umbrella_tag(tmp_path: Path, subject: str) -> None:
 
     found = init(world, "--offline", "--yes")
 
-    assert (found["tag_format"], found["diffs"].keys()) == (["{name}-v{version}"], {"pyproject.toml"})
+    assert (found["tag_format"], found["diffs"].keys()) == (
+        ["{name}-v{version}"],
+        {"pyproject.toml"},
+    )
     assert {row["name"]: (row["tag"], row["baseline"]) for row in found["packages"]} == {
         "app": ("a-0.1.0", "tag"),
         "core": ("c-0.1.0", "tag"),
@@ -327,9 +363,13 @@ def test_init_ignores_the_umbrella_tag(tmp_path: Path, subject: str) -> None:
     }
     assert statuses(world) == {"app": "skipped", "core": "skipped", "new": "included"}
 
-    world.write({"pyproject.toml": f'{root(world)}tag_format = ["{{name}}-v{{version}}", "v{{version}}"]\n'})
+    world.write(
+        {"pyproject.toml": f'{root(world)}tag_format = ["{{name}}-v{{version}}", "v{{version}}"]\n'}
+    )
     world.commit("chore: read older tags")
-    assert statuses(world)["new"] == "included", "v0.1.0 tells nothing of it, though its format reads that"
+    assert statuses(world)["new"] == "included", (
+        "v0.1.0 tells nothing of it, though its format reads that"
+    )
     (row,) = (row for row in init(world, "--offline")["packages"] if row["name"] == "new")
     assert row["baseline"] == "unasked"
     checked = world.releasekit("check", "--select", "tag_baseline", "--format", "json")
@@ -348,7 +388,9 @@ def test_merge_commit_marks_umbrella_tag(tmp_path: Path) -> None:
     world.git("switch", "--quiet", "--create", "next")
     world.commit("chore(release): v0.1.0")
     world.git("switch", "--quiet", "main")
-    world.git("merge", "--quiet", "--no-ff", "--message", "Merge pull request #12 from next", "next")
+    world.git(
+        "merge", "--quiet", "--no-ff", "--message", "Merge pull request #12 from next", "next"
+    )
     for tag in ("app-v0.1.0", "v0.1.0"):
         world.git("tag", tag)
     assert init(world, "--offline")["tag_format"] == ["{name}-v{version}"]
@@ -356,7 +398,9 @@ def test_merge_commit_marks_umbrella_tag(tmp_path: Path) -> None:
     world.git("commit", "--quiet", "--amend", "--message", "release day")
     world.git("tag", "--force", "app-v0.1.0")
     world.git("tag", "--force", "v0.1.0")
-    assert init(world, "--offline")["tag_format"] == ["{name}-v{version}"], "the merged commit says it"
+    assert init(world, "--offline")["tag_format"] == ["{name}-v{version}"], (
+        "the merged commit says it"
+    )
     world.commit("release day")
     world.git("tag", "--force", "app-v0.1.0")
     world.git("tag", "--force", "v0.1.0")
@@ -386,7 +430,11 @@ def test_squash_merge_keeps_dated_umbrella(tmp_path: Path) -> None:
     assert versions == {"app": ("0.1.0", None), "core": ("0.1.0", None), "late": ("0.0.9", "0.1.0")}
     assert "release-2026.01.31" not in str(planned["warnings"])
 
-    own = dynamic + '\n[tool.releasekit]\ntag_format = ["release-{version}", "late-v{version}"]\n' + source
+    own = (
+        dynamic
+        + '\n[tool.releasekit]\ntag_format = ["release-{version}", "late-v{version}"]\n'
+        + source
+    )
     world.commit("build: a format like that of umbrella tags", {path: own})
     planned = json.loads(world.releasekit("plan", "--offline", "--format", "json").out)
     (late,) = (row for row in planned["packages"] if row["name"] == "late")
@@ -396,7 +444,9 @@ def test_squash_merge_keeps_dated_umbrella(tmp_path: Path) -> None:
 def test_bare_tag_releases_every_package(tmp_path: Path) -> None:
     """Where all packages share one tag without a name, that is the release of each, whatever else is tagged there."""
     world = make_world(tmp_path, "app: core; core")
-    world.write({"pyproject.toml": f'{root(world)}\n[tool.releasekit]\ntag_format = "v{{version}}"\n'})
+    world.write(
+        {"pyproject.toml": f'{root(world)}\n[tool.releasekit]\ntag_format = "v{{version}}"\n'}
+    )
     world.commit("chore(release): v0.1.0")
     for tag in ("v0.1.0", "docker-0.1.0"):
         world.git("tag", tag)
@@ -406,7 +456,8 @@ def test_bare_tag_releases_every_package(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("requirement", "pins"), [("core>=0.1", "compatible"), ("core==0.1.0", "exact"), ("core", "exact")]
+    ("requirement", "pins"),
+    [("core>=0.1", "compatible"), ("core==0.1.0", "exact"), ("core", "exact")],
 )
 def test_init_infers_the_pins_key(tmp_path: Path, requirement: str, pins: str) -> None:
     """What the sources require of each other says how wheels are pinned; a key that is there stays."""
@@ -414,7 +465,9 @@ def test_init_infers_the_pins_key(tmp_path: Path, requirement: str, pins: str) -
 
     init(world, "--offline", "--yes")
 
-    assert re.search(rf'^# A built package requires .*\.\npins = "{pins}"$', root(world), re.MULTILINE)
+    assert re.search(
+        rf'^# A built package requires .*\.\npins = "{pins}"$', root(world), re.MULTILINE
+    )
     text = root(world).replace(f'"{pins}"', '"keep"')
     world.write({"pyproject.toml": text})
     assert init(world, "--offline", "--yes")["diffs"] == {}
@@ -434,9 +487,14 @@ def test_init_tags_baselines_when_asked(tmp_path: Path, own_index: EmbeddedIndex
     said = world.releasekit("init", "--yes")
     found = init(world, "--yes")
 
-    assert f"--tag-baselines would tag {sha[:7]} as app-v0.1.0, {sha[:7]} as core-v0.1.0\n" in said.out
+    assert (
+        f"--tag-baselines would tag {sha[:7]} as app-v0.1.0, {sha[:7]} as core-v0.1.0\n" in said.out
+    )
     assert "on the index, no tag; set at" in said.out
-    rows = {row["name"]: (row["baseline"], row["version"], row["commit"], row["note"]) for row in found["packages"]}
+    rows = {
+        row["name"]: (row["baseline"], row["version"], row["commit"], row["note"])
+        for row in found["packages"]
+    }
     assert rows == {
         "app": ("index", "0.1.0", sha, "no tag app-v0.1.0"),
         "core": ("index", "0.1.0", sha, "no tag core-v0.1.0"),
@@ -492,7 +550,12 @@ def test_init_asks_on_a_terminal(tmp_path: Path, keys: str, written: bool) -> No
     world = make_world(tmp_path, "core")
     before = root(world)
     program = (sys.executable, "-m", "releasekit", "init", "--offline")
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "TERM": "xterm", "COLUMNS": "200"}
+    env = {
+        **os.environ,
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "TERM": "xterm",
+        "COLUMNS": "200",
+    }
 
     said = subprocess.run(
         (sys.executable, "-c", ON_A_TERMINAL, *program), cwd=world.root, env=env, input=keys.encode(),
@@ -506,9 +569,16 @@ def test_init_asks_on_a_terminal(tmp_path: Path, keys: str, written: bool) -> No
 def converse(world: World, answers: dict[str, str], *argv: str) -> str:
     """Run `init` on a terminal, type the answer to each question (by a part of it), and return what is shown."""
     program = (sys.executable, "-m", "releasekit", "init", *argv)
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "TERM": "dumb", "COLUMNS": "200"}
+    env = {
+        **os.environ,
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "TERM": "dumb",
+        "COLUMNS": "200",
+    }
     ours, theirs = os.openpty()
-    child = subprocess.Popen(program, cwd=world.root, env=env, stdin=theirs, stdout=theirs, stderr=theirs)
+    child = subprocess.Popen(
+        program, cwd=world.root, env=env, stdin=theirs, stdout=theirs, stderr=theirs
+    )
     os.close(theirs)
     heard = ""
     waiting = dict(answers)
@@ -539,7 +609,11 @@ def test_conversation_asks_what_it_cannot_know(tmp_path: Path) -> None:
     world = make_world(tmp_path, "core; core-tests; core-dev")
     world.git("remote", "set-url", "origin", "https://github.com/shelf/fruit.git")
     index = '[[tool.uv.index]]\nname = "inner"\nurl = "https://index.example/simple/"\n'
-    world.write({"pyproject.toml": f'{root(world)}\n{index}publish-url = "https://upload.example/legacy/"\n'})
+    world.write(
+        {
+            "pyproject.toml": f'{root(world)}\n{index}publish-url = "https://upload.example/legacy/"\n'
+        }
+    )
     world.commit("chore: index")
     world.git("tag", "core-v0.1.0")
     many_untyped_commits(world)
@@ -555,7 +629,9 @@ def test_conversation_asks_what_it_cannot_know(tmp_path: Path) -> None:
     }
     heard = converse(world, answers, "--offline")
 
-    table, questions, changes = (heard.index(text) for text in ("Last release", "Leave them", "+exclude"))
+    table, questions, changes = (
+        heard.index(text) for text in ("Last release", "Leave them", "+exclude")
+    )
     assert table < questions < changes
     written = root(world)
     assert 'exclude = ["core-tests"]' in written
@@ -600,7 +676,10 @@ def test_checklist_has_exact_values(tmp_path: Path) -> None:
 
     world.git("remote", "set-url", "origin", "https://gitlab.com/shelf/sub/fruit.git")
     *_, publishers = init(world, "--offline", "--ci", "gitlab")["setup_steps"]
-    assert (publishers["values"]["namespace"], publishers["values"]["project"]) == ("shelf/sub", "fruit")
+    assert (publishers["values"]["namespace"], publishers["values"]["project"]) == (
+        "shelf/sub",
+        "fruit",
+    )
 
 
 def test_equal_rows_are_one_row(tmp_path: Path) -> None:
@@ -650,7 +729,9 @@ def test_init_includes_the_gitlab_pipeline(tmp_path: Path) -> None:
     world = make_world(tmp_path, "core")
     init(world, "--offline", "--ci", "gitlab", "--yes")
     path = ".gitlab/releasekit.gitlab-ci.yml"
-    assert (world.root / path).read_text() == (SHIPPED / "gitlab/releasekit.gitlab-ci.yml").read_text()
+    assert (world.root / path).read_text() == (
+        SHIPPED / "gitlab/releasekit.gitlab-ci.yml"
+    ).read_text()
     assert (world.root / ".gitlab-ci.yml").read_text() == f"include:\n  - local: {path}\n"
     said = world.releasekit("init", "--offline", "--ci", "gitlab", "--yes")
     assert "add to .gitlab-ci.yml" not in said.err

@@ -59,7 +59,9 @@ def test_terminal_asks_for_the_rest(world: World) -> None:
         world.git("tag", f"{name}-v0.1.0")
     world.commit("whatever", {CORE: "A = 1\n"})
     environment = {"PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "200"}
-    command = Command((*ON_A_TERMINAL, "change", "add"), world.root, environment, stdin=b"\nminor\nAdd it\n")
+    command = Command(
+        (*ON_A_TERMINAL, "change", "add"), world.root, environment, stdin=b"\nminor\nAdd it\n"
+    )
 
     heard = run(command).stdout
 
@@ -75,11 +77,23 @@ def test_terminal_asks_for_the_rest(world: World) -> None:
         ((), "RK-USAGE: the packages that change are missing: use -p NAME"),
         (("-p", "core"), "RK-USAGE: the bump is missing"),
         (("-p", "core", "--bump", "patch"), "RK-USAGE: the text for the changelog is missing"),
-        (("-p", "cor", "--bump", "none"), "RK-WORKSPACE-UNKNOWN-PACKAGE: no workspace member matches cor"),
+        (
+            ("-p", "cor", "--bump", "none"),
+            "RK-WORKSPACE-UNKNOWN-PACKAGE: no workspace member matches cor",
+        ),
         (("-p", "tests", "--bump", "none"), "RK-USAGE: tests is never published"),
-        (("-p", "core", "--bump", "none", "--name", "../x"), "RK-USAGE: a change file cannot be named '../x'"),
-        (("-p", "core", "--bump", "none", "--name", "README.md"), "RK-USAGE: a change file cannot be named"),
-        (("-p", "core", "--bump", "none", "--name", "old"), "RK-USAGE: .changes/old.md exists already"),
+        (
+            ("-p", "core", "--bump", "none", "--name", "../x"),
+            "RK-USAGE: a change file cannot be named '../x'",
+        ),
+        (
+            ("-p", "core", "--bump", "none", "--name", "README.md"),
+            "RK-USAGE: a change file cannot be named",
+        ),
+        (
+            ("-p", "core", "--bump", "none", "--name", "old"),
+            "RK-USAGE: .changes/old.md exists already",
+        ),
         (("--since", "main"), "RK-USAGE: --since belongs to `change status`"),
     ],
 )

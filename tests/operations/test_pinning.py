@@ -25,7 +25,9 @@ PINNED = "dependencies = ['core==0.1.0']"
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> World:
     """Make a workspace of many packages that need one; each test leaves it as it was."""
-    return make_world(tmp_path_factory.mktemp("pin"), "; ".join(["core", *(f"{name}: core" for name in NAMES)]))
+    return make_world(
+        tmp_path_factory.mktemp("pin"), "; ".join(["core", *(f"{name}: core" for name in NAMES)])
+    )
 
 
 @pytest.fixture
@@ -90,7 +92,9 @@ def test_command_runs_with_pins(world: World, code: int) -> None:
     """A command runs with the pins in place; its exit code is ours."""
     seen = world.root.parent / "seen"
 
-    said = world.releasekit("pin", "--apply", "--", "sh", "-c", f"git diff --name-only > {seen}; exit {code}")
+    said = world.releasekit(
+        "pin", "--apply", "--", "sh", "-c", f"git diff --name-only > {seen}; exit {code}"
+    )
 
     assert said.code == code
     assert len(seen.read_text().splitlines()) == len(NAMES)
@@ -106,11 +110,17 @@ def test_unknown_command_leaves_no_pins(world: World) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("through", [(), ("sh", "-c", 'trap "" INT; exec "$@"', "sh")], ids=["usual", "ignored"])
-def test_signal_restores_the_files(world: World, number: signal.Signals, through: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "through", [(), ("sh", "-c", 'trap "" INT; exec "$@"', "sh")], ids=["usual", "ignored"]
+)
+def test_signal_restores_the_files(
+    world: World, number: signal.Signals, through: tuple[str, ...]
+) -> None:
     """A signal ends the command, and puts everything back, also where a shell's `&` has us ignore Ctrl-C."""
     begun = world.root.parent / "begun"
-    before = signal.signal(number, signal.SIG_DFL)  # who runs these tests may have had it ignored, as `nohup` does
+    before = signal.signal(
+        number, signal.SIG_DFL
+    )  # who runs these tests may have had it ignored, as `nohup` does
     child = start(world, "sh", "-c", f"echo > {begun}; exec sleep 60", through=through)
     signal.signal(number, before)
     begun.unlink()

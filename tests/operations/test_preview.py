@@ -33,7 +33,9 @@ def world(tmp_path: Path) -> World:
     """Make a package with a few changes by two people since its release."""
     world = make_world(tmp_path, "core")
     world.git("tag", "core-v0.1.0")
-    world.commit("feat: a\n\nCo-authored-by: Grace <grace@example.invalid>", {"packages/core/a.py": ""})
+    world.commit(
+        "feat: a\n\nCo-authored-by: Grace <grace@example.invalid>", {"packages/core/a.py": ""}
+    )
     world.commit("fix(deps): b", {"packages/core/b.py": ""})
     world.git("config", "user.name", "Bea")
     world.commit("docs: c", {"packages/core/c.py": ""})
@@ -63,11 +65,20 @@ def test_changelog_preview_changes_nothing(orchard: World) -> None:
 
 def test_changelog_names_choose_packages(orchard: World) -> None:
     """Names, patterns and paths choose packages; what they need is not told."""
-    rows = json.loads(orchard.releasekit("changelog", "orchard-c*", "packages/store", "--format", "json").out)
+    rows = json.loads(
+        orchard.releasekit("changelog", "orchard-c*", "packages/store", "--format", "json").out
+    )
 
-    assert [row["name"] for row in rows] == ["orchard-cache", "orchard-core", "orchard-store", "orchard-cider"]
+    assert [row["name"] for row in rows] == [
+        "orchard-cache",
+        "orchard-core",
+        "orchard-store",
+        "orchard-cider",
+    ]
     assert orchard.releasekit("changelog", "orchard-stor").code == 2
-    assert ErrorCode.WORKSPACE_UNKNOWN_PACKAGE in orchard.releasekit("changelog", "orchard-stor").err
+    assert (
+        ErrorCode.WORKSPACE_UNKNOWN_PACKAGE in orchard.releasekit("changelog", "orchard-stor").err
+    )
 
 
 def test_changelog_json_lists_each_change(orchard: World) -> None:
@@ -133,7 +144,9 @@ def test_changelog_keys_change_the_text(world: World, keys: str, there: str, gon
 def test_prerelease_mode_limits_the_changes(world: World, mode: str, told: list[str]) -> None:
     """A stable release after a prerelease tells all since the last stable one, or its own alone."""
     text = (world.root / "packages/core/pyproject.toml").read_text()
-    world.commit("chore: rc", {"packages/core/pyproject.toml": text.replace('"0.1.0"', '"0.2.0rc1"')})
+    world.commit(
+        "chore: rc", {"packages/core/pyproject.toml": text.replace('"0.1.0"', '"0.2.0rc1"')}
+    )
     world.git("tag", "core-v0.2.0rc1")
     world.commit("fix: d", {"packages/core/d.py": ""})
 
@@ -154,29 +167,44 @@ def test_first_stable_includes_its_prereleases(tmp_path: Path) -> None:
         world.commit(f"feat: {number}", files)
         world.git("tag", f"core-v{version}")
     world.git("revert", "--no-edit", "HEAD")
-    world.commit("fix: it", {path: text.replace('"0.1.0"', '"0.1.0rc3"'), "packages/core/2.py": "2"})
+    world.commit(
+        "fix: it", {path: text.replace('"0.1.0"', '"0.1.0rc3"'), "packages/core/2.py": "2"}
+    )
 
-    (row,) = json.loads(world.releasekit("changelog", "--prerelease", "none", "--format", "json").out)
+    (row,) = json.loads(
+        world.releasekit("changelog", "--prerelease", "none", "--format", "json").out
+    )
 
     told = re.sub(r"\(\w{7}\)", "(SHA)", row["markdown"].partition("\n")[2])
     assert row["next"] == "0.1.0"
-    assert told == "\nFirst stable release.\n\n### Features\n\n- 2 (SHA)\n\n### Bug Fixes\n\n- it (SHA)\n"
+    assert (
+        told
+        == "\nFirst stable release.\n\n### Features\n\n- 2 (SHA)\n\n### Bug Fixes\n\n- it (SHA)\n"
+    )
 
 
 def test_plan_without_changelogs_has_none(world: World) -> None:
     """With `changelog = false` the plan holds no changelogs; with it, they are part of the plan."""
-    assert json.loads(world.releasekit("plan", "--offline", "--format", "json").out)["changelogs"].keys() == {"core"}
+    assert json.loads(world.releasekit("plan", "--offline", "--format", "json").out)[
+        "changelogs"
+    ].keys() == {"core"}
 
     text = (world.root / "pyproject.toml").read_text()
     world.write({"pyproject.toml": f"{text}\n[tool.releasekit]\nchangelog = false\n"})
 
-    assert json.loads(world.releasekit("plan", "--offline", "--format", "json").out)["changelogs"] == {}
+    assert (
+        json.loads(world.releasekit("plan", "--offline", "--format", "json").out)["changelogs"]
+        == {}
+    )
 
 
 def test_dry_run_lists_new_changelogs(world: World) -> None:
     """A dry run says which changelogs would be new."""
     world.git("push", "--quiet", "origin", "HEAD")
-    assert "git add -- packages/core/CHANGELOG.md\n" in world.releasekit("publish", "--dry-run", "--offline").out
+    assert (
+        "git add -- packages/core/CHANGELOG.md\n"
+        in world.releasekit("publish", "--dry-run", "--offline").out
+    )
 
     world.commit("docs: begin", {"packages/core/Changelog.md": "# Changes\n"})
     assert "git add -- packages" not in world.releasekit("publish", "--dry-run", "--offline").out
@@ -185,10 +213,15 @@ def test_dry_run_lists_new_changelogs(world: World) -> None:
 def test_member_settings_win_over_root(tmp_path: Path) -> None:
     """A member may keep a changelog or not, and have tags of its own; the others do as the root says."""
     world = make_world(tmp_path, "core; tool")
-    own = {"core": 'changelog = true\ntag_format = ["{name}@{version}", "v{version}"]', "tool": "changelog = false"}
+    own = {
+        "core": 'changelog = true\ntag_format = ["{name}@{version}", "v{version}"]',
+        "tool": "changelog = false",
+    }
     for name, keys in own.items():
         path = f"packages/{name}/pyproject.toml"
-        world.commit("chore: own", {path: f"{(world.root / path).read_text()}\n[tool.releasekit]\n{keys}\n"})
+        world.commit(
+            "chore: own", {path: f"{(world.root / path).read_text()}\n[tool.releasekit]\n{keys}\n"}
+        )
     world.git("tag", "v0.1.0")
     world.git("tag", "tool-v0.1.0")
     world.commit("feat: both", {"packages/core/a.py": "", "packages/tool/a.py": ""})
@@ -198,5 +231,7 @@ def test_member_settings_win_over_root(tmp_path: Path) -> None:
         return {row["name"]: row["tag"] for row in plan["packages"]}, set(plan["changelogs"])
 
     assert planned() == ({"core": "core@0.2.0", "tool": "tool-v0.2.0"}, {"core"})
-    assert with_keys(world, "changelog = false").count("### Features") == 2, "what it would be can still be seen"
+    assert with_keys(world, "changelog = false").count("### Features") == 2, (
+        "what it would be can still be seen"
+    )
     assert planned()[1] == {"core"}

@@ -103,11 +103,15 @@ def test_bare_packages_fail_the_check(world: World) -> None:
 
 def test_options_select_and_ignore_checks(world: World) -> None:
     """Options choose checks and packages; what is only warned of is no failure."""
-    assert found(world, "--select", "metadata_completeness", code=0).keys() == {"metadata_completeness"}
-    assert found(world, "--ignore", "missing_license", "--ignore", "missing_readme", code=0).keys() == {
+    assert found(world, "--select", "metadata_completeness", code=0).keys() == {
         "metadata_completeness"
     }
-    assert found(world, "--package", "core", "--select", "missing_readme") == {"missing_readme": [f"{CORE}:2"]}
+    assert found(
+        world, "--ignore", "missing_license", "--ignore", "missing_readme", code=0
+    ).keys() == {"metadata_completeness"}
+    assert found(world, "--package", "core", "--select", "missing_readme") == {
+        "missing_readme": [f"{CORE}:2"]
+    }
     unknown = world.releasekit("check", "--select", "missing_readmes")
     assert (unknown.code, ErrorCode.CHECK_UNKNOWN in unknown.err) == (2, True)
     assert "did you mean missing_readme" in unknown.err
@@ -115,9 +119,22 @@ def test_options_select_and_ignore_checks(world: World) -> None:
 
 def test_keys_select_and_ignore_checks(world: World) -> None:
     """So do check_select and check_ignore; a member adds to what is ignored, and options win over check_select."""
-    rewrite(world, CORE, ("[build-system]", '[tool.releasekit]\ncheck_ignore = ["missing_readme"]\n\n[build-system]'))
-    table = 'check_select = ["missing_readme", "missing_license"]\ncheck_ignore = ["missing_license"]\n'
-    rewrite(world, "pyproject.toml", ("[tool.uv.workspace]", f"[tool.releasekit]\n{table}\n[tool.uv.workspace]"))
+    rewrite(
+        world,
+        CORE,
+        (
+            "[build-system]",
+            '[tool.releasekit]\ncheck_ignore = ["missing_readme"]\n\n[build-system]',
+        ),
+    )
+    table = (
+        'check_select = ["missing_readme", "missing_license"]\ncheck_ignore = ["missing_license"]\n'
+    )
+    rewrite(
+        world,
+        "pyproject.toml",
+        ("[tool.uv.workspace]", f"[tool.releasekit]\n{table}\n[tool.uv.workspace]"),
+    )
 
     assert found(world) == {"missing_readme": [f"{APP}:2"]}
     assert found(world, "--select", "metadata_completeness").keys() == {"metadata_completeness"}
@@ -156,24 +173,53 @@ def test_fix_writes_after_a_yes(world: World) -> None:
 def test_fix_asks_on_a_terminal(world: World, answer: str) -> None:
     """On a terminal it asks, after it has shown the difference."""
     world.write({"packages/core/README.md": "# Core\n"})
-    on_a_terminal = "import os, pty, sys; raise SystemExit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
-    program = ("-m", "releasekit", "check", "--fix", "--select", "missing_readme", "--package", "core")
+    on_a_terminal = (
+        "import os, pty, sys; raise SystemExit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+    )
+    program = (
+        "-m",
+        "releasekit",
+        "check",
+        "--fix",
+        "--select",
+        "missing_readme",
+        "--package",
+        "core",
+    )
     argv = (sys.executable, "-c", on_a_terminal, sys.executable, *program)
     typed = f"{answer}\n".encode()
 
-    said = run(Command(argv, world.root, {"PYTHONPATH": str(ROOT)}, ok_codes=frozenset({0, 1}), stdin=typed))
+    said = run(
+        Command(
+            argv, world.root, {"PYTHONPATH": str(ROOT)}, ok_codes=frozenset({0, 1}), stdin=typed
+        )
+    )
 
     assert said.stdout.index('+readme = "README.md"') < said.stdout.index("Write 1 file?")
-    assert (said.code, world.git("diff", "--name-only")) == ((0, CORE) if answer == "y" else (1, ""))
+    assert (said.code, world.git("diff", "--name-only")) == (
+        (0, CORE) if answer == "y" else (1, "")
+    )
 
 
 def test_unsafe_fix_is_refused(world: World) -> None:
     """An array that would come out wrong is refused, and no file is changed."""
-    odd = 'version = "0.1.0"\nclassifiers = ["Typing :: Typed"  # a\n  , "Topic :: Utilities"  # b\n]'
+    odd = (
+        'version = "0.1.0"\nclassifiers = ["Typing :: Typed"  # a\n  , "Topic :: Utilities"  # b\n]'
+    )
     world.write({"samples/show/pyproject.toml": ""})
     table = '[tool.releasekit]\nexclude = ["show"]\n[tool.uv.workspace]'
-    rewrite(world, "pyproject.toml", ('["packages/*"]', '["packages/*", "samples/*"]'), ("[tool.uv.workspace]", table))
-    text = (world.root / CORE).read_text().replace('"core"', '"show"').replace('version = "0.1.0"', odd)
+    rewrite(
+        world,
+        "pyproject.toml",
+        ('["packages/*"]', '["packages/*", "samples/*"]'),
+        ("[tool.uv.workspace]", table),
+    )
+    text = (
+        (world.root / CORE)
+        .read_text()
+        .replace('"core"', '"show"')
+        .replace('version = "0.1.0"', odd)
+    )
     world.write({"samples/show/pyproject.toml": text})
     world.commit("chore: a sample")
 
@@ -187,7 +233,9 @@ def test_checks_ask_git_and_uv(world: World, tmp_path: Path) -> None:
     """Ignored files, tags and the lock file are asked for, for real."""
     everything = ("--select", "ignored_files", "--select", "tag_baseline", "--select", "lock_stale")
     assert found(world, *everything, code=0) == {}
-    world.write({".gitignore": "lib/\n__pycache__/\n", "packages/core/src/core/lib/__init__.py": "X = 1\n"})
+    world.write(
+        {".gitignore": "lib/\n__pycache__/\n", "packages/core/src/core/lib/__init__.py": "X = 1\n"}
+    )
     world.write({"packages/core/src/core/__pycache__/x.pyc": ""})
     rewrite(world, APP, ('version = "0.1.0"', 'version = "0.5.0"'))
     world.git("tag", "core-v0.1.0")
@@ -212,7 +260,9 @@ def test_readme_in_rst_is_rendered(world: World, monkeypatch: pytest.MonkeyPatch
     world.write({"packages/core/README.rst": "Core\n====\n\nGood.\n"})
     only = ("--select", "readme_rendering")
     assert found(world, *only) == {}
-    world.write({"packages/core/README.rst": "Core\n====\n\n.. raw:: html\n   :file: nowhere\n\n|x|_\n"})
+    world.write(
+        {"packages/core/README.rst": "Core\n====\n\n.. raw:: html\n   :file: nowhere\n\n|x|_\n"}
+    )
     assert found(world, *only, code=1) == {"readme_rendering": [f"{CORE}:4"]}
     (world.root / "packages/core/README.rst").write_bytes(b"Caf\xe9\n")
     assert found(world, *only, code=1) == {"readme_rendering": [f"{CORE}:4"]}
@@ -223,20 +273,32 @@ def test_readme_in_rst_is_rendered(world: World, monkeypatch: pytest.MonkeyPatch
     assert (said.code, "releasekit with its extra `rst`" in said.out) == (0, True)
 
 
-def test_entry_points_add_checks(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_entry_points_add_checks(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What another package offers as an entry point is made too; one that cannot be loaded is refused by its name."""
     info = tmp_path / "speller-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: speller\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[releasekit.checks]\nchangelogs = speller_of_ours:CHANGELOGS\n")
+    (info / "entry_points.txt").write_text(
+        "[releasekit.checks]\nchangelogs = speller_of_ours:CHANGELOGS\n"
+    )
     (tmp_path / "speller_of_ours.py").write_text(OTHER)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
 
-    assert found(world, "--select", "changelogs", code=1) == {"changelogs": [f"{APP}:2", f"{CORE}:2"]}
+    assert found(world, "--select", "changelogs", code=1) == {
+        "changelogs": [f"{APP}:2", f"{CORE}:2"]
+    }
     assert found(world, "--ignore", "changelogs").keys() <= CHECKS.keys()
-    (info / "entry_points.txt").write_text("[releasekit.checks]\nchangelogs = speller_of_nobody:CHANGELOGS\n")
+    (info / "entry_points.txt").write_text(
+        "[releasekit.checks]\nchangelogs = speller_of_nobody:CHANGELOGS\n"
+    )
     refused = world.releasekit("check")
-    assert (refused.code, ErrorCode.CHECK_PLUGIN in refused.err, "speller" in refused.err) == (2, True, True)
+    assert (refused.code, ErrorCode.CHECK_PLUGIN in refused.err, "speller" in refused.err) == (
+        2,
+        True,
+        True,
+    )
 
 
 def test_sarif_paths_start_at_repository(tmp_path: Path) -> None:
@@ -250,7 +312,9 @@ def test_sarif_paths_start_at_repository(tmp_path: Path) -> None:
     said = inner.releasekit("check", "--format", "sarif")
 
     results: list[dict[str, Any]] = json.loads(said.out)["runs"][0]["results"]
-    places = {result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for result in results}
+    places = {
+        result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for result in results
+    }
     assert (said.code, places) == (1, {f"py/{CORE}"})
 
 
@@ -262,26 +326,39 @@ def test_check_flow_is_a_program(world: World) -> None:
     assert len(json.loads(said.stdout)["findings"]) == 2
 
 
-def test_prefect_records_the_check(world: World, prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prefect_records_the_check(
+    world: World, prefect_api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where a Prefect API is configured, a check is a run of the flow: it has failed if there are errors."""
     monkeypatch.setenv("PREFECT_API_URL", prefect_api)
     begun = datetime.now(UTC)
 
-    assert found(world, "--select", "missing_readme", code=1) == {"missing_readme": [f"{APP}:2", f"{CORE}:2"]}
+    assert found(world, "--select", "missing_readme", code=1) == {
+        "missing_readme": [f"{APP}:2", f"{CORE}:2"]
+    }
 
     runs = asked(prefect_api, "flow_runs", flow_runs={"start_time": {"after_": begun.isoformat()}})
-    (made,) = (run for run in runs if run["start_time"])  # and not those that a schedule has yet to start
+    (made,) = (
+        run for run in runs if run["start_time"]
+    )  # and not those that a schedule has yet to start
     summary = "2 packages, 1 check: 2 errors"
     assert (made["state_type"], made["state"]["message"]) == ("FAILED", summary)
     assert made["parameters"]["select"] == ["missing_readme"]
     (artifact,) = asked(prefect_api, "artifacts", artifacts={"flow_run_id": {"any_": [made["id"]]}})
-    assert (artifact["key"], artifact["data"].splitlines()[0]) == ("releasekit-check", f"# {summary}")
+    assert (artifact["key"], artifact["data"].splitlines()[0]) == (
+        "releasekit-check",
+        f"# {summary}",
+    )
 
 
 def asked(api: str, what: str, **question: Any) -> list[dict[str, Any]]:
     """Return what the server has, once it has something."""
     deadline = time.monotonic() + 60
-    while not (answer := httpx.post(f"{api}/{what}/filter", json=question, timeout=60).raise_for_status().json()):
+    while not (
+        answer := httpx.post(f"{api}/{what}/filter", json=question, timeout=60)
+        .raise_for_status()
+        .json()
+    ):
         assert time.monotonic() < deadline
         time.sleep(0.1)
     return answer

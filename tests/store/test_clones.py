@@ -59,12 +59,19 @@ def test_clone_checks_out_its_ref(scene: GitScene, bare: Path) -> None:
             assert set(repo.tags()) == {"v1"}
         assert not directory.exists(), "a clone of the run's own is gone with it"
 
-    assert found == {"": ("main", head), "next": ("next", head), "v1": ("", tagged), tagged[:12]: ("", tagged)}
+    assert found == {
+        "": ("main", head),
+        "next": ("next", head),
+        "v1": ("", tagged),
+        tagged[:12]: ("", tagged),
+    }
     with workspace_clone(RemoteWorkspace(address, subdirectory="sub"), "", keep=False) as directory:
         assert [path.name for path in directory.iterdir()] == ["file"]
 
 
-@pytest.mark.parametrize(("address", "ref"), [("", "nowhere"), ("/none", "")], ids=["ref", "address"])
+@pytest.mark.parametrize(
+    ("address", "ref"), [("", "nowhere"), ("/none", "")], ids=["ref", "address"]
+)
 def test_clone_of_missing_repository_fails(bare: Path, address: str, ref: str) -> None:
     """A repository or reference that is not there is refused."""
     with (
@@ -108,11 +115,17 @@ def test_clone_never_exposes_its_token(bare: Path, caplog: pytest.LogCaptureFixt
             workspace_clone(RemoteWorkspace(address), "", keep=False),
         ):
             pass
-        with workspace_clone(RemoteWorkspace(address, token="FORGE_TOKEN"), TOKEN, keep=False) as directory:
+        with workspace_clone(
+            RemoteWorkspace(address, token="FORGE_TOKEN"), TOKEN, keep=False
+        ) as directory:
             repo = Repo(directory)
             repo.push("origin", ["HEAD:refs/heads/pushed"])
             assert "refs/heads/pushed" in repo.ls_remote("origin")
-            written = [path for path in directory.rglob("*") if path.is_file() and TOKEN.encode() in path.read_bytes()]
+            written = [
+                path
+                for path in directory.rglob("*")
+                if path.is_file() and TOKEN.encode() in path.read_bytes()
+            ]
             assert not written
             seen = repo.command("commit").environment()
             assert TOKEN not in seen.values(), "only what talks with the remote has it"
@@ -127,11 +140,15 @@ def test_secrets_are_loaded_on_use(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COMPANY_PASS", "swordfish-of-the-company")
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     monkeypatch.setenv("PREFECT_HOME", os.devnull)
-    secrets = Secrets({"UV_PUBLISH_TOKEN": "COMPANY_PASS", "UV_INDEX_IN_PASSWORD": "not-there"}, read_secret)
+    secrets = Secrets(
+        {"UV_PUBLISH_TOKEN": "COMPANY_PASS", "UV_INDEX_IN_PASSWORD": "not-there"}, read_secret
+    )
 
     assert secrets.environment("UV_PUBLISH_") == {"UV_PUBLISH_TOKEN": "swordfish-of-the-company"}
     monkeypatch.setenv("UV_PUBLISH_TOKEN", "another")
-    assert secrets.environment("UV_PUBLISH_") == {}, "what the environment has wins, as in a rehearsal"
+    assert secrets.environment("UV_PUBLISH_") == {}, (
+        "what the environment has wins, as in a rehearsal"
+    )
     monkeypatch.delenv("COMPANY_PASS")
     assert mask("token: swordfish-of-the-company") == "token: ***"
     assert "swordfish" not in repr(secrets)
@@ -174,7 +191,11 @@ def git_server(bare: Path, token: str) -> Generator[str]:
                 "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
             }
             said = subprocess.run(
-                ("git", "http-backend"), input=body, env={**os.environ, **env}, stdout=subprocess.PIPE, check=True
+                ("git", "http-backend"),
+                input=body,
+                env={**os.environ, **env},
+                stdout=subprocess.PIPE,
+                check=True,
             ).stdout
             head, _, content = said.partition(b"\r\n\r\n")
             headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))

@@ -21,7 +21,13 @@ from releasekit.core.release.release_manifest import BuiltFile, BuiltPackage, Re
 from releasekit.integrations.filesystem import describe_file
 from releasekit.integrations.git import Repo
 from releasekit.integrations.process import Command, background
-from releasekit.store.record import Record, create_record, release_lock, remove_leftovers, unfinished_record
+from releasekit.store.record import (
+    Record,
+    create_record,
+    release_lock,
+    remove_leftovers,
+    unfinished_record,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -67,16 +73,28 @@ def plan_of(release: str, commit: str = "c" * 40) -> Plan:
         }
     )  # fmt: skip
     return Plan.model_validate(
-        {"commit": commit, "release": release, "packages": [step], "tags": ["v0.6.0"], "versions": {"core": "0.6.0"}}
+        {
+            "commit": commit,
+            "release": release,
+            "packages": [step],
+            "tags": ["v0.6.0"],
+            "versions": {"core": "0.6.0"},
+        }
     )
 
 
 def manifest_for(plan: Plan) -> ReleaseManifest:
     """Return the manifest of a release whose commit is made and whose package is built."""
     file = BuiltFile(name="core-0.6.0.tar.gz", sha256="0" * 64, size=1)
-    core = BuiltPackage(name="core", version=plan.steps[0].version, tag="core-v0.6.0", files=(file,))
+    core = BuiltPackage(
+        name="core", version=plan.steps[0].version, tag="core-v0.6.0", files=(file,)
+    )
     return ReleaseManifest(
-        release=plan.release, commit=plan.commit, release_commit="d" * 40, branch="main", packages=(core,)
+        release=plan.release,
+        commit=plan.commit,
+        release_commit="d" * 40,
+        branch="main",
+        packages=(core,),
     )
 
 
@@ -152,7 +170,9 @@ class TestRecord:
         assert record.manifest() is None
         record.dist("core").mkdir(parents=True)
 
-        with pytest.raises(ReleaseError, match=r"RK-RECORD-INVALID: it is missing .*manifest\.json"):
+        with pytest.raises(
+            ReleaseError, match=r"RK-RECORD-INVALID: it is missing .*manifest\.json"
+        ):
             unfinished_record(common_dir)
 
     def test_changed_files_count_as_missing(self, common_dir: Path) -> None:
@@ -175,7 +195,9 @@ class TestRecord:
     def test_remote_text_omits_local_facts(self) -> None:
         """It is the manifest, but for what changes while the release runs and what only its own clone knows."""
         manifest = manifest_for(plan_of("r1"))
-        later = manifest.model_copy(update={"tags": ("a",), "held": "b", "undoing": True, "finished": True})
+        later = manifest.model_copy(
+            update={"tags": ("a",), "held": "b", "undoing": True, "finished": True}
+        )
 
         assert later.lock_text() == manifest.lock_text()
         assert later.model_copy(update={"by": "Zoë"}).lock_text() != manifest.lock_text()
@@ -188,14 +210,19 @@ class TestFileSystem:
         """A disk that is full leaves the old record, no scratch file, and an error that says so."""
         record = create_record(common_dir, plan_of("r1"))
         before = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (64, before[1]))  # Python ignores the signal that goes with it
+        resource.setrlimit(
+            resource.RLIMIT_FSIZE, (64, before[1])
+        )  # Python ignores the signal that goes with it
         try:
             with pytest.raises(ReleaseError) as caught:
                 record.save_manifest(manifest_for(plan_of("r1")))
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
-        assert (caught.value.code, caught.value.message) == (ErrorCode.FILE_SYSTEM, "File too large")
+        assert (caught.value.code, caught.value.message) == (
+            ErrorCode.FILE_SYSTEM,
+            "File too large",
+        )
         assert [path.name for path in record.directory.iterdir()] == ["plan.json"]
 
     @pytest.mark.parametrize("what", ["begin", "lock"])
@@ -207,10 +234,18 @@ class TestFileSystem:
         common_dir.chmod(0o555)
         tmp_path.chmod(0o755)
         script = textwrap.dedent(
-            AS_NOBODY.format(call="release_lock(path).__enter__()" if what == "lock" else "create_record(path, plan)")
+            AS_NOBODY.format(
+                call="release_lock(path).__enter__()"
+                if what == "lock"
+                else "create_record(path, plan)"
+            )
         )
         child = subprocess.run(
-            (sys.executable, "-c", script, str(common_dir)), check=False, cwd=ROOT, capture_output=True, text=True
+            (sys.executable, "-c", script, str(common_dir)),
+            check=False,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
         )
 
         assert child.stdout.startswith("RK-FILE-SYSTEM: Permission denied"), child.stderr
@@ -266,7 +301,11 @@ class TestEnding:
 
         assert record.require_manifest().finished
         assert unfinished_record(repo.common_dir) is None
-        assert sorted(path.name for path in record.directory.iterdir()) == ["dist", "manifest.json", "plan.json"]
+        assert sorted(path.name for path in record.directory.iterdir()) == [
+            "dist",
+            "manifest.json",
+            "plan.json",
+        ]
         assert scene.git("for-each-ref", "refs/releasekit") == ""
         assert len(scene.git("worktree", "list").splitlines()) == 1
         record.finish(repo)  # once more changes nothing
@@ -291,7 +330,9 @@ class TestEnding:
         assert scene.git("status", "--porcelain") == ""
         assert scene.git("worktree", "list").count("\n") == 0
 
-    def test_interrupted_discard_is_cleaned_up(self, scene: GitScene, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_interrupted_discard_is_cleaned_up(
+        self, scene: GitScene, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """A release whose dropping was cut short is not carried on, and the next run clears it away."""
         repo, record = self.begun(scene)
         with monkeypatch.context() as killed:
@@ -307,7 +348,9 @@ class TestEnding:
         assert scene.git("for-each-ref", "refs/releasekit") == ""
         assert scene.git("worktree", "list").count("\n") == 0
 
-    def test_interrupted_finish_is_cleaned_up(self, scene: GitScene, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_interrupted_finish_is_cleaned_up(
+        self, scene: GitScene, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """A release that has ended gives back its room on the next run, if it could not; scratch files go too."""
         repo, record = self.begun(scene)
         record.save_manifest(manifest_for(record.plan()))
@@ -319,12 +362,18 @@ class TestEnding:
 
         remove_leftovers(repo)
 
-        assert sorted(path.name for path in record.directory.iterdir()) == ["dist", "manifest.json", "plan.json"]
+        assert sorted(path.name for path in record.directory.iterdir()) == [
+            "dist",
+            "manifest.json",
+            "plan.json",
+        ]
         assert scene.git("for-each-ref", "refs/releasekit") == ""
 
 
 @pytest.fixture
-def another(common_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., AbstractContextManager[int]]:
+def another(
+    common_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., AbstractContextManager[int]]:
     """Return a function that makes a block in which another process, whose id it gives, holds the lock."""
     from contextlib import contextmanager
 
@@ -332,7 +381,9 @@ def another(common_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Calla
     def block(then: str = "time.sleep(60)") -> Generator[int]:
         log = tmp_path_factory.mktemp("holder") / "log"
         script = textwrap.dedent(HOLDER.format(then=then))
-        with background(Command((sys.executable, "-c", script, str(common_dir)), ROOT), log) as alive:
+        with background(
+            Command((sys.executable, "-c", script, str(common_dir)), ROOT), log
+        ) as alive:
             deadline = time.monotonic() + 30
             while not log.read_text().strip().isdigit():
                 assert alive(), log.read_text()
@@ -369,9 +420,8 @@ class TestLock:
         self, common_dir: Path, another: Callable[..., AbstractContextManager[int]]
     ) -> None:
         """A server that outlives the holder does not keep the lock."""
-        orphan = (
-            "import subprocess; subprocess.Popen(['sleep', '3'], start_new_session=True, stdout=-3); time.sleep(60)"
-        )
+        orphan = "import subprocess; subprocess.Popen(['sleep', '3'], start_new_session=True, stdout=-3); "
+        orphan += "time.sleep(60)"
 
         with another(orphan):
             pass
@@ -385,7 +435,10 @@ class TestLock:
         with release_lock(common_dir):
             with pytest.raises(Refusal) as caught, release_lock(common_dir):
                 pass
-            with pytest.raises(AssertionError, match=rf"locked by process {os.getpid()} on "), another():
+            with (
+                pytest.raises(AssertionError, match=rf"locked by process {os.getpid()} on "),
+                another(),
+            ):
                 pass
 
         assert caught.value.code is ErrorCode.LOCK_ACQUISITION_FAILED
@@ -406,12 +459,17 @@ class TestLock:
         with pytest.raises(Refusal) as caught, release_lock(common_dir):
             pass
 
-        assert (caught.value.code, caught.value.message) == (ErrorCode.FILE_SYSTEM, os.strerror(number))
+        assert (caught.value.code, caught.value.message) == (
+            ErrorCode.FILE_SYSTEM,
+            os.strerror(number),
+        )
         monkeypatch.undo()
         with release_lock(common_dir):
             assert (common_dir / "releasekit" / "lock.holder").exists()
 
-    def test_error_frees_the_lock(self, common_dir: Path, another: Callable[..., AbstractContextManager[int]]) -> None:
+    def test_error_frees_the_lock(
+        self, common_dir: Path, another: Callable[..., AbstractContextManager[int]]
+    ) -> None:
         """An error inside frees it, and no trace of the holder is left."""
         with pytest.raises(KeyError), release_lock(common_dir):
             raise KeyError

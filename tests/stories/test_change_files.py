@@ -25,7 +25,9 @@ def published(world: World, *argv: str) -> dict[str, str]:
     said = world.releasekit(*RELEASE, *argv)
     assert said.code == 0, said.err
     report = json.loads(said.out)
-    return {row["name"]: row["version"] for row in report["packages"] if row["outcome"] == "confirmed"}
+    return {
+        row["name"]: row["version"] for row in report["packages"] if row["outcome"] == "confirmed"
+    }
 
 
 def changelog_of(world: World, name: str) -> str:
@@ -62,14 +64,31 @@ def tagged_world(directory: Path, keys: str, files: Mapping[str, str]) -> World:
 
 
 @pytest.mark.usefixtures("unrecorded")
-def test_files_release_without_conventional_commits(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+def test_files_release_without_conventional_commits(
+    tmp_path: Path, own_index: EmbeddedIndex
+) -> None:
     """Two releases, a candidate between them and its roll-up: files decide, are written out and used up."""
     world = make_world(tmp_path, "app: core; core; lone", 'changes = "files"')
     assert published(world) == {"core": "0.1.0", "lone": "0.1.0", "app": "0.1.0"}
 
-    world.commit("Streaming, at last", {CORE: "STREAM = 1\n", APP: "FAST = 1\n", "packages/lone/b.py": ""})
-    world.releasekit("change", "add", "-p", "core", "--bump", "minor", "--message", "Add streaming", "--name", "one")
-    world.write({".changes/two.md": "---\ncore: patch\napp: patch\n---\n\n### Speed\n\nStart *faster*\n"})
+    world.commit(
+        "Streaming, at last", {CORE: "STREAM = 1\n", APP: "FAST = 1\n", "packages/lone/b.py": ""}
+    )
+    world.releasekit(
+        "change",
+        "add",
+        "-p",
+        "core",
+        "--bump",
+        "minor",
+        "--message",
+        "Add streaming",
+        "--name",
+        "one",
+    )
+    world.write(
+        {".changes/two.md": "---\ncore: patch\napp: patch\n---\n\n### Speed\n\nStart *faster*\n"}
+    )
     world.releasekit("change", "add", "-p", "lone", "--bump", "none", "--name", "three")
     world.commit("Describe it")
     core_plan = ("0.2.0", ".changes/one.md: Add streaming, +1 more")
@@ -93,7 +112,9 @@ def test_files_release_without_conventional_commits(tmp_path: Path, own_index: E
     world.commit("wip", {CORE: "STREAM = 3\n"})
     assert published(world, "--prerelease", "rc") == {"core": "0.3.0rc2"}
     second_candidate = "## 0.3.0rc2 - DATE\n\n### Bug Fixes\n\n- Mend rivers\n"
-    assert changelog_of(world, "core").startswith(f"# Changelog\n\n{second_candidate}\n## 0.3.0rc1 - DATE\n")
+    assert changelog_of(world, "core").startswith(
+        f"# Changelog\n\n{second_candidate}\n## 0.3.0rc1 - DATE\n"
+    )
 
     assert published(world, "--promote", "all") == {"core": "0.3.0", "app": "0.1.1"}
     assert files_of(world) == [".changes/three.md"]
@@ -109,7 +130,9 @@ def test_removed_files_count_until_tagged(tmp_path: Path, own_index: EmbeddedInd
     """A release commit that is pushed and published later keeps the reason and the text of the files it removed."""
     world = make_world(tmp_path, "core", 'changes = "files"')
     assert published(world) == {"core": "0.1.0"}
-    world.commit("more", {CORE: "A = 1\n", ".changes/one.md": "---\ncore: minor\n---\n\nAdd streaming\n"})
+    world.commit(
+        "more", {CORE: "A = 1\n", ".changes/one.md": "---\ncore: minor\n---\n\nAdd streaming\n"}
+    )
     assert world.releasekit("publish", "--yes", "--version-only").code == 0
     assert not (world.root / ".changes/one.md").exists()
     world.git("push", "--quiet", "origin", "main")
@@ -154,24 +177,38 @@ def test_files_of_other_tools_count(tmp_path: Path) -> None:
     )
 
     plan = whole_plan(world)
-    assert {row["name"]: row["next"] for row in plan["packages"]} == {"core": "0.2.0", "app": "0.1.1", "lone": "0.1.1"}
+    assert {row["name"]: row["next"] for row in plan["packages"]} == {
+        "core": "0.2.0",
+        "app": "0.1.1",
+        "lone": "0.1.1",
+    }
     assert plan["consumes"] == [
         {"path": ".changeset/calm-owls.md", "packages": ["core"], "deleted": False},
-        {"path": ".semversioner/next-release/patch-1.json", "packages": ["app", "core", "lone"], "deleted": True},
-        {"path": "packages/lone/.changes/next-release/lone-1.json", "packages": ["lone"], "deleted": True},
+        {
+            "path": ".semversioner/next-release/patch-1.json",
+            "packages": ["app", "core", "lone"],
+            "deleted": True,
+        },
+        {
+            "path": "packages/lone/.changes/next-release/lone-1.json",
+            "packages": ["lone"],
+            "deleted": True,
+        },
     ]
     assert whole_plan(world, "-p", "core")["consumes"] == plan["consumes"][:1]
     assert "### Enhancements\n\n- Sort faster\n" in world.releasekit("changelog", "lone").out
-    assert "change files also name @acme/web; they are left as they are" in world.releasekit("plan", "--offline").err
+    assert (
+        "change files also name @acme/web; they are left as they are"
+        in world.releasekit("plan", "--offline").err
+    )
 
 
 def test_root_package_ignores_change_files(tmp_path: Path) -> None:
     """A commit that only adds a change file changes no package, not even one at the root."""
     world = make_world(tmp_path, "core")
     text = (world.root / "pyproject.toml").read_text()
-    project = (
-        '[project]\nname = "top"\nversion = "0.1.0"\nrequires-python = ">=3.11"\n\n[build-system]\nrequires = []\n\n'
-    )
+    project = '[project]\nname = "top"\nversion = "0.1.0"\nrequires-python = ">=3.11"\n\n'
+    project += "[build-system]\nrequires = []\n\n"
     world.write({"pyproject.toml": project + text})
     world.lock()
     for name in ("core", "top"):
@@ -193,17 +230,23 @@ def test_broken_file_stops_the_plan(tmp_path: Path) -> None:
     said = world.releasekit("plan", "--offline")
 
     assert said.code == 2
-    assert "RK-CHANGE-INVALID: mior is not one of major, minor, patch, none; did you mean minor or major?" in said.err
+    assert (
+        "RK-CHANGE-INVALID: mior is not one of major, minor, patch, none; did you mean minor or major?"
+        in said.err
+    )
     assert ".changes/a.md:2" in said.err
     assert ignored.releasekit("plan", "--offline").code == 0
 
 
 def test_explanation_lists_change_files(tmp_path: Path) -> None:
     """`version --explain` lists files with commits, in JSON too, and `changelog --format json` names the file."""
-    world = tagged_world(tmp_path, "", {".changes/a.md": "---\ncore: major\n---\n\nDrop it\n", CORE: "A = 1\n"})
+    world = tagged_world(
+        tmp_path, "", {".changes/a.md": "---\ncore: major\n---\n\nDrop it\n", CORE: "A = 1\n"}
+    )
 
     assert (
-        "  + .changes/a.md Drop it  [major is minor on 0.x]\n" in world.releasekit("version", "core", "--explain").out
+        "  + .changes/a.md Drop it  [major is minor on 0.x]\n"
+        in world.releasekit("version", "core", "--explain").out
     )
     (row,) = json.loads(world.releasekit("version", "core", "--format", "json").out)["packages"]
     assert row["counted"] == [

@@ -34,7 +34,9 @@ def configure(world: World, keys: str) -> None:
 def change(world: World, message: str, package: str = "core") -> str:
     """Commit a change of a package."""
     path = f"packages/{package}/src/{package}/__init__.py"
-    return world.commit(message, {path: f"{(world.root / path).read_text()}# {message.splitlines()[0]}\n"})
+    return world.commit(
+        message, {path: f"{(world.root / path).read_text()}# {message.splitlines()[0]}\n"}
+    )
 
 
 def release(world: World) -> None:
@@ -108,7 +110,9 @@ def test_changelog_false_writes_no_file(tmp_path: Path) -> None:
     configure(world, "changelog = false")
     world.commit("docs: mine", {FILE: "# Mine\n"})
 
-    assert "First release." in world.releasekit("changelog", "app").out, "what it would be can still be seen"
+    assert "First release." in world.releasekit("changelog", "app").out, (
+        "what it would be can still be seen"
+    )
     release(world)
 
     assert changelog(world) == "# Mine\n"
@@ -121,10 +125,14 @@ def test_changelog_path_names_the_file(tmp_path: Path) -> None:
     configure(world, 'changelog_path = "docs/NEWS.md"')
     member = world.root / "packages/app/pyproject.toml"
     key = '\n[tool.releasekit]\nchangelog_path = "CHANGES"\n'
-    files = {"packages/app/pyproject.toml": member.read_text() + key, "packages/core/docs/news.md": "# News\n"}
+    files = {
+        "packages/app/pyproject.toml": member.read_text() + key,
+        "packages/core/docs/news.md": "# News\n",
+    }
     world.commit("docs: mine", files | {FILE: "# Old\n"})
     shown = {
-        row["name"]: row["changelog_path"] for row in json.loads(world.releasekit("changelog", "--format", "json").out)
+        row["name"]: row["changelog_path"]
+        for row in json.loads(world.releasekit("changelog", "--format", "json").out)
     }
     commands = world.releasekit("publish", "--dry-run", "--offline").out
 
@@ -133,10 +141,18 @@ def test_changelog_path_names_the_file(tmp_path: Path) -> None:
     assert shown == {"app": "CHANGES", "core": "docs/NEWS.md"}
     assert "packages/app/CHANGES" in commands
     assert changelog(world) == "# Old\n"
-    assert changelog(world, "packages/core/docs/news.md") == "# News\n\n## 0.1.0 - DATE\n\nFirst release.\n"
-    assert changelog(world, "packages/app/CHANGES") == "# Changelog\n\n## 0.1.0 - DATE\n\nFirst release.\n"
+    assert (
+        changelog(world, "packages/core/docs/news.md")
+        == "# News\n\n## 0.1.0 - DATE\n\nFirst release.\n"
+    )
+    assert (
+        changelog(world, "packages/app/CHANGES")
+        == "# Changelog\n\n## 0.1.0 - DATE\n\nFirst release.\n"
+    )
     assert not (world.root / "packages/app/CHANGELOG.md").exists()
-    assert json.loads(world.releasekit("changelog", "--format", "json").out) == [], "the release is no change"
+    assert json.loads(world.releasekit("changelog", "--format", "json").out) == [], (
+        "the release is no change"
+    )
 
 
 def test_changelog_path_must_be_text(tmp_path: Path) -> None:
@@ -164,7 +180,9 @@ def test_resume_writes_the_recorded_changelog(tmp_path: Path) -> None:
     world.git("tag", "core-v0.1.0")
     change(world, "fix: it")
     world.git("push", "--quiet", "origin", "HEAD")
-    plan = Plan.model_validate_json(world.releasekit("publish", "--dry-run", "--offline", "--format", "json").out)
+    plan = Plan.model_validate_json(
+        world.releasekit("publish", "--dry-run", "--offline", "--format", "json").out
+    )
     text = re.sub(DATE, "2020-02-02", plan.changelogs["core"].text)
     then = plan.model_copy(update={"changelogs": {"core": Section(text=text)}})
     create_record(Repo(world.root).common_dir, then)
@@ -189,7 +207,9 @@ def test_handwritten_changelog_keeps_every_byte(tmp_path: Path) -> None:
     assert text.startswith(head)
     assert text.endswith(tail)
     added = text.removeprefix(head).removesuffix(tail).decode()
-    assert re.fullmatch(rf"## 0\.1\.1 - {DATE}\r\n\r\n### Bug Fixes\r\n\r\n- it \([0-9a-f]{{7}}\)\r\n\r\n", added)
+    assert re.fullmatch(
+        rf"## 0\.1\.1 - {DATE}\r\n\r\n### Bug Fixes\r\n\r\n- it \([0-9a-f]{{7}}\)\r\n\r\n", added
+    )
 
 
 def test_unreleased_notes_reach_the_release(tmp_path: Path) -> None:
@@ -201,7 +221,9 @@ def test_unreleased_notes_reach_the_release(tmp_path: Path) -> None:
     top = "# Changelog\n\n## [Unreleased]\n\n"
     notes, old = "### Added\n\n* round cores  \n\n", "## [0.1.0] - 2020-01-01\n\n- all\n"
     app = "packages/app/CHANGELOG.md"
-    world.commit("docs: notes", {FILE: top + notes + old, app: f"## 0.2.0 (unreleased)\n\n- mine\n\n{old}"})
+    world.commit(
+        "docs: notes", {FILE: top + notes + old, app: f"## 0.2.0 (unreleased)\n\n- mine\n\n{old}"}
+    )
     change(world, "feat: one\n\nRelease-As: 0.2.0rc1")
     release(world)
 
@@ -215,11 +237,16 @@ def test_unreleased_notes_reach_the_release(tmp_path: Path) -> None:
     entries = "### Features\n\n- one (SHA)\n\n### Bug Fixes\n\n- two (SHA)\n\n"
     old = old.replace("2020-01-01", "DATE")
     assert changelog(world) == f"{top}## 0.2.0 - DATE\n\n{notes}{entries}{old}"
-    assert changelog(world, app) == f"## 0.2.0 - DATE\n\n- mine\n\n### Features\n\n- three (SHA)\n\n{old}"
+    assert (
+        changelog(world, app)
+        == f"## 0.2.0 - DATE\n\n- mine\n\n### Features\n\n- three (SHA)\n\n{old}"
+    )
 
     change(world, "fix: four")
     release(world)
-    assert changelog(world).startswith(f"{top}## 0.2.1 - DATE\n\n### Bug Fixes\n\n- four (SHA)\n\n## 0.2.0 - DATE\n")
+    assert changelog(world).startswith(
+        f"{top}## 0.2.1 - DATE\n\n### Bug Fixes\n\n- four (SHA)\n\n## 0.2.0 - DATE\n"
+    )
 
 
 def test_changelog_links_to_the_forge(tmp_path: Path) -> None:
@@ -238,7 +265,9 @@ def test_changelog_links_to_the_forge(tmp_path: Path) -> None:
     base = "https://github.com/ada/engine"
     section = json.loads(said.out)["changelogs"]["core"]
     assert section["link"] == f"{base}/compare/core-v0.1.0...core-v0.1.1"
-    assert section["text"].endswith(f"- it ([#7]({base}/pull/7)) ([{sha[:7]}]({base}/commit/{sha}))\n")
+    assert section["text"].endswith(
+        f"- it ([#7]({base}/pull/7)) ([{sha[:7]}]({base}/commit/{sha}))\n"
+    )
     assert "swordfish" not in said.out + said.err
 
 
@@ -251,9 +280,13 @@ def test_check_reports_ignored_changelogs(tmp_path: Path) -> None:
     member.write_text(member.read_text() + own)
     (world.root / "packages/tool/NEWS.md").write_text("# News\n")
     world.git("add", "--all")
-    world.commit("build: ignore news", {".gitignore": "NEWS.md\n", "packages/app/.gitignore": "!NEWS.md\n"})
+    world.commit(
+        "build: ignore news", {".gitignore": "NEWS.md\n", "packages/app/.gitignore": "!NEWS.md\n"}
+    )
 
-    report = json.loads(world.releasekit("check", "--select", "ignored_files", "--format", "json").out)
+    report = json.loads(
+        world.releasekit("check", "--select", "ignored_files", "--format", "json").out
+    )
 
     assert [(row["path"], row["severity"], row["what"]) for row in report["findings"]] == [
         (
@@ -270,7 +303,9 @@ def test_unusual_changelog_is_left_alone(tmp_path: Path) -> None:
     (world.root / "packages/app/CHANGELOG.md").symlink_to("../../NEWS.md")
     wide = world.root / "packages/wide/CHANGELOG.md"
     wide.write_bytes("# Changelog\r\n\r\n## 0.0.9\r\n".encode("utf-16"))
-    world.commit("docs: news", {"NEWS.md": "# News\n", "packages/core/.gitignore": "CHANGELOG.md\n"})
+    world.commit(
+        "docs: news", {"NEWS.md": "# News\n", "packages/core/.gitignore": "CHANGELOG.md\n"}
+    )
     configure(world, "")
 
     release(world)
@@ -294,4 +329,6 @@ def test_hatch_build_accepts_the_changelog(tmp_path: Path, own_index: EmbeddedIn
     change(world, "feat: more")
     release(world)
 
-    assert {"core-0.2.0.tar.gz", "core-0.2.0-py3-none-any.whl"} <= {r.uploaded_file for r in own_index.requests()}
+    assert {"core-0.2.0.tar.gz", "core-0.2.0-py3-none-any.whl"} <= {
+        r.uploaded_file for r in own_index.requests()
+    }

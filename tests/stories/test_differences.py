@@ -81,7 +81,9 @@ def test_losses_stop_until_accepted(tmp_path: Path, own_index: EmbeddedIndex) ->
     table = world.releasekit("plan", "--format", "markdown").out
     explained = world.releasekit("version", "core", "--explain").out
     stopped = world.releasekit(*STAGE)
-    odd_project = (lone_project + EXCLUDE).replace('"uv_build"\n', '"backend"\nbackend-path = ["."]\n')
+    odd_project = (lone_project + EXCLUDE).replace(
+        '"uv_build"\n', '"backend"\nbackend-path = ["."]\n'
+    )
     accepted = {
         "pyproject.toml": root_project + ACCEPTED,
         "packages/lone/pyproject.toml": f'{odd_project}source-include = ["backend.py"]\n',
@@ -91,7 +93,10 @@ def test_losses_stop_until_accepted(tmp_path: Path, own_index: EmbeddedIndex) ->
     world.git("push", "--quiet", "origin", "main")
     staged = world.releasekit(*STAGE)
 
-    rules = {(row["package"], row["rule"], row["severity"]) for row in json.loads(plan.out)["differences"]}
+    rules = {
+        (row["package"], row["rule"], row["severity"])
+        for row in json.loads(plan.out)["differences"]
+    }
     assert rules == {
         ("app", "RK-VERIFY-LOST-IMPORT", "error"),
         ("app", "RK-VERIFY-DEAD-SCRIPT", "error"),
@@ -102,7 +107,10 @@ def test_losses_stop_until_accepted(tmp_path: Path, own_index: EmbeddedIndex) ->
     assert "4 differences would stop the release" in table
     assert "! RK-VERIFY-API-BREAK: core.shade: removed (since core 0.1.0)  [error]" in explained
     assert stopped.code == 1, stopped.err
-    errors = {row["name"]: f"{row['error']}\n{row['output']}" for row in json.loads(stopped.out)["packages"]}
+    errors = {
+        row["name"]: f"{row['error']}\n{row['output']}"
+        for row in json.loads(stopped.out)["packages"]
+    }
     assert "app.cli can no longer be imported" in errors["app"]
     assert "the command app starts app.cli, which is gone" in errors["app"]
     assert "core.shade: removed" in errors["core"]
@@ -110,5 +118,8 @@ def test_losses_stop_until_accepted(tmp_path: Path, own_index: EmbeddedIndex) ->
     assert "error, accepted: the rates come from a server" in staged.err
     outcomes = {row["name"]: row["outcome"] for row in json.loads(staged.out)["packages"]}
     assert outcomes == {"app": "built", "core": "built", "lone": "failed"}, staged.err
-    assert "RK-VERIFY-NOT-REPRODUCIBLE: lone-0.1.1-py3-none-any.whl: other content in lone-0.1.1.dist" in staged.out
+    assert (
+        "RK-VERIFY-NOT-REPRODUCIBLE: lone-0.1.1-py3-none-any.whl: other content in lone-0.1.1.dist"
+        in staged.out
+    )
     assert "lone/stamp.txt" in staged.out

@@ -79,9 +79,13 @@ BACKENDS: dict[str, Backend] = {
             """,
     ),
     "by-pdm-scm": Backend(PDM, '[tool.pdm.version]\nsource = "scm"\ntag_filter = "by-pdm-scm-*"'),
-    "by-hatch-env": Backend(HATCH, '[tool.hatch.version]\nsource = "env"\nvariable = "BY_HATCH_ENV_VERSION"'),
+    "by-hatch-env": Backend(
+        HATCH, '[tool.hatch.version]\nsource = "env"\nvariable = "BY_HATCH_ENV_VERSION"'
+    ),
     "by-hatch-path": Backend(
-        HATCH, '[tool.hatch.version]\npath = "src/by_hatch_path/about.py"', "src/by_hatch_path/about.py"
+        HATCH,
+        '[tool.hatch.version]\npath = "src/by_hatch_path/about.py"',
+        "src/by_hatch_path/about.py",
     ),
     "by-hatch-code": Backend(
         HATCH,
@@ -100,7 +104,10 @@ BACKENDS: dict[str, Backend] = {
         "src/by_setuptools_attr/about.py",
     ),
     "by-setuptools-file": Backend(
-        SETUPTOOLS, '[tool.setuptools.dynamic]\nversion = { file = ["VERSION"] }', "VERSION", {"VERSION": "0.3.0\n"}
+        SETUPTOOLS,
+        '[tool.setuptools.dynamic]\nversion = { file = ["VERSION"] }',
+        "VERSION",
+        {"VERSION": "0.3.0\n"},
     ),
     "by-flit": Backend(
         'requires = ["flit_core>=3.11"]\nbuild-backend = "flit_core.buildapi"',
@@ -110,7 +117,9 @@ BACKENDS: dict[str, Backend] = {
         '["version", "description"]',
     ),
     "by-pdm-file": Backend(
-        PDM, '[tool.pdm.version]\nsource = "file"\npath = "src/by_pdm_file/about.py"', "src/by_pdm_file/about.py"
+        PDM,
+        '[tool.pdm.version]\nsource = "file"\npath = "src/by_pdm_file/about.py"',
+        "src/by_pdm_file/about.py",
     ),
     "by-bump-alone": Backend(  # a backend that nobody here knows: in the package itself
         'requires = ["hatchling>=1.27"]\nbuild-backend = "backend"\nbackend-path = ["."]',
@@ -155,9 +164,13 @@ def workspace(directory: Path, *names: str) -> World:
     """Make a repository of these packages, each released at 0.3.0."""
     world = empty_world(directory)
     sources = "".join(f"{name} = {{ workspace = true }}\n" for name in names)
-    world.write({".gitignore": "__pycache__/\n_version.py\n*.egg-info\nbuild/\ndist/\n.pdm-build/\n"})
     world.write(
-        {"pyproject.toml": f'[tool.uv.workspace]\nmembers = ["packages/*"]\n\n[tool.uv.sources]\n{sources}\n{QUIET}'}
+        {".gitignore": "__pycache__/\n_version.py\n*.egg-info\nbuild/\ndist/\n.pdm-build/\n"}
+    )
+    world.write(
+        {
+            "pyproject.toml": f'[tool.uv.workspace]\nmembers = ["packages/*"]\n\n[tool.uv.sources]\n{sources}\n{QUIET}'
+        }
     )
     for name in names:
         world.write(package(name))
@@ -171,14 +184,19 @@ def change(world: World, names: list[str]) -> dict[str, str]:
     """Change every package, one with a feature, the next with a fix; return the versions that follow."""
     for number, name in enumerate(names):
         message = f"{'fix' if number % 2 else 'feat'}: {name}"
-        world.commit(message, {f"packages/{name}/src/{name.replace('-', '_')}/new.py": "NEW = True\n"})
+        world.commit(
+            message, {f"packages/{name}/src/{name.replace('-', '_')}/new.py": "NEW = True\n"}
+        )
     return {name: "0.3.1" if number % 2 else "0.4.0" for number, name in enumerate(names)}
 
 
 def dist(world: World, release: str) -> dict[str, list[Path]]:
     """Return what was built, wheels first, by package."""
     built = world.root / ".git" / "releasekit" / release / "dist"
-    return {one.name: sorted(one.glob("*-*"), key=lambda path: path.suffix != ".whl") for one in built.iterdir()}
+    return {
+        one.name: sorted(one.glob("*-*"), key=lambda path: path.suffix != ".whl")
+        for one in built.iterdir()
+    }
 
 
 @pytest.mark.usefixtures("unrecorded")
@@ -210,7 +228,9 @@ def test_every_backend_builds_planned_version(
         for stem in [f"{name.replace('-', '_')}-{version}"]
         for file in (f"{stem}-py3-none-any.whl", f"{stem}.tar.gz")
     }
-    declared = {f"packages/{name}/{backend.file}" for name, backend in BACKENDS.items() if backend.file}
+    declared = {
+        f"packages/{name}/{backend.file}" for name, backend in BACKENDS.items() if backend.file
+    }
     declared.add("packages/by-hatch-vcs/README.md")
     stat = world.git("show", "--format=", "--numstat", "HEAD").splitlines()
     assert {tuple(line.split("\t")) for line in stat} == {("1", "1", path) for path in declared}
@@ -230,7 +250,10 @@ def test_tag_versions_need_no_commit(tmp_path: Path, own_index: EmbeddedIndex) -
     world.git("push", "--quiet", "--set-upstream", "origin", "main")
     refused = world.releasekit("plan")
     assert refused.code == 2
-    assert "RK-VERSION-UNKNOWN: by-pdm-scm has a dynamic version and no tag" in refused.out + refused.err
+    assert (
+        "RK-VERSION-UNKNOWN: by-pdm-scm has a dynamic version and no tag"
+        in refused.out + refused.err
+    )
     for number, name in enumerate(names):
         file = f"packages/{name}/src/{name.replace('-', '_')}/first.py"
         world.commit(f"feat: {name}\n\nRelease-As: 2.{number}.0rc1", {file: ""})
@@ -242,11 +265,17 @@ def test_tag_versions_need_no_commit(tmp_path: Path, own_index: EmbeddedIndex) -
 
     assert said.code == 0, f"{said.out}\n{said.err}"
     assert world.git("rev-parse", "HEAD") == before
-    assert {f"{names[0]}-v2.0.0rc1": before, f"{names[1]}-v2.1.0rc1": before}.items() <= world.tags().items()
+    assert {
+        f"{names[0]}-v2.0.0rc1": before,
+        f"{names[1]}-v2.1.0rc1": before,
+    }.items() <= world.tags().items()
     assert len([request for request in own_index.requests() if request.uploaded_file]) == 4
     change(world, names)
     planned = json.loads(world.releasekit("plan", "--offline", "--format", "json").out)["packages"]
-    assert {row["name"]: row["next"] for row in planned} == {names[0]: "2.0.0rc2", names[1]: "2.1.0rc2"}
+    assert {row["name"]: row["next"] for row in planned} == {
+        names[0]: "2.0.0rc2",
+        names[1]: "2.1.0rc2",
+    }
 
 
 def test_first_version_starts_tag_versions(tmp_path: Path) -> None:
@@ -258,7 +287,10 @@ def test_first_version_starts_tag_versions(tmp_path: Path) -> None:
 
     planned = json.loads(world.releasekit("plan", "--offline", "--format", "json").out)["packages"]
 
-    assert {row["name"]: row["next"] for row in planned} == {"by-hatch-path": "0.3.0", "by-hatch-vcs": "1.0"}
+    assert {row["name"]: row["next"] for row in planned} == {
+        "by-hatch-path": "0.3.0",
+        "by-hatch-vcs": "1.0",
+    }
 
 
 def test_unknown_version_file_is_refused(tmp_path: Path) -> None:
@@ -266,19 +298,27 @@ def test_unknown_version_file_is_refused(tmp_path: Path) -> None:
     world = workspace(tmp_path, "by-bump-alone")
     text = package("by-bump-alone")["packages/by-bump-alone/pyproject.toml"]
     change(world, ["by-bump-alone"])
-    world.commit("feat: alone", {"packages/by-bump-alone/pyproject.toml": text.partition("[tool.releasekit]")[0]})
+    world.commit(
+        "feat: alone",
+        {"packages/by-bump-alone/pyproject.toml": text.partition("[tool.releasekit]")[0]},
+    )
 
     said = world.releasekit("publish", "--dry-run", "--offline")
 
     assert said.code == 2
-    assert "RK-VERSION-PLACE: cannot find the file that contains the version: build-backend = 'backend'" in said.err
+    assert (
+        "RK-VERSION-PLACE: cannot find the file that contains the version: build-backend = 'backend'"
+        in said.err
+    )
     assert "bump = [" in said.err
 
 
 def test_bump_is_checked_first(tmp_path: Path) -> None:
     """A file that could not be written is refused before anything is changed, with its name and the next step."""
     world = make_world(tmp_path, "app: core; core")
-    world.write({"packages/core/src/core/about.py": 'VERSION = "0.1.0"\n', ".gitignore": "about.py\n"})
+    world.write(
+        {"packages/core/src/core/about.py": 'VERSION = "0.1.0"\n', ".gitignore": "about.py\n"}
+    )
     pyproject = read_text(world.root / "packages/core/pyproject.toml")
     table = "\n[tool.releasekit]\nbump = [{{ path = 'src/core/{}', pattern = 'VERSION = \"{{version}}\"' }}]\n"
 
@@ -295,7 +335,9 @@ def test_bump_is_checked_first(tmp_path: Path) -> None:
         assert "Fix the `bump` of the package" in told.err
 
     world.git("add", "--force", "packages/core/src/core/about.py")
-    world.commit("feat: more", {"packages/core/pyproject.toml": pyproject + table.format("about.py")})
+    world.commit(
+        "feat: more", {"packages/core/pyproject.toml": pyproject + table.format("about.py")}
+    )
     assert world.releasekit("publish", "--dry-run", "--offline", "--skip-audit").code == 0
     root = read_text(world.root / "pyproject.toml")
     world.commit("chore: root", {"pyproject.toml": root + table.format("about.py")})
@@ -333,12 +375,17 @@ def test_build_with_other_version_fails(tmp_path: Path, own_index: EmbeddedIndex
     assert said.code == 1
     (row,) = json.loads(said.out)["packages"]
     assert row["error"].startswith("RK-VERIFY-FILE-NAME: by_hatch_vcs-0.3.1.dev")
-    assert "but 0.4.0 is planned: the build backend derived another version from the state of git" in row["error"]
+    assert (
+        "but 0.4.0 is planned: the build backend derived another version from the state of git"
+        in row["error"]
+    )
     assert [request for request in own_index.requests() if request.uploaded_file] == []
     assert world.state() == before
 
 
-@pytest.mark.parametrize("name", ["by-hatch-vcs", "by-uv-dynamic", "by-flit", "by-pdm-scm", "by-setuptools-scm"])
+@pytest.mark.parametrize(
+    "name", ["by-hatch-vcs", "by-uv-dynamic", "by-flit", "by-pdm-scm", "by-setuptools-scm"]
+)
 def test_two_builds_have_equal_bytes(tmp_path: Path, name: str) -> None:
     """Two builds of one package give the same bytes, but for sdists of pdm and setuptools, which tell the time."""
     world = workspace(tmp_path, name)
@@ -351,7 +398,9 @@ def test_two_builds_have_equal_bytes(tmp_path: Path, name: str) -> None:
     for out in (tmp_path / "one", tmp_path / "two"):
         run(uv.build_command(root, out, [], told, 300))
         world.git("clean", "--quiet", "--force", "-dx")
-        digests.append({path.name: sha256(path.read_bytes()).hexdigest() for path in out.glob("*-*")})
+        digests.append(
+            {path.name: sha256(path.read_bytes()).hexdigest() for path in out.glob("*-*")}
+        )
 
     assert len(digests[0]) == 2
     differing = {file for file in digests[0] if digests[0][file] != digests[1][file]}

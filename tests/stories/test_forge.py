@@ -54,20 +54,30 @@ def report(said: Said) -> dict[str, object]:
 
 
 def test_github_release_follows_its_tags(
-    tmp_path: Path, hub: GitHubDouble, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch, prefect_api: str
+    tmp_path: Path,
+    hub: GitHubDouble,
+    own_index: EmbeddedIndex,
+    monkeypatch: pytest.MonkeyPatch,
+    prefect_api: str,
 ) -> None:
     """The release stands on GitHub, with notes, when all its tags do; what failed half-way is done in the next run."""
     world = on_hub(tmp_path, hub, "one; two; three; four", "concurrency = 1")
     monkeypatch.setenv("GH_TOKEN", WRITER)
     pyproject = (world.root / "packages/one/pyproject.toml").read_text("utf-8")
-    world.commit("chore: before", {"packages/one/pyproject.toml": pyproject.replace("0.1.0", "0.0.9")})
+    world.commit(
+        "chore: before", {"packages/one/pyproject.toml": pyproject.replace("0.1.0", "0.0.9")}
+    )
     world.git("tag", "one-v0.0.9")
     world.commit("chore: after", {"packages/one/pyproject.toml": pyproject})
     work = world.commit("feat: pears", {"packages/one/src/one/__init__.py": "PEARS = True\n"})
     world.git("push", "--quiet", "origin", "main", "HEAD:refs/heads/work", "one-v0.0.9")
     world.git("fetch", "--quiet", "--tags")
     number = hub.pull("feat: pears", "work", author="bea", labels=["fruit"])
-    hub.pulls[number] |= {"merged_at": "2026-11-22T00:00:00Z", "merge_commit_sha": work, "state": "closed"}
+    hub.pulls[number] |= {
+        "merged_at": "2026-11-22T00:00:00Z",
+        "merge_commit_sha": work,
+        "state": "closed",
+    }
     hub.pull_of[work] = number
     refused = Answer(422, {"message": "Validation Failed", "errors": ["not today"]})
     hub.fail("POST", "releases$", refused)
@@ -88,22 +98,33 @@ def test_github_release_follows_its_tags(
     asked = {"artifacts": {"key": {"any_": ["on-the-forge"]}}, "limit": 200}
     links = httpx.post(f"{prefect_api}/artifacts/filter", json=asked).raise_for_status().json()
     assert f"[{dated_tag()}]({release['html_url']})" in [link["data"] for link in links]
-    assert (release["tag_name"], release["name"], release["draft"]) == (dated_tag(), dated_tag(), False)
+    assert (release["tag_name"], release["name"], release["draft"]) == (
+        dated_tag(),
+        dated_tag(),
+        False,
+    )
     assert f"- pears ([#{number}]({hub.url}/ada/engine/pull/{number})) by @bea" in release["body"]
     assert f"| [one]({own_index.simple_url.rstrip('/')}/one/) | 0.1.0 | 0.0.9 |" in release["body"]
     (sums,) = release["assets"]
     listed = [line.partition("  ")[2] for line in hub.assets[sums["id"]].decode().splitlines()]
     assert (sums["name"], len(listed)) == ("SHA256SUMS", 8)
     assert listed[:2] == ["four-0.1.0-py3-none-any.whl", "four-0.1.0.tar.gz"]
-    tagged = [[name.removeprefix("refs/tags/") for name in push if "/tags/" in name] for push in hub.pushes()]
-    assert [len(tags) for tags in tagged if tags] == [1, 3, 1, 1], "ours are three, one, and the last alone"
+    tagged = [
+        [name.removeprefix("refs/tags/") for name in push if "/tags/" in name]
+        for push in hub.pushes()
+    ]
+    assert [len(tags) for tags in tagged if tags] == [1, 3, 1, 1], (
+        "ours are three, one, and the last alone"
+    )
     assert [tags for tags in tagged if tags][-1] == [dated_tag()]
     assert world.releasekit(*RELEASE).code == 0, "there is nothing to do then"
     assert len(hub.releases) == 1
 
 
 @pytest.mark.usefixtures("own_index", "unrecorded")
-def test_missing_forge_token_is_reported(tmp_path: Path, hub: GitHubDouble, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_forge_token_is_reported(
+    tmp_path: Path, hub: GitHubDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without a token, or with one that may only read, the release ends and says so; one required does not begin."""
     world = on_hub(tmp_path, hub, "one")
     monkeypatch.setenv("PATH", without_gh(tmp_path))
@@ -115,19 +136,27 @@ def test_missing_forge_token_is_reported(tmp_path: Path, hub: GitHubDouble, monk
             "no token: GITHUB_TOKEN or GH_TOKEN is not set (127.0.0.1)"
         )
     ]
-    assert f"warning {ErrorCode.FORGE_NO_TOKEN}: there will be no release on GitHub or GitLab" in said.err
+    assert (
+        f"warning {ErrorCode.FORGE_NO_TOKEN}: there will be no release on GitHub or GitLab"
+        in said.err
+    )
 
     monkeypatch.setenv("GITHUB_TOKEN", READER)
     world.commit("feat: two", {"packages/one/src/one/__init__.py": "TWO = True\n"})
     world.git("push", "--quiet", "origin", "main")
     said = world.releasekit(*RELEASE)
     assert said.code == 0, said.err
-    assert f"{ErrorCode.FORGE_READ_ONLY}: the token may not create releases in ada/engine" in str(report(said)["notes"])
+    assert f"{ErrorCode.FORGE_READ_ONLY}: the token may not create releases in ada/engine" in str(
+        report(said)["notes"]
+    )
     assert set(world.tags()) == {"one-v0.1.0", "one-v0.2.0"}
     assert not hub.releases
 
     text = (world.root / "pyproject.toml").read_text()
-    world.commit("fix: one", {"packages/one/src/one/__init__.py": "", "pyproject.toml": f"{text}forge_required = true"})
+    world.commit(
+        "fix: one",
+        {"packages/one/src/one/__init__.py": "", "pyproject.toml": f"{text}forge_required = true"},
+    )
     world.git("push", "--quiet", "origin", "main")
     before = world.state()
     for token, code in (
@@ -142,7 +171,10 @@ def test_missing_forge_token_is_reported(tmp_path: Path, hub: GitHubDouble, monk
     monkeypatch.setenv("GITHUB_TOKEN", WRITER)
     assert asyncio_release(hub, "one-v0.2.1")
     for said in (world.releasekit(*RELEASE), world.releasekit("plan")):
-        assert (said.code, f"error: {ErrorCode.PREFLIGHT_CONCURRENT_RELEASE}" in said.err) == (2, True), said.err
+        assert (said.code, f"error: {ErrorCode.PREFLIGHT_CONCURRENT_RELEASE}" in said.err) == (
+            2,
+            True,
+        ), said.err
     assert world.state() == before
 
 
@@ -165,14 +197,18 @@ def asyncio_release(hub: GitHubDouble, tag: str) -> bool:
 
     async def make() -> bool:
         async with client() as connections:
-            forge = open_forge(repository_urls(hub.remote, "github"), connections, env={"GH_TOKEN": WRITER})
+            forge = open_forge(
+                repository_urls(hub.remote, "github"), connections, env={"GH_TOKEN": WRITER}
+            )
             return (await forge.create_release(tag, "main", tag, "", draft=True)).draft
 
     return asyncio.run(make())
 
 
 @pytest.mark.usefixtures("unrecorded")
-def test_large_release_needs_few_requests(tmp_path: Path, hub: GitHubDouble, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_release_needs_few_requests(
+    tmp_path: Path, hub: GitHubDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """80 packages with 1,600 changes: one release with a body that GitHub takes, in 36 requests."""
     from releasekit.core.release.target import Target
     from releasekit.integrations.uv import find_uv
@@ -215,7 +251,9 @@ def test_large_release_needs_few_requests(tmp_path: Path, hub: GitHubDouble, mon
     assert remark.startswith(
         f"{ErrorCode.NOTES_COMMAND}: exit code 1 from: false; the notes stay as the template makes them"
     )
-    assert not [request for request in hub.requests[asked:] if request.method == "PATCH"], "it is as it should be"
+    assert not [request for request in hub.requests[asked:] if request.method == "PATCH"], (
+        "it is as it should be"
+    )
 
 
 def change(number: int) -> NoteChange:

@@ -38,14 +38,18 @@ def add_package(world: World, name: str, table: str = "") -> None:
 @pytest.mark.usefixtures("prefect_api")
 def test_new_package_joins_shared_tag(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """One tag is for all, and it is there already: so all packages get the next version, and the next tag."""
-    world = make_world(tmp_path, "app: core; core", 'versioning = "fixed"\ntag_format = "v{version}"')
+    world = make_world(
+        tmp_path, "app: core; core", 'versioning = "fixed"\ntag_format = "v{version}"'
+    )
     world.git("tag", "v0.1.0")
     world.git("push", "--quiet", "--tags")
     add_package(world, "new")
 
     assert next_versions(world) == {"core": "0.1.1", "app": "0.1.1", "new": "0.1.1"}
     assert plan_of(world)["obstacles"] == []
-    said = world.releasekit("publish", "--yes", "--skip-audit", "--skip-smoke-test", "--format", "json")
+    said = world.releasekit(
+        "publish", "--yes", "--skip-audit", "--skip-smoke-test", "--format", "json"
+    )
     assert said.code == 0, said.err
     assert world.tags().keys() == {"v0.1.0", "v0.1.1"}
     assert next_versions(world) == {}
@@ -56,7 +60,9 @@ def test_new_package_joins_shared_tag(tmp_path: Path, own_index: EmbeddedIndex) 
     ("versioning", "expected"),
     [("fixed", {"core": "0.1.1", "app": "0.1.1", "new": "0.1.1"}), ("linked", {"new": "0.1.1"})],
 )
-def test_new_group_member_needs_free_tag(tmp_path: Path, versioning: str, expected: dict[str, str]) -> None:
+def test_new_group_member_needs_free_tag(
+    tmp_path: Path, versioning: str, expected: dict[str, str]
+) -> None:
     """A group with its own form of tags does the same; packages outside it stay."""
     world = make_world(tmp_path, "app: core; core; other")
     for name in ("app", "core"):

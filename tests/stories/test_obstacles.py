@@ -91,7 +91,10 @@ def detached(world: World, *_: object) -> None:
 def stale_lock(world: World, *_: object) -> None:
     """Change a requirement without locking."""
     path = "packages/app/pyproject.toml"
-    world.commit("chore: unlocked", {path: (world.root / path).read_text().replace("'core'", "'core', 'idna'")})
+    world.commit(
+        "chore: unlocked",
+        {path: (world.root / path).read_text().replace("'core'", "'core', 'idna'")},
+    )
     world.git("push", "--quiet", "origin", "main")
 
 
@@ -110,7 +113,9 @@ def no_key(world: World, *_: object) -> None:
 def no_version_file(world: World, *_: object) -> None:
     """Name a file to write the version into, which is not there."""
     path = "packages/core/pyproject.toml"
-    table = '\n[tool.releasekit]\nbump = [{ path = "gone.py", pattern = "VERSION = \'{version}\'" }]\n'
+    table = (
+        '\n[tool.releasekit]\nbump = [{ path = "gone.py", pattern = "VERSION = \'{version}\'" }]\n'
+    )
     world.commit("chore: bump", {path: (world.root / path).read_text() + table})
     world.git("push", "--quiet", "origin", "main")
 
@@ -118,7 +123,9 @@ def no_version_file(world: World, *_: object) -> None:
 def taken_version(world: World, index: EmbeddedIndex, _: pytest.MonkeyPatch) -> None:
     """Have the next version on the index, and its tag on the remote alone, as where tags were not fetched."""
     head, path = world.git("rev-parse", "HEAD"), "packages/core/pyproject.toml"
-    world.commit("chore: by hand", {path: (world.root / path).read_text().replace("0.1.0", "0.2.0")})
+    world.commit(
+        "chore: by hand", {path: (world.root / path).read_text().replace("0.1.0", "0.2.0")}
+    )
     upload(world, index, "core")
     world.git("push", "--quiet", "origin", "HEAD:refs/tags/core-v0.2.0")
     world.git("reset", "--quiet", "--hard", head)
@@ -127,7 +134,11 @@ def taken_version(world: World, index: EmbeddedIndex, _: pytest.MonkeyPatch) -> 
 def taken_tag(world: World, *_: object) -> None:
     """Have the tag of the next version on another branch."""
     world.git("checkout", "--quiet", "-b", "elsewhere", "core-v0.1.0")
-    world.git("tag", "core-v0.2.0", world.commit("feat: elsewhere", {"packages/core/src/core/else.py": ""}))
+    world.git(
+        "tag",
+        "core-v0.2.0",
+        world.commit("feat: elsewhere", {"packages/core/src/core/else.py": ""}),
+    )
     world.git("checkout", "--quiet", "main")
     path = "packages/core/pyproject.toml"
     world.commit("chore: behind", {path: (world.root / path).read_text()})
@@ -202,7 +213,9 @@ def sparse_checkout(world: World, *_: object) -> None:
 def empty_submodule(world: World, *_: object) -> None:
     """Have a submodule in a package that is not checked out."""
     path = "packages/core/src/core/vendored"
-    world.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(world.remote), path)
+    world.git(
+        "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(world.remote), path
+    )
     world.commit("feat: vendor")
     world.git("push", "--quiet", "origin", "main")
     world.git("submodule", "--quiet", "deinit", "--force", path)
@@ -232,7 +245,9 @@ SPOILS: list[tuple[Spoil, ErrorCode]] = [
 """What spoils a release, and what it is refused for; test_forge.py and test_settings.py have more of the kind."""
 
 
-@pytest.mark.parametrize(("spoil", "code"), SPOILS, ids=lambda value: getattr(value, "__name__", ""))
+@pytest.mark.parametrize(
+    ("spoil", "code"), SPOILS, ids=lambda value: getattr(value, "__name__", "")
+)
 def test_each_obstacle_stops_the_release(
     world: World,
     own_index: EmbeddedIndex,
@@ -266,7 +281,11 @@ def test_strange_index_is_an_obstacle(
         Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setenv("UV_PUBLISH_CHECK_URL", f"http://127.0.0.1:{server.server_port}/simple")
 
-        assert codes(world.releasekit(*PLAN)) == codes(world.releasekit(*DRY_RUN)) == [ErrorCode.INDEX_RESPONSE]
+        assert (
+            codes(world.releasekit(*PLAN))
+            == codes(world.releasekit(*DRY_RUN))
+            == [ErrorCode.INDEX_RESPONSE]
+        )
         assert published(world, monkeypatch, prefect_api).code == 2
         server.shutdown()
 
@@ -323,14 +342,19 @@ def test_no_obstacle_hides_another(
     assert not [request for request in own_index.requests() if request.uploaded_file]
 
 
-def test_unreachable_index_counts_once(world: World, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreachable_index_counts_once(
+    world: World, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One index that does not answer is one obstacle, though it is asked twice; missing credentials are another."""
     no_index(world, own_index, monkeypatch)
     monkeypatch.setenv("UV_PUBLISH_URL", f"{NOBODY}/upload")
     assert codes(world.releasekit(*PLAN)) == [ErrorCode.INDEX_UNREACHABLE]
 
     no_token(world, own_index, monkeypatch)
-    assert codes(world.releasekit(*PLAN)) == [ErrorCode.INDEX_UNREACHABLE, ErrorCode.INDEX_CREDENTIALS]
+    assert codes(world.releasekit(*PLAN)) == [
+        ErrorCode.INDEX_UNREACHABLE,
+        ErrorCode.INDEX_CREDENTIALS,
+    ]
 
 
 def test_obstacles_go_to_standard_error(
@@ -349,12 +373,22 @@ def test_obstacles_go_to_standard_error(
         assert "RK-" not in said.out.partition("warning RK-PIN-OLD")[0]
         assert said.err.endswith("2 obstacles: publish would refuse\n")
         listed = world.releasekit(*command, "--format", "markdown").out
-        assert f"**2 obstacles: publish would refuse**\n\n- {ErrorCode.PREFLIGHT_DIRTY_WORKTREE}: uncommitted" in listed
+        assert (
+            f"**2 obstacles: publish would refuse**\n\n- {ErrorCode.PREFLIGHT_DIRTY_WORKTREE}: uncommitted"
+            in listed
+        )
         table = world.releasekit(*command, "--format", "csv")
-        assert (table.code, "RK-" in table.out, str(ErrorCode.INDEX_CREDENTIALS) in table.err) == (2, False, True)
+        assert (table.code, "RK-" in table.out, str(ErrorCode.INDEX_CREDENTIALS) in table.err) == (
+            2,
+            False,
+            True,
+        )
     lines = world.releasekit("--log-format", "json", "plan").err.splitlines()
     errors = [line for line in map(json.loads, lines) if line["level"] == "error"]
-    assert [line["code"] for line in errors] == [ErrorCode.PREFLIGHT_DIRTY_WORKTREE, ErrorCode.INDEX_CREDENTIALS]
+    assert [line["code"] for line in errors] == [
+        ErrorCode.PREFLIGHT_DIRTY_WORKTREE,
+        ErrorCode.INDEX_CREDENTIALS,
+    ]
 
 
 # ---- who is asked -------------------------------------------------------------------------------------------------
@@ -372,7 +406,9 @@ def test_offline_shows_local_obstacles_only(
     assert len(own_index.requests()) == asked
 
 
-def test_stage_only_needs_no_rights(world: World, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stage_only_needs_no_rights(
+    world: World, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What ends before anything is public needs no rights; nor does this place where a CI uploads."""
     for spoil in (no_token, no_remote, no_identity):
         spoil(world, own_index, monkeypatch)
@@ -388,7 +424,9 @@ def test_stage_only_needs_no_rights(world: World, own_index: EmbeddedIndex, monk
     assert codes(world.releasekit(*PLAN)) == []
 
 
-def test_version_only_needs_a_branch(world: World, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_version_only_needs_a_branch(
+    world: World, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Versions alone are brought to a branch, so there has to be one, in a CI as well."""
     assert own_index
     monkeypatch.setenv("CI", "true")
@@ -420,6 +458,14 @@ def test_unfinished_release_is_no_obstacle(world: World, own_index: EmbeddedInde
         undoing=True,
     )
     record.save_manifest(manifest)
-    assert codes(world.releasekit(*PLAN)) == codes(world.releasekit(*DRY_RUN)) == [ErrorCode.ROLLBACK_UNFINISHED]
+    assert (
+        codes(world.releasekit(*PLAN))
+        == codes(world.releasekit(*DRY_RUN))
+        == [ErrorCode.ROLLBACK_UNFINISHED]
+    )
     (record.directory / "plan.json").write_text("{}")
-    assert codes(world.releasekit(*PLAN)) == codes(world.releasekit(*DRY_RUN)) == [ErrorCode.RECORD_INVALID]
+    assert (
+        codes(world.releasekit(*PLAN))
+        == codes(world.releasekit(*DRY_RUN))
+        == [ErrorCode.RECORD_INVALID]
+    )

@@ -106,7 +106,10 @@ def test_platforms_are_merged_and_published(
     world, base, merged = make_native(tmp_path), tmp_path / "base", tmp_path / "merged"
     where = ("--publish-url", faulty.publish_url, "--check-url", faulty.simple_url)
     alone = world.releasekit("publish", "--yes", "--allow-new", "all", *where, *ALONE)
-    assert (alone.code, "wheels are missing: core (linux-x86_64, macos-arm64)" in alone.err) == (2, True), alone.err
+    assert (alone.code, "wheels are missing: core (linux-x86_64, macos-arm64)" in alone.err) == (
+        2,
+        True,
+    ), alone.err
 
     staged = stage(world, faulty, "--output", str(base))
     assert staged.code == 0, staged.err
@@ -121,29 +124,51 @@ def test_platforms_are_merged_and_published(
         assert [row["name"] for row in json.loads(said.out)["packages"]] == ["core"]
         assert clone.state() == before, "the part is all that is left"
         proven[part.name] = "proven app 0.1.0" in said.err
-    assert proven == {HERE: True, ELSEWHERE: False}, "app is installed where its requirement has a wheel"
+    assert proven == {HERE: True, ELSEWHERE: False}, (
+        "app is installed where its requirement has a wheel"
+    )
 
     incomplete = merge(world, faulty, merged, base, parts[0])
     assert ErrorCode.PLATFORM_MISSING in incomplete.err
     only_part = world.releasekit("publish", "--yes", *given(parts[0]), *where)
-    assert (only_part.code, f"only the part of the release that was built for {HERE}" in only_part.err) == (2, True)
+    assert (
+        only_part.code,
+        f"only the part of the release that was built for {HERE}" in only_part.err,
+    ) == (2, True)
     faulty.files["core"] = {"core-0.0.9-cp311-cp311-win_amd64.whl": b"of the last release"}
     fewer = merge(world, faulty, merged, base, *parts)
-    assert (fewer.code, f"{ErrorCode.WHEELS_MISSING}: nothing replaces" in fewer.err) == (2, True), fewer.err
+    assert (fewer.code, f"{ErrorCode.WHEELS_MISSING}: nothing replaces" in fewer.err) == (
+        2,
+        True,
+    ), fewer.err
     assert not merged.exists()
-    unasked = world.releasekit("merge", str(base), *map(str, parts), "--output", str(merged), "--offline")
-    assert (unasked.code, "linux-x86_64: 1, macos-arm64: 1" in unasked.out) == (0, True), unasked.err
+    unasked = world.releasekit(
+        "merge", str(base), *map(str, parts), "--output", str(merged), "--offline"
+    )
+    assert (unasked.code, "linux-x86_64: 1, macos-arm64: 1" in unasked.out) == (0, True), (
+        unasked.err
+    )
     said = merge(world, faulty, merged, base, *parts, waiver=("--allow-missing-wheels", "core"))
     assert said.code == 0, said.err
     monkeypatch.setenv("UV_PUBLISH_TOKEN", "opensesame")
 
     refused = world.releasekit("publish", "--yes", *given(merged), *where, *ALONE)
-    assert (refused.code, ErrorCode.WHEELS_MISSING in refused.err, faulty.uploads) == (2, True, []), refused.err
-    published = world.releasekit("publish", "--yes", *given(merged), *where, *ALONE, "--allow-missing-wheels", "co*")
+    assert (refused.code, ErrorCode.WHEELS_MISSING in refused.err, faulty.uploads) == (
+        2,
+        True,
+        [],
+    ), refused.err
+    published = world.releasekit(
+        "publish", "--yes", *given(merged), *where, *ALONE, "--allow-missing-wheels", "co*"
+    )
 
     assert published.code == 0, published.err
     manifest = json.loads((merged / "manifest.json").read_text())
-    promised = {file["name"]: file["sha256"] for package in manifest["packages"] for file in package["files"]}
+    promised = {
+        file["name"]: file["sha256"]
+        for package in manifest["packages"]
+        for file in package["files"]
+    }
     assert {upload.file: upload.sha256 for upload in faulty.uploads if upload.stored} == promised
     assert sorted(promised) == [
         "app-0.1.0-py3-none-any.whl",
@@ -161,7 +186,9 @@ def given(directory: Path) -> tuple[str, ...]:
     return "--manifest", str(directory / "manifest.json")
 
 
-def merge(world: World, index: FaultIndex, output: Path, *parts: Path, waiver: tuple[str, ...] = ()) -> Said:
+def merge(
+    world: World, index: FaultIndex, output: Path, *parts: Path, waiver: tuple[str, ...] = ()
+) -> Said:
     """Put the *parts* of a release together."""
     where = ("--publish-url", index.publish_url, "--check-url", index.simple_url)
     return world.releasekit("merge", *map(str, parts), "--output", str(output), *where, *waiver)

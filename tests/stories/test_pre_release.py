@@ -60,7 +60,9 @@ def changed_files(world: World, commit: str) -> set[str]:
 
 
 @pytest.mark.usefixtures("prefect_api")
-def test_release_contains_what_commands_change(tmp_path: Path, own_index: EmbeddedIndex, runs: Path) -> None:
+def test_release_contains_what_commands_change(
+    tmp_path: Path, own_index: EmbeddedIndex, runs: Path
+) -> None:
     """One job runs them, commits what they change in tracked files, and builds that; the publishing job runs nothing.
 
     It publishes exactly this commit, and refuses it where the key does not allow it.
@@ -70,14 +72,24 @@ def test_release_contains_what_commands_change(tmp_path: Path, own_index: Embedd
     line = "2 pre-release commands: python3 tools/docs.py; sh -c 'printf done >> docs/version.txt'"
     assert line in dry.out.replace("\n", " ")
     outline = dry.out.partition("would run:")[2]
-    assert outline.index("uv lock") < outline.index("python3 tools/docs.py") < outline.index("git commit")
-    assert json.loads(world.releasekit("plan", "--offline", "--format", "json").out)["pre_release"][0] in line
+    assert (
+        outline.index("uv lock")
+        < outline.index("python3 tools/docs.py")
+        < outline.index("git commit")
+    )
+    assert (
+        json.loads(world.releasekit("plan", "--offline", "--format", "json").out)["pre_release"][0]
+        in line
+    )
     staging = another_clone(world, tmp_path / "staging")
 
     staged = staging.releasekit("publish", "--stage-only", "--output", "out", *ALONE)
 
     assert staged.code == 0, staged.err
-    assert "git does not track packages/core/src/core/forgotten.py, so the release commit does not con" in staged.err
+    assert (
+        "git does not track packages/core/src/core/forgotten.py, so the release commit does not con"
+        in staged.err
+    )
     assert runs.read_text() == "run\n"
     wheel = next((staging.root / "out/dist/core").glob("*.whl"))
     assert b"pears.py" in wheel.read_bytes()
@@ -89,8 +101,13 @@ def test_release_contains_what_commands_change(tmp_path: Path, own_index: Embedd
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("RELEASEKIT_PRE_RELEASE", "[]")
         refused = world.releasekit(*argv)
-    assert (refused.code, f"error: {ErrorCode.RECORD_INVALID}" in refused.err) == (2, True), refused.err
-    assert "changes more than a release does: docs/new.txt, docs/old.txt, docs/version.txt" in refused.err
+    assert (refused.code, f"error: {ErrorCode.RECORD_INVALID}" in refused.err) == (2, True), (
+        refused.err
+    )
+    assert (
+        "changes more than a release does: docs/new.txt, docs/old.txt, docs/version.txt"
+        in refused.err
+    )
 
     published = world.releasekit(*argv)
 
@@ -98,7 +115,9 @@ def test_release_contains_what_commands_change(tmp_path: Path, own_index: Embedd
     assert runs.read_text() == "run\n", "the publishing job has run nothing"
     written = {"packages/core/pyproject.toml", "packages/core/CHANGELOG.md", "uv.lock"}
     assert changed_files(world, "origin/main") == {*written, *by_commands}
-    assert world.git("show", "origin/main:docs/version.txt") == "0.2.0 None\ndone", "the new version and no password"
+    assert world.git("show", "origin/main:docs/version.txt") == "0.2.0 None\ndone", (
+        "the new version and no password"
+    )
     assert world.git("show", "origin/main:packages/core/CHANGELOG.md").startswith("# History\n")
     after = json.loads(world.releasekit("plan", "--offline", "--format", "json").out)
     assert ([row["next"] for row in after["packages"]], after["pre_release"]) == ([None, None], [])
@@ -106,7 +125,9 @@ def test_release_contains_what_commands_change(tmp_path: Path, own_index: Embedd
 
 
 @pytest.mark.usefixtures("prefect_api")
-def test_smuggled_files_are_still_refused(tmp_path: Path, own_index: EmbeddedIndex, runs: Path) -> None:
+def test_smuggled_files_are_still_refused(
+    tmp_path: Path, own_index: EmbeddedIndex, runs: Path
+) -> None:
     """Where commands may change files, only those that the staging job has listed are accepted."""
     world = documented_world(tmp_path)
     assert world.releasekit("publish", "--stage-only", "--output", "../out", *ALONE).code == 0
@@ -119,13 +140,17 @@ def test_smuggled_files_are_still_refused(tmp_path: Path, own_index: EmbeddedInd
 
     refused = publishing.releasekit("publish", "--manifest", str(file), *ALONE)
 
-    assert (refused.code, f"error: {ErrorCode.RECORD_INVALID}" in refused.err) == (2, True), refused.err
+    assert (refused.code, f"error: {ErrorCode.RECORD_INVALID}" in refused.err) == (2, True), (
+        refused.err
+    )
     assert "changes more than a release does: docs/new.txt\n" in refused.err
     assert (runs.read_text(), [r for r in own_index.requests() if r.uploaded_file]) == ("run\n", [])
 
 
 @pytest.mark.usefixtures("prefect_api")
-def test_resumed_release_runs_no_command(tmp_path: Path, own_index: EmbeddedIndex, runs: Path) -> None:
+def test_resumed_release_runs_no_command(
+    tmp_path: Path, own_index: EmbeddedIndex, runs: Path
+) -> None:
     """A release that was staged in this clone is published from its commit, with what the commands changed."""
     world = documented_world(tmp_path)
     assert world.releasekit("publish", "--stage-only", *ALONE).code == 0
@@ -150,12 +175,20 @@ def test_commands_run_once_for_versions(tmp_path: Path, runs: Path) -> None:
         [],
     )
     world.commit("fix: plums", {"packages/lone/plums.txt": ""})
-    assert len(json.loads(world.releasekit("plan", "--offline", "--format", "json").out)["pre_release"]) == 2
+    assert (
+        len(
+            json.loads(world.releasekit("plan", "--offline", "--format", "json").out)["pre_release"]
+        )
+        == 2
+    )
     assert runs.read_text() == "run\n"
 
 
 BAD_COMMANDS = {
-    "fails": ('["sh", "-c", "echo what is wrong; exit 3"]', ("exit code 3 from: sh -c", "what is wrong")),
+    "fails": (
+        '["sh", "-c", "echo what is wrong; exit 3"]',
+        ("exit code 3 from: sh -c", "what is wrong"),
+    ),
     "missing": ('"no-such-program --now"', ("No such file or directory: no-such-program --now",)),
     "slow": ('"sleep 60"', ("killed after 1 s: sleep 60",)),
     "version": (
@@ -166,7 +199,10 @@ BAD_COMMANDS = {
         """'sed -i "s/0.1.0/0.1.1/" packages/lone/pyproject.toml'""",
         ("a pre-release command has changed the version of lone",),
     ),
-    "commit": ('"git commit --quiet --all --message mine"', ("a pre-release command has made a commit",)),
+    "commit": (
+        '"git commit --quiet --all --message mine"',
+        ("a pre-release command has made a commit",),
+    ),
 }
 
 
@@ -174,12 +210,16 @@ BAD_COMMANDS = {
 def test_failing_command_stops_the_release(tmp_path: Path, name: str) -> None:
     """The error has the key, what is wrong and the output; nothing has changed anywhere."""
     command, messages = BAD_COMMANDS[name]
-    world = documented_world(tmp_path, f'build_timeout = 1\npre_release = ["git status", {command}]')
+    world = documented_world(
+        tmp_path, f'build_timeout = 1\npre_release = ["git status", {command}]'
+    )
     before = world.state()
 
     said = world.releasekit("publish", "--version-only", *ALONE)
 
-    assert (said.code, f"error: {ErrorCode.PRE_RELEASE_COMMAND}: " in said.err) == (1, True), said.err
+    assert (said.code, f"error: {ErrorCode.PRE_RELEASE_COMMAND}: " in said.err) == (1, True), (
+        said.err
+    )
     assert [message for message in messages if message not in said.err] == [], said.err
     assert "pyproject.toml, [tool.releasekit], pre_release" in said.err
     assert world.state() == before

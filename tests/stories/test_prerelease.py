@@ -27,18 +27,29 @@ FIRST = "# Changelog\n\n"
 def test_candidates_lead_to_stable_release(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """The example workspace goes from rc1 to rc2 to stable, and each changelog tells what is new, then all of it."""
     world = World(make(tmp_path), tmp_path / "orchard.git")
-    versions = {"core": "1.3.0", "hatch": "0.2.1", "almanac": "0.5.0", "graft": "0.5.1", "store": "0.4.0"}
+    versions = {
+        "core": "1.3.0",
+        "hatch": "0.2.1",
+        "almanac": "0.5.0",
+        "graft": "0.5.1",
+        "store": "0.4.0",
+    }
     stable = {**versions, "press": "2.0.0", "market": "0.9.1", "cache": "0.1.0", "cider": "0.1.0"}
     rc = ("--prerelease", "rc", "--skip-smoke-test")
 
-    assert published(world, *rc) == {f"orchard-{name}": f"{version}rc1" for name, version in stable.items()}
+    assert published(world, *rc) == {
+        f"orchard-{name}": f"{version}rc1" for name, version in stable.items()
+    }
     one = "## 0.4.0rc1 - DATE\n\n### Breaking Changes\n\n- **store:** shelves hand fruits out one by one (SHA)\n"
     assert told(world, STORE).startswith(FIRST + one)
     assert told(world, CACHE) == f"{FIRST}## 0.1.0rc1 - DATE\n\nFirst release.\n"
     assert "nothing to release" in world.releasekit("publish", "--yes", "--skip-audit", *rc).out
 
     shelf = "packages/store/src/orchard_store/shelf.py"
-    world.commit("fix(store): shelves are level", {shelf: (world.root / shelf).read_text() + "\nLEVEL = True\n"})
+    world.commit(
+        "fix(store): shelves are level",
+        {shelf: (world.root / shelf).read_text() + "\nLEVEL = True\n"},
+    )
     assert published(world, *rc) == {"orchard-store": "0.4.0rc2"}
     two = "## 0.4.0rc2 - DATE\n\n### Bug Fixes\n\n- **store:** shelves are level (SHA)\n"
     assert told(world, STORE).startswith(f"{FIRST}{two}\n{one}")
@@ -57,7 +68,9 @@ def test_candidates_lead_to_stable_release(tmp_path: Path, own_index: EmbeddedIn
     uploads = [request.uploaded_file for request in own_index.requests() if request.uploaded_file]
     assert (len(uploads), len(set(uploads))) == (38, 38)
     tags = world.tags().keys()
-    assert tags >= {f"orchard-{name}-v{version}{end}" for name, version in stable.items() for end in ("rc1", "")}
+    assert tags >= {
+        f"orchard-{name}-v{version}{end}" for name, version in stable.items() for end in ("rc1", "")
+    }
     assert {tag for tag in tags if tag.endswith("rc2")} == {"orchard-store-v0.4.0rc2"}
 
 
@@ -74,14 +87,19 @@ def test_lockstep_release_has_one_tag(tmp_path: Path, own_index: EmbeddedIndex) 
     """
     world = make_world(tmp_path, "app: core; core; util", util="raise SystemExit('not here')\n")
     own = "packages/util/pyproject.toml"
-    world.commit("chore: set", {own: (world.root / own).read_text() + "\n[tool.releasekit]\nsmoke_test = false\n"})
+    world.commit(
+        "chore: set",
+        {own: (world.root / own).read_text() + "\n[tool.releasekit]\nsmoke_test = false\n"},
+    )
     text = (world.root / "pyproject.toml").read_text()
     table = '[tool.releasekit]\nversioning = "fixed"\ntag_format = "v{version}"\n'
     world.commit("chore: lockstep", {"pyproject.toml": f"{table}{text}"})
 
     assert published(world) == dict.fromkeys(("core", "util", "app"), "0.1.0")
     assert world.tags().keys() == {"v0.1.0"}
-    world.commit("fix: util", {"packages/util/src/util/__init__.py": "raise SystemExit('nor here')\n"})
+    world.commit(
+        "fix: util", {"packages/util/src/util/__init__.py": "raise SystemExit('nor here')\n"}
+    )
     assert published(world) == dict.fromkeys(("core", "util", "app"), "0.1.1")
     assert world.tags().keys() == {"v0.1.0", "v0.1.1"}
     assert own_index.requests()
@@ -102,7 +120,9 @@ def test_beta_stays_beside_stable_packages(tmp_path: Path, own_index: EmbeddedIn
     world.commit("feat(beta): more", {source: "X = 2\n"})
     assert published(world, fast) == {"core": "0.1.1", "beta": "1.0.0b2"}
     text = (world.root / path).read_text()
-    world.commit("Bump beta by hand", {path: text.replace('version = "1.0.0b2"', 'version = "1.0.0b7"')})
+    world.commit(
+        "Bump beta by hand", {path: text.replace('version = "1.0.0b2"', 'version = "1.0.0b7"')}
+    )
     world.lock()
     assert published(world, fast) == {"beta": "1.0.0b7"}
     assert published(world, fast) == {}
@@ -115,7 +135,9 @@ def test_beta_stays_beside_stable_packages(tmp_path: Path, own_index: EmbeddedIn
 
 def test_dates_number_published_prereleases(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """Betas numbered by date go to the index, a second one on the same day too, and then the stable version."""
-    world = make_world(tmp_path, "app: core; core", 'prerelease = "b"\nprerelease_numbering = "date"')
+    world = make_world(
+        tmp_path, "app: core; core", 'prerelease = "b"\nprerelease_numbering = "date"'
+    )
     for name in ("core", "app"):
         world.git("tag", f"{name}-v0.1.0")
     world.commit("feat(core): pears", {"packages/core/src/core/__init__.py": "X = 2\n"})
@@ -130,10 +152,17 @@ def test_dates_number_published_prereleases(tmp_path: Path, own_index: EmbeddedI
     day = int(first["core"].removeprefix("0.2.0b"))
     assert today <= day <= today + 8870, "midnight, or the turn of the year, may come in between"
     assert first == {"core": f"0.2.0b{day}", "app": f"0.1.1b{day}"}
-    assert second["core"] in (f"0.2.0b{day + 1}", f"0.2.0b{int(datetime.now(UTC).strftime('%y%m%d'))}")
+    assert second["core"] in (
+        f"0.2.0b{day + 1}",
+        f"0.2.0b{int(datetime.now(UTC).strftime('%y%m%d'))}",
+    )
     assert stable == {"core": "0.2.0", "app": "0.1.1"}
     uploads = [request.uploaded_file for request in own_index.requests() if request.uploaded_file]
-    assert {f"core-0.2.0b{day}.tar.gz", f"core-{second['core']}.tar.gz", "core-0.2.0.tar.gz"} <= set(uploads)
+    assert {
+        f"core-0.2.0b{day}.tar.gz",
+        f"core-{second['core']}.tar.gz",
+        "core-0.2.0.tar.gz",
+    } <= set(uploads)
     assert {f"core-v0.2.0b{day}", f"core-v{second['core']}", "core-v0.2.0"} <= world.tags().keys()
 
 
@@ -164,4 +193,6 @@ def published(world: World, *argv: str) -> dict[str, str]:
     said = world.releasekit("publish", "--yes", "--skip-audit", "--format", "json", *argv)
     assert said.code == 0, said.err
     report = json.loads(said.out)
-    return {row["name"]: row["version"] for row in report["packages"] if row["outcome"] == "confirmed"}
+    return {
+        row["name"]: row["version"] for row in report["packages"] if row["outcome"] == "confirmed"
+    }

@@ -45,7 +45,9 @@ def world(tmp_path: Path, hub: GitHubDouble) -> World:
     world = World(made.root, hub.bare)
     world.git("remote", "set-url", "origin", hub.remote)
     text = (world.root / "pyproject.toml").read_text()
-    world.commit("chore: configure", {"pyproject.toml": f'{text}\n[tool.releasekit]\nforge = "github"\n'})
+    world.commit(
+        "chore: configure", {"pyproject.toml": f'{text}\n[tool.releasekit]\nforge = "github"\n'}
+    )
     for name in ("app", "core"):
         world.git("tag", f"{name}-v0.1.0")
     world.git("push", "--quiet", "origin", "main", "--tags")
@@ -90,7 +92,9 @@ def told(said: Said) -> dict[str, Any]:
 def written(hub: GitHubDouble, since: int) -> list[str]:
     """Return the requests after the first *since* that change something."""
     asked = [request for request in hub.requests[since:] if request.method != "GET"]
-    return [f"{r.method} {r.path}" for r in asked if not r.path.endswith(("generate-notes", "graphql"))]
+    return [
+        f"{r.method} {r.path}" for r in asked if not r.path.endswith(("generate-notes", "graphql"))
+    ]
 
 
 def refs(hub: GitHubDouble) -> dict[str, str]:
@@ -138,27 +142,44 @@ def test_merged_pull_request_is_published(  # noqa: PLR0915  one story is expens
         monkeypatch.setenv("FORGE_PASS", WRITER)
     configure(world, hub, KEYS[how])
     branch = "next/release" if how == "rebase" else "releasekit/release"
-    monkeypatch.setenv("PREFECT_API_URL", prefect_api if closely else "")  # recorded once, which nothing needs
+    monkeypatch.setenv(
+        "PREFECT_API_URL", prefect_api if closely else ""
+    )  # recorded once, which nothing needs
     first = told(world.releasekit(*PREPARE))
     monkeypatch.setenv("PREFECT_API_URL", "")
     (number,) = hub.pulls
-    body, labels = hub.pulls[number]["body"], [label["name"] for label in hub.pulls[number]["labels"]]
+    body, labels = (
+        hub.pulls[number]["body"],
+        [label["name"] for label in hub.pulls[number]["labels"]],
+    )
     assert (first["stage"], first["changed"], first["packages"]) == ("open", True, ["core 0.2.0"])
     assert (hub.pulls[number]["title"], labels) == ("chore(release): core-v0.2.0", ["release"])
     assert "| core | 0.1.0 | 0.2.0 | minor | feat: pears" in body
-    assert hub.git("diff", "--stat", f"main...{branch}").count("|") == 3, "version, changelog, uv.lock"
+    assert hub.git("diff", "--stat", f"main...{branch}").count("|") == 3, (
+        "version, changelog, uv.lock"
+    )
     if closely:
         with nothing_written(hub):
             assert told(world.releasekit(*PREPARE)) == {**first, "changed": False}
-            assert told(world.releasekit(*HAND_ON))["what"] == f"nothing to release: #{number} waits to be merged"
+            assert (
+                told(world.releasekit(*HAND_ON))["what"]
+                == f"nothing to release: #{number} waits to be merged"
+            )
 
     between = land(world, hub, "docs: between", app='"""words"""\n')
     merged = hub.merge(number, how)
     land(world, hub, "fix: after", app='"""more words"""\n')
     if closely:
         with nothing_written(hub):
-            early, looked = told(world.releasekit(*PREPARE)), told(world.releasekit(*HAND_ON, "--dry-run"))
-            assert (early["stage"], looked["stage"], looked["commit"]) == ("merged", "merged", merged)
+            early, looked = (
+                told(world.releasekit(*PREPARE)),
+                told(world.releasekit(*HAND_ON, "--dry-run")),
+            )
+            assert (early["stage"], looked["stage"], looked["commit"]) == (
+                "merged",
+                "merged",
+                merged,
+            )
         monkeypatch.setenv("PREFECT_API_URL", prefect_api)
     done = told(world.releasekit(*HAND_ON))
 
@@ -179,11 +200,15 @@ def test_merged_pull_request_is_published(  # noqa: PLR0915  one story is expens
         monkeypatch.setenv("PREFECT_API_URL", "")
         with nothing_written(hub):
             for command in (HAND_ON, PREPARE):
-                assert told(world.releasekit(*command))["what"] == "core-v0.2.0 is tagged, and waits to be published"
+                assert (
+                    told(world.releasekit(*command))["what"]
+                    == "core-v0.2.0 is tagged, and waits to be published"
+                )
             concurrent = world.releasekit("publish", "--yes", "--skip-audit")
-            assert (concurrent.code, ErrorCode.PREFLIGHT_CONCURRENT_RELEASE in concurrent.err) == (2, True), (
-                concurrent.err
-            )
+            assert (concurrent.code, ErrorCode.PREFLIGHT_CONCURRENT_RELEASE in concurrent.err) == (
+                2,
+                True,
+            ), concurrent.err
 
     if how == "merge":
         undoing = told(world.releasekit("rollback", "core-v0.2.0", "--dry-run", "--format", "json"))
@@ -192,8 +217,14 @@ def test_merged_pull_request_is_published(  # noqa: PLR0915  one story is expens
     monkeypatch.setenv("PREFECT_API_URL", prefect_api)
     report = told(world.releasekit(*PUBLISH, "draft" if closely else "core-v0.2.0"))
 
-    assert [(p["name"], p["version"], p["outcome"]) for p in report["packages"]] == [("core", "0.2.0", "confirmed")]
-    assert (draft["draft"], "Not published yet" in draft["body"], report["page"]) == (False, False, draft["html_url"])
+    assert [(p["name"], p["version"], p["outcome"]) for p in report["packages"]] == [
+        ("core", "0.2.0", "confirmed")
+    ]
+    assert (draft["draft"], "Not published yet" in draft["body"], report["page"]) == (
+        False,
+        False,
+        draft["html_url"],
+    )
     assert refs(hub) == before, "nothing was left to push"
     if closely:
         pushed = len(hub.pushes())
@@ -203,7 +234,9 @@ def test_merged_pull_request_is_published(  # noqa: PLR0915  one story is expens
                 "nothing is built again where it was released"
             )
         shutil.rmtree(world.root / ".git" / "releasekit")
-        assert told(world.releasekit(*PUBLISH, "core-v0.2.0")) == report, "and elsewhere it is compared"
+        assert told(world.releasekit(*PUBLISH, "core-v0.2.0")) == report, (
+            "and elsewhere it is compared"
+        )
         assert len(hub.pushes()) == pushed
     if how == "merge":
         undoing = told(world.releasekit("rollback", "core-v0.2.0", "--dry-run", "--format", "json"))
@@ -266,30 +299,50 @@ def test_pull_request_survives_every_kill(
     proposed = told(world.releasekit(*PREPARE))
     assert len(hub.pulls) == 1
     branches = [name for name in refs(hub) if name.startswith("refs/heads/releasekit")]
-    assert (branches, len([push for push in hub.pushes() if branches[0] in push])) == ([branches[0]], 1)
-    hub.git("update-ref", "refs/heads/main", proposed["commit"])  # merged by hand, so that the forge does not know
+    assert (branches, len([push for push in hub.pushes() if branches[0] in push])) == (
+        [branches[0]],
+        1,
+    )
+    hub.git(
+        "update-ref", "refs/heads/main", proposed["commit"]
+    )  # merged by hand, so that the forge does not know
     pull(world)
     world.git("checkout", "--quiet", "--detach")
     detached = world.releasekit(*HAND_ON)
-    assert (detached.code, ErrorCode.PREFLIGHT_DETACHED_HEAD in detached.err) == (2, True), detached.err
+    assert (detached.code, ErrorCode.PREFLIGHT_DETACHED_HEAD in detached.err) == (2, True), (
+        detached.err
+    )
     for name, value in (("CI", "true"), ("GITHUB_REF_TYPE", "branch"), ("GITHUB_REF_NAME", "main")):
         monkeypatch.setenv(name, value)  # which a CI does, that checks out a commit
     asked = len(hub.requests)
-    doors = ((git.Repo, "make_tag"), (git.Repo, "push"), (GitHub, "create_release"), (GitHub, "upload_asset"))
+    doors = (
+        (git.Repo, "make_tag"),
+        (git.Repo, "push"),
+        (GitHub, "create_release"),
+        (GitHub, "upload_asset"),
+    )
     for door in (*doors, (GitHub, "dispatch"), (pull_tasks, "delete_pull_request_refs")):
         with monkeypatch.context() as patched:
             patched.setattr(*door, killed)
             assert world.releasekit(*HAND_ON).code == 130, door
-    assert told(world.releasekit(*PREPARE))["stage"] == "draft", "another one has to wait, wherever it was killed"
+    assert told(world.releasekit(*PREPARE))["stage"] == "draft", (
+        "another one has to wait, wherever it was killed"
+    )
     done = told(world.releasekit(*HAND_ON))
 
     assert (done["commit"], done["tags"]) == (proposed["commit"], ["core-v0.2.0"])
     assert {world.tags()[tag] for tag in done["tags"]} == {proposed["commit"]}
     made = [request.rpartition("/")[2] for request in written(hub, asked)]
-    assert made == ["releases", "assets", "dispatches", "dispatches"], "only the workflow may be started twice"
+    assert made == ["releases", "assets", "dispatches", "dispatches"], (
+        "only the workflow may be started twice"
+    )
     assert [name for name in refs(hub) if "releasekit" in name] == []
     state = world.state()
-    assert (state["status"], state["worktrees"].count("\n"), state["records"].replace("scratch.dropped", "")) == (
+    assert (
+        state["status"],
+        state["worktrees"].count("\n"),
+        state["records"].replace("scratch.dropped", ""),
+    ) == (
         "",
         0,
         "",
@@ -309,7 +362,9 @@ def test_pull_request_survives_every_kill(
 
 
 @pytest.mark.usefixtures("own_index")
-def test_prepare_refuses_first_release(world: World, hub: GitHubDouble, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prepare_refuses_first_release(
+    world: World, hub: GitHubDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nobody is asked by `prepare`, so a new package needs `--allow-new`; the merged plan then asks nothing again."""
     monkeypatch.delenv("RELEASEKIT_ALLOW_NEW")
     write_package(world, "lone", [])
@@ -320,7 +375,9 @@ def test_prepare_refuses_first_release(world: World, hub: GitHubDouble, monkeypa
 
     for argv in ((), ("--dry-run",)):
         refused = world.releasekit(*PREPARE, *argv)
-        assert (refused.code, ErrorCode.FIRST_RELEASE in refused.out + refused.err) == (2, True), refused.err
+        assert (refused.code, ErrorCode.FIRST_RELEASE in refused.out + refused.err) == (2, True), (
+            refused.err
+        )
     assert (refs(hub), hub.pulls) == (before, {})
     assert "releasekit prepare --allow-new lone" in refused.out
 
@@ -345,7 +402,9 @@ def test_prepare_keeps_requested_versions(world: World, hub: GitHubDouble) -> No
     assert other["packages"] == ["core 3.0.0", "app 0.1.1"]
     assert told(world.releasekit(*PREPARE))["packages"] == ["core 3.0.0", "app 0.1.1"]
     hub.pulls[1]["state"] = "closed"
-    assert told(world.releasekit(*PREPARE))["packages"] == ["core 0.2.0", "app 0.1.1"], "nobody wants it any more"
+    assert told(world.releasekit(*PREPARE))["packages"] == ["core 0.2.0", "app 0.1.1"], (
+        "nobody wants it any more"
+    )
 
 
 @pytest.mark.usefixtures("own_index")
@@ -377,7 +436,9 @@ def land_files(world: World, hub: GitHubDouble, files: dict[str, str]) -> None:
     land(world, hub, "Describe it")
 
 
-def test_changed_versions_renew_pull_request(world: World, hub: GitHubDouble, own_index: EmbeddedIndex) -> None:
+def test_changed_versions_renew_pull_request(
+    world: World, hub: GitHubDouble, own_index: EmbeddedIndex
+) -> None:
     """What lands meanwhile and asks for other versions makes another pull request; what others push is kept."""
     assert own_index
     before = refs(hub)
@@ -390,7 +451,11 @@ def test_changed_versions_renew_pull_request(world: World, hub: GitHubDouble, ow
     told(world.releasekit(*PREPARE))
     land(world, hub, "fix: words", app='"""words"""\n')
     moved = told(world.releasekit(*PREPARE))
-    assert (moved["changed"], moved["packages"], len(hub.pulls)) == (True, ["core 0.2.0", "app 0.1.1"], 1)
+    assert (moved["changed"], moved["packages"], len(hub.pulls)) == (
+        True,
+        ["core 0.2.0", "app 0.1.1"],
+        1,
+    )
     assert hub.git("rev-list", "--count", "main..releasekit/release") == "1"
     land(world, hub, "feat: more words", app='"""more words"""\n')
     hub.merge(1, "squash")
@@ -406,29 +471,46 @@ def test_changed_versions_renew_pull_request(world: World, hub: GitHubDouble, ow
         ["core 0.2.0", "app 0.2.0"],
         f"#2 releases {dated_tag()} when it is merged",
     )
-    theirs = hub.git("commit-tree", "-p", "releasekit/release", "-m", "docs: theirs", "releasekit/release^{tree}")
+    theirs = hub.git(
+        "commit-tree", "-p", "releasekit/release", "-m", "docs: theirs", "releasekit/release^{tree}"
+    )
     hub.git("update-ref", "refs/heads/releasekit/release", theirs)
     asked = len(hub.requests)
     kept = world.releasekit(*PREPARE)
-    assert (kept.code, f"{ErrorCode.PULL_MOVED}: somebody has pushed {theirs[:12]}" in kept.err) == (2, True), kept.err
+    assert (
+        kept.code,
+        f"{ErrorCode.PULL_MOVED}: somebody has pushed {theirs[:12]}" in kept.err,
+    ) == (2, True), kept.err
     assert written(hub, asked) == []
     hub.git("update-ref", "-d", "refs/heads/releasekit/release")
     assert told(world.releasekit(*PREPARE))["what"].startswith("#3 ")
     undone = told(world.releasekit("rollback", dated_tag(), "--yes", "--format", "json"))
-    assert (undone["pull"], undone["done"], hub.pulls[3]["state"]) == ("releasekit/release", True, "closed")
+    assert (undone["pull"], undone["done"], hub.pulls[3]["state"]) == (
+        "releasekit/release",
+        True,
+        "closed",
+    )
     assert [name for name in refs(hub) if "releasekit" in name] == []
     assert told(world.releasekit(*PREPARE))["what"].startswith("#4 ")
 
-    world.git("push", "--quiet", "origin", "HEAD:refs/tags/core-v0.2.0", "HEAD:refs/tags/app-v0.1.1")
+    world.git(
+        "push", "--quiet", "origin", "HEAD:refs/tags/core-v0.2.0", "HEAD:refs/tags/app-v0.1.1"
+    )
     missing = world.releasekit(*PREPARE)
     assert (missing.code, ErrorCode.RELEASE_ELSEWHERE in missing.err) == (2, True), missing.err
     pull(world)
     closed = told(world.releasekit(*PREPARE))
     assert (closed["stage"], closed["what"]) == ("none", "nothing to release; #4 is closed")
-    assert (hub.pulls[4]["state"], [name for name in refs(hub) if "releasekit" in name]) == ("closed", [])
+    assert (hub.pulls[4]["state"], [name for name in refs(hub) if "releasekit" in name]) == (
+        "closed",
+        [],
+    )
     asked = len(hub.requests)
     assert told(world.releasekit(*PREPARE))["what"] == "nothing to release"
-    assert told(world.releasekit(*HAND_ON))["what"] == "nothing to release: there is no release pull request"
+    assert (
+        told(world.releasekit(*HAND_ON))["what"]
+        == "nothing to release: there is no release pull request"
+    )
     assert written(hub, asked) == []
 
 
@@ -441,7 +523,9 @@ def test_release_proposes_next_development_versions(
     hub.unprotect_main()
     configure(world, hub, "commit_back = true")
 
-    said = world.releasekit("publish", "--yes", "--skip-audit", "--skip-smoke-test", "--format", "json")
+    said = world.releasekit(
+        "publish", "--yes", "--skip-audit", "--skip-smoke-test", "--format", "json"
+    )
 
     (page,) = told(said)["notes"]
     (number,) = hub.pulls
@@ -469,10 +553,16 @@ def test_prepare_shows_every_obstacle(world: World, hub: GitHubDouble) -> None:
     world.write({"packages/core/src/core/__init__.py": "CHANGED = True\n"})
 
     with nothing_written(hub):
-        looked, refused = world.releasekit(*PREPARE, "--dry-run"), world.releasekit("prepare", "--skip-audit")
+        looked, refused = (
+            world.releasekit(*PREPARE, "--dry-run"),
+            world.releasekit("prepare", "--skip-audit"),
+        )
 
     found = [each["code"] for each in json.loads(looked.out)["obstacles"]]
-    assert (looked.code, found) == (2, [ErrorCode.BRANCH_UNPUSHED, ErrorCode.PREFLIGHT_DIRTY_WORKTREE]), looked.err
+    assert (looked.code, found) == (
+        2,
+        [ErrorCode.BRANCH_UNPUSHED, ErrorCode.PREFLIGHT_DIRTY_WORKTREE],
+    ), looked.err
     assert looked.err.endswith("2 obstacles: prepare would refuse\n")
     drawn = [line.split(": ")[1] for line in refused.err.splitlines() if line.startswith("error: ")]
     assert (refused.code, drawn) == (2, found), refused.err

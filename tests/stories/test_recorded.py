@@ -56,7 +56,11 @@ class Recorder:
         found: list[dict[str, Any]] = []
         while True:
             asked = {**question, "offset": len(found), "limit": 200}
-            page = httpx.post(f"{self.api}/{what}/filter", json=asked, timeout=60).raise_for_status().json()
+            page = (
+                httpx.post(f"{self.api}/{what}/filter", json=asked, timeout=60)
+                .raise_for_status()
+                .json()
+            )
             found += page
             if len(page) < 200:
                 return found
@@ -66,8 +70,12 @@ class Recorder:
         deadline = time.monotonic() + PATIENCE
         while True:
             found = self.all("flow_runs", flow_runs={"start_time": {"after_": begun.isoformat()}})
-            runs = [run for run in found if run["start_time"]]  # and not those that a schedule has yet to start
-            if runs and all(run["state_type"] in ("COMPLETED", "FAILED", "CRASHED") for run in runs):
+            runs = [
+                run for run in found if run["start_time"]
+            ]  # and not those that a schedule has yet to start
+            if runs and all(
+                run["state_type"] in ("COMPLETED", "FAILED", "CRASHED") for run in runs
+            ):
                 assert len(runs) == 1
                 return runs[0]
             assert time.monotonic() < deadline, runs
@@ -77,8 +85,15 @@ class Recorder:
         """Return the task runs of a flow run by name, once those *wanted* are there and all of them have ended."""
         deadline = time.monotonic() + PATIENCE
         while True:
-            found = {task["name"]: task for task in self.all("task_runs", flow_runs={"id": {"any_": [run["id"]]}})}
-            open_ = [name for name, task in found.items() if task["state_type"] not in ("COMPLETED", "FAILED")]
+            found = {
+                task["name"]: task
+                for task in self.all("task_runs", flow_runs={"id": {"any_": [run["id"]]}})
+            }
+            open_ = [
+                name
+                for name, task in found.items()
+                if task["state_type"] not in ("COMPLETED", "FAILED")
+            ]
             if found.keys() >= set(wanted) and not open_:
                 return found
             assert time.monotonic() < deadline, (set(wanted) - found.keys(), open_)
@@ -86,11 +101,17 @@ class Recorder:
 
     def events_since(self, begun: datetime, name: str, count: int = 1) -> list[dict[str, Any]]:
         """Return the events of that *name* since then, the oldest first, once there are *count* of them."""
-        asked = {"event": {"name": [name]}, "occurred": {"since": begun.isoformat()}, "order": "ASC"}
+        asked = {
+            "event": {"name": [name]},
+            "occurred": {"since": begun.isoformat()},
+            "order": "ASC",
+        }
         deadline = time.monotonic() + PATIENCE
         while True:
             found = (
-                httpx.post(f"{self.api}/events/filter", json={"filter": asked}, timeout=60).raise_for_status().json()
+                httpx.post(f"{self.api}/events/filter", json={"filter": asked}, timeout=60)
+                .raise_for_status()
+                .json()
             )
             if len(found["events"]) >= count:
                 return found["events"]
@@ -101,7 +122,10 @@ class Recorder:
         """Return the log of a flow run, once it has the final state."""
         deadline = time.monotonic() + PATIENCE
         while True:
-            lines = [line["message"] for line in self.all("logs", logs={"flow_run_id": {"any_": [run["id"]]}})]
+            lines = [
+                line["message"]
+                for line in self.all("logs", logs={"flow_run_id": {"any_": [run["id"]]}})
+            ]
             if any(line.startswith("Finished in state ") for line in lines):
                 return "\n".join(lines)
             assert time.monotonic() < deadline, lines
@@ -132,7 +156,10 @@ def recorder(prefect_api: str) -> Recorder:
 @pytest.fixture(scope="module")
 def credentials(tmp_path_factory: pytest.TempPathFactory) -> Generator[EmbeddedIndex]:
     """Run an index for this module, with the right to upload to it in the environment."""
-    with pytest.MonkeyPatch.context() as environment, embedded_index(tmp_path_factory.mktemp("index")) as index:
+    with (
+        pytest.MonkeyPatch.context() as environment,
+        embedded_index(tmp_path_factory.mktemp("index")) as index,
+    ):
         for name, value in index.environment.items():
             if value is None:
                 environment.delenv(name, raising=False)
@@ -150,7 +177,9 @@ def token(credentials: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> str:
     return str(credentials.environment["UV_PUBLISH_TOKEN"])
 
 
-def released(directory: Path, recorder: Recorder, index: EmbeddedIndex, graph: str, **modules: str) -> Recorded:
+def released(
+    directory: Path, recorder: Recorder, index: EmbeddedIndex, graph: str, **modules: str
+) -> Recorded:
     """Release a workspace."""
     world = make_world(directory, graph, **modules)
     begun = datetime.now(UTC)
@@ -160,17 +189,23 @@ def released(directory: Path, recorder: Recorder, index: EmbeddedIndex, graph: s
 
 
 @pytest.fixture(scope="module")
-def good(tmp_path_factory: pytest.TempPathFactory, recorder: Recorder, credentials: EmbeddedIndex) -> Recorded:
+def good(
+    tmp_path_factory: pytest.TempPathFactory, recorder: Recorder, credentials: EmbeddedIndex
+) -> Recorded:
     """Make a release in which all goes well."""
     return released(tmp_path_factory.mktemp("good"), recorder, credentials, "app: core; core")
 
 
 @pytest.fixture(scope="module")
-def bad(tmp_path_factory: pytest.TempPathFactory, recorder: Recorder, credentials: EmbeddedIndex) -> Recorded:
+def bad(
+    tmp_path_factory: pytest.TempPathFactory, recorder: Recorder, credentials: EmbeddedIndex
+) -> Recorded:
     """Make a release in which a package fails, and says the upload token as it does so."""
     graph = "broken; late: broken; sound"
     with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("RELEASEKIT_OVERLAY", "resolve")  # else it would fail before anything is uploaded
+        environment.setenv(
+            "RELEASEKIT_OVERLAY", "resolve"
+        )  # else it would fail before anything is uploaded
         return released(tmp_path_factory.mktemp("bad"), recorder, credentials, graph, broken=TELLS)
 
 
@@ -178,7 +213,10 @@ def test_release_is_one_flow_run(recorder: Recorder, good: Recorded) -> None:
     """A release is a run of the flow `releasekit`, Completed, with its summary, and a task run for each step."""
     flow = httpx.get(f"{recorder.api}/flows/{good.run['flow_id']}").raise_for_status().json()
     assert flow["name"] == "releasekit"
-    assert (good.run["state_type"], good.run["state"]["message"]) == ("COMPLETED", f"{dated_tag()}: 2 confirmed")
+    assert (good.run["state_type"], good.run["state"]["message"]) == (
+        "COMPLETED",
+        f"{dated_tag()}: 2 confirmed",
+    )
     assert good.run["name"] == f"publish {dated_tag()} (2 packages)"
 
     names = {step.format(package) for step in STEPS for package in ("app", "core")} | {
@@ -188,7 +226,9 @@ def test_release_is_one_flow_run(recorder: Recorder, good: Recorded) -> None:
 
     assert {task["state_type"] for task in tasks.values()} == {"COMPLETED"}
     decisions = {"read-workspace", "find-unfinished", "read-history", "plan", "ask-index"}
-    assert not decisions & tasks.keys(), "the terminal has decided, and the run does not decide again"
+    assert not decisions & tasks.keys(), (
+        "the terminal has decided, and the run does not decide again"
+    )
 
 
 def test_graph_has_real_edges(recorder: Recorder, good: Recorded) -> None:
@@ -197,21 +237,46 @@ def test_graph_has_real_edges(recorder: Recorder, good: Recorded) -> None:
     Prefect repeats the edges of a step for each of its own inputs: two builds of the comparison, three proofs.
     """
     tasks = recorder.tasks_of(good.run, "smoke-test-app-0.1.0", "fast-forward-main")
-    graph = httpx.get(f"{recorder.api}/flow_runs/{good.run['id']}/graph-v2").raise_for_status().json()
+    graph = (
+        httpx.get(f"{recorder.api}/flow_runs/{good.run['id']}/graph-v2").raise_for_status().json()
+    )
     names = {task["id"]: name.removesuffix(f"-{dated_tag()}") for name, task in tasks.items()}
 
-    edges = sorted((names[parent["id"]], names[run]) for run, node in graph["nodes"] for parent in node["parents"])
+    edges = sorted(
+        (names[parent["id"]], names[run])
+        for run, node in graph["nodes"]
+        for parent in node["parents"]
+    )
 
-    commit = ("check-out", "write-versions", "raise-requirements", "write-changelogs", "consume-change-files", "lock")
+    commit = (
+        "check-out",
+        "write-versions",
+        "raise-requirements",
+        "write-changelogs",
+        "consume-change-files",
+        "lock",
+    )
     before, after = (*commit, "commit"), ("tag", "push", "release", "fast-forward-main")
     packages = [
-        *((f"stage-{name}", step) for name in ("app", "core") for step in (f"prove-{name}", "compare")),
+        *(
+            (f"stage-{name}", step)
+            for name in ("app", "core")
+            for step in (f"prove-{name}", "compare")
+        ),
         *(("commit", f"stage-{name}") for name in ("app", "core")),
         *((step, "record-files") for step in ("prove-app", "prove-core", "prove-resolution")),
     ]
-    publishing = ("record-files", "hold", *CORE, *(step.replace("core", "app") for step in CORE), "tag")
+    publishing = (
+        "record-files",
+        "hold",
+        *CORE,
+        *(step.replace("core", "app") for step in CORE),
+        "tag",
+    )
     repeated = [*[("compare", "prove-resolution")] * 2, *[("record-files", "hold")] * 2]
-    assert edges == sorted([*pairwise(before), *packages, *repeated, *pairwise(publishing), *pairwise(after)])
+    assert edges == sorted(
+        [*pairwise(before), *packages, *repeated, *pairwise(publishing), *pairwise(after)]
+    )
     assert len(edges) == count_arrows(plan_of("core:", "app: core").steps)
 
 
@@ -222,10 +287,18 @@ def test_steps_have_limits_and_tags(recorder: Recorder, good: Recorded) -> None:
     """Each step says its stage, and its package if it has one."""
     tasks = recorder.tasks_of(good.run, "smoke-test-app-0.1.0", "fast-forward-main")
 
-    assert {name: tag for name, task in tasks.items() for tag in task["tags"] if tag.startswith("package:")} == {
+    assert {
+        name: tag
+        for name, task in tasks.items()
+        for tag in task["tags"]
+        if tag.startswith("package:")
+    } == {
         step.format(package): f"package:{package}" for step in STEPS for package in ("app", "core")
     }
-    stages = {name: [tag for tag in task["tags"] if tag.startswith("stage:")] for name, task in tasks.items()}
+    stages = {
+        name: [tag for tag in task["tags"] if tag.startswith("stage:")]
+        for name, task in tasks.items()
+    }
     assert all(len(tags) == 1 for tags in stages.values()), stages
     assert stages["stage-core"] == ["stage:stage"]
     assert stages[f"lock-{dated_tag()}"] == ["stage:commit"]
@@ -257,7 +330,9 @@ def test_partial_release_is_failed_run(recorder: Recorder, bad: Recorded) -> Non
         "FAILED",
         f"{dated_tag()}: 1 confirmed, 1 failed, 1 blocked",
     )
-    tasks = recorder.tasks_of(bad.run, "smoke-test-broken-0.1.0", "blocked-late", "smoke-test-sound-0.1.0")
+    tasks = recorder.tasks_of(
+        bad.run, "smoke-test-broken-0.1.0", "blocked-late", "smoke-test-sound-0.1.0"
+    )
     assert tasks["smoke-test-broken-0.1.0"]["state_type"] == "FAILED"
     assert tasks["blocked-late"]["state_name"] == "Blocked"
     assert tasks["smoke-test-sound-0.1.0"]["state_type"] == "COMPLETED"
@@ -297,7 +372,10 @@ def test_resumed_staging_is_cached(recorder: Recorder, tmp_path: Path) -> None:
     results_before = set(storage.glob("*/*"))
     begun = datetime.now(UTC)
     with running(world, "--yes", "--skip-smoke-test") as program:
-        until(lambda: (tmp_path / "mark").exists() and set(storage.glob("*/*")) > results_before, program)
+        until(
+            lambda: (tmp_path / "mark").exists() and set(storage.glob("*/*")) > results_before,
+            program,
+        )
         os.kill(program.process.pid, signal.SIGKILL)
         program.end()
         until(lambda: not program.relatives(), program)
@@ -311,11 +389,16 @@ def test_resumed_staging_is_cached(recorder: Recorder, tmp_path: Path) -> None:
     assert said.code == 0, said.err
     run = recorder.run_since(resumed_at)
     tasks = recorder.tasks_of(run, "stage-quick", "stage-slow", "confirm-slow-0.1.0")
-    assert (tasks["stage-quick"]["state_name"], tasks["stage-slow"]["state_name"]) == ("Cached", "Completed")
+    assert (tasks["stage-quick"]["state_name"], tasks["stage-slow"]["state_name"]) == (
+        "Cached",
+        "Completed",
+    )
     (dead,) = recorder.all("flow_runs", flow_runs={"id": {"any_": [dead["id"]]}})
     assert dead["state_type"] == "CRASHED"
     open_runs = {"state": {"type": {"any_": ["RUNNING", "PENDING", "SCHEDULED"]}}}
-    assert not recorder.all("task_runs", flow_runs={"id": {"any_": [dead["id"]]}}, task_runs=open_runs)
+    assert not recorder.all(
+        "task_runs", flow_runs={"id": {"any_": [dead["id"]]}}, task_runs=open_runs
+    )
     assert set(storage.glob("*/*")) <= results_before
 
 
@@ -354,20 +437,32 @@ def test_plan_state_counts_due_packages(recorder: Recorder, tmp_path: Path) -> N
     world.git("tag", "app-v0.1.0")
     world.commit("feat: more", {"packages/app/src/app/more.py": ""})
     run, text = planned(0, "--since-last")
-    assert "## Since the last plan\n\n- app gets 0.2.0 instead of 0.1.0: first -> minor because feat: more (" in text
-    assert "since an earlier plan from today: app first -> minor because feat: more (" in answers[-1]
+    assert (
+        "## Since the last plan\n\n- app gets 0.2.0 instead of 0.1.0: first -> minor because feat: more ("
+        in text
+    )
+    assert (
+        "since an earlier plan from today: app first -> minor because feat: more (" in answers[-1]
+    )
     assert world.state()["records"] == before["records"], "the server knows the last plan"
     run, text = planned()
     assert "## Since the last plan\n\nNothing." in text
     manifest = "packages/app/pyproject.toml"
-    world.commit("chore: release", {manifest: (world.root / manifest).read_text().replace("0.1.0", "0.2.0")})
+    world.commit(
+        "chore: release", {manifest: (world.root / manifest).read_text().replace("0.1.0", "0.2.0")}
+    )
     world.git("tag", "core-v0.1.0")
     world.git("tag", "app-v0.2.0")
     world.lock()
     run, text = planned()
     assert (run["state_name"], run["name"]) == ("Nothing to release", "plan: nothing to release")
     assert "- core 0.1.0 has been released\n" in text
-    world.write({"pyproject.toml": (world.root / "pyproject.toml").read_text() + "[tool.releasekit]\nno = 1\n"})
+    world.write(
+        {
+            "pyproject.toml": (world.root / "pyproject.toml").read_text()
+            + "[tool.releasekit]\nno = 1\n"
+        }
+    )
     run, _ = planned(2)
     assert (run["state_type"], run["state_name"]) == ("FAILED", "Refused: RK-CONFIG-INVALID-KEY")
 
@@ -380,7 +475,9 @@ def spoiled(directory: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     return world
 
 
-def test_plan_state_counts_its_obstacles(recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plan_state_counts_its_obstacles(
+    recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The name of a plan's state counts its obstacles, its artifact lists them, its event has their codes."""
     world = spoiled(tmp_path, monkeypatch)
     begun = datetime.now(UTC)
@@ -389,10 +486,18 @@ def test_plan_state_counts_its_obstacles(recorder: Recorder, tmp_path: Path, mon
 
     run = recorder.run_since(begun)
     assert (said.code, "RK-PREFLIGHT-DIRTY-WORKTREE" in said.err) == (2, True), said.err
-    assert (run["state_type"], run["state_name"]) == ("COMPLETED", "2 packages to release, 2 obstacles")
+    assert (run["state_type"], run["state_name"]) == (
+        "COMPLETED",
+        "2 packages to release, 2 obstacles",
+    )
     text = recorder.artifacts_of(run)["releasekit-plan"]
-    assert "**2 obstacles: publish would refuse**\n\n- RK-PREFLIGHT-DIRTY-WORKTREE: uncommitted" in text
-    recorder.tasks_of(run, "preflight-others", "preflight", "preflight-credentials", "preflight-remote")
+    assert (
+        "**2 obstacles: publish would refuse**\n\n- RK-PREFLIGHT-DIRTY-WORKTREE: uncommitted"
+        in text
+    )
+    recorder.tasks_of(
+        run, "preflight-others", "preflight", "preflight-credentials", "preflight-remote"
+    )
     happened = recorder.events_since(begun, "releasekit.plan.due")
     assert [event["payload"]["obstacles"] for event in happened] == [
         ["RK-PREFLIGHT-DIRTY-WORKTREE", "RK-INDEX-CREDENTIALS"]
@@ -417,9 +522,15 @@ def test_refused_run_lists_all_obstacles(
     state = asyncio.run(call())
 
     run = recorder.run_since(begun)
-    assert (run["state_type"], run["state_name"]) == ("FAILED", "Refused: RK-PREFLIGHT-DIRTY-WORKTREE")
+    assert (run["state_type"], run["state_name"]) == (
+        "FAILED",
+        "Refused: RK-PREFLIGHT-DIRTY-WORKTREE",
+    )
     lines = state.message.splitlines()
-    assert [line.partition(": ")[0] for line in lines[::2]] == ["RK-PREFLIGHT-DIRTY-WORKTREE", "RK-INDEX-CREDENTIALS"]
+    assert [line.partition(": ")[0] for line in lines[::2]] == [
+        "RK-PREFLIGHT-DIRTY-WORKTREE",
+        "RK-INDEX-CREDENTIALS",
+    ]
     assert "2 obstacles" in recorder.artifacts_of(run)["releasekit-plan"]
     assert world.state() == before
     if mode == "approve":
@@ -431,7 +542,12 @@ def test_refused_run_lists_all_obstacles(
 def test_refusal_is_told_once(recorder: Recorder, tmp_path: Path, name: str) -> None:
     """A refused run of each flow is called so; its log has the refusal once, with the next step and no traceback."""
     world = make_world(tmp_path, "core")
-    world.write({"pyproject.toml": (world.root / "pyproject.toml").read_text() + "[tool.releasekit]\nno = 1\n"})
+    world.write(
+        {
+            "pyproject.toml": (world.root / "pyproject.toml").read_text()
+            + "[tool.releasekit]\nno = 1\n"
+        }
+    )
     begun = datetime.now(UTC)
 
     async def call() -> Any:
@@ -458,7 +574,9 @@ def test_dry_run_flow_changes_nothing(recorder: Recorder, good: Recorded) -> Non
 
     async def call() -> object:
         flow: Any = publish
-        return await flow(dry_run=True, workspace=str(good.world.root), audit=False, force_unchanged=True)
+        return await flow(
+            dry_run=True, workspace=str(good.world.root), audit=False, force_unchanged=True
+        )
 
     plan = asyncio.run(call())
 
@@ -470,7 +588,9 @@ def test_dry_run_flow_changes_nothing(recorder: Recorder, good: Recorded) -> Non
     assert not [request for request in good.index.requests()[sent:] if request.uploaded_file]
 
 
-def test_prefect_never_stores_the_token(recorder: Recorder, good: Recorded, bad: Recorded, token: str) -> None:
+def test_prefect_never_stores_the_token(
+    recorder: Recorder, good: Recorded, bad: Recorded, token: str
+) -> None:
     """The upload token is nowhere in what Prefect keeps, asked through its API or looked for in its files."""
     assert "RuntimeError: token " in bad.said, "it was said"
     assert token not in bad.said
@@ -480,9 +600,15 @@ def test_prefect_never_stores_the_token(recorder: Recorder, good: Recorded, bad:
         assert kept, what
         assert token not in json.dumps(kept), what
     logs = recorder.all("logs", logs={"flow_run_id": {"any_": [good.run["id"]]}})
-    assert any("published app" in line["message"] for line in logs), "our log lines are among those looked at"
+    assert any("published app" in line["message"] for line in logs), (
+        "our log lines are among those looked at"
+    )
     uploads = recorder.tasks_of(good.run)["upload-app-0.1.0"]["id"]
-    (shown,) = [line["message"] for line in logs if line["task_run_id"] == uploads and line["message"].startswith("$ ")]
+    (shown,) = [
+        line["message"]
+        for line in logs
+        if line["task_run_id"] == uploads and line["message"].startswith("$ ")
+    ]
     assert "uv publish" in shown
     assert "exit code 0 after" in shown
     assert "TRACE" not in shown
@@ -537,7 +663,10 @@ def test_events_tell_publications_once(
 
 
 def test_record_key_decides_the_server(
-    tmp_path: Path, recorder: Recorder, prefect_home: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    recorder: Recorder,
+    prefect_home: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Without a terminal, auto starts no server; always starts one; never leaves out a server that runs."""
     runs_before = len(recorder.all("flow_runs"))
@@ -565,4 +694,6 @@ def test_record_key_decides_the_server(
     result = run(Command(argv, world.root, env))
     assert SERVER_COMMAND in result.stderr
     with closing(sqlite3.connect(home / "prefect.db")) as database:
-        assert database.execute("select name from flow_run").fetchall() == [("publish unheard-v0.1.2 (1 package)",)]
+        assert database.execute("select name from flow_run").fetchall() == [
+            ("publish unheard-v0.1.2 (1 package)",)
+        ]

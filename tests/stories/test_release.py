@@ -38,7 +38,9 @@ def pins_of(world: World, release: str) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for path in (world.root / ".git" / "releasekit" / release / "dist").glob("*/*.whl"):
         written = read_archive(path).values("Requires-Dist")
-        found[path.parent.name] = {canonicalize_name(r.name): str(r) for r in map(Requirement, written)}
+        found[path.parent.name] = {
+            canonicalize_name(r.name): str(r) for r in map(Requirement, written)
+        }
     return found
 
 
@@ -51,12 +53,19 @@ def confirmed_before_dependents(index: EmbeddedIndex, needs: dict[str, list[str]
     """Tell whether no file was sent before each hard dependency was seen on the simple page with all its files."""
     log = index.requests()
     sent = {
-        name: [n for n, r in enumerate(log) if r.uploaded_file.startswith(f"{name.replace('-', '_')}-")]
+        name: [
+            n for n, r in enumerate(log) if r.uploaded_file.startswith(f"{name.replace('-', '_')}-")
+        ]
         for name in needs
     }
-    pages = {name: [n for n, r in enumerate(log) if r.path.endswith(f"/simple/{name}/")] for name in needs}
+    pages = {
+        name: [n for n, r in enumerate(log) if r.path.endswith(f"/simple/{name}/")]
+        for name in needs
+    }
     return all(
-        any(max(sent[need]) < page < min(sent[name]) for page in pages[need]) for name in needs for need in needs[name]
+        any(max(sent[need]) < page < min(sent[name]) for page in pages[need])
+        for name in needs
+        for need in needs[name]
     )
 
 
@@ -89,7 +98,10 @@ def test_every_changed_package_is_published(tmp_path: Path, own_index: EmbeddedI
     assert world.git("ls-remote", str(world.remote), "refs/heads/main").split()[0] == head
     assert len(world.git("worktree", "list").splitlines()) == 1
     pins = pins_of(world, report["release"])
-    assert pins["orchard-press"]["orchard-store"] == 'orchard-store[fast]==0.4.0; python_full_version >= "3.9"'
+    assert (
+        pins["orchard-press"]["orchard-store"]
+        == 'orchard-store[fast]==0.4.0; python_full_version >= "3.9"'
+    )
     assert pins["orchard-core"]["orchard-market"] == 'orchard-market==0.9.1; extra == "all"'
     assert pins["orchard-market"]["idna"].startswith("idna>=")
 
@@ -101,8 +113,14 @@ def test_every_changed_package_is_published(tmp_path: Path, own_index: EmbeddedI
 
     world.commit("fix: keep longer", {"packages/store/src/orchard_store/more.py": ""})
     [warning] = json.loads(world.releasekit("plan", "--format", "json").out)["warnings"]
-    assert "orchard-core[all] 1.3.0 requires orchard-store==0.4.0, not 0.4.1, orchard-market " in warning
-    assert "`releasekit publish --force-unchanged -p orchard-core -p orchard-market -p orchard-press` rel" in warning
+    assert (
+        "orchard-core[all] 1.3.0 requires orchard-store==0.4.0, not 0.4.1, orchard-market "
+        in warning
+    )
+    assert (
+        "`releasekit publish --force-unchanged -p orchard-core -p orchard-market -p orchard-press` rel"
+        in warning
+    )
 
 
 def test_rehearsal_leaves_no_trace(tmp_path: Path) -> None:
@@ -134,7 +152,9 @@ def test_any_branch_can_be_rehearsed(tmp_path: Path, monkeypatch: pytest.MonkeyP
     rehearsed = world.releasekit("publish", "--rehearse", "--skip-audit", "--skip-smoke-test")
 
     assert (refused.code, ErrorCode.BRANCH_NOT_ALLOWED in refused.err) == (2, True), refused.err
-    assert (rehearsed.code, "core-0.1.0-py3-none-any.whl" in rehearsed.out) == (0, True), rehearsed.err
+    assert (rehearsed.code, "core-0.1.0-py3-none-any.whl" in rehearsed.out) == (0, True), (
+        rehearsed.err
+    )
     assert world.state() == before
 
 
@@ -143,7 +163,9 @@ def test_failure_stops_its_dependents_alone(
     tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A package that fails blocks those that need it; the rest goes out at once, and the truth is told."""
-    monkeypatch.setenv("RELEASEKIT_OVERLAY", "resolve")  # else it would be found before anything is uploaded
+    monkeypatch.setenv(
+        "RELEASEKIT_OVERLAY", "resolve"
+    )  # else it would be found before anything is uploaded
     world = make_world(
         tmp_path,
         "app: core; core; slow; broken; late: broken; later: late",
@@ -169,7 +191,9 @@ def test_failure_stops_its_dependents_alone(
     assert said.err.index("published app") < said.err.index("published slow"), "app waited for slow"
     sent = {name.partition("-")[0] for name in uploads(own_index)}
     assert sent == {"app", "core", "slow", "broken"}
-    assert set(world.tags()) == {"app-v0.1.0", "core-v0.1.0", "slow-v0.1.0"}, "only what is out is tagged"
+    assert set(world.tags()) == {"app-v0.1.0", "core-v0.1.0", "slow-v0.1.0"}, (
+        "only what is out is tagged"
+    )
 
     again = world.releasekit("publish", "--yes", "--skip-audit", "--format", "json")
 
@@ -191,7 +215,9 @@ def test_failed_build_prevents_every_upload(tmp_path: Path, own_index: EmbeddedI
 
     assert said.code == 1
     report = json.loads(said.out)
-    assert {package["name"]: package["outcome"] for package in report["packages"]}["odd"] == "failed"
+    assert {package["name"]: package["outcome"] for package in report["packages"]}[
+        "odd"
+    ] == "failed"
     assert uploads(own_index) == []
     assert world.state() == before
 
@@ -206,11 +232,15 @@ def test_failed_import_wastes_no_version(tmp_path: Path, own_index: EmbeddedInde
 
     So it is where the files are built for somebody else to publish, and not where only versions are wanted.
     """
-    world = make_world(tmp_path, "app: core; core; broken", broken="raise RuntimeError('does not import')")
+    world = make_world(
+        tmp_path, "app: core; core; broken", broken="raise RuntimeError('does not import')"
+    )
     before = world.state()
 
     said = world.releasekit("publish", "--yes", "--skip-audit", "--format", "json")
-    staged = world.releasekit("publish", "--stage-only", "--output", str(tmp_path / "out"), "--skip-audit")
+    staged = world.releasekit(
+        "publish", "--stage-only", "--output", str(tmp_path / "out"), "--skip-audit"
+    )
     untested = world.releasekit("publish", "--stage-only", "--skip-smoke-test", "--skip-audit")
     world.releasekit("rollback", "--yes")
 
@@ -222,11 +252,15 @@ def test_failed_import_wastes_no_version(tmp_path: Path, own_index: EmbeddedInde
         "broken": "failed",
     }
     broken = next(row for row in report["packages"] if row["name"] == "broken")
-    assert broken["error"].startswith("RK-STAGED-IMPORT-FAILED: the built broken 0.1.0 cannot be imported")
+    assert broken["error"].startswith(
+        "RK-STAGED-IMPORT-FAILED: the built broken 0.1.0 cannot be imported"
+    )
     assert "does not import" in broken["output"]
     assert report["notes"] == ["nothing was uploaded, and the release was discarded"]
     assert said.err.index("proving") < said.err.index("proven app 0.1.0")
-    assert (staged.code, "RK-STAGED-IMPORT-FAILED" in staged.out + staged.err) == (1, True), staged.err
+    assert (staged.code, "RK-STAGED-IMPORT-FAILED" in staged.out + staged.err) == (1, True), (
+        staged.err
+    )
     assert not (tmp_path / "out").exists()
     assert untested.code == 0, untested.err
     assert world.state() == before
@@ -245,7 +279,9 @@ def test_cycle_is_released_as_batch(tmp_path: Path, own_index: EmbeddedIndex) ->
     world = make_world(tmp_path, "egg: hen; hen: egg; farm: hen")
     assert world.releasekit("plan").code == 2
     text = (world.root / "pyproject.toml").read_text()
-    world.commit("chore: batch", {"pyproject.toml": f'{text}\n[tool.releasekit]\ncycles = "batch"\n'})
+    world.commit(
+        "chore: batch", {"pyproject.toml": f'{text}\n[tool.releasekit]\ncycles = "batch"\n'}
+    )
     world.git("push", "--quiet")
 
     said = world.releasekit("publish", "--yes", "--skip-audit")
@@ -261,7 +297,9 @@ def test_older_sibling_is_left_alone(tmp_path: Path, own_index: EmbeddedIndex) -
     world = make_world(tmp_path, "app: core<1; core")
     assert world.releasekit("publish", "--yes", "--skip-audit").code == 0
     pyproject = (world.root / "packages/core/pyproject.toml").read_text()
-    world.commit("feat!: another core", {"packages/core/pyproject.toml": pyproject.replace("0.1.0", "2.0.0")})
+    world.commit(
+        "feat!: another core", {"packages/core/pyproject.toml": pyproject.replace("0.1.0", "2.0.0")}
+    )
     world.commit("fix: app", {"packages/app/src/app/__init__.py": "FIXED = True\n"})
     world.lock()
     world.git("push", "--quiet")
@@ -270,7 +308,10 @@ def test_older_sibling_is_left_alone(tmp_path: Path, own_index: EmbeddedIndex) -
 
     assert said.code == 0, said.err
     report = json.loads(said.out)
-    assert {package["name"]: package["version"] for package in report["packages"]} == {"app": "0.1.1", "core": "2.0.0"}
+    assert {package["name"]: package["version"] for package in report["packages"]} == {
+        "app": "0.1.1",
+        "core": "2.0.0",
+    }
     assert pins_of(world, report["release"])["app"]["core"] == "core<1"
     assert "RK-WORKSPACE-REQUIREMENT" in said.err
     assert any(name.startswith("core-2.0.0") for name in uploads(own_index))
@@ -283,7 +324,9 @@ def test_umbrella_tag_needs_several_packages(tmp_path: Path) -> None:
 
     def release(*argv: str) -> dict[str, str]:
         """Publish; return the released versions. The title names the commit, and is a tag there."""
-        said = world.releasekit("publish", "--yes", "--skip-audit", "--skip-smoke-test", "--format", "json", *argv)
+        said = world.releasekit(
+            "publish", "--yes", "--skip-audit", "--skip-smoke-test", "--format", "json", *argv
+        )
         assert said.code == 0, said.err
         report = json.loads(said.out)
         assert world.git("log", "-1", "--format=%s") == f"chore(release): {report['title']}"
@@ -315,8 +358,13 @@ def test_umbrella_tag_needs_several_packages(tmp_path: Path) -> None:
         "lone": "0.1.0",
     }
     assert (plan["tags"], plan["warnings"]) == ([], [])
-    undone = json.loads(world.releasekit("rollback", "core-v0.2.0", "--dry-run", "--format", "json").out)
-    assert (undone["title"], [kept["tag"] for kept in undone["kept_tags"]]) == ("core-v0.2.0", ["core-v0.2.0"])
+    undone = json.loads(
+        world.releasekit("rollback", "core-v0.2.0", "--dry-run", "--format", "json").out
+    )
+    assert (undone["title"], [kept["tag"] for kept in undone["kept_tags"]]) == (
+        "core-v0.2.0",
+        ["core-v0.2.0"],
+    )
 
 
 @pytest.mark.parametrize(
@@ -328,7 +376,9 @@ def test_umbrella_tag_needs_several_packages(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.usefixtures("own_index")
-def test_flag_skips_one_step_only(tmp_path: Path, flag: str, tags: set[str], pushed: bool, commands: str) -> None:
+def test_flag_skips_one_step_only(
+    tmp_path: Path, flag: str, tags: set[str], pushed: bool, commands: str
+) -> None:
     """What an option switches off does not happen, and all else does."""
     world = make_world(tmp_path, "core")
     world.git("tag", "core-v0.1.0")
@@ -338,5 +388,8 @@ def test_flag_skips_one_step_only(tmp_path: Path, flag: str, tags: set[str], pus
 
     assert said.code == 0, said.err
     assert set(world.git("tag", "--list").split()) == tags
-    assert (world.git("ls-remote", str(world.remote), "main").split()[0] == world.git("rev-parse", "HEAD")) is pushed
+    assert (
+        world.git("ls-remote", str(world.remote), "main").split()[0]
+        == world.git("rev-parse", "HEAD")
+    ) is pushed
     assert ("importlib" in said.err) is bool(commands)

@@ -53,10 +53,17 @@ def test_templates_are_written_and_recognised(tmp_path: Path, own_index: Embedde
     assert said.code == 0, said.err
     title, message = json.loads(said.out)["title"], world.git("log", "-1", "--format=%B")
     assert message == f"feat!: ship {title}\n\ncore 0.2.0\nlone 0.1.1"
-    words = {tag: world.git("tag", "--list", "--format=%(contents)", tag) for tag in ("core-v0.2.0", title)}
-    assert words == {"core-v0.2.0": f"core 0.2.0\n\n# Part of {title}", title: title}, "the umbrella has no package"
+    words = {
+        tag: world.git("tag", "--list", "--format=%(contents)", tag)
+        for tag in ("core-v0.2.0", title)
+    }
+    assert words == {"core-v0.2.0": f"core 0.2.0\n\n# Part of {title}", title: title}, (
+        "the umbrella has no package"
+    )
     released = set(world.git("show", "--format=", "--name-only", "HEAD").split())
-    assert "packages/app/pyproject.toml" in released, "the commit raises the requirement of a package that stays"
+    assert "packages/app/pyproject.toml" in released, (
+        "the commit raises the requirement of a package that stays"
+    )
     nothing_new = dict.fromkeys(("app", "core", "lone"))
     assert planned(world) == nothing_new
     assert changed_since(world, "HEAD~1") == []
@@ -70,13 +77,17 @@ def test_templates_are_written_and_recognised(tmp_path: Path, own_index: Embedde
     text = (world.root / "pyproject.toml").read_text()
     world.commit("chore: other words", {"pyproject.toml": text.replace("feat!: ship", "Ship")})
     assert planned(world)["app"] == "0.2.0", "now nobody knows that title"
-    listed = text.replace('"feat!: ship {release}\\n\\n{packages}\\n"', '["Ship {release}", "feat!: ship {release}"]')
+    listed = text.replace(
+        '"feat!: ship {release}\\n\\n{packages}\\n"', '["Ship {release}", "feat!: ship {release}"]'
+    )
     world.commit("chore: keep the old title", {"pyproject.toml": listed})
     assert planned(world) == nothing_new
     world.commit("chore(release): v0.0.9", {"packages/app/old.txt": ""})
     assert planned(world) == nothing_new, "made before the key was set"
     world.commit("Ship it", {"packages/app/new.txt": ""})
-    assert planned(world) == {**nothing_new, "app": "0.1.1"}, "a change that only begins like a release"
+    assert planned(world) == {**nothing_new, "app": "0.1.1"}, (
+        "a change that only begins like a release"
+    )
     assert own_index.requests()
 
 
@@ -88,6 +99,7 @@ def test_unreadable_template_is_refused(tmp_path: Path) -> None:
 
     assert said.code == 2
     assert (
-        f'error: {ErrorCode.CONFIG_INVALID_VALUE}: commit_message = "{{release}}": the title needs a word' in said.err
+        f'error: {ErrorCode.CONFIG_INVALID_VALUE}: commit_message = "{{release}}": the title needs a word'
+        in said.err
     )
     assert "pyproject.toml:9" in said.err, said.err

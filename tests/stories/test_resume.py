@@ -61,9 +61,17 @@ def test_fresh_clone_finishes_the_release(tmp_path: Path, own_index: EmbeddedInd
     (dist,) = records.glob("*/dist/p19")
     shutil.rmtree(dist)
     lost = world.releasekit(*RELEASE)
-    assert (lost.code, ErrorCode.FILES_LOST in lost.err, "p19-0.1.0" in lost.err) == (2, True, True), lost.err
+    assert (lost.code, ErrorCode.FILES_LOST in lost.err, "p19-0.1.0" in lost.err) == (
+        2,
+        True,
+        True,
+    ), lost.err
     kept = tmp_path / "kept"
-    shutil.copytree(next(records.glob("*/plan.json")).parent, kept, ignore=shutil.ignore_patterns("dist", "tree"))
+    shutil.copytree(
+        next(records.glob("*/plan.json")).parent,
+        kept,
+        ignore=shutil.ignore_patterns("dist", "tree"),
+    )
     shutil.rmtree(records)
     shutil.rmtree(os.environ["PREFECT_HOME"] + "/storage", ignore_errors=True)
     fresh = another_clone(world, tmp_path / "fresh")
@@ -115,7 +123,9 @@ def test_release_commit_suffices_to_resume(tmp_path: Path, own_index: EmbeddedIn
     fresh.git("push", "--quiet")
     before = fresh.state()
     differs = fresh.releasekit(*RESUME)
-    assert (differs.code, ErrorCode.PUBLISH_CHECKSUM_MISMATCH in differs.err) == (2, True), differs.err
+    assert (differs.code, ErrorCode.PUBLISH_CHECKSUM_MISMATCH in differs.err) == (2, True), (
+        differs.err
+    )
     assert fresh.state() == {**before, "records": fresh.state()["records"]}
     assert len(uploads(own_index)) == sent
 
@@ -128,16 +138,23 @@ def test_broken_published_package_blocks_nobody(tmp_path: Path, own_index: Embed
     world.git("push", "--quiet", "origin", *(f":refs/tags/{tag}" for tag in tags))
     fresh = another_clone(world, tmp_path / "fresh")
 
-    said = fresh.releasekit("publish", "--yes", "--skip-audit", "--resume-from-registry", "--format", "json")
+    said = fresh.releasekit(
+        "publish", "--yes", "--skip-audit", "--resume-from-registry", "--format", "json"
+    )
 
     reports = {row["name"]: row for row in json.loads(said.out)["packages"]}
-    assert {name: row["outcome"] for name, row in reports.items()} == {"broken": "failed", "lone": "confirmed"}
+    assert {name: row["outcome"] for name, row in reports.items()} == {
+        "broken": "failed",
+        "lone": "confirmed",
+    }
     assert reports["broken"]["error"].startswith(ErrorCode.SMOKE_TEST_FAILED)
     assert fresh.tags().keys() == {"lone-v0.1.0"}
     assert len(uploads(own_index)) == 4
 
 
-def test_closed_upload_gets_next_version(tmp_path: Path, faulty: FaultIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closed_upload_gets_next_version(
+    tmp_path: Path, faulty: FaultIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """PyPI completes a version for 14 days: that is said in time; after it, the next version goes out instead."""
     monkeypatch.setenv("UV_PUBLISH_TOKEN", "opensesame")
     world = make_world(tmp_path, "app: core; core; half")
@@ -171,7 +188,9 @@ def test_closed_upload_gets_next_version(tmp_path: Path, faulty: FaultIndex, mon
     world.git("push", "--quiet")
     ended = world.releasekit(*RELEASE, *where)
     assert ended.code == 0, ended.err
-    assert {row["name"]: row["version"] for row in json.loads(ended.out)["packages"]}["core"] == "0.1.1"
+    assert {row["name"]: row["version"] for row in json.loads(ended.out)["packages"]}[
+        "core"
+    ] == "0.1.1"
     assert {"core-0.1.1.tar.gz", "core-0.1.1-py3-none-any.whl"} <= faulty.files["core"].keys()
 
 
@@ -188,7 +207,10 @@ def test_two_clones_release_only_once(tmp_path: Path, own_index: EmbeddedIndex) 
     assert len(uploads(own_index)) == len(set(uploads(own_index))) == 4
     assert LOCK_REF not in refs(world)
     assert (
-        len(list((tmp_path / "other/.git/releasekit").glob("*/")) + list((world.root / ".git/releasekit").glob("*/")))
+        len(
+            list((tmp_path / "other/.git/releasekit").glob("*/"))
+            + list((world.root / ".git/releasekit").glob("*/"))
+        )
         == 1
     )
 
@@ -209,14 +231,20 @@ def test_rejected_push_loses_nothing(tmp_path: Path, own_index: EmbeddedIndex) -
 
     assert rejected.code == 1
     problem, locked = json.loads(rejected.out)["problems"]
-    assert problem.startswith(f"{ErrorCode.PUSH_REJECTED}: main was refused; the tags were then pushed without it")
+    assert problem.startswith(
+        f"{ErrorCode.PUSH_REJECTED}: main was refused; the tags were then pushed without it"
+    )
     assert "refs/heads/main is protected" in problem
     assert f"{ErrorCode.RELEASE_NOT_HELD}: " in rejected.err
     assert set(world.tags()) == {"core-v0.1.0"}, "they are true, so they go alone"
-    assert locked.startswith(f"{ErrorCode.GIT_LOCKED}: Unable to create '{world.root}/.git/index.lock': File exists")
+    assert locked.startswith(
+        f"{ErrorCode.GIT_LOCKED}: Unable to create '{world.root}/.git/index.lock': File exists"
+    )
     (world.root / ".git/index.lock").unlink()
     (again,) = json.loads(world.releasekit(*RELEASE).out)["problems"]
-    assert again.startswith(f"{ErrorCode.PUSH_REJECTED}: the push was rejected"), "the tags are there"
+    assert again.startswith(f"{ErrorCode.PUSH_REJECTED}: the push was rejected"), (
+        "the tags are there"
+    )
     world.commit("feat: more", {"packages/core/src/core/__init__.py": "MORE = True\n"})
     other = another_clone(world, tmp_path / "other")
     other.commit("docs: elsewhere", {"README.md": "words"})
@@ -228,8 +256,12 @@ def test_rejected_push_loses_nothing(tmp_path: Path, own_index: EmbeddedIndex) -
     assert "main has 1 new commit since then; `releasekit rollback`" in moved.err
     world.git("pull", "--quiet", "--no-rebase", "--no-edit")
     world.git("push", "--quiet")
-    world.git("update-ref", "refs/remotes/origin/main", "core-v0.1.0~1")  # as by a push that was killed at its end
-    world.git("tag", "--delete", "core-v0.1.0")  # as in a clone that takes over: its own one would be another object
+    world.git(
+        "update-ref", "refs/remotes/origin/main", "core-v0.1.0~1"
+    )  # as by a push that was killed at its end
+    world.git(
+        "tag", "--delete", "core-v0.1.0"
+    )  # as in a clone that takes over: its own one would be another object
     ended = world.releasekit(*RELEASE)
 
     assert ended.code == 0, ended.out

@@ -30,7 +30,10 @@ BROKEN = "raise RuntimeError('does not import')"
 def refs(world: World) -> dict[str, str]:
     """Return the references of the remote."""
     return {
-        name: sha for sha, name in (line.split() for line in world.git("ls-remote", str(world.remote)).splitlines())
+        name: sha
+        for sha, name in (
+            line.split() for line in world.git("ls-remote", str(world.remote)).splitlines()
+        )
     }
 
 
@@ -54,8 +57,12 @@ def test_rollback_leaves_public_versions_only(  # noqa: PLR0915  one release is 
     tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With --all-tags a release that can never end leaves nothing but what is public; its versions are used up."""
-    world = make_world(tmp_path, "app: core; core; broken; late: broken", RESOLVE_ONLY, broken=BROKEN)
-    monkeypatch.setenv("RELEASEKIT_OVERLAY", "resolve")  # else it would be found before anything is uploaded
+    world = make_world(
+        tmp_path, "app: core; core; broken; late: broken", RESOLVE_ONLY, broken=BROKEN
+    )
+    monkeypatch.setenv(
+        "RELEASEKIT_OVERLAY", "resolve"
+    )  # else it would be found before anything is uploaded
     before = world.state()
     assert world.releasekit(*RELEASE).code == 1
     assert set(world.tags()) == {"app-v0.1.0", "core-v0.1.0"}
@@ -97,15 +104,22 @@ def test_rollback_leaves_public_versions_only(  # noqa: PLR0915  one release is 
     found = told(shown)
     assert found["tags"] == ["core-v0.1.0"]
     assert set(found["remote_tags"]) == {"app-v0.1.0", "core-v0.1.0"}
-    assert told(undone) == {**found, "remote_tags": [], "held": False, "done": True}, "the rest of it"
+    assert told(undone) == {**found, "remote_tags": [], "held": False, "done": True}, (
+        "the rest of it"
+    )
     assert "app-v0.1.0 here stays" in found["kept"][0]
-    assert "is part of main on origin and of main here, and stays: it contains versions" in found["notes"][0]
+    assert (
+        "is part of main on origin and of main here, and stays: it contains versions"
+        in found["notes"][0]
+    )
     assert "without a tag: broken 0.1.0, core 0.1.0; the next plan" in found["notes"][1]
     public = {package["name"]: package for package in found["public"]}
     assert public.keys() == {"app", "core", "broken"}
     assert (public["core"]["next"], public["core"]["dependents"]) == ("0.1.1", ["app"])
     assert public["core"]["page"] == f"{own_index.simple_url}core/"
-    assert refs(world) == {"HEAD": release, "refs/heads/main": release}, "what is pushed is never taken back"
+    assert refs(world) == {"HEAD": release, "refs/heads/main": release}, (
+        "what is pushed is never taken back"
+    )
     assert set(world.git("tag", "--list").split()) == {"app-v0.1.0", "late-v0.1.0"}
     after = world.state()
     assert (after["records"], after["worktrees"].count("\n")) == (before["records"], 0)
@@ -136,7 +150,10 @@ def test_rollback_without_terminal_needs_yes(tmp_path: Path, own_index: Embedded
     world = make_world(tmp_path, "core")
     before = world.state()
     nothing_here = world.releasekit("rollback")
-    assert (nothing_here.code, nothing_here.out) == (0, "nothing to roll back: no release is unfinished here\n")
+    assert (nothing_here.code, nothing_here.out) == (
+        0,
+        "nothing to roll back: no release is unfinished here\n",
+    )
     directory = world.root / ".git/releasekit/0123456789ab"
     directory.mkdir()
     (directory / "plan.json").write_text('{"schema": "releasekit.plan/9"}')
@@ -165,7 +182,10 @@ def test_rollback_without_push_ignores_remote(
     repo = Repo(world.root)
     world.git("push", "--quiet", "origin", f"{repo.head}:refs/tags/core-v0.1.0")
     stale = world.releasekit(*RELEASE)
-    assert (stale.code, "another clone has made this release in the meantime" in stale.err) == (2, True), stale.err
+    assert (stale.code, "another clone has made this release in the meantime" in stale.err) == (
+        2,
+        True,
+    ), stale.err
     world.git("push", "--quiet", "origin", ":refs/tags/core-v0.1.0")
     assert world.state() == before
     manifest = ReleaseManifest(
@@ -181,34 +201,47 @@ def test_rollback_without_push_ignores_remote(
     assert held == write_lock_commit(repo, Plan.model_validate(plan), manifest), (
         "the same release makes the same commit"
     )
-    world.git("push", "--quiet", "origin", f"{held}:{LOCK_REF}", f"{repo.head}:refs/tags/core-v0.1.0")
+    world.git(
+        "push", "--quiet", "origin", f"{held}:{LOCK_REF}", f"{repo.head}:refs/tags/core-v0.1.0"
+    )
 
     with monkeypatch.context() as late:  # it was begun after we have looked
         late.setattr(preflight, "other_clones", nothing)
         faster = world.releasekit(*RELEASE)
     assert (faster.code, ErrorCode.RELEASE_ELSEWHERE in faster.err) == (2, True), faster.err
-    assert "core-v0.1.0 is being released by Ada <ada@example.invalid> on lost since 2026-11-22T12" in faster.err
-    assert world.state()["records"] == before["records"], "nothing of ours was public, so it is dropped"
+    assert (
+        "core-v0.1.0 is being released by Ada <ada@example.invalid> on lost since 2026-11-22T12"
+        in faster.err
+    )
+    assert world.state()["records"] == before["records"], (
+        "nothing of ours was public, so it is dropped"
+    )
     alone = world.releasekit(*UNDO, "--no-push")
     unnamed = world.releasekit(*UNDO)
     undone = world.releasekit(*UNDO, "core-v0.1.0")
 
     assert (alone.code, told(alone)["release"]) == (0, "")
-    assert (unnamed.code, f"`releasekit rollback {plan['release']}` rolls it back" in unnamed.err) == (2, True)
+    assert (
+        unnamed.code,
+        f"`releasekit rollback {plan['release']}` rolls it back" in unnamed.err,
+    ) == (2, True)
     assert (told(undone)["held"], told(undone)["remote_tags"]) == (True, ["core-v0.1.0"])
     assert world.state() == before
 
     repo.save_ref(plan["release"], held)
     lost = world.releasekit(*RELEASE, "--no-push")
-    assert (lost.code, f"{ErrorCode.RECORD_INVALID}: the record of core-v0.1.0 is lost" in lost.err) == (2, True), (
-        lost.err
-    )
+    assert (
+        lost.code,
+        f"{ErrorCode.RECORD_INVALID}: the record of core-v0.1.0 is lost" in lost.err,
+    ) == (2, True), lost.err
     assert told(world.releasekit(*UNDO, "--no-push"))["title"] == "core-v0.1.0"
     assert world.state() == before
 
 
 @pytest.mark.usefixtures("unrecorded")
-def test_rollback_keeps_true_tags(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rollback_keeps_true_tags(
+    tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """After a failed package: roll back, commit one fix, publish. Healthy packages stay out, blocked ones follow."""
     world = make_world(tmp_path, "core; broken: core; late: broken", RESOLVE_ONLY, broken=BROKEN)
     assert world.releasekit(*RELEASE).code == 1
@@ -224,10 +257,15 @@ def test_rollback_keeps_true_tags(tmp_path: Path, own_index: EmbeddedIndex, monk
     left = world.state()
     again = world.releasekit(*UNDO)
 
-    assert (undone.code, again.code, told(again)["release"], world.state()) == (0, 0, "", left), undone.err
+    assert (undone.code, again.code, told(again)["release"], world.state()) == (0, 0, "", left), (
+        undone.err
+    )
     assert told(undone) == {**shown, "held": False, "done": True}
     assert [kept["tag"] for kept in shown["kept_tags"]] == ["core-v0.1.0"]
-    assert {package["name"]: package["tag"] for package in shown["public"]} == {"core": "core-v0.1.0", "broken": ""}
+    assert {package["name"]: package["tag"] for package in shown["public"]} == {
+        "core": "core-v0.1.0",
+        "broken": "",
+    }
     assert (world.tags(), world.git("tag", "--list")) == ({"core-v0.1.0": release}, "core-v0.1.0")
     assert LOCK_REF not in refs(world)
 
@@ -237,7 +275,11 @@ def test_rollback_keeps_true_tags(tmp_path: Path, own_index: EmbeddedIndex, monk
     assert published.code == 0, published.err
     versions = {package["name"]: package["version"] for package in told(published)["packages"]}
     assert versions == {"broken": "0.1.1", "late": "0.1.0"}
-    requests = [request.uploaded_file for request in own_index.requests() if request.uploaded_file.startswith("core-")]
+    requests = [
+        request.uploaded_file
+        for request in own_index.requests()
+        if request.uploaded_file.startswith("core-")
+    ]
     assert len(requests) == 2, "core was sent once"
 
 
@@ -267,7 +309,9 @@ def test_finished_release_needs_its_name(
         killed.setattr(Record, "discard", interrupted)
         assert world.releasekit(*UNDO, "core-v0.1.0").code == 130
     undone = told(world.releasekit(*UNDO))
-    assert (undone["release"], undone["done"]) == (shown["release"], True), "what was begun is the unfinished one"
+    assert (undone["release"], undone["done"]) == (shown["release"], True), (
+        "what was begun is the unfinished one"
+    )
     assert world.git("tag", "--list").split() == ["core-v0.1.0"]
     gone = world.releasekit(*UNDO, "core-v0.1.0")
     assert (gone.code, ErrorCode.RELEASE_UNKNOWN in gone.err) == (2, True)
@@ -287,9 +331,13 @@ def test_incomplete_package_loses_its_tag(
     (record,) = list_records(Repo(world.root).common_dir)
     manifest = record.require_manifest()
     core = next(package for package in manifest.packages if package.name == "core")
-    ghost = core.files[0].model_copy(update={"name": core.files[0].name.replace("none-any", "none-linux_x86_64")})
+    ghost = core.files[0].model_copy(
+        update={"name": core.files[0].name.replace("none-any", "none-linux_x86_64")}
+    )
     packages = [
-        package.model_copy(update={"files": (*package.files, ghost)}) if package is core else package
+        package.model_copy(update={"files": (*package.files, ghost)})
+        if package is core
+        else package
         for package in manifest.packages
     ]
     record.amend(packages=tuple(packages))  # as if one file of it had never arrived
@@ -299,7 +347,10 @@ def test_incomplete_package_loses_its_tag(
     undone = told(world.releasekit(*UNDO))
 
     assert (untagged["tags"], untagged["kept"]) == ([], [])
-    assert any("without a tag: core 0.1.0, lone 0.1.0; the next plan counts" in note for note in untagged["notes"])
+    assert any(
+        "without a tag: core 0.1.0, lone 0.1.0; the next plan counts" in note
+        for note in untagged["notes"]
+    )
     assert undone["tags"] == ["core-v0.1.0", dated_tag()]
     assert [kept["tag"] for kept in undone["kept_tags"]] == ["lone-v0.1.0"]
     found = {package["name"]: (package["complete"], package["tag"]) for package in undone["public"]}
@@ -313,7 +364,9 @@ def test_rollback_asks_the_recorded_index(
 ) -> None:
     """The index that the release went to is asked, whatever the settings say now, and from any clone."""
     world = make_world(tmp_path, "core; broken", RESOLVE_ONLY, broken=BROKEN)
-    monkeypatch.setenv("UV_PUBLISH_CHECK_URL", own_index.simple_url.replace("://", "://ada:hunter2@"))
+    monkeypatch.setenv(
+        "UV_PUBLISH_CHECK_URL", own_index.simple_url.replace("://", "://ada:hunter2@")
+    )
     assert world.releasekit(*RELEASE).code == 1
     held = world.git("show", f"{refs(world)[LOCK_REF]}:manifest.json")
     (record,) = list_records(Repo(world.root).common_dir)
@@ -346,7 +399,9 @@ def test_rollback_asks_the_recorded_index(
     )
     record.amend(indexes=())  # as before it was put on record
     refused = world.releasekit(*UNDO)
-    assert (refused.code, "`releasekit rollback --check-url URL`" in refused.err) == (2, True), refused.err
+    assert (refused.code, "`releasekit rollback --check-url URL`" in refused.err) == (2, True), (
+        refused.err
+    )
     assert "core-v0.1.0" in world.tags(), "nobody can say what is public, so nothing is taken away"
     undone = told(world.releasekit(*UNDO, "--check-url", own_index.simple_url))
     assert (undone["done"], len(undone["public"])) == (True, 2)

@@ -122,7 +122,9 @@ def looked_at(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 @pytest.fixture
-def scene(tmp_path: Path, looked_at: World, unrecorded: None, request: pytest.FixtureRequest) -> Scene:
+def scene(
+    tmp_path: Path, looked_at: World, unrecorded: None, request: pytest.FixtureRequest
+) -> Scene:
     """Set the scene of one proof; nothing is recorded in Prefect."""
     assert unrecorded is None
     return Scene(tmp_path, looked_at, request)
@@ -144,7 +146,10 @@ def test_exclude_key_removes_members(scene: Scene) -> None:
 
 def test_groups_key_names_a_group(scene: Scene) -> None:
     """A group can be asked for by its name."""
-    assert ErrorCode.WORKSPACE_UNKNOWN_PACKAGE in scene.look("", "plan", "--offline", "--group", "one").err
+    assert (
+        ErrorCode.WORKSPACE_UNKNOWN_PACKAGE
+        in scene.look("", "plan", "--offline", "--group", "one").err
+    )
     assert scene.plan('groups.one = ["lone"]', "--group", "one", key="status")["core"] == "excluded"
 
 
@@ -156,10 +161,15 @@ def test_tag_format_names_package_tags(scene: Scene) -> None:
 
 def test_root_tag_format_is_for_the_root(scene: Scene) -> None:
     """The package at the root has tags of its own form; those of the members stay."""
-    root = project("top", "2.0.0") + '\n[build-system]\nrequires = ["uv_build"]\nbuild-backend = "uv_build"\n'
+    root = (
+        project("top", "2.0.0")
+        + '\n[build-system]\nrequires = ["uv_build"]\nbuild-backend = "uv_build"\n'
+    )
     world = scene.world("core")
     text = (world.root / "pyproject.toml").read_text()
-    world.commit("feat: a root", {"pyproject.toml": f'{root}\n{text}root_tag_format = "v{{version}}"\n'})
+    world.commit(
+        "feat: a root", {"pyproject.toml": f'{root}\n{text}root_tag_format = "v{{version}}"\n'}
+    )
     for tag in ("v2.0.0", "core-v0.1.0"):
         world.git("tag", tag)
     world.commit("fix: both", {"a.py": "", "packages/core/a.py": ""})
@@ -217,10 +227,17 @@ def test_allow_older_permits_lower_version(scene: Scene) -> None:
     later = World(scene.directory / "later", world.remote)
     write_package(later, "core", [])
     package = later.root / "packages/core"
-    (package / "pyproject.toml").write_text((package / "pyproject.toml").read_text().replace("0.1.0", "0.3.0"))
+    (package / "pyproject.toml").write_text(
+        (package / "pyproject.toml").read_text().replace("0.1.0", "0.3.0")
+    )
     run(Command(("uv", "build", "--quiet", "--out-dir", str(package / "dist")), package))
     files = sorted(str(path) for path in (package / "dist").glob("core-*"))
-    run(Command(("uv", "publish", "--quiet", "--trusted-publishing", "never", *files), env=scene.index.environment))
+    run(
+        Command(
+            ("uv", "publish", "--quiet", "--trusted-publishing", "never", *files),
+            env=scene.index.environment,
+        )
+    )
 
     assert world.releasekit("publish", "--dry-run", "--skip-audit").code == 2
     configure(world, "allow_older = true")
@@ -243,19 +260,28 @@ def test_index_key_chooses_the_index(scene: Scene) -> None:
     """Uploads go to, and are confirmed on, the index of that name."""
     assert "9/inner" not in scene.outline(INNER)
     outline = scene.outline(f'index = "inner"{INNER}')
-    assert "--publish-url http://127.0.0.1:9/inner/upload --check-url http://127.0.0.1:9/inner/simple" in outline
+    assert (
+        "--publish-url http://127.0.0.1:9/inner/upload --check-url http://127.0.0.1:9/inner/simple"
+        in outline
+    )
 
 
 def test_publish_url_key_redirects_uploads(scene: Scene) -> None:
     """Files are uploaded there, whatever the index says."""
     outline = scene.outline(f'index = "inner"\npublish_url = "http://127.0.0.1:9/else"{INNER}')
-    assert "--publish-url http://127.0.0.1:9/else --check-url http://127.0.0.1:9/inner/simple" in outline
+    assert (
+        "--publish-url http://127.0.0.1:9/else --check-url http://127.0.0.1:9/inner/simple"
+        in outline
+    )
 
 
 def test_check_url_key_redirects_confirmation(scene: Scene) -> None:
     """Uploads are confirmed there, whatever the index says."""
     outline = scene.outline(f'index = "inner"\ncheck_url = "http://127.0.0.1:9/else"{INNER}')
-    assert "--publish-url http://127.0.0.1:9/inner/upload --check-url http://127.0.0.1:9/else" in outline
+    assert (
+        "--publish-url http://127.0.0.1:9/inner/upload --check-url http://127.0.0.1:9/else"
+        in outline
+    )
 
 
 def test_tag_key_turns_off_tags(scene: Scene) -> None:
@@ -293,10 +319,16 @@ def test_remote_key_chooses_the_remote(scene: Scene) -> None:
 
 def test_publish_from_accepts_known_values(scene: Scene) -> None:
     """With "ci" only what was merged is handed on (see test_pull_request.py); any other value is refused by name."""
-    for said in (scene.look('publish_from = "ci"', *DRY_RUN), scene.look("", *DRY_RUN, "--publish-from", "ci")):
+    for said in (
+        scene.look('publish_from = "ci"', *DRY_RUN),
+        scene.look("", *DRY_RUN, "--publish-from", "ci"),
+    ):
         assert said.code == 2
         assert "--publish-from=ci tags, pushes and drafts in one step" in said.err
-    for said in (scene.look('publish_from = "here"', *DRY_RUN), scene.look("", *DRY_RUN, "--publish-from", "here")):
+    for said in (
+        scene.look('publish_from = "here"', *DRY_RUN),
+        scene.look("", *DRY_RUN, "--publish-from", "here"),
+    ):
         assert (said.code, "local" in said.err) == (2, True)
     assert scene.outline('publish_from = "ci"', "--publish-from", "local")
 
@@ -381,7 +413,10 @@ def meeting(scene: Scene, patience: float) -> dict[str, str]:
     """Return two modules whose imports wait so many seconds for each other, and a place to leave word."""
     place = scene.directory / "place"
     place.mkdir()
-    return {name: MEET.format(place=str(place), name=name, patience=patience) for name in ("left", "right")}
+    return {
+        name: MEET.format(place=str(place), name=name, patience=patience)
+        for name in ("left", "right")
+    }
 
 
 def met(scene: Scene) -> bool:
@@ -391,7 +426,9 @@ def met(scene: Scene) -> bool:
 
 def test_concurrency_key_limits_smoke_tests(scene: Scene) -> None:
     """With 1 no two smoke tests run at the same time."""
-    world = scene.world("left; right", 'concurrency = 1\noverlay = "resolve"', **meeting(scene, SHORT))
+    world = scene.world(
+        "left; right", 'concurrency = 1\noverlay = "resolve"', **meeting(scene, SHORT)
+    )
     assert scene.index
 
     assert world.releasekit(*RELEASE).code == 0
@@ -403,7 +440,11 @@ def test_concurrency_flag_wins_over_file(scene: Scene) -> None:
 
     So it is with the rate limit: by that of the file, the second would go out two minutes after the first.
     """
-    world = scene.world("left; right", 'concurrency = 1\nrate_limit = 1\noverlay = "resolve"', **meeting(scene, LONG))
+    world = scene.world(
+        "left; right",
+        'concurrency = 1\nrate_limit = 1\noverlay = "resolve"',
+        **meeting(scene, LONG),
+    )
     assert scene.index
 
     assert world.releasekit(*RELEASE, "--concurrency", "5", "--rate-limit", "0").code == 0
@@ -425,11 +466,12 @@ def own_backend(world: World, name: str, code: str) -> None:
     """Let a package run *code* when it is built."""
     path = f"packages/{name}/pyproject.toml"
     text = (world.root / path).read_text()
-    backend = (
-        'build-backend = "backend"\nbackend-path = ["."]\n[tool.uv.build-backend]\nsource-include = ["backend.py"]'
-    )
+    backend = 'build-backend = "backend"\nbackend-path = ["."]\n'
+    backend += '[tool.uv.build-backend]\nsource-include = ["backend.py"]'
     text = text.replace('build-backend = "uv_build"', backend)
-    world.commit("build: own backend", {path: text, f"packages/{name}/backend.py": BACKEND.format(code=code)})
+    world.commit(
+        "build: own backend", {path: text, f"packages/{name}/backend.py": BACKEND.format(code=code)}
+    )
     world.git("push", "--quiet")
 
 
@@ -459,14 +501,18 @@ def test_build_isolation_key_shares_environments(scene: Scene) -> None:
         path = f"packages/{name}/pyproject.toml"
         text = (world.root / path).read_text().replace('"uv_build"', '"flit_core.buildapi"')
         text = text.replace("[project]", '[project]\ndescription = "Words."')
-        world.commit("build: flit", {path: re.sub(r"requires = .*", 'requires = ["flit_core>=3.11"]', text)})
+        world.commit(
+            "build: flit", {path: re.sub(r"requires = .*", 'requires = ["flit_core>=3.11"]', text)}
+        )
     world.git("push", "--quiet")
     assert scene.index
 
     said = world.releasekit("-v", *RELEASE, "--skip-smoke-test")
 
     assert outcomes(said) == {"left": "confirmed", "right": "confirmed"}
-    pythons = set(re.findall(r"uv build --no-sources --no-build-isolation --python (\S+)", said.err))
+    pythons = set(
+        re.findall(r"uv build --no-sources --no-build-isolation --python (\S+)", said.err)
+    )
     assert len(pythons) == 1
     assert not Path(pythons.pop()).exists()
 
@@ -487,9 +533,15 @@ def test_build_timeout_ends_the_build(scene: Scene) -> None:
 
 def test_build_env_reaches_the_build(scene: Scene) -> None:
     """A build gets the variables of this name, but no others, and none that holds a credential."""
-    world = scene.world("core", 'build_env = ["CORP_*", "MY_*"]\nsecrets.UV_PUBLISH_TOKEN = "MY_UPLOAD"')
+    world = scene.world(
+        "core", 'build_env = ["CORP_*", "MY_*"]\nsecrets.UV_PUBLISH_TOKEN = "MY_UPLOAD"'
+    )
     seen = scene.request.getfixturevalue("tmp_path") / "seen"
-    own_backend(world, "core", f"import os, pathlib; pathlib.Path({str(seen)!r}).write_text(repr(dict(os.environ)))")
+    own_backend(
+        world,
+        "core",
+        f"import os, pathlib; pathlib.Path({str(seen)!r}).write_text(repr(dict(os.environ)))",
+    )
     for name in ("CORP_FLAG", "MY_UPLOAD", "OTHER"):
         scene.monkeypatch.setenv(name, f"canary-of-{name}")
     assert scene.index
@@ -498,7 +550,9 @@ def test_build_env_reaches_the_build(scene: Scene) -> None:
 
     assert outcomes(said) == {"core": "confirmed"}
     text = seen.read_text()
-    assert [name for name in ("CORP_FLAG", "MY_UPLOAD", "OTHER") if f"canary-of-{name}" in text] == ["CORP_FLAG"]
+    assert [
+        name for name in ("CORP_FLAG", "MY_UPLOAD", "OTHER") if f"canary-of-{name}" in text
+    ] == ["CORP_FLAG"]
     assert scene.index.environment["UV_PUBLISH_TOKEN"] not in text
 
 
@@ -562,7 +616,9 @@ def test_confirm_timeout_fails_the_package(scene: Scene) -> None:
     elsewhere: EmbeddedIndex = scene.request.getfixturevalue("index")
     begun = time.monotonic()
 
-    said = world.releasekit(*RELEASE, "--publish-url", scene.index.publish_url, "--check-url", elsewhere.simple_url)
+    said = world.releasekit(
+        *RELEASE, "--publish-url", scene.index.publish_url, "--check-url", elsewhere.simple_url
+    )
 
     assert time.monotonic() - begun < 120, "it waited for the default, of ten minutes"
     assert (said.code, outcomes(said)) == (1, {"never-listed": "failed"})
@@ -590,15 +646,17 @@ def test_fail_fast_flag_blocks_uploads(scene: Scene) -> None:
     place.mkdir()
     # The second attempt is the last: slow is not done before it, so late comes after the failure.
     bad = f"import pathlib\np = pathlib.Path({str(place)!r})\n(p / str(len(list(p.iterdir())))).touch()\nraise OSError"
-    slow = (
-        f"import pathlib, time\nwhile not pathlib.Path({str(place / '1')!r}).exists(): time.sleep(0.1)\ntime.sleep(3)"
-    )
+    slow = f"import pathlib, time\nwhile not pathlib.Path({str(place / '1')!r}).exists(): time.sleep(0.1)\n"
+    slow += "time.sleep(3)"
     world = scene.world("bad; late: slow; slow", 'overlay = "resolve"', bad=bad, slow=slow)
     index = scene.index
 
     said = world.releasekit(*RELEASE, "--fail-fast")
 
-    assert (said.code, outcomes(said)) == (1, {"bad": "failed", "slow": "confirmed", "late": "blocked"})
+    assert (said.code, outcomes(said)) == (
+        1,
+        {"bad": "failed", "slow": "confirmed", "late": "blocked"},
+    )
     assert "late is blocked by --fail-fast" in said.err
     assert not [request for request in index.requests() if request.uploaded_file.startswith("late")]
 
@@ -642,13 +700,26 @@ class Advisories(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Answer a batch of questions: which advisories."""
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["queries"]
-        self._answer({"results": [{"vulns": [{"id": "GHSA-0", "modified": "2026-01-01T00:00:00Z"}]} for _ in asked]})
+        self._answer(
+            {
+                "results": [
+                    {"vulns": [{"id": "GHSA-0", "modified": "2026-01-01T00:00:00Z"}]} for _ in asked
+                ]
+            }
+        )
 
     def do_GET(self) -> None:
         """Tell of an advisory."""
         ranges = [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}]}]
         affected = [{"package": {"name": "idna", "ecosystem": "PyPI"}, "ranges": ranges}]
-        self._answer({"id": "GHSA-0", "modified": "2026-01-01T00:00:00Z", "summary": "no", "affected": affected})
+        self._answer(
+            {
+                "id": "GHSA-0",
+                "modified": "2026-01-01T00:00:00Z",
+                "summary": "no",
+                "affected": affected,
+            }
+        )
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the name that it has
         """Keep standard error for the program."""
@@ -695,7 +766,10 @@ def test_unavailable_audit_is_a_warning(scene: Scene) -> None:
     with audited(scene, found=False) as world:
         assert warnings(world, "--skip-audit") == []
         said = world.releasekit("publish", "--dry-run", "--strict-audit")
-        assert (said.code, f"{ErrorCode.PREFLIGHT_VULNERABLE}: uv audit failed" in said.err) == (2, True), said.err
+        assert (said.code, f"{ErrorCode.PREFLIGHT_VULNERABLE}: uv audit failed" in said.err) == (
+            2,
+            True,
+        ), said.err
         (warning,) = warnings(world)
         assert warning.startswith(f"{ErrorCode.COMMAND_FAILED}: uv audit failed: ")
 
@@ -719,20 +793,27 @@ def test_verify_ignore_waives_one_rule(scene: Scene) -> None:
     world = scene.world("core", table)
     assert scene.index
     manifest = (world.root / "packages/core/pyproject.toml").read_text()
-    project = manifest.replace("[build-system]", '[project.scripts]\nshop = "core.gone:main"\n\n[build-system]')
+    project = manifest.replace(
+        "[build-system]", '[project.scripts]\nshop = "core.gone:main"\n\n[build-system]'
+    )
     files = {"packages/core/pyproject.toml": project, "packages/core/src/core/.env": "TOKEN=1\n"}
     world.commit("fix: a command", files)
     world.git("push", "--quiet")
 
     stopped = world.releasekit(*RELEASE, "--stage-only")
-    waived = [f'{{ rule = "{rule}", package = "core", reason = "a sample" }}' for rule in ("private", "entry-point")]
+    waived = [
+        f'{{ rule = "{rule}", package = "core", reason = "a sample" }}'
+        for rule in ("private", "entry-point")
+    ]
     configure(world, f"{table}verify_ignore = [{', '.join(waived)}]")
     passed = world.releasekit(*RELEASE, "--stage-only")
 
     (row,) = json.loads(stopped.out)["packages"]
     rules = [ErrorCode.VERIFY_PRIVATE, ErrorCode.VERIFY_PRIVATE, ErrorCode.VERIFY_ENTRY_POINT]
     assert (stopped.code, passed.code) == (1, 0), passed.err
-    assert row["error"].startswith(f"{ErrorCode.VERIFY_PRIVATE}: core-0.1.0-py3-none-any.whl: files that usually hold")
+    assert row["error"].startswith(
+        f"{ErrorCode.VERIFY_PRIVATE}: core-0.1.0-py3-none-any.whl: files that usually hold"
+    )
     assert [finding["rule"] for finding in row["findings"]] == rules
     (row,) = json.loads(passed.out)["packages"]
     assert [finding["rule"] for finding in row["findings"]] == rules
@@ -750,7 +831,9 @@ def refused(world: World, *argv: str) -> None:
     """Assert that a dry run shows findings as an obstacle; so does a plan where the settings make them one."""
     for command in (["publish", "--dry-run", *argv], *([] if argv else [["plan"]])):
         said = world.releasekit(*command)
-        assert (said.code, f"error: {ErrorCode.PREFLIGHT_VULNERABLE}" in said.err) == (2, True), said.err
+        assert (said.code, f"error: {ErrorCode.PREFLIGHT_VULNERABLE}" in said.err) == (2, True), (
+            said.err
+        )
         assert "GHSA-0" in said.err
 
 
@@ -795,7 +878,10 @@ def test_ref_flag_chooses_the_commit(scene: Scene) -> None:
     assert scene.plan("", *there, "--force-unchanged")["core"] == "0.2.0"
     assert scene.whole_plan("", *there)["commit"] == world.git("rev-parse", "main")
     assert scene.whole_plan("", *there, "--ref", "maint/before")["commit"] == before
-    assert ErrorCode.REPOSITORY_UNREACHABLE in scene.look("", "plan", "--offline", *there, "--ref", "nowhere").err
+    assert (
+        ErrorCode.REPOSITORY_UNREACHABLE
+        in scene.look("", "plan", "--offline", *there, "--ref", "nowhere").err
+    )
 
 
 def test_subdirectory_flag_finds_the_workspace(scene: Scene) -> None:
@@ -807,7 +893,14 @@ def test_subdirectory_flag_finds_the_workspace(scene: Scene) -> None:
 
 def test_git_token_names_a_secret(scene: Scene) -> None:
     """The secret of that name opens the repository; see tests/store/test_clones.py for what is done with it."""
-    there = ("plan", "--offline", "--workspace", "http://127.0.0.1:9/team/project.git", "--git-token", "FORGE_PASS")
+    there = (
+        "plan",
+        "--offline",
+        "--workspace",
+        "http://127.0.0.1:9/team/project.git",
+        "--git-token",
+        "FORGE_PASS",
+    )
     assert ErrorCode.SECRET_UNKNOWN in scene.look("", *there).err
     scene.monkeypatch.setenv("FORGE_PASS", "swordfish")
     said = scene.look("", *there)
@@ -896,7 +989,12 @@ def test_release_key_skips_forge_release(scene: Scene) -> None:
     with remote_at(scene, "git@github.com:ada/engine.git"):
         assert last in scene.outline("")
         assert last in scene.outline("release = false", "--release")
-        for table, flag in (("release = false", ""), ("", "--no-release"), ("", "--no-tag"), ("push = false", "")):
+        for table, flag in (
+            ("release = false", ""),
+            ("", "--no-release"),
+            ("", "--no-tag"),
+            ("push = false", ""),
+        ):
             assert last not in scene.outline(table, *filter(None, [flag]))
 
 
@@ -930,11 +1028,15 @@ def test_notes_template_shapes_the_notes(scene: Scene) -> None:
         scene.looked_at.write({"notes.txt": template})  # it goes with the settings
         return scene.look('notes_template = "notes.txt"', *command)
 
-    template = "{% for each in breaking %}{{ each.package }} breaks: {{ each.change.text }}{% endfor %}"
+    template = (
+        "{% for each in breaking %}{{ each.package }} breaks: {{ each.change.text }}{% endfor %}"
+    )
     assert look(template, "notes", "--offline").out == "core breaks: another core\n"
     for command in (("notes", "--offline"), DRY_RUN):
         said = look("{{ nobody }}", *command)
-        assert (said.code, f"error: {ErrorCode.NOTES_TEMPLATE}: " in said.err) == (2, True), said.err
+        assert (said.code, f"error: {ErrorCode.NOTES_TEMPLATE}: " in said.err) == (2, True), (
+            said.err
+        )
     assert scene.look('notes_template = "gone.txt"', *DRY_RUN).code == 2
     assert scene.look('notes_template = "gone.txt"', *DRY_RUN, "--no-release").code == 0
 
@@ -942,7 +1044,10 @@ def test_notes_template_shapes_the_notes(scene: Scene) -> None:
 def test_notes_command_rewrites_the_notes(scene: Scene) -> None:
     """What the command prints is taken; one that fails is an error of the preview."""
     assert "## Packages" in scene.look("", "notes", "--offline").out
-    assert "## PACKAGES" in scene.look('notes_command = ["tr", "a-z", "A-Z"]', "notes", "--offline").out
+    assert (
+        "## PACKAGES"
+        in scene.look('notes_command = ["tr", "a-z", "A-Z"]', "notes", "--offline").out
+    )
     for command in ('["false"]', '["true"]', '["no-such-program"]'):
         said = scene.look(f"notes_command = {command}", "notes", "--offline")
         assert (said.code, f"error: {ErrorCode.NOTES_COMMAND}: " in said.err) == (1, True), said.err
@@ -950,7 +1055,10 @@ def test_notes_command_rewrites_the_notes(scene: Scene) -> None:
 
 def test_notes_json_has_template_data(scene: Scene) -> None:
     """As JSON the notes are what a template is given."""
-    assert json.loads(scene.look("", "notes", "--offline", "--format", "json").out)["title"] == "core-v0.2.0"
+    assert (
+        json.loads(scene.look("", "notes", "--offline", "--format", "json").out)["title"]
+        == "core-v0.2.0"
+    )
 
 
 # ---- the tables ---------------------------------------------------------------------------------------------------
@@ -1127,7 +1235,10 @@ CHANGE, CHANGELOG, INIT, PIN = (
     "tests/operations/test_init_workspace.py",
     "tests/operations/test_pinning.py",
 )
-SELECTED = {name: FLAGS[name] for name in (*WHERE, "package", "group", "exclude", "force_unchanged", "prerelease")}
+SELECTED = {
+    name: FLAGS[name]
+    for name in (*WHERE, "package", "group", "exclude", "force_unchanged", "prerelease")
+}
 HERE: dict[str, Proof | str] = {"workspace": test_workspace_flag_names_the_path}
 LOGS = f"{CLI}::test_json_logs_use_standard_error"
 COMMANDS: dict[str, dict[str, Proof | str]] = {
@@ -1153,7 +1264,9 @@ COMMANDS: dict[str, dict[str, Proof | str]] = {
     },
     "change": {
         **HERE,
-        **dict.fromkeys(("package", "bump", "message", "name"), f"{CHANGE}::test_add_writes_change_file"),
+        **dict.fromkeys(
+            ("package", "bump", "message", "name"), f"{CHANGE}::test_add_writes_change_file"
+        ),
         "since": f"{CHANGE}::test_status_compares_with_default_branch",
         "format": f"{CHANGE}::test_status_compares_with_default_branch",
     },
@@ -1178,7 +1291,10 @@ COMMANDS: dict[str, dict[str, Proof | str]] = {
         "format": f"{ROLLBACK}::test_rollback_leaves_public_versions_only",
     },
     "version": SELECTED
-    | {"explain": f"{CLI}::test_version_explains_each_commit", "format": f"{CLI}::test_version_shows_bump_and_reason"},
+    | {
+        "explain": f"{CLI}::test_version_explains_each_commit",
+        "format": f"{CLI}::test_version_shows_bump_and_reason",
+    },
     "init": {
         **INIT_FLAGS,
         "yes": f"{INIT}::test_init_keeps_comments_and_order",
@@ -1190,7 +1306,9 @@ COMMANDS: dict[str, dict[str, Proof | str]] = {
     "discover": HERE | {"format": f"{CLI}::test_discover_lists_every_member"},
     "graph": {
         **HERE,
-        **dict.fromkeys(("deps", "rdeps", "group", "kind"), f"{CLI}::test_graph_options_select_a_part"),
+        **dict.fromkeys(
+            ("deps", "rdeps", "group", "kind"), f"{CLI}::test_graph_options_select_a_part"
+        ),
         "format": f"{CLI}::test_graph_formats_name_every_package",
     },
     "check": CHECK_FLAGS

@@ -34,7 +34,10 @@ def publish(world: World, *options: str) -> dict[str, Any]:
 
 def lock_fits(world: World) -> bool:
     """Return whether uv.lock fits the files at the release commit."""
-    return run(find_uv().command("lock", "--check", cwd=world.root, ok_codes=frozenset({0, 1}))).code == 0
+    return (
+        run(find_uv().command("lock", "--check", cwd=world.root, ok_codes=frozenset({0, 1}))).code
+        == 0
+    )
 
 
 def released(report: dict[str, Any]) -> dict[str, str]:
@@ -64,8 +67,12 @@ def was_listed_before(index: EmbeddedIndex, needed: str, dependent: str) -> bool
     Both are a name and a version, such as "core-1.0".
     """
     log = index.requests()
-    last = max(number for number, request in enumerate(log) if request.uploaded_file.startswith(needed))
-    first = min(number for number, request in enumerate(log) if request.uploaded_file.startswith(dependent))
+    last = max(
+        number for number, request in enumerate(log) if request.uploaded_file.startswith(needed)
+    )
+    first = min(
+        number for number, request in enumerate(log) if request.uploaded_file.startswith(dependent)
+    )
     page = f"/simple/{needed.rpartition('-')[0]}/"
     return any(request.path.endswith(page) for request in log[last:first])
 
@@ -172,13 +179,22 @@ def test_requirement_files_are_raised(tmp_path: Path, own_index: EmbeddedIndex) 
     ids=["none", "compatible", "keep", "leave"],
 )
 def test_sibling_keys_decide_the_release(
-    tmp_path: Path, own_index: EmbeddedIndex, keys: str, packages: dict[str, str], requires: str, together: bool
+    tmp_path: Path,
+    own_index: EmbeddedIndex,
+    keys: str,
+    packages: dict[str, str],
+    requires: str,
+    together: bool,
 ) -> None:
     """What the three keys say is what is released, required and possible afterwards."""
     world = make_world(tmp_path, "app; core")
     write_package(world, "app", ["core>=0.1.0,<0.2"])
     world.lock()
-    world.write({"pyproject.toml": f"{(world.root / 'pyproject.toml').read_text()}\n[tool.releasekit]\n{keys}\n"})
+    world.write(
+        {
+            "pyproject.toml": f"{(world.root / 'pyproject.toml').read_text()}\n[tool.releasekit]\n{keys}\n"
+        }
+    )
     world.commit("chore: keys")
     publish(world)
     change(world, "core", "feat: a core")
@@ -203,7 +219,9 @@ def test_omitted_dependent_is_released_next(tmp_path: Path, own_index: EmbeddedI
     publish(world)
     change(world, "core", "feat: a core")
     assert released(publish(world, "-p", "core")) == {"core": "0.2.0"}
-    assert '"core==0.2.0"' in (world.root / "packages/app/pyproject.toml").read_text().replace("'", '"')
+    assert '"core==0.2.0"' in (world.root / "packages/app/pyproject.toml").read_text().replace(
+        "'", '"'
+    )
 
     report = publish(world)
 
@@ -240,7 +258,9 @@ def test_tagged_unpublished_sibling_is_obstacle(tmp_path: Path, own_index: Embed
     said = world.releasekit("plan", "--format", "json")
     refused = world.releasekit("publish", "--yes", "--skip-audit")
 
-    (obstacle,) = [each for each in json.loads(said.out)["obstacles"] if each["code"] == "RK-SIBLING-MISSING"]
+    (obstacle,) = [
+        each for each in json.loads(said.out)["obstacles"] if each["code"] == "RK-SIBLING-MISSING"
+    ]
     assert (refused.code, "RK-SIBLING-MISSING" in refused.err) == (2, True)
     assert uploads(own_index) == []
     command = re.search(r"`releasekit publish (.*?)`", obstacle["hint"])
@@ -271,7 +291,9 @@ FORMS = ("", ">=0.1", "==0.1.0", "~=0.1.0", ">=0.1,<0.2", "==0.1.*", "<0.2")
 
 
 @pytest.mark.parametrize("propagate", ["none", "out-of-range", "patch"])
-def test_random_families_fit_together(tmp_path: Path, own_index: EmbeddedIndex, propagate: str) -> None:
+def test_random_families_fit_together(
+    tmp_path: Path, own_index: EmbeddedIndex, propagate: str
+) -> None:
     """Random families of packages, pinned in all ways: two releases, after each of which everything fits together."""
     dice = random.Random(propagate)  # noqa: S311
     world, families = random_world(tmp_path, dice, propagate)
@@ -295,10 +317,14 @@ def test_random_families_fit_together(tmp_path: Path, own_index: EmbeddedIndex, 
         assert propagate != "patch" or install(own_index, tmp_path, *latest)
 
 
-def random_world(directory: Path, dice: random.Random, propagate: str) -> tuple[World, Sequence[Sequence[str]]]:
+def random_world(
+    directory: Path, dice: random.Random, propagate: str
+) -> tuple[World, Sequence[Sequence[str]]]:
     """Make a workspace of families that do not require each other; each is pinned in a way of its own."""
     modes = ("exact", "compatible", "keep", "exact")
-    families = [[f"{propagate[0]}{number}-{letter}" for letter in "abcd"] for number in range(len(modes))]
+    families = [
+        [f"{propagate[0]}{number}-{letter}" for letter in "abcd"] for number in range(len(modes))
+    ]
     world = make_world(directory, ";".join(name for family in families for name in family))
     for family, mode in zip(families, modes, strict=True):
         for number, name in enumerate(family):

@@ -65,7 +65,9 @@ class Handed:
 
 
 @pytest.fixture(scope="module")
-def handed(tmp_path_factory: pytest.TempPathFactory, prefect_client: Path, faulty: FaultIndex) -> Handed:
+def handed(
+    tmp_path_factory: pytest.TempPathFactory, prefect_client: Path, faulty: FaultIndex
+) -> Handed:
     """Stage a release in a clone that has no right to anything, and hand it over."""
     directory = tmp_path_factory.mktemp("staged")
     world = make_world(directory, "app: core; core")
@@ -91,7 +93,9 @@ def handed(tmp_path_factory: pytest.TempPathFactory, prefect_client: Path, fault
 
 
 @pytest.fixture
-def mine(handed: Handed, tmp_path: Path, faulty: FaultIndex, monkeypatch: pytest.MonkeyPatch) -> Handed:
+def mine(
+    handed: Handed, tmp_path: Path, faulty: FaultIndex, monkeypatch: pytest.MonkeyPatch
+) -> Handed:
     """Give the second job a copy, a fresh clone and the credentials."""
     faulty.uploads.clear()
     monkeypatch.setenv("UV_PUBLISH_TOKEN", PASSWORD)
@@ -101,7 +105,9 @@ def mine(handed: Handed, tmp_path: Path, faulty: FaultIndex, monkeypatch: pytest
 
 def test_sha256sum_accepts_the_bundle(handed: Handed) -> None:
     """Whoever has it can check it with what every system has."""
-    checked = run(Command(("sha256sum", "--check", "--strict", "SHA256SUMS"), handed.directory)).stdout
+    checked = run(
+        Command(("sha256sum", "--check", "--strict", "SHA256SUMS"), handed.directory)
+    ).stdout
 
     assert sorted(line.partition(":")[0] for line in checked.splitlines()) == [
         "commit.bundle",
@@ -166,14 +172,34 @@ TAMPERED: list[tuple[Change, ErrorCode, str]] = [
     (lambda it: it.wheel.unlink(), INVALID, "the file is missing, or is a link"),
     (lambda it: relink(it.wheel), INVALID, "the file is missing, or is a link"),
     (lambda it: relink(it.wheel.parent), INVALID, "the file is missing, or is a link"),
-    (lambda it: it.edit('"size": ', '"size": 1'), INVALID, "the file differs from the recorded one"),
+    (
+        lambda it: it.edit('"size": ', '"size": 1'),
+        INVALID,
+        "the file differs from the recorded one",
+    ),
     (lambda it: it.edit("  dist/app", "  dist/ap", "SHA256SUMS"), INVALID, "is not a file here"),
-    (lambda it: it.edit("  dist/app", "  ../handed/dist/app", "SHA256SUMS"), INVALID, "is not a file here"),
-    (lambda it: it.edit("  manifest", "  ", "SHA256SUMS"), INVALID, ".json is listed, but is not a file"),
+    (
+        lambda it: it.edit("  dist/app", "  ../handed/dist/app", "SHA256SUMS"),
+        INVALID,
+        "is not a file here",
+    ),
+    (
+        lambda it: it.edit("  manifest", "  ", "SHA256SUMS"),
+        INVALID,
+        ".json is listed, but is not a file",
+    ),
     (lambda it: it.edit("  dist", "", "SHA256SUMS"), INVALID, "not a line of sha256sum"),
     (lambda it: (it.directory / "SHA256SUMS").write_text(""), INVALID, ".whl is not listed"),
-    (lambda it: it.edit('"branch": "main"', '"branch": "prod"'), INVALID, "manifest.json has a different sha256"),
-    (lambda it: flip(it.directory / "commit.bundle"), INVALID, "commit.bundle has a different sha256"),
+    (
+        lambda it: it.edit('"branch": "main"', '"branch": "prod"'),
+        INVALID,
+        "manifest.json has a different sha256",
+    ),
+    (
+        lambda it: flip(it.directory / "commit.bundle"),
+        INVALID,
+        "commit.bundle has a different sha256",
+    ),
     (lambda it: it.edit('"core-0.1.0.tar', '"../core-0.1.0.tar'), INVALID, "../core-0.1.0.tar.gz"),
     (lambda it: it.manifest.write_text("{"), INVALID, "Invalid JSON"),
     (lambda it: it.manifest.write_bytes(b"\xff"), INVALID, "can't decode"),
@@ -183,7 +209,9 @@ TAMPERED: list[tuple[Change, ErrorCode, str]] = [
 
 
 @pytest.mark.parametrize(("change", "code", "said"), TAMPERED, ids=range(len(TAMPERED)))
-def test_tampered_bundle_is_refused(handed: Handed, tmp_path: Path, change: Change, code: ErrorCode, said: str) -> None:
+def test_tampered_bundle_is_refused(
+    handed: Handed, tmp_path: Path, change: Change, code: ErrorCode, said: str
+) -> None:
     """What is not as the manifest says, or leads elsewhere, is found out by reading it."""
     shutil.copytree(handed.directory, tmp_path / "handed")
     mine = Handed(handed.world, tmp_path / "handed")
@@ -199,7 +227,11 @@ def test_tampered_bundle_is_refused(handed: Handed, tmp_path: Path, change: Chan
 
 UNFIT: list[tuple[Change, ErrorCode, str]] = [
     (lambda it: flip(it.wheel), INVALID, "the file differs from the recorded one"),
-    (elsewhere, ErrorCode.COMMIT_MISSING, "that the release starts from is not in the history of this clone"),
+    (
+        elsewhere,
+        ErrorCode.COMMIT_MISSING,
+        "that the release starts from is not in the history of this clone",
+    ),
     (astray, ErrorCode.COMMIT_MISSING, "nor on its branch"),
     (lambda it: astray(it, 1), INVALID, "more than a release does: packages/app/CHANGELOG.md"),
     (begun, ErrorCode.RELEASE_ELSEWHERE, "has begun here and is unfinished"),
@@ -229,7 +261,9 @@ def test_missing_commit_needs_the_bundle(mine: Handed, faulty: FaultIndex) -> No
 
     refused = mine.publish(faulty)
 
-    assert (refused.code, f"error: {ErrorCode.COMMIT_MISSING}" in refused.err) == (2, True), refused.err
+    assert (refused.code, f"error: {ErrorCode.COMMIT_MISSING}" in refused.err) == (2, True), (
+        refused.err
+    )
     assert "put the `commit.bundle` next to the manifest" in refused.err
 
 
@@ -243,10 +277,15 @@ def test_missing_commit_needs_the_bundle(mine: Handed, faulty: FaultIndex) -> No
         (("--rehearse", "--manifest", "x"), "--manifest and --rehearse cannot be combined"),
         (("--version-only", "--manifest", "x"), "--manifest and --version-only cannot be combined"),
         (("--manifest", "x", "-p", "core"), "so it cannot be combined with --package"),
-        (("--stage-only", "--output", "packages"), "the directory is not empty, and contains no release bundle"),
+        (
+            ("--stage-only", "--output", "packages"),
+            "the directory is not empty, and contains no release bundle",
+        ),
     ],
 )
-def test_publish_refuses_contradictory_options(mine: Handed, argv: tuple[str, ...], said: str) -> None:
+def test_publish_refuses_contradictory_options(
+    mine: Handed, argv: tuple[str, ...], said: str
+) -> None:
     """Options that do not go together are refused, and a directory that holds something else is left alone."""
     before = mine.world.state()
 
@@ -256,7 +295,9 @@ def test_publish_refuses_contradictory_options(mine: Handed, argv: tuple[str, ..
     assert mine.world.state() == before
 
 
-def test_manifest_publishes_exactly_that_release(mine: Handed, tmp_path: Path, faulty: FaultIndex) -> None:
+def test_manifest_publishes_exactly_that_release(
+    mine: Handed, tmp_path: Path, faulty: FaultIndex
+) -> None:
     """It is published from its own commit with its own files, whatever has come since; another clone can go on."""
     mine.world.commit("feat: later", {"packages/core/later.txt": "more"})
     beside = mine.wheel.with_name(f"{mine.wheel.name}.publish.attestation")
@@ -276,14 +317,19 @@ def test_manifest_publishes_exactly_that_release(mine: Handed, tmp_path: Path, f
     assert LOCK_REF in mine.world.git("ls-remote", "origin")
     before = mine.world.state()
     other = mine.world.releasekit("publish", "--version-only", "--yes", "--skip-audit")
-    assert (other.code, f"{dated_tag()} has begun here and is unfinished" in other.err) == (2, True), other.err
+    assert (other.code, f"{dated_tag()} has begun here and is unfinished" in other.err) == (
+        2,
+        True,
+    ), other.err
     assert mine.world.state() == before
     sent = [upload.file for upload in faulty.uploads if upload.stored]
     mine.manifest.with_name("commit.bundle").unlink()
     (mine.directory / "SHA256SUMS").unlink()  # as a manifest that was fetched alone, with the files
 
     another = another_clone(mine.world, tmp_path / "another")
-    half = another.root / ".git/releasekit" / manifest["release"]  # as of a run that was killed when it had begun
+    half = (
+        another.root / ".git/releasekit" / manifest["release"]
+    )  # as of a run that was killed when it had begun
     half.mkdir(parents=True)
     (half / "manifest.json").write_text(json.dumps({**manifest, "plan": None}))
     assert ErrorCode.RECORD_INVALID in another.releasekit("publish", "--yes", "--skip-audit").err
@@ -299,7 +345,9 @@ def test_manifest_publishes_exactly_that_release(mine: Handed, tmp_path: Path, f
         f["name"]: f["sha256"] for package in manifest["packages"] for f in package["files"]
     }
     assert [u.file for u in stored if u.attested] == [mine.wheel.name]
-    assert mine.world.tags() == dict.fromkeys(("app-v0.1.0", "core-v0.1.0", dated_tag()), manifest["release_commit"])
+    assert mine.world.tags() == dict.fromkeys(
+        ("app-v0.1.0", "core-v0.1.0", dated_tag()), manifest["release_commit"]
+    )
     assert LOCK_REF not in mine.world.git("ls-remote", "origin")
 
 
@@ -317,10 +365,17 @@ def test_manifest_without_files_is_built(mine: Handed, faulty: FaultIndex) -> No
 
     assert said.code == 0, said.err
     built = json.loads((out / "manifest.json").read_text())
-    assert {**built, "by": "", "host": "", "begun": ""} == {**document, "by": "", "host": "", "begun": ""}
+    assert {**built, "by": "", "host": "", "begun": ""} == {
+        **document,
+        "by": "",
+        "host": "",
+        "begun": "",
+    }
 
 
-def test_staged_release_stays_in_clone(tmp_path: Path, faulty: FaultIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_staged_release_stays_in_clone(
+    tmp_path: Path, faulty: FaultIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without --output it is kept in the clone: staged anew as often as one likes, then carried on as it was staged."""
     world = make_world(tmp_path, "solo")
     where = ("--publish-url", faulty.publish_url, "--check-url", faulty.simple_url)
@@ -343,7 +398,9 @@ def test_staged_release_stays_in_clone(tmp_path: Path, faulty: FaultIndex, monke
     published = world.releasekit("publish", "--yes", *where, *ALONE)
 
     assert published.code == 0, published.err
-    assert {u.file: u.attested for u in faulty.uploads if u.project == "solo"}[wheel.name].startswith('[{"envelope":')
+    assert {u.file: u.attested for u in faulty.uploads if u.project == "solo"}[
+        wheel.name
+    ].startswith('[{"envelope":')
 
 
 def test_version_only_commits_the_versions(tmp_path: Path, faulty: FaultIndex) -> None:
@@ -379,7 +436,10 @@ def test_version_only_commits_the_versions(tmp_path: Path, faulty: FaultIndex) -
     head = world.commit("fix: most", {"packages/core/most.txt": "most"})
     again = world.releasekit(*argv, "--yes")
     assert (again.code, world.git("rev-parse", "HEAD")) == (0, head), "all of it is written"
-    assert "packages/core/CHANGELOG.md already has a section for 0.2.0; it stays unchanged" in again.err
+    assert (
+        "packages/core/CHANGELOG.md already has a section for 0.2.0; it stays unchanged"
+        in again.err
+    )
     world.git("checkout", "--quiet", "--detach")
     assert ErrorCode.PREFLIGHT_DETACHED_HEAD in world.releasekit(*argv, "--yes").err
 
@@ -390,7 +450,9 @@ def test_foreign_directory_is_never_replaced(tmp_path: Path) -> None:
     assert check_output_directory(tmp_path) is None
     for name in ("manifest.json", "dist"):  # a web site has these, too
         (tmp_path / name).mkdir()
-        with pytest.raises(Refusal, match="the directory is not empty, and contains no release bundle"):
+        with pytest.raises(
+            Refusal, match="the directory is not empty, and contains no release bundle"
+        ):
             check_output_directory(tmp_path)
     (tmp_path / ".gitignore").write_text("*\n")
     assert check_output_directory(tmp_path) is None

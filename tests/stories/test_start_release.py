@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from releasekit.operations.confirmation import Confirmation, Subject
     from tests.support.world import World
 
-YES, NO = ConfirmationAnswer(accepted=True), ConfirmationAnswer(accepted=False, reason="not on a Friday", hint="Wait.")
+YES, NO = (
+    ConfirmationAnswer(accepted=True),
+    ConfirmationAnswer(accepted=False, reason="not on a Friday", hint="Wait."),
+)
 
 
 @dataclass
@@ -65,7 +68,9 @@ class Scripted:
 
 def start(world: World, confirmation: Confirmation, **given: object) -> list[str]:
     """Start a release of *world* without any index; return its packages, and drop the lock as a killed run does."""
-    options = PublishOptions.model_validate({"workspace": str(world.root), "offline": True, **given})
+    options = PublishOptions.model_validate(
+        {"workspace": str(world.root), "offline": True, **given}
+    )
 
     async def started() -> list[str]:
         async with AsyncExitStack() as stack:
@@ -91,7 +96,9 @@ def test_terminal_asks_once_under_lock(tmp_path: Path) -> None:
     assert confirmation.asked[0].details[0] == "4 files: an sdist and a wheel of each package"
     record = unfinished_record(world.root / ".git")
     assert record
-    assert record.plan() == confirmation.asked[0].subject, "the plan on record is the one that was approved"
+    assert record.plan() == confirmation.asked[0].subject, (
+        "the plan on record is the one that was approved"
+    )
 
 
 def test_no_leaves_no_record(tmp_path: Path) -> None:
@@ -126,9 +133,13 @@ def test_changed_plan_needs_another_yes(tmp_path: Path) -> None:
     world = make_world(tmp_path, "app: core; core; tool")
     for name in ("app", "core", "tool"):
         world.git("tag", f"{name}-v0.1.0")
-    world.commit("feat: all", {f"packages/{name}/src/{name}/more.py": "" for name in ("app", "core", "tool")})
+    world.commit(
+        "feat: all", {f"packages/{name}/src/{name}/more.py": "" for name in ("app", "core", "tool")}
+    )
     without = ConfirmationAnswer(accepted=True, excluded=("tool",))
-    confirmation = Scripted(world, [YES, without], takes_hours=True, then=lambda: world.commit("feat: more"))
+    confirmation = Scripted(
+        world, [YES, without], takes_hours=True, then=lambda: world.commit("feat: more")
+    )
 
     assert start(world, confirmation) == ["core", "app"]
 
@@ -154,7 +165,12 @@ def test_unfinished_release_resumes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "other",
-    [{"bump": ("core=major",)}, {"set_version": ("core=3.0",)}, {"promote": ("core",)}, {"prerelease": "rc"}],
+    [
+        {"bump": ("core=major",)},
+        {"set_version": ("core=3.0",)},
+        {"promote": ("core",)},
+        {"prerelease": "rc"},
+    ],
     ids=["bump", "set-version", "promote", "prerelease"],
 )
 def test_resumed_release_keeps_its_requests(tmp_path: Path, other: dict[str, object]) -> None:
@@ -197,9 +213,14 @@ def test_first_release_needs_own_yes(tmp_path: Path, monkeypatch: pytest.MonkeyP
     before = world.state()
 
     said = world.releasekit("publish", "--yes", "--offline", "--dry-run")
-    assert (said.code, "RK-FIRST-RELEASE: first release of 1 package: app" in said.out + said.err) == (0, True)
+    assert (
+        said.code,
+        "RK-FIRST-RELEASE: first release of 1 package: app" in said.out + said.err,
+    ) == (0, True)
     for allowed in ((), ("core",)):
-        with pytest.raises(Refusal, match="first release of 1 package: app, and nothing allows it") as caught:
+        with pytest.raises(
+            Refusal, match="first release of 1 package: app, and nothing allows it"
+        ) as caught:
             start(world, AssumeYes(), **({"allow_new": allowed} if allowed else {}))
         assert caught.value.code is ErrorCode.FIRST_RELEASE
         assert "releasekit publish --allow-new app" in caught.value.hint
@@ -209,7 +230,9 @@ def test_first_release_needs_own_yes(tmp_path: Path, monkeypatch: pytest.MonkeyP
     for allowed in ("app", "a*", "all"):
         assert start(world, AssumeYes(), allow_new=(allowed,)) == ["core", "app"]
         world.releasekit("rollback", "--yes")
-    world.commit("chore: allow", {"pyproject.toml": (world.root / "pyproject.toml").read_text() + ALLOWED})
+    world.commit(
+        "chore: allow", {"pyproject.toml": (world.root / "pyproject.toml").read_text() + ALLOWED}
+    )
     assert start(world, AssumeYes()) == ["core", "app"]
 
 
@@ -225,7 +248,10 @@ def test_person_allows_first_release_once(tmp_path: Path, monkeypatch: pytest.Mo
     assert start(world, confirmation) == ["core", "app"]
 
     first, second = confirmation.asked
-    assert (first.question, first.needs_person) == ("Release 2 packages for the first time: core, app?", True)
+    assert (first.question, first.needs_person) == (
+        "Release 2 packages for the first time: core, app?",
+        True,
+    )
     assert second.question.startswith("Publish 2 packages to ")
     assert start(world, AssumeYes()) == ["core", "app"]
 
@@ -242,7 +268,9 @@ def test_feature_branch_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert codes("feature/pears") == "", "the default branch is unknown"
     world.git("remote", "set-head", "origin", "main")
     assert codes("feature/pears") == ErrorCode.BRANCH_NOT_ALLOWED
-    assert [codes(branch) for branch in ("main", "1.x", "v2", "release-1.2", "maint/old")] == [""] * 5
+    assert [codes(branch) for branch in ("main", "1.x", "v2", "release-1.2", "maint/old")] == [
+        ""
+    ] * 5
     monkeypatch.setenv("RELEASEKIT_ALLOW_BRANCHES", '["feature/*", "lts"]')
     branches = ("feature/pears", "lts", "main", "1.x")
     assert [bool(codes(branch)) for branch in branches] == [False, False, True, True]

@@ -47,7 +47,9 @@ def only(world: World, *argv: str) -> dict[str, Any]:
 
 def progress(release: dict[str, Any]) -> dict[str, tuple[str, bool, bool | None]]:
     """Return of each package how far it is, and whether it is tagged here and on the remote."""
-    return {p["name"]: (p["progress"], p["tagged_here"], p["tagged_there"]) for p in release["packages"]}
+    return {
+        p["name"]: (p["progress"], p["tagged_here"], p["tagged_there"]) for p in release["packages"]
+    }
 
 
 def commands(release: dict[str, Any]) -> list[str]:
@@ -61,7 +63,9 @@ def test_status_says_nothing_is_unfinished(tmp_path: Path, own_index: EmbeddedIn
 
     said = world.releasekit("status")
 
-    assert (said.code, said.out) == (0, "No release is unfinished here or on the remote.\n"), said.err
+    assert (said.code, said.out) == (0, "No release is unfinished here or on the remote.\n"), (
+        said.err
+    )
     assert not any("simple" in request.path for request in own_index.requests())
     offline = world.releasekit("status", "--offline")
     assert offline.out == (
@@ -76,7 +80,9 @@ def test_status_says_nothing_is_unfinished(tmp_path: Path, own_index: EmbeddedIn
 @pytest.mark.usefixtures("unrecorded")
 def test_status_shows_a_failed_package(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """After a failed package each row tells how far it is; another clone sees it, and who does not answer is named."""
-    world = make_world(tmp_path, "app: core; core; broken; late: broken", RESOLVE_ONLY, broken=BROKEN)
+    world = make_world(
+        tmp_path, "app: core; core; broken; late: broken", RESOLVE_ONLY, broken=BROKEN
+    )
     assert world.releasekit(*RELEASE[:3], "--format", "json").code == 1
 
     release = only(world)
@@ -98,7 +104,10 @@ def test_status_shows_a_failed_package(tmp_path: Path, own_index: EmbeddedIndex)
     said = world.releasekit("status")
     assert re.search(r"(?m)^✅ core +0\.1\.0 +2 of 2 +yes +yes +confirmed$", said.out), said.out
     assert "begun by Ada <ada@example.invalid> on " in said.out
-    assert "next: `releasekit publish` resumes it\nor:   `releasekit rollback` abandons it\n" in said.out
+    assert (
+        "next: `releasekit publish` resumes it\nor:   `releasekit rollback` abandons it\n"
+        in said.out
+    )
 
     plan = world.releasekit("plan", "--format", "json")
     assert json.loads(plan.out)["unfinished"] == dated_tag()
@@ -116,11 +125,20 @@ def test_status_shows_a_failed_package(tmp_path: Path, own_index: EmbeddedIndex)
 
     other = another_clone(world, tmp_path / "other")
     seen = only(other)
-    assert (seen["stage"], seen["published"], seen["where"]) == ("elsewhere", 3, f"{LOCK_REF} of origin")
+    assert (seen["stage"], seen["published"], seen["where"]) == (
+        "elsewhere",
+        3,
+        f"{LOCK_REF} of origin",
+    )
     assert progress(seen) == progress(release)
-    assert commands(seen) == ["releasekit publish --resume-from-registry", f"releasekit rollback {seen['release']}"]
+    assert commands(seen) == [
+        "releasekit publish --resume-from-registry",
+        f"releasekit rollback {seen['release']}",
+    ]
     world.git("remote", "set-url", "origin", str(tmp_path / "gone.git"))
-    alone = status(world, "--check-url", "http://127.0.0.1:9/simple/", "--publish-url", "http://127.0.0.1:9/")
+    alone = status(
+        world, "--check-url", "http://127.0.0.1:9/simple/", "--publish-url", "http://127.0.0.1:9/"
+    )
     assert [line.partition(": ")[0] for line in alone["unasked"]] == [
         "the remote origin did not answer",
         "the index did not answer",
@@ -161,7 +179,11 @@ def test_status_shows_a_staged_release(tmp_path: Path, own_index: EmbeddedIndex)
 
     assert (release["stage"], release["published"]) == ("staged", 0)
     assert set(progress(release).values()) == {("built", False, False)}
-    assert commands(release) == ["releasekit publish", "releasekit publish --stage-only", "releasekit rollback"]
+    assert commands(release) == [
+        "releasekit publish",
+        "releasekit publish --stage-only",
+        "releasekit rollback",
+    ]
     record = Path(release["where"])
     plan = world.releasekit("publish", "--dry-run", "--skip-audit", "--format", "json")
     assert json.loads(plan.out)["unfinished"] == dated_tag()
@@ -177,7 +199,10 @@ def test_status_shows_a_staged_release(tmp_path: Path, own_index: EmbeddedIndex)
     assert (damaged["stage"], commands(damaged)) == ("damaged", ["releasekit rollback"])
     assert str(record / "plan.json") in damaged["what"]
     said = world.releasekit("plan", "--offline")
-    assert f"note: release {release['release']} is unfinished; `releasekit status` shows it" in said.err
+    assert (
+        f"note: release {release['release']} is unfinished; `releasekit status` shows it"
+        in said.err
+    )
     shutil.rmtree(record)
     orphaned = only(world)
     ref = f"refs/releasekit/{release['release']}"
@@ -196,7 +221,9 @@ def test_status_helps_after_lost_record(tmp_path: Path, own_index: EmbeddedIndex
     recover = "releasekit publish --resume-from-registry"
 
     shutil.rmtree(record / "dist" / "core")
-    assert commands(only(world)) == ["releasekit publish", "releasekit rollback"], "the index has them"
+    assert commands(only(world)) == ["releasekit publish", "releasekit rollback"], (
+        "the index has them"
+    )
     shutil.rmtree(record / "dist" / "late")
     lost = only(world)
     assert commands(lost) == [recover, "releasekit rollback"]
@@ -204,11 +231,19 @@ def test_status_helps_after_lost_record(tmp_path: Path, own_index: EmbeddedIndex
 
     (record / "manifest.json").write_text("{}")
     damaged = only(world)
-    assert (damaged["stage"], damaged["title"], commands(damaged)[0]) == ("damaged", dated_tag(), recover)
+    assert (damaged["stage"], damaged["title"], commands(damaged)[0]) == (
+        "damaged",
+        dated_tag(),
+        recover,
+    )
     assert progress(damaged)["core"] == ("confirmed", True, True)
     shutil.rmtree(record)
     orphaned = only(world)
-    assert (orphaned["stage"], orphaned["title"], commands(orphaned)[0]) == ("orphaned", dated_tag(), recover)
+    assert (orphaned["stage"], orphaned["title"], commands(orphaned)[0]) == (
+        "orphaned",
+        dated_tag(),
+        recover,
+    )
     assert progress(orphaned)["late"] == ("built", False, False)
 
     world.git("update-ref", "-d", f"refs/releasekit/{orphaned['release']}")
@@ -223,7 +258,9 @@ def test_moved_branch_needs_a_pull(tmp_path: Path, own_index: EmbeddedIndex) -> 
     world = make_world(tmp_path, "core")
     hook = world.remote / "hooks/pre-receive"
     hook.parent.mkdir(exist_ok=True)
-    hook.write_text("#!/bin/sh\nwhile read old new ref; do case $ref in refs/heads/*) exit 1;; esac; done\n")
+    hook.write_text(
+        "#!/bin/sh\nwhile read old new ref; do case $ref in refs/heads/*) exit 1;; esac; done\n"
+    )
     hook.chmod(0o755)
     assert world.releasekit(*RELEASE).code == 1
     release = only(world)
@@ -240,7 +277,9 @@ def test_moved_branch_needs_a_pull(tmp_path: Path, own_index: EmbeddedIndex) -> 
     moved = only(world)
 
     assert commands(moved) == ["git pull", "releasekit rollback"]
-    assert moved["next"]["effect"].endswith("then `git push` and `releasekit publish` finish the release")
+    assert moved["next"]["effect"].endswith(
+        "then `git push` and `releasekit publish` finish the release"
+    )
     world.git("pull", "--quiet", "--no-rebase", "--no-edit")
     world.git("push", "--quiet")
     assert commands(only(world))[0] == "releasekit publish"
@@ -251,17 +290,26 @@ def test_moved_branch_needs_a_pull(tmp_path: Path, own_index: EmbeddedIndex) -> 
     held = manifest["held"] or world.git("rev-parse", f"refs/releasekit/{manifest['release']}")
     (record / "manifest.json").write_text(json.dumps({**manifest, "held": held}))
     taken = only(world)
-    assert (taken["stage"], commands(taken)) == ("taken_over", ["git fetch --tags", "releasekit rollback"])
+    assert (taken["stage"], commands(taken)) == (
+        "taken_over",
+        ["git fetch --tags", "releasekit rollback"],
+    )
 
 
 @pytest.mark.usefixtures("own_index")
-def test_status_follows_a_pull_request(world: World, hub: GitHubDouble, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_status_follows_a_pull_request(
+    world: World, hub: GitHubDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A release by pull request is told in each of its phases: open, merged, a draft; by hand, and closed."""
     assert world.releasekit(*PREPARE).code == 0
     (number,) = hub.pulls
     proposed = only(world)
     name = f"releasekit rollback {proposed['release']}"
-    assert (proposed["stage"], proposed["title"], proposed["published"]) == ("proposed", "core-v0.2.0", 0)
+    assert (proposed["stage"], proposed["title"], proposed["published"]) == (
+        "proposed",
+        "core-v0.2.0",
+        0,
+    )
     assert (proposed["next"]["effect"], commands(proposed)) == (
         "merge the pull request",
         ["", "releasekit prepare", name],
@@ -270,18 +318,27 @@ def test_status_follows_a_pull_request(world: World, hub: GitHubDouble, monkeypa
     assert "next: merge the pull request\n" in world.releasekit("status").out
     with monkeypatch.context() as closed:
         closed.setitem(hub.pulls[number], "state", "closed")
-        assert (only(world)["stage"], commands(only(world))) == ("closed", ["releasekit prepare", name])
+        assert (only(world)["stage"], commands(only(world))) == (
+            "closed",
+            ["releasekit prepare", name],
+        )
     with monkeypatch.context() as alone:
         alone.setenv("GH_TOKEN", "unknown")
         assert only(world)["stage"] == "proposed", "the remote has it"
 
     hub.merge(number, "squash")
     merged = only(world)
-    assert (merged["stage"], commands(merged)) == ("merged", ["releasekit publish --publish-from ci", name])
+    assert (merged["stage"], commands(merged)) == (
+        "merged",
+        ["releasekit publish --publish-from ci", name],
+    )
 
     assert world.releasekit(*HAND_ON).code == 0
     draft = only(world)
-    assert (draft["stage"], commands(draft)) == ("draft", ["releasekit publish --manifest core-v0.2.0", name])
+    assert (draft["stage"], commands(draft)) == (
+        "draft",
+        ["releasekit publish --manifest core-v0.2.0", name],
+    )
     assert progress(draft) == {"core": ("planned", True, True)}, "handing it on has tagged it"
     pull(world)
     assert world.releasekit(*PUBLISH, "core-v0.2.0").code == 0
@@ -318,7 +375,9 @@ def test_status_shows_a_running_release(tmp_path: Path, own_index: EmbeddedIndex
     (release,) = killed["releases"]
     assert (release["stage"], commands(release)[0]) == ("begun", "releasekit publish")
     sent = {name.partition("-")[0] for name in uploads(own_index)}
-    assert {package["name"] for package in release["packages"] if package["progress"] != "built"} == sent
+    assert {
+        package["name"] for package in release["packages"] if package["progress"] != "built"
+    } == sent
     assert 2 <= len(sent) < 8
 
 

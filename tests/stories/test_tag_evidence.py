@@ -50,7 +50,8 @@ def next_versions(world: World) -> dict[str, str]:
 def declare(world: World, name: str, version: str, place: str = "") -> None:
     """Commit a version of a package."""
     world.commit(
-        f"chore: {name} {version}", {f"{place or f'packages/{name}'}/pyproject.toml": project(name, version) + BUILD}
+        f"chore: {name} {version}",
+        {f"{place or f'packages/{name}'}/pyproject.toml": project(name, version) + BUILD},
     )
 
 
@@ -63,7 +64,9 @@ def test_stray_tag_is_warned_about(world: World) -> None:
     warnings = [text for text in plan(world)["warnings"] if ErrorCode.TAG_STRAY in text]
 
     reason = "core-v0.2.0 (core declared 0.1.0 there)"
-    assert warnings == [f"{ErrorCode.TAG_STRAY}: 1 tag looks like a release, but does not count: {reason}"]
+    assert warnings == [
+        f"{ErrorCode.TAG_STRAY}: 1 tag looks like a release, but does not count: {reason}"
+    ]
 
 
 def test_unread_tag_format_is_told(world: World) -> None:
@@ -88,7 +91,9 @@ def test_unread_tag_format_is_told(world: World) -> None:
         tag_format = "{name}@{version}"
         """
     world.git("rm", "--quiet", "--cached", "uv.lock")
-    world.commit("build(core): take the version from the tag", {"packages/core/pyproject.toml": text})
+    world.commit(
+        "build(core): take the version from the tag", {"packages/core/pyproject.toml": text}
+    )
     problem = "core: its build does not read tags such as core@1.2.3: pattern-prefix is 'core-'"
 
     warnings = [warning for warning in plan(world)["warnings"] if ErrorCode.TAG_UNREAD in warning]
@@ -132,10 +137,17 @@ def test_tag_follows_the_moved_package(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("published", "expected", "commit"),
-    [("0.1.0 0.3.0", "0.3.0", "set"), ("0.1.0 0.2.0", "0.2.0", "tag"), ("0.1.0 9.0", None, ""), ("0.1.0", None, "")],
+    [
+        ("0.1.0 0.3.0", "0.3.0", "set"),
+        ("0.1.0 0.2.0", "0.2.0", "tag"),
+        ("0.1.0 9.0", None, ""),
+        ("0.1.0", None, ""),
+    ],
     ids=["a commit set it", "no commit set it", "above the declared one", "not later than the tag"],
 )
-def test_later_index_version_beats_tags(world: World, published: str, expected: str | None, commit: str) -> None:
+def test_later_index_version_beats_tags(
+    world: World, published: str, expected: str | None, commit: str
+) -> None:
     """Where tags are stale, the index has the last release; its commit is the one that set it, else that of the tag."""
     commits = {"tag": world.git("rev-parse", "HEAD")}
     declare(world, "core", "0.3.0")
@@ -152,7 +164,14 @@ def test_later_index_version_beats_tags(world: World, published: str, expected: 
     )
 
 
-FORMATS = ("{name}-v{version}", "{name}@{version}", "v{version}", "V{version}", "release-{version}", "py-v{version}")
+FORMATS = (
+    "{name}-v{version}",
+    "{name}@{version}",
+    "v{version}",
+    "V{version}",
+    "release-{version}",
+    "py-v{version}",
+)
 VERSIONS = ("0.1", "0.2", "1.0", "1.0rc1", "2026.11.2")
 NAMES = ("core", "app", "lone")
 DECLARED = st.one_of(st.none(), st.sampled_from(VERSIONS))
@@ -168,7 +187,11 @@ def tagged_commits(draw: st.DrawFn) -> list[tuple[dict[str, str | None], list[st
         for version in VERSIONS
         for name in (NAMES if "{name}" in form else NAMES[:1])
     ]
-    drawn = draw(st.lists(st.tuples(st.sampled_from(tags), st.integers(0, count - 1)), max_size=12, unique_by=str))
+    drawn = draw(
+        st.lists(
+            st.tuples(st.sampled_from(tags), st.integers(0, count - 1)), max_size=12, unique_by=str
+        )
+    )
     places = dict(drawn)
     commits: list[tuple[dict[str, str | None], list[str]]] = []
     for number in range(count):
@@ -191,7 +214,10 @@ def schemes_of(written: str, own: str) -> TagSchemes:
 )
 @settings(max_examples=300)
 def test_no_undeclared_tag_is_read(
-    commits: list[tuple[dict[str, str | None], list[str]]], written: str, own: str, limits: dict[str, str]
+    commits: list[tuple[dict[str, str | None], list[str]]],
+    written: str,
+    own: str,
+    limits: dict[str, str],
 ) -> None:
     """No tag is ever read for a package that did not declare it; the highest that it declared is its last release."""
     tags = {tag: str(number) for number, (_, tagged) in enumerate(commits) for tag in tagged}
@@ -222,10 +248,13 @@ def test_no_undeclared_tag_is_read(
         named = [
             version
             for declared, tagged in commits
-            if (version := declared[name]) and schemes.of(name).tag(name, Version(version)) in tagged
+            if (version := declared[name])
+            and schemes.of(name).tag(name, Version(version)) in tagged
         ]
         reachable_versions = [
-            Version(version) for version in named if name not in limits or Version(version) <= Version(limits[name])
+            Version(version)
+            for version in named
+            if name not in limits or Version(version) <= Version(limits[name])
         ]
         if reachable_versions:
             assert baselines[name].version >= max(reachable_versions)
@@ -236,7 +265,9 @@ def test_no_undeclared_tag_is_read(
 
 @given(tagged_commits())
 @settings(max_examples=8)
-def test_real_tags_need_their_declaration(commits: list[tuple[dict[str, str | None], list[str]]]) -> None:
+def test_real_tags_need_their_declaration(
+    commits: list[tuple[dict[str, str | None], list[str]]],
+) -> None:
     """The same on a real repository, whose files are read by git."""
     with tempfile.TemporaryDirectory() as directory:
         formats = json.dumps(list(FORMATS))

@@ -33,7 +33,11 @@ def publish(world: World) -> dict[str, str]:
     """Publish, and return the versions that are confirmed."""
     said = world.releasekit(*RELEASE, "--allow-new", "all")
     assert said.code == 0, said.err
-    return {row["name"]: row["version"] for row in json.loads(said.out)["packages"] if row["outcome"] == "confirmed"}
+    return {
+        row["name"]: row["version"]
+        for row in json.loads(said.out)["packages"]
+        if row["outcome"] == "confirmed"
+    }
 
 
 @pytest.mark.usefixtures("unrecorded")
@@ -41,7 +45,12 @@ def test_release_please_repository_moves_over(tmp_path: Path, own_index: Embedde
     """Tags with components, a package without any tag, and one that the index alone knows: each keeps its baseline."""
     world = make_world(tmp_path, "shop-app: shop-core; shop-core; shop-tool; shop-new")
     packages = {f"packages/shop-{name}": {"component": name} for name in ("app", "core", "tool")}
-    config = {"release-type": "python", "bump-minor-pre-major": True, "extra-label": "x", "packages": packages}
+    config = {
+        "release-type": "python",
+        "bump-minor-pre-major": True,
+        "extra-label": "x",
+        "packages": packages,
+    }
     world.write({
         "release-please-config.json": json.dumps(config, indent=2),
         ".release-please-manifest.json": json.dumps(dict.fromkeys(packages, "0.1.0"), indent=2),
@@ -50,7 +59,9 @@ def test_release_please_repository_moves_over(tmp_path: Path, own_index: Embedde
     world.git("tag", "app-v0.1.0")
     world.git("tag", "core-v0.1.0")
     upload(world, own_index, "shop-tool")
-    world.commit("feat: sort shelves", {"packages/shop-core/src/shop_core/__init__.py": "SORT = 1\n"})
+    world.commit(
+        "feat: sort shelves", {"packages/shop-core/src/shop_core/__init__.py": "SORT = 1\n"}
+    )
     world.commit("fix: hold nails", {"packages/shop-tool/src/shop_tool/__init__.py": "NAIL = 1\n"})
     world.git("push", "--quiet", "origin", "main")
     noticed = world.releasekit("init", "--offline")
@@ -58,7 +69,9 @@ def test_release_please_repository_moves_over(tmp_path: Path, own_index: Embedde
 
     adoption = say(world, "init", "--from", "release-please", "--yes", "--tag-baselines")
 
-    rows = {row["name"]: (row["baseline"], row["version"], row["tag"]) for row in adoption["packages"]}
+    rows = {
+        row["name"]: (row["baseline"], row["version"], row["tag"]) for row in adoption["packages"]
+    }
     assert rows == {
         "shop-app": ("tag", "0.1.0", "app-v0.1.0"),
         "shop-core": ("tag", "0.1.0", "core-v0.1.0"),
@@ -72,7 +85,12 @@ def test_release_please_repository_moves_over(tmp_path: Path, own_index: Embedde
     world.commit("chore: move to releasekit")
     assert say(world, "init", "--yes")["diffs"] == {}
     plan = next_versions(world)
-    assert plan == {"shop-app": None, "shop-core": "0.2.0", "shop-tool": "0.1.1", "shop-new": "0.1.0"}
+    assert plan == {
+        "shop-app": None,
+        "shop-core": "0.2.0",
+        "shop-tool": "0.1.1",
+        "shop-new": "0.1.0",
+    }
     assert publish(world) == {name: version for name, version in plan.items() if version}
     assert {"core-v0.2.0", "tool-v0.1.1"} <= world.tags().keys()
     assert set(next_versions(world).values()) == {None}
@@ -82,11 +100,23 @@ def test_release_please_repository_moves_over(tmp_path: Path, own_index: Embedde
 def test_changesets_repository_moves_over(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """A fixed group, packages beside package.json files, and waiting changesets that name them as npm does."""
     world = make_world(tmp_path, "app: core; core; lone")
-    config = {"changelog": "@changesets/cli/changelog", "fixed": [["core", "app"]], "baseBranch": "main"}
+    config = {
+        "changelog": "@changesets/cli/changelog",
+        "fixed": [["core", "app"]],
+        "baseBranch": "main",
+    }
     config |= {"access": "restricted", "ignore": []}
-    world.write({".changeset/config.json": json.dumps(config), ".changeset/README.md": "# Changesets\n"})
+    world.write(
+        {".changeset/config.json": json.dumps(config), ".changeset/README.md": "# Changesets\n"}
+    )
     for name in ("app", "core", "lone"):
-        world.write({f"packages/{name}/package.json": json.dumps({"name": name, "version": "0.1.0", "private": True})})
+        world.write(
+            {
+                f"packages/{name}/package.json": json.dumps(
+                    {"name": name, "version": "0.1.0", "private": True}
+                )
+            }
+        )
     world.commit("Version Packages")
     upload(world, own_index, "app", "core", "lone")
     world.git("tag", "core@0.1.0")
@@ -191,17 +221,28 @@ def test_commitizen_repository_moves_over(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("own_index")
 def test_semversioner_repository_moves_over(tmp_path: Path) -> None:
     """The history of releases tells the last one, and the waiting changes decide the next one."""
-    history = {"changes": [{"description": "Begin", "type": "minor"}], "created_at": "2026-07-30T08:00:00+00:00"}
+    history = {
+        "changes": [{"description": "Begin", "type": "minor"}],
+        "created_at": "2026-07-30T08:00:00+00:00",
+    }
     waiting = {"description": "Sort the shelves", "type": "minor"}
     name = "next-release/minor-20260731080000000000.json"
-    world = lockstep(tmp_path, {".semversioner/0.1.0.json": json.dumps({**history, "version": "0.1.0"}, indent=2)})
+    world = lockstep(
+        tmp_path,
+        {".semversioner/0.1.0.json": json.dumps({**history, "version": "0.1.0"}, indent=2)},
+    )
     source = "packages/core/src/core/__init__.py"
-    world.commit("Sort", {f".semversioner/{name}": json.dumps(waiting, indent=2), source: "SORT = 1\n"})
+    world.commit(
+        "Sort", {f".semversioner/{name}": json.dumps(waiting, indent=2), source: "SORT = 1\n"}
+    )
 
     move_over(world, "semversioner")
 
     plan = say(world, "plan")
-    assert {row["name"]: row["next"] for row in plan["packages"]} == {"app": "0.2.0", "core": "0.2.0"}
+    assert {row["name"]: row["next"] for row in plan["packages"]} == {
+        "app": "0.2.0",
+        "core": "0.2.0",
+    }
     assert "Sort the shelves" in plan["changelogs"]["core"]["text"]
     assert [file["path"] for file in plan["consumes"]] == [f".semversioner/{name}"]
     assert f"# delete .semversioner/{name}" in dry_run(world)
@@ -241,4 +282,6 @@ def test_bump_my_version_repository_moves_over(tmp_path: Path) -> None:
     assert next_versions(world) == {"core": "0.1.1", "lone": None}
     assert "git tag --annotate --message core-v0.1.1 core-v0.1.1 COMMIT\n" in dry_run(world)
     assert world.releasekit("publish", "--version-only", "--yes", "--skip-audit").code == 0
-    assert (world.root / "packages/core/src/core/__init__.py").read_text() == '__version__ = "0.1.1"\n'
+    assert (
+        world.root / "packages/core/src/core/__init__.py"
+    ).read_text() == '__version__ = "0.1.1"\n'

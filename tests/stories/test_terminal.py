@@ -30,7 +30,9 @@ PYTHONPATH = os.pathsep.join((str(ROOT / "tests" / "support" / "unmeasured_child
 PATIENCE = 60.0
 """Seconds for anything that is going to happen."""
 
-ON_A_TERMINAL = "import os, pty, sys; raise SystemExit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+ON_A_TERMINAL = (
+    "import os, pty, sys; raise SystemExit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+)
 
 
 @dataclass
@@ -43,7 +45,9 @@ class Program:
 
     def hear(self) -> str:
         """Return what it has said, on one line."""
-        return " ".join(re.sub(r"\x1b\[[0-9;]*m", "", self.heard.decode("utf-8", "replace")).split())
+        return " ".join(
+            re.sub(r"\x1b\[[0-9;]*m", "", self.heard.decode("utf-8", "replace")).split()
+        )
 
     def type(self, keys: str) -> None:
         """Press *keys* on its keyboard."""
@@ -88,7 +92,14 @@ def running(world: World, *argv: str, terminal: bool = False) -> Generator[Progr
     child = subprocess.Popen(
         (sys.executable, "-c", ON_A_TERMINAL, *program) if terminal else program,
         cwd=world.root,
-        env={**os.environ, "PYTHONPATH": PYTHONPATH, "TERM": "xterm", "COLUMNS": "200", **BUILD_ENV, name: value},
+        env={
+            **os.environ,
+            "PYTHONPATH": PYTHONPATH,
+            "TERM": "xterm",
+            "COLUMNS": "200",
+            **BUILD_ENV,
+            name: value,
+        },
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -129,16 +140,27 @@ def uploads(index: EmbeddedIndex) -> list[str]:
 
 
 @pytest.mark.parametrize(("keys", "code"), [("n\r", 2), ("\x03", 130)], ids=["no", "ctrl-c"])
-def test_release_without_yes_changes_nothing(tmp_path: Path, own_index: EmbeddedIndex, keys: str, code: int) -> None:
+def test_release_without_yes_changes_nothing(
+    tmp_path: Path, own_index: EmbeddedIndex, keys: str, code: int
+) -> None:
     """A person is asked, and told how much it is; without a yes nothing changes and nothing stays behind."""
     world = make_world(tmp_path, "app: core; core")
     before = world.state()
 
     with running(world, terminal=True) as program:
-        until(lambda: f"Publish 2 packages to {own_index.publish_url}? [y/n]" in program.hear(), program)
+        until(
+            lambda: f"Publish 2 packages to {own_index.publish_url}? [y/n]" in program.hear(),
+            program,
+        )
         assert len(program.relatives()) > 2, "the server starts while a person reads"
-        assert "4 files: an sdist and a wheel of each package 2 new to the index: core, app" in program.hear()
-        assert f"3 tags, pushed to origin at the end: {dated_tag()}, core-v0.1.0, app-v0.1.0" in program.hear()
+        assert (
+            "4 files: an sdist and a wheel of each package 2 new to the index: core, app"
+            in program.hear()
+        )
+        assert (
+            f"3 tags, pushed to origin at the end: {dated_tag()}, core-v0.1.0, app-v0.1.0"
+            in program.hear()
+        )
         program.type(keys)
         assert program.end() == code, program.hear()
         until(lambda: not program.relatives(), program)
@@ -149,7 +171,9 @@ def test_release_without_yes_changes_nothing(tmp_path: Path, own_index: Embedded
     assert uploads(own_index) == []
 
 
-def test_confirmed_release_records_every_task(tmp_path: Path, home: Path, own_index: EmbeddedIndex) -> None:
+def test_confirmed_release_records_every_task(
+    tmp_path: Path, home: Path, own_index: EmbeddedIndex
+) -> None:
     """After a yes all goes out, with a Prefect server of the program's own, which has ended when the program has.
 
     Its database then holds every task run, to the very last, as ended; also if the server was killed in the middle.
@@ -172,8 +196,12 @@ def test_confirmed_release_records_every_task(tmp_path: Path, home: Path, own_in
     assert set(world.tags()) == {"app-v0.1.0", "core-v0.1.0", dated_tag()}
     with sqlite3.connect(home / "prefect.db") as database:
         runs = dict(database.execute("select name, state_type from task_run"))
-    assert {f"{step}-{name}" for name in ("app", "core") for step in ("stage", "prove")} < runs.keys()
-    assert {f"{step}-{name}-0.1.0" for name in ("app", "core") for step in ("upload", "smoke-test")} < runs.keys()
+    assert {
+        f"{step}-{name}" for name in ("app", "core") for step in ("stage", "prove")
+    } < runs.keys()
+    assert {
+        f"{step}-{name}-0.1.0" for name in ("app", "core") for step in ("upload", "smoke-test")
+    } < runs.keys()
     assert "fast-forward-main" in runs, "the last one"
     assert set(runs.values()) == {"COMPLETED"}
 
@@ -185,12 +213,18 @@ def test_release_works_without_a_server(
 
     What a step has done is known from the disk, so a second run does not do it again.
     """
-    world = make_world(tmp_path, "app: core; core", app="import os\nassert 'BREAK' not in os.environ\n")
+    world = make_world(
+        tmp_path, "app: core; core", app="import os\nassert 'BREAK' not in os.environ\n"
+    )
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "prefect.db").write_text("no database")
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("RELEASEKIT_RECORD", "always")  # otherwise it starts no server, because it is no terminal
-    monkeypatch.setenv("RELEASEKIT_OVERLAY", "resolve")  # else nothing would be uploaded that cannot be imported
+    monkeypatch.setenv(
+        "RELEASEKIT_RECORD", "always"
+    )  # otherwise it starts no server, because it is no terminal
+    monkeypatch.setenv(
+        "RELEASEKIT_OVERLAY", "resolve"
+    )  # else nothing would be uploaded that cannot be imported
     said: list[str] = []
     for broken in (True, False):
         monkeypatch.setenv("BREAK", "1") if broken else monkeypatch.delenv("BREAK")
@@ -200,10 +234,15 @@ def test_release_works_without_a_server(
         said.append(program.hear())
 
     for heard in said:
-        assert "warning RK-SERVER-START: the Prefect server did not start: this release is not recorded" in heard
+        assert (
+            "warning RK-SERVER-START: the Prefect server did not start: this release is not recorded"
+            in heard
+        )
         assert "Prefect has no record of this release" in heard
         assert "Traceback" not in heard.partition("RK-SMOKE-TEST-FAILED")[0]
-    assert said[0].count("app==0.1.0: exit") == 3, "resolved, installed, and installed once more as ever on a failure"
+    assert said[0].count("app==0.1.0: exit") == 3, (
+        "resolved, installed, and installed once more as ever on a failure"
+    )
     assert "core==0.1.0: exit" in said[0]
     assert "core==0.1.0: exit" not in said[1], "its smoke test was passed"
     assert f"{dated_tag()}: 2 confirmed" in said[1]

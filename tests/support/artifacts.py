@@ -28,7 +28,11 @@ FIELDS = (
     ("Requires-Dist", "base==1.0"),
     ("Description-Content-Type", "text/markdown"),
 )
-MODULES = {"shop_core/__init__.py": b"A = 1\n", "shop_core/app.py": b"def main(): ...\n", "shop_core/py.typed": b""}
+MODULES = {
+    "shop_core/__init__.py": b"A = 1\n",
+    "shop_core/app.py": b"def main(): ...\n",
+    "shop_core/py.typed": b"",
+}
 WHEEL = "Wheel-Version: 1.0\nGenerator: hand\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
 
@@ -54,7 +58,9 @@ class Draft:
     metadata: Callable[[bytes], bytes] = lambda raw: raw
     sdist_name: str = "shop_core-1.2.0.tar.gz"
     top: str = "shop_core-1.2.0"
-    sdist_more: list[tuple[tarfile.TarInfo, bytes]] = field(default_factory=list[tuple[tarfile.TarInfo, bytes]])
+    sdist_more: list[tuple[tarfile.TarInfo, bytes]] = field(
+        default_factory=list[tuple[tarfile.TarInfo, bytes]]
+    )
     raw_tar: Callable[[bytes], bytes] = lambda raw: raw
     raw_sdist: Callable[[bytes], bytes] = lambda raw: raw
     others: dict[str, bytes] = field(default_factory=dict[str, bytes])
@@ -75,12 +81,22 @@ class Draft:
 
     def wheel(self) -> bytes | None:
         """Return the wheel."""
-        infos = {"licenses/LICENSE": b"MIT\n", "METADATA": self.text(self.fields), "WHEEL": self.wheel_file.encode()}
+        infos = {
+            "licenses/LICENSE": b"MIT\n",
+            "METADATA": self.text(self.fields),
+            "WHEEL": self.wheel_file.encode(),
+        }
         members = [*self.modules.items(), *self.more]
-        members += [(f"{self.info}/{name}", text) for name, text in infos.items() if name not in self.without]
+        members += [
+            (f"{self.info}/{name}", text)
+            for name, text in infos.items()
+            if name not in self.without
+        ]
         rows = [[path, digest(content), str(len(content))] for path, content in members]
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(self.record([*rows, [f"{self.info}/RECORD", "", ""]]))
+        csv.writer(text, lineterminator="\n").writerows(
+            self.record([*rows, [f"{self.info}/RECORD", "", ""]])
+        )
         members = self.members(members)
         if "RECORD" not in self.without:
             members.append((f"{self.info}/RECORD", text.getvalue().encode()))
@@ -100,7 +116,11 @@ class Draft:
         files = {f"src/{path}": content for path, content in MODULES.items()}
         files |= {"pyproject.toml": b"[project]\n", "LICENSE": b"MIT\n"}
         files |= {"PKG-INFO": self.text(self.sdist_fields or self.fields)}
-        members = [(tar_info(f"{self.top}/{path}"), text) for path, text in files.items() if path not in self.without]
+        members = [
+            (tar_info(f"{self.top}/{path}"), text)
+            for path, text in files.items()
+            if path not in self.without
+        ]
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
             for info, content in [*members, *self.sdist_more]:
@@ -115,7 +135,9 @@ def digest(content: bytes, algorithm: str = "sha256") -> str:
     return f"{algorithm}={base64.urlsafe_b64encode(value).decode().rstrip('=')}"
 
 
-def tar_info(path: str, kind: bytes = tarfile.REGTYPE, target: str = "", mode: int = 0o644) -> tarfile.TarInfo:
+def tar_info(
+    path: str, kind: bytes = tarfile.REGTYPE, target: str = "", mode: int = 0o644
+) -> tarfile.TarInfo:
     """Return the header of one member of an sdist."""
     info = tarfile.TarInfo(path)
     info.type, info.linkname, info.mode = kind, target, mode

@@ -49,9 +49,16 @@ def documents_of(*lines: str) -> dict[str, dict[str, Any]]:
 
     def document(name: str) -> dict[str, Any]:
         path = f"packages/{canonicalize_name(name)}"
-        project: dict[str, Any] = {"name": name, "version": "1.0", "dependencies": [], "optional-dependencies": {}}
+        project: dict[str, Any] = {
+            "name": name,
+            "version": "1.0",
+            "dependencies": [],
+            "optional-dependencies": {},
+        }
         system: dict[str, Any] = {"requires": [], "build-backend": "backend"}
-        return documents.setdefault(path, {"project": project, "build-system": system, "dependency-groups": {}})
+        return documents.setdefault(
+            path, {"project": project, "build-system": system, "dependency-groups": {}}
+        )
 
     for line in lines:
         found = _LINE.fullmatch(line)
@@ -65,7 +72,9 @@ def documents_of(*lines: str) -> dict[str, dict[str, Any]]:
         elif kind == "group":
             it["dependency-groups"].setdefault("dev", []).extend(needs)
         else:
-            (it["build-system"]["requires"] if kind == "build" else it["project"]["dependencies"]).extend(needs)
+            (
+                it["build-system"]["requires"] if kind == "build" else it["project"]["dependencies"]
+            ).extend(needs)
         for need in needs:
             document(Requirement(need).name)
     return documents
@@ -138,14 +147,20 @@ def plan_of(
         for number, (name, message) in enumerate((old or {}).items())
     }
     schemes = schemes_of(chosen, own or {})
-    known = dict.fromkeys(tags or [schemes.of(name).tag(name, Version("1.0")) for name in workspace.members], "a" * 40)
+    known = dict.fromkeys(
+        tags or [schemes.of(name).tag(name, Version("1.0")) for name in workspace.members], "a" * 40
+    )
     declared = {member.name: member.version for member in workspace}
     last, _ = find_baselines(package_tags(known, schemes, declared))
     selected = Selection(**(selection or {}))
     named = named_packages(workspace, selected, chosen)
     requested = VersionFacts(version_requests(selected.versions, workspace, named), "2026.11.22")
-    decided = decisions(workspace, last, commits, chosen, since_stable=since_stable, own=own, facts=requested)
-    listed = {name: frozenset(map(Version, versions)) for name, versions in (published or {}).items()}
+    decided = decisions(
+        workspace, last, commits, chosen, since_stable=since_stable, own=own, facts=requested
+    )
+    listed = {
+        name: frozenset(map(Version, versions)) for name, versions in (published or {}).items()
+    }
     needs: dict[str, dict[Version, tuple[Requirement, ...]]] = {}
     for key, texts in (requires or {}).items():  # "app", its last release; or "app==0.9"
         name, _, version = key.partition("==")
@@ -162,4 +177,6 @@ def attestation(*subjects: tuple[str, str], version: int = 1) -> bytes:
     rows = [{"name": name, "digest": {"sha256": digest}} for name, digest in subjects]
     statement = {"_type": "https://in-toto.io/Statement/v1", "subject": rows}
     envelope = {"statement": b64encode(json.dumps(statement).encode()).decode(), "signature": ""}
-    return json.dumps({"version": version, "verification_material": {}, "envelope": envelope}).encode()
+    return json.dumps(
+        {"version": version, "verification_material": {}, "envelope": envelope}
+    ).encode()

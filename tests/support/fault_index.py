@@ -56,7 +56,11 @@ STORED = Fault(stored=True)
 RESET, RESET_STORED = Fault(reset=True), Fault(reset=True, stored=True)
 SILENT, SILENT_STORED = Fault(silent=True), Fault(silent=True, stored=True)
 ERROR = Fault(500, "oops")
-PAGE = Fault(502, "<html><style>b {}</style><body><b>Bad Gateway</b></body></html>", (("Content-Type", "text/html"),))
+PAGE = Fault(
+    502,
+    "<html><style>b {}</style><body><b>Bad Gateway</b></body></html>",
+    (("Content-Type", "text/html"),),
+)
 AWAY = Fault(503, "be back soon")
 BUSY = Fault(429, "slow down")
 # As PyPI has it (pypi/support#11827); it sends no Retry-After.
@@ -65,15 +69,25 @@ QUOTA = Fault(
     "429 Too many new projects created",
     (
         ("Ratelimit", '"project.create.ip";r=3;t=60, "project.create.user";r=0;t=55569'),
-        ("Ratelimit-Policy", '"project.create.ip";q=4;w=86400;pk=:ip:, "project.create.user";q=4;w=86400;pk=:user:'),
+        (
+            "Ratelimit-Policy",
+            '"project.create.ip";q=4;w=86400;pk=:ip:, "project.create.user";q=4;w=86400;pk=:user:',
+        ),
     ),
 )
 WHO = Fault(401, "who are you?")
 FORBIDDEN = Fault(
-    403, "Invalid or non-existent authentication information. See /help/#invalid-auth for more information."
+    403,
+    "Invalid or non-existent authentication information. See /help/#invalid-auth for more information.",
 )
-NOT_YOURS = Fault(403, "The user 'ada' isn't allowed to upload to project 'core'. See /help/#project-name for more.")
-EXISTS = Fault(400, "File already exists ('it', with blake2_256 hash 'ab'). See /help/#file-name-reuse for more.")
+NOT_YOURS = Fault(
+    403,
+    "The user 'ada' isn't allowed to upload to project 'core'. See /help/#project-name for more.",
+)
+EXISTS = Fault(
+    400,
+    "File already exists ('it', with blake2_256 hash 'ab'). See /help/#file-name-reuse for more.",
+)
 EXISTS_STORED = Fault(EXISTS.status, EXISTS.body, stored=True)
 CLOSED = Fault(400, "Uploading new files to releases older than 14 days is not allowed.")
 RETIRED = Fault(400, "This filename has already been used, use a different version.")
@@ -122,7 +136,9 @@ class FaultIndex:
     gone: bool = False
     days: dict[str, float] = field(default_factory=dict[str, float])
     over: Event = field(default_factory=Event)
-    _script: dict[tuple[str, str], Iterator[Fault]] = field(default_factory=dict[tuple[str, str], "Iterator[Fault]"])
+    _script: dict[tuple[str, str], Iterator[Fault]] = field(
+        default_factory=dict[tuple[str, str], "Iterator[Fault]"]
+    )
     _lock: Lock = field(default_factory=Lock)
 
     @property
@@ -151,9 +167,14 @@ class FaultIndex:
     def next(self, method: str, project: str) -> Fault:
         """Return what is to be done with this request."""
         with self._lock:
-            return next(chain(self._script.get((method, project), ()), self._script.get((method, ALL), ())), STORED)
+            return next(
+                chain(self._script.get((method, project), ()), self._script.get((method, ALL), ())),
+                STORED,
+            )
 
-    def take(self, project: str, file: str, content: bytes, fault: Fault, attested: str = "") -> Fault:
+    def take(
+        self, project: str, file: str, content: bytes, fault: Fault, attested: str = ""
+    ) -> Fault:
         """Note an upload and store it, if that is to be done; returns how to answer it."""
         with self._lock:
             there = self.files.setdefault(project, {})
@@ -166,12 +187,16 @@ class FaultIndex:
                 del self.files[project]
             status = 0 if fault.reset or fault.silent else fault.status
             digest = sha256(content).hexdigest()
-            self.uploads.append(Upload(project, file, digest, status, stored, time.monotonic(), attested))
+            self.uploads.append(
+                Upload(project, file, digest, status, stored, time.monotonic(), attested)
+            )
             return fault
 
     def _is_closed(self, file: str, there: Iterable[str]) -> bool:
         version = _version(file)
-        return self.days.get(version, 0) > OPEN_DAYS and any(_version(other) == version for other in there)
+        return self.days.get(version, 0) > OPEN_DAYS and any(
+            _version(other) == version for other in there
+        )
 
     def sent(self, project: str = "") -> list[str]:
         """Return the names of the files that came, stored or not, as often as they came."""
@@ -210,7 +235,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Take an upload (the legacy API of PyPI)."""
-        form = _form(self.headers["Content-Type"], self.rfile.read(int(self.headers["Content-Length"])))
+        form = _form(
+            self.headers["Content-Type"], self.rfile.read(int(self.headers["Content-Length"]))
+        )
         if "content" not in form:  # somebody tries the credentials
             self._do(Fault(400, "There is no file."))
             return
@@ -234,7 +261,10 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             as_json = JSON in self.headers["Accept"] and not (fault.html or self.served.html)
             files = {} if fault.hidden else self.served.files[project]
-            digests = {name: sha256(content + fault.wrong * b"!").hexdigest() for name, content in files.items()}
+            digests = {
+                name: sha256(content + fault.wrong * b"!").hexdigest()
+                for name, content in files.items()
+            }
             body = _json(project, digests, self.served.days) if as_json else _html(digests)
             self._answer(200, body, (("Content-Type", JSON if as_json else "text/html"),), fault)
 
@@ -262,7 +292,9 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._answer(fault.status, fault.body, fault.headers, fault)
 
-    def _answer(self, status: int, body: str, headers: tuple[tuple[str, str], ...], fault: Fault) -> None:
+    def _answer(
+        self, status: int, body: str, headers: tuple[tuple[str, str], ...], fault: Fault
+    ) -> None:
         content = body.encode()
         self.send_response(status)
         for name, value in headers:
@@ -301,11 +333,19 @@ def _json(project: str, digests: dict[str, str], days: dict[str, float]) -> str:
     files: list[dict[str, object]] = []
     for name, digest in digests.items():
         age = days.get(_version(name))
-        time = {} if age is None else {"upload-time": (datetime.now(UTC) - timedelta(days=age)).isoformat()}
-        files.append({"filename": name, "url": f"/files/{name}", "hashes": {"sha256": digest}, **time})
+        time = (
+            {}
+            if age is None
+            else {"upload-time": (datetime.now(UTC) - timedelta(days=age)).isoformat()}
+        )
+        files.append(
+            {"filename": name, "url": f"/files/{name}", "hashes": {"sha256": digest}, **time}
+        )
     return json.dumps({"meta": {"api-version": "1.0"}, "name": project, "files": files})
 
 
 def _html(digests: dict[str, str]) -> str:
-    links = "".join(f'<a href="/files/{name}#sha256={digest}">{name}</a>' for name, digest in digests.items())
+    links = "".join(
+        f'<a href="/files/{name}#sha256={digest}">{name}</a>' for name, digest in digests.items()
+    )
     return f"<!doctype html><title>Links for it</title>{links}"

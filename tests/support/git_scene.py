@@ -44,7 +44,15 @@ class GitScene:
         for path, text in (files or {}).items():
             self.write(path, text)
         self.git("add", "--all")
-        self.git("commit", "--quiet", "--allow-empty", "--allow-empty-message", "--file", "-", stdin=message.encode())
+        self.git(
+            "commit",
+            "--quiet",
+            "--allow-empty",
+            "--allow-empty-message",
+            "--file",
+            "-",
+            stdin=message.encode(),
+        )
         return self.git("rev-parse", "HEAD")
 
     def hook(self, name: str, script: str) -> None:
@@ -61,7 +69,11 @@ def plain_git(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.startswith("GIT_"):
             monkeypatch.delenv(name)
-    for name, value in {**IDENTITY, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}.items():
+    for name, value in {
+        **IDENTITY,
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+    }.items():
         monkeypatch.setenv(name, value)
 
 
@@ -95,7 +107,9 @@ def workspace(tmp_path: Path) -> Callable[..., Path]:
         for member in members:
             (top / member).mkdir(parents=True, exist_ok=True)
             if not member.endswith("/"):
-                (top / member / "pyproject.toml").write_text(project(member.rpartition("/")[2].strip(".")))
+                (top / member / "pyproject.toml").write_text(
+                    project(member.rpartition("/")[2].strip("."))
+                )
         return top
 
     return write

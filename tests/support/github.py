@@ -134,7 +134,12 @@ class ForgeDouble:
         self.directory, self.repository = directory, repository
         self.bare = directory / f"{repository}.git"
         self.bare.mkdir(parents=True)
-        run(Command(("git", "init", "--quiet", "--bare", "--initial-branch=main", str(self.bare)), env=GIT))
+        run(
+            Command(
+                ("git", "init", "--quiet", "--bare", "--initial-branch=main", str(self.bare)),
+                env=GIT,
+            )
+        )
         self._hook("post-receive", NOTE_PUSH)
         self.url = ""
         self.requests: list[Request] = []
@@ -157,7 +162,9 @@ class ForgeDouble:
         """Return the time, in seconds since 1970."""
         return time.time() + self.passed
 
-    def fail(self, method: str, path: str, answer: Answer, *, times: int = 1, late: bool = False) -> None:
+    def fail(
+        self, method: str, path: str, answer: Answer, *, times: int = 1, late: bool = False
+    ) -> None:
         """Answer the next requests whose path fits the regular expression with *answer*."""
         self.faults.append(Fault(method, path, answer, times, late))
 
@@ -173,8 +180,14 @@ class ForgeDouble:
 
     def git(self, *argv: str, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> str:
         """Run git in the bare repository."""
-        who = {f"GIT_{role}_{what}": "ada" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-        return run(Command(("git", *argv), cwd or self.bare, {**GIT, **who, **(env or {})})).stdout.strip()
+        who = {
+            f"GIT_{role}_{what}": "ada"
+            for role in ("AUTHOR", "COMMITTER")
+            for what in ("NAME", "EMAIL")
+        }
+        return run(
+            Command(("git", *argv), cwd or self.bare, {**GIT, **who, **(env or {})})
+        ).stdout.strip()
 
     def protect_main(self) -> None:
         """Refuse every push to main."""
@@ -198,7 +211,12 @@ class ForgeDouble:
         """Answer *request*, with whatever fault is due."""
         with self.lock:
             fault = next(
-                (f for f in self.faults if f.method == request.method and re.search(f.path, request.path)), None
+                (
+                    f
+                    for f in self.faults
+                    if f.method == request.method and re.search(f.path, request.path)
+                ),
+                None,
             )
             if fault:
                 fault.times -= 1
@@ -232,7 +250,9 @@ class ForgeDouble:
             "GIT_PROTOCOL": request.headers.get("Git-Protocol", ""),
             "REMOTE_USER": "ada",
         }
-        done = subprocess.run(["git", "http-backend"], input=request.body, capture_output=True, env=env, check=True)
+        done = subprocess.run(
+            ["git", "http-backend"], input=request.body, capture_output=True, env=env, check=True
+        )
         head, _, body = done.stdout.partition(b"\r\n\r\n")
         headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
         return Answer(int(headers.pop("Status", "200").split()[0]), body, headers)
@@ -247,14 +267,23 @@ class ForgeDouble:
 
             def _do(self) -> None:
                 parts = urlsplit(self.path)
-                query = {key: values[0] for key, values in parse_qs(parts.query, keep_blank_values=True).items()}
-                request = Request(self.command, parts.path, query, dict(self.headers.items()), self._body())
+                query = {
+                    key: values[0]
+                    for key, values in parse_qs(parts.query, keep_blank_values=True).items()
+                }
+                request = Request(
+                    self.command, parts.path, query, dict(self.headers.items()), self._body()
+                )
                 git = parts.path.startswith(f"/{double.repository}.git/")
                 answer = double.serve_git(request) if git else double.handle(request)
                 if answer.cut:
                     self.close_connection = True
                     return
-                raw = answer.value if isinstance(answer.value, bytes) else json.dumps(answer.value).encode()
+                raw = (
+                    answer.value
+                    if isinstance(answer.value, bytes)
+                    else json.dumps(answer.value).encode()
+                )
                 if answer.value is None:
                     raw = b""
                 self.send_response(answer.status)
@@ -314,7 +343,10 @@ def operations() -> tuple[Operation, ...]:
     for area, names in OPERATIONS.items():
         module = importlib.import_module(f"{SCHEMAS}.rest.{area}")
         client = getattr(module, f"{area.capitalize()}Client")
-        found += [_operation(f"{area}.{name}", inspect.getsource(getattr(client, name))) for name in names.split()]
+        found += [
+            _operation(f"{area}.{name}", inspect.getsource(getattr(client, name)))
+            for name in names.split()
+        ]
     return tuple(found)
 
 
@@ -370,7 +402,11 @@ def _made_up(kind: Any) -> Any:
     if origin is Literal:
         return args[0]
     if isinstance(kind, type) and issubclass(kind, BaseModel):
-        return {f.alias or key: _made_up(f.annotation) for key, f in kind.model_fields.items() if f.is_required()}
+        return {
+            f.alias or key: _made_up(f.annotation)
+            for key, f in kind.model_fields.items()
+            if f.is_required()
+        }
     plain: dict[Any, Any] = {
         NoneType: None,
         str: "x",
@@ -412,7 +448,13 @@ class GitHubDouble(ForgeDouble):
     # ---- what is not the API
 
     def pull(
-        self, title: str, branch: str, *, author: str = "bob", bot: bool = False, labels: Iterable[str] = ()
+        self,
+        title: str,
+        branch: str,
+        *,
+        author: str = "bob",
+        bot: bool = False,
+        labels: Iterable[str] = (),
     ) -> int:
         """Make a pull request of *branch* into main, as somebody does on the web."""
         number = self._number()
@@ -441,7 +483,13 @@ class GitHubDouble(ForgeDouble):
             self.git("worktree", "add", "--quiet", "--detach", str(tree), "main")
             if how == "merge":
                 self.git(
-                    "merge", "--quiet", "--no-ff", "-m", f"Merge pull request #{number} from {branch}", branch, cwd=tree
+                    "merge",
+                    "--quiet",
+                    "--no-ff",
+                    "-m",
+                    f"Merge pull request #{number} from {branch}",
+                    branch,
+                    cwd=tree,
                 )
             elif how == "squash":
                 self.git("merge", "--quiet", "--squash", branch, cwd=tree)
@@ -454,7 +502,12 @@ class GitHubDouble(ForgeDouble):
             commit = self.git("rev-parse", "HEAD", cwd=tree)
             self.git("worktree", "remove", "--force", str(tree))
         self.git("update-ref", "refs/heads/main", commit)
-        pull |= {"state": "closed", "merged_at": self._time(), "merge_commit_sha": commit, "updated_at": self._time()}
+        pull |= {
+            "state": "closed",
+            "merged_at": self._time(),
+            "merge_commit_sha": commit,
+            "updated_at": self._time(),
+        }
         self.pull_of |= dict.fromkeys([*own, *landed, commit], number)
         return commit
 
@@ -464,12 +517,16 @@ class GitHubDouble(ForgeDouble):
         """Answer as GitHub does, and refuse to answer what it has never said that it would."""
         if request.path.startswith("/storage/"):  # another host, in truth
             return Answer(value=self.assets[int(request.path.rpartition("/")[2])])
-        access = {f"Bearer {WRITER}": "write", f"Bearer {READER}": "read"}.get(request.headers.get("Authorization", ""))
+        access = {f"Bearer {WRITER}": "write", f"Bearer {READER}": "read"}.get(
+            request.headers.get("Authorization", "")
+        )
         if access is None:
             return Answer(401, example("BasicError", message="Bad credentials"))
         if limited := self._limit(request):
             return limited
-        assert request.headers.get("X-GitHub-Api-Version") == SCHEMAS.rpartition(".v")[2].replace("_", "-")
+        assert request.headers.get("X-GitHub-Api-Version") == SCHEMAS.rpartition(".v")[2].replace(
+            "_", "-"
+        )
         if request.path == "/api/graphql":
             return self._graphql(request)
         path = re.sub(r"^/api/(v3|uploads)", "", request.path)
@@ -477,11 +534,18 @@ class GitHubDouble(ForgeDouble):
         if (parts.get("owner"), parts.get("repo")) != tuple(self.repository.split("/")):
             return Answer(404, example("BasicError", message="Not Found"))
         if request.method != "GET" and access == "read":
-            return Answer(403, example("BasicError", message="Resource not accessible by personal access token"))
+            return Answer(
+                403,
+                example("BasicError", message="Resource not accessible by personal access token"),
+            )
         self._check_request(operation, request)
         handler: Callable[..., Answer] = getattr(self, f"_{operation.name.replace('.', '_')}")
-        answer = handler(request, **{key: value for key, value in parts.items() if key not in ("owner", "repo")})
-        if answer.status < 300 and operation.gives:  # an asset's bytes are elsewhere, and led to by a 302
+        answer = handler(
+            request, **{key: value for key, value in parts.items() if key not in ("owner", "repo")}
+        )
+        if (
+            answer.status < 300 and operation.gives
+        ):  # an asset's bytes are elsewhere, and led to by a 302
             operation.gives.validate_python(answer.value)
         return self._with_etag(request, answer)
 
@@ -498,7 +562,9 @@ class GitHubDouble(ForgeDouble):
         assert not unknown, f"{operation.name} knows no {unknown}"
         if operation.takes:
             value = request.json
-            assert not isinstance(value, dict) or value.keys() <= operation.known, f"{operation.name}: {value.keys()}"
+            assert not isinstance(value, dict) or value.keys() <= operation.known, (
+                f"{operation.name}: {value.keys()}"
+            )
             try:
                 operation.takes.validate_python(value)
             except ValidationError as error:
@@ -510,18 +576,30 @@ class GitHubDouble(ForgeDouble):
         while self._points and self._points[0][0] < now - 60:
             self._points.popleft()
         cost = 1 if request.method == "GET" or request.path.endswith("graphql") else 5
-        content = int(request.method == "POST" and not request.path.endswith(("graphql", "generate-notes")))
-        headers = {"x-ratelimit-limit": "5000", "x-ratelimit-remaining": str(self.remaining), "x-ratelimit-used": "1"}
+        content = int(
+            request.method == "POST" and not request.path.endswith(("graphql", "generate-notes"))
+        )
+        headers = {
+            "x-ratelimit-limit": "5000",
+            "x-ratelimit-remaining": str(self.remaining),
+            "x-ratelimit-used": "1",
+        }
         headers["x-ratelimit-reset"] = str(int(now) + 3)
         if not self.remaining:
             self.limited += 1
             self.remaining = 5000  # as it is after the reset
-            return Answer(403, example("BasicError", message="API rate limit exceeded for user ID 1."), headers)
+            return Answer(
+                403,
+                example("BasicError", message="API rate limit exceeded for user ID 1."),
+                headers,
+            )
         points, contents = (sum(entry[n] for entry in self._points) for n in (1, 2))
         if points + cost > self.points_a_minute or contents + content > self.contents_a_minute:
             self.limited += 1
             what = example("BasicError", message="You have exceeded a secondary rate limit.")
-            return Answer(403, what, {**headers, "x-ratelimit-remaining": "4000", "retry-after": "61"})
+            return Answer(
+                403, what, {**headers, "x-ratelimit-remaining": "4000", "retry-after": "61"}
+            )
         self._points.append((now, cost, content))
         self.remaining -= 1
         return None
@@ -540,7 +618,9 @@ class GitHubDouble(ForgeDouble):
         return Answer(value=example("FullRepository", name=name, full_name=f"{owner}/{name}"))
 
     def _repos_generate_release_notes(self, request: Request) -> Answer:
-        return Answer(value=example("ReleaseNotesContent", name=request.json["tag_name"], body="notes"))
+        return Answer(
+            value=example("ReleaseNotesContent", name=request.json["tag_name"], body="notes")
+        )
 
     def _repos_list_releases(self, request: Request) -> Answer:
         size, page = int(request.query.get("per_page", 30)), int(request.query.get("page", 1))
@@ -551,7 +631,9 @@ class GitHubDouble(ForgeDouble):
         return Answer(200, newest[(page - 1) * size : page * size], more)
 
     def _repos_get_release_by_tag(self, _request: Request, tag: str) -> Answer:
-        there = (each for each in self.releases.values() if each["tag_name"] == tag and not each["draft"])
+        there = (
+            each for each in self.releases.values() if each["tag_name"] == tag and not each["draft"]
+        )
         found = next(there, None)
         return Answer(value=found) if found else self._missing()
 
@@ -561,14 +643,21 @@ class GitHubDouble(ForgeDouble):
 
     def _repos_create_release(self, request: Request) -> Answer:
         value = request.json
-        if any(each["tag_name"] == value["tag_name"] and not each["draft"] for each in self.releases.values()):
+        if any(
+            each["tag_name"] == value["tag_name"] and not each["draft"]
+            for each in self.releases.values()
+        ):
             return self._invalid("Release", "tag_name", "already_exists")
         if len(value.get("body", "")) > 125_000:
-            return self._invalid("Release", "body", "custom", "body is too long (maximum is 125000 characters)")
+            return self._invalid(
+                "Release", "body", "custom", "body is too long (maximum is 125000 characters)"
+            )
         if not value.get("draft"):
             self._make_tag(value["tag_name"], value.get("target_commitish", "main"))
         key = self._number()
-        upload = f"{self.url}/api/uploads/repos/{self.repository}/releases/{key}/assets{{?name,label}}"
+        upload = (
+            f"{self.url}/api/uploads/repos/{self.repository}/releases/{key}/assets{{?name,label}}"
+        )
         known = {name: value[name] for name in ("tag_name", "name", "body") if name in value}
         self.releases[key] = example(
             "Release", id=key, **known, draft=value.get("draft", False), prerelease=value.get("prerelease", False),
@@ -590,24 +679,37 @@ class GitHubDouble(ForgeDouble):
         return Answer(204) if self.releases.pop(int(release_id), None) else self._missing()
 
     def _repos_upload_release_asset(self, request: Request, release_id: str) -> Answer:
-        assert request.path.startswith("/api/uploads/"), "assets go to the address that the release names"
+        assert request.path.startswith("/api/uploads/"), (
+            "assets go to the address that the release names"
+        )
         release, name = self.releases[int(release_id)], request.query["name"]
         if any(asset["name"] == name for asset in release["assets"]):
             return self._invalid("ReleaseAsset", "name", "already_exists")
         key = self._number()
         digest = f"sha256:{hashlib.sha256(request.body).hexdigest()}"
-        made = example("ReleaseAsset", id=key, name=name, state="uploaded", size=len(request.body), digest=digest)
+        made = example(
+            "ReleaseAsset",
+            id=key,
+            name=name,
+            state="uploaded",
+            size=len(request.body),
+            digest=digest,
+        )
         release["assets"].append(made)
         self.assets[key] = request.body
         return Answer(201, made)
 
     def _repos_get_release_asset(self, request: Request, asset_id: str) -> Answer:
-        assert request.headers["Accept"] == "application/octet-stream", "else it is about the file, and not the file"
+        assert request.headers["Accept"] == "application/octet-stream", (
+            "else it is about the file, and not the file"
+        )
         return Answer(302, None, {"Location": f"{self.url}/storage/{asset_id}"})
 
     def _repos_delete_release_asset(self, _request: Request, asset_id: str) -> Answer:
         for release in self.releases.values():
-            release["assets"] = [asset for asset in release["assets"] if asset["id"] != int(asset_id)]
+            release["assets"] = [
+                asset for asset in release["assets"] if asset["id"] != int(asset_id)
+            ]
         return Answer(204) if self.assets.pop(int(asset_id), None) is not None else self._missing()
 
     def _pulls_list(self, request: Request) -> Answer:
@@ -623,12 +725,18 @@ class GitHubDouble(ForgeDouble):
 
     def _pulls_create(self, request: Request) -> Answer:
         value = request.json
-        if any(p["head"]["ref"] == value["head"] and p["state"] == "open" for p in self.pulls.values()):
-            return self._invalid("PullRequest", "head", "custom", "A pull request already exists for it.")
+        if any(
+            p["head"]["ref"] == value["head"] and p["state"] == "open" for p in self.pulls.values()
+        ):
+            return self._invalid(
+                "PullRequest", "head", "custom", "A pull request already exists for it."
+            )
         if not self.git("for-each-ref", f"refs/heads/{value['head']}"):
             return self._invalid("PullRequest", "head", "invalid")
         if len(value.get("body", "")) > 65_536:
-            return self._invalid("PullRequest", "body", "custom", "body is too long (maximum is 65536 characters)")
+            return self._invalid(
+                "PullRequest", "body", "custom", "body is too long (maximum is 65536 characters)"
+            )
         number = self.pull(value["title"], value["head"], author="ada")
         self.pulls[number]["body"] = value.get("body")
         return Answer(201, example("PullRequest", **self._with_head(self.pulls[number])))
@@ -640,8 +748,13 @@ class GitHubDouble(ForgeDouble):
     def _with_head(self, pull: dict[str, Any]) -> dict[str, Any]:
         """Bring an open pull request to where its branch is; one without a branch is closed, as GitHub does it."""
         if pull["state"] == "open":
-            tip = self.git("for-each-ref", "--format=%(objectname)", f"refs/heads/{pull['head']['ref']}")
-            pull |= {"head": {**pull["head"], "sha": tip or pull["head"]["sha"]}, "state": "open" if tip else "closed"}
+            tip = self.git(
+                "for-each-ref", "--format=%(objectname)", f"refs/heads/{pull['head']['ref']}"
+            )
+            pull |= {
+                "head": {**pull["head"], "sha": tip or pull["head"]["sha"]},
+                "state": "open" if tip else "closed",
+            }
         return pull
 
     def _issues_get_label(self, _request: Request, name: str) -> Answer:
@@ -659,13 +772,23 @@ class GitHubDouble(ForgeDouble):
         for name in request.json["labels"]:
             assert name in self.labels, "a label is made before it is used"
             pull["labels"].append(example("PullRequestSimplePropLabelsItems", name=name))
-        return Answer(value=[self.labels[label["name"]] for label in pull["labels"] if label["name"] in self.labels])
+        return Answer(
+            value=[
+                self.labels[label["name"]]
+                for label in pull["labels"]
+                if label["name"] in self.labels
+            ]
+        )
 
     def _issues_list_comments(self, request: Request, issue_number: str) -> Answer:
         size, page = int(request.query.get("per_page", 30)), int(request.query.get("page", 1))
         there = self.comments.get(int(issue_number), [])
         link = f'<{self.url}{request.path}?per_page={size}&page={page + 1}>; rel="next"'
-        return Answer(200, there[(page - 1) * size : page * size], {"Link": link} if len(there) > page * size else {})
+        return Answer(
+            200,
+            there[(page - 1) * size : page * size],
+            {"Link": link} if len(there) > page * size else {},
+        )
 
     def _issues_create_comment(self, request: Request, issue_number: str) -> Answer:
         return Answer(201, self.say(int(issue_number), request.json["body"]))
@@ -680,7 +803,12 @@ class GitHubDouble(ForgeDouble):
         return made
 
     def _issues_update_comment(self, request: Request, comment_id: str) -> Answer:
-        (found,) = (each for those in self.comments.values() for each in those if each["id"] == int(comment_id))
+        (found,) = (
+            each
+            for those in self.comments.values()
+            for each in those
+            if each["id"] == int(comment_id)
+        )
         found |= request.json
         return Answer(value=found)
 
@@ -721,7 +849,14 @@ class GitHubDouble(ForgeDouble):
         return Answer(404, example("BasicError", message="Not Found"))
 
     def _invalid(self, resource: str, what: str, code: str, message: str = "") -> Answer:
-        errors = [{"resource": resource, "field": what, "code": code, **({"message": message} if message else {})}]
+        errors = [
+            {
+                "resource": resource,
+                "field": what,
+                "code": code,
+                **({"message": message} if message else {}),
+            }
+        ]
         return Answer(422, example("ValidationError", message="Validation Failed", errors=errors))
 
     def _number(self) -> int:

@@ -50,7 +50,13 @@ class GitLabDouble(ForgeDouble):
         ]
 
     def pull(
-        self, title: str, branch: str, *, author: str = "bob", bot: bool = False, labels: Iterable[str] = ()
+        self,
+        title: str,
+        branch: str,
+        *,
+        author: str = "bob",
+        bot: bool = False,
+        labels: Iterable[str] = (),
     ) -> int:
         """Make a merge request of *branch* into main."""
         number = len(self.pulls) + 1
@@ -67,10 +73,21 @@ class GitLabDouble(ForgeDouble):
         """Merge it; only what the API says of it changes, and the tip of main."""
         pull = self._with_head(self.pulls[number])
         commit = self.git(
-            "commit-tree", "-p", "main", "-p", pull["source_branch"], "-m", how, f"{pull['sha']}^{{tree}}"
+            "commit-tree",
+            "-p",
+            "main",
+            "-p",
+            pull["source_branch"],
+            "-m",
+            how,
+            f"{pull['sha']}^{{tree}}",
         )
         self.git("update-ref", "refs/heads/main", commit)
-        pull |= {"state": "merged", "merged_at": datetime.now(UTC).isoformat(), "merge_commit_sha": commit}
+        pull |= {
+            "state": "merged",
+            "merged_at": datetime.now(UTC).isoformat(),
+            "merge_commit_sha": commit,
+        }
         return commit
 
     def answer(self, request: Request) -> Answer:
@@ -98,7 +115,9 @@ class GitLabDouble(ForgeDouble):
         size, page = min(2, int(request.query["per_page"])), int(request.query.get("page", 1))
         newest = list(reversed(self.releases.values()))
         more = {"Link": f'<{self.url}{request.path}?per_page={size}&page={page + 1}>; rel="next"'}
-        return Answer(200, newest[(page - 1) * size : page * size], more if len(newest) > page * size else {})
+        return Answer(
+            200, newest[(page - 1) * size : page * size], more if len(newest) > page * size else {}
+        )
 
     def _create_release(self, request: Request) -> Answer:
         value = request.json
@@ -107,13 +126,25 @@ class GitLabDouble(ForgeDouble):
         if not self.git("for-each-ref", f"refs/tags/{value['tag_name']}"):
             self.git("tag", value["tag_name"], value["ref"])
         page = f"{self.url}/{self.repository}/-/releases/{quote(value['tag_name'], safe='')}"
-        made = {"tag_name": value["tag_name"], "name": value["name"], "description": value["description"]}
-        made |= {"upcoming_release": "released_at" in value, "assets": {"links": []}, "_links": {"self": page}}
+        made = {
+            "tag_name": value["tag_name"],
+            "name": value["name"],
+            "description": value["description"],
+        }
+        made |= {
+            "upcoming_release": "released_at" in value,
+            "assets": {"links": []},
+            "_links": {"self": page},
+        }
         self.releases[value["tag_name"]] = made
         return Answer(201, made)
 
     def _get_release(self, _request: Request, tag: str) -> Answer:
-        return Answer(value=self.releases[tag]) if tag in self.releases else Answer(404, {"message": "404 Not Found"})
+        return (
+            Answer(value=self.releases[tag])
+            if tag in self.releases
+            else Answer(404, {"message": "404 Not Found"})
+        )
 
     def _update_release(self, request: Request, tag: str) -> Answer:
         value = request.json
@@ -151,14 +182,18 @@ class GitLabDouble(ForgeDouble):
 
     def _with_head(self, pull: dict[str, Any]) -> dict[str, Any]:
         """Bring an open merge request to where its branch is."""
-        tip = self.git("for-each-ref", "--format=%(objectname)", f"refs/heads/{pull['source_branch']}")
+        tip = self.git(
+            "for-each-ref", "--format=%(objectname)", f"refs/heads/{pull['source_branch']}"
+        )
         if tip and pull["state"] == "opened":
             pull["sha"] = tip
         return pull
 
     def _create_pull(self, request: Request) -> Answer:
         value = request.json
-        number = self.pull(value["title"], value["source_branch"], author="ada", labels=_split(value["labels"]))
+        number = self.pull(
+            value["title"], value["source_branch"], author="ada", labels=_split(value["labels"])
+        )
         self.pulls[number]["description"] = value["description"]
         return Answer(201, self.pulls[number])
 
@@ -174,7 +209,9 @@ class GitLabDouble(ForgeDouble):
         size, page = int(request.query["per_page"]), int(request.query.get("page", 1))
         there = self.comments.get(int(number), [])
         more = {"Link": f'<{self.url}{request.path}?per_page={size}&page={page + 1}>; rel="next"'}
-        return Answer(200, there[(page - 1) * size : page * size], more if len(there) > page * size else {})
+        return Answer(
+            200, there[(page - 1) * size : page * size], more if len(there) > page * size else {}
+        )
 
     def _create_note(self, request: Request, number: str) -> Answer:
         return Answer(201, self.say(int(number), request.json["body"]))

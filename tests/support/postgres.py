@@ -30,7 +30,9 @@ def programs() -> Path | None:
     """
     if os.geteuid() == 0 and not (which("runuser", path=_PLACES) and _is_user(OWNER)):
         return None
-    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name))
+    installed = sorted(
+        Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name)
+    )
     if installed:
         return installed[-1]
     found = which("pg_ctl")
@@ -52,18 +54,37 @@ def postgres() -> Generator[str]:
     assert found, "ask `programs` before"
     other = (which("runuser", path=_PLACES) or "", "-u", OWNER, "--") if os.geteuid() == 0 else ()
     # A test's own directory is closed to everyone else.
-    with tempfile.TemporaryDirectory(prefix="releasekit-postgres-") as home, socket.socket() as probe:
+    with (
+        tempfile.TemporaryDirectory(prefix="releasekit-postgres-") as home,
+        socket.socket() as probe,
+    ):
         if other:
             shutil.chown(home, OWNER)
         data = f"{home}/data"
-        run(Command((*other, str(found / "initdb"), "--no-sync", "--auth=trust", f"--username={OWNER}", "-D", data)))
+        run(
+            Command(
+                (
+                    *other,
+                    str(found / "initdb"),
+                    "--no-sync",
+                    "--auth=trust",
+                    f"--username={OWNER}",
+                    "-D",
+                    data,
+                )
+            )
+        )
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
         probe.close()
         where = ("-h", "127.0.0.1", "-p", str(port))
         log = Path(home, "log")
-        with background(Command((*other, str(found / "postgres"), "-D", data, "-k", "", *where)), log) as is_alive:
-            ready = Command((str(found / "pg_isready"), "--quiet", *where), ok_codes=frozenset({0, 1, 2}))
+        with background(
+            Command((*other, str(found / "postgres"), "-D", data, "-k", "", *where)), log
+        ) as is_alive:
+            ready = Command(
+                (str(found / "pg_isready"), "--quiet", *where), ok_codes=frozenset({0, 1, 2})
+            )
             deadline = time.monotonic() + PATIENCE
             while run(ready).code:
                 assert is_alive(), log.read_text()

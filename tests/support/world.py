@@ -90,13 +90,18 @@ class World:
             "tree": self.git("ls-files", "--stage"),
             "refs": self.git("for-each-ref"),
             "worktrees": self.git("worktree", "list"),
-            "records": " ".join(sorted(path.name for path in records.glob("*") if path.name != "lock")),
+            "records": " ".join(
+                sorted(path.name for path in records.glob("*") if path.name != "lock")
+            ),
             "remote": self.git("ls-remote", str(self.remote)),
         }
 
     def tags(self) -> dict[str, str]:
         """Return the tags on the remote and the commit of each."""
-        lines = (line.split("\t") for line in self.git("ls-remote", "--tags", str(self.remote)).splitlines())
+        lines = (
+            line.split("\t")
+            for line in self.git("ls-remote", "--tags", str(self.remote)).splitlines()
+        )
         return {name.removeprefix("refs/tags/").removesuffix("^{}"): sha for sha, name in lines}
 
 
@@ -113,7 +118,12 @@ def make_world(directory: Path, graph: str, keys: str = "", **modules: str) -> W
     world.write({"pyproject.toml": f"{text}\n[tool.releasekit]\n{keys}\n" if keys else text})
     for part in packages:
         name, _, needs = part.partition(":")
-        write_package(world, name.strip(), [need.strip() for need in needs.split(",") if need.strip()], **modules)
+        write_package(
+            world,
+            name.strip(),
+            [need.strip() for need in needs.split(",") if need.strip()],
+            **modules,
+        )
     world.lock()
     world.git("push", "--quiet", "--set-upstream", "origin", "main")
     return world
@@ -123,7 +133,12 @@ def empty_world(directory: Path) -> World:
     """Make an empty repository with a bare remote."""
     world = World(directory / "work", directory / "remote.git")
     world.root.mkdir(parents=True)
-    run(Command(("git", "init", "--quiet", "--bare", "--initial-branch=main", str(world.remote)), env=GIT))
+    run(
+        Command(
+            ("git", "init", "--quiet", "--bare", "--initial-branch=main", str(world.remote)),
+            env=GIT,
+        )
+    )
     world.git("init", "--quiet", "--initial-branch=main")
     world.git("config", "user.name", "Ada")
     world.git("config", "user.email", "ada@example.invalid")
@@ -156,9 +171,18 @@ def upload(world: World, index: EmbeddedIndex, *names: str) -> None:
     """Put packages on the index as they stand, by hand, as before there was a tool."""
     for name in names:
         dist = world.root.parent / "dist" / world.git("rev-parse", "HEAD") / name
-        run(Command(("uv", "build", "--quiet", "--out-dir", str(dist)), world.root / "packages" / name))
+        run(
+            Command(
+                ("uv", "build", "--quiet", "--out-dir", str(dist)), world.root / "packages" / name
+            )
+        )
         files = [str(path) for path in sorted(dist.glob(f"{re.sub(r'[-.]', '_', name)}-*"))]
-        run(Command(("uv", "publish", "--quiet", "--trusted-publishing", "never", *files), env=index.environment))
+        run(
+            Command(
+                ("uv", "publish", "--quiet", "--trusted-publishing", "never", *files),
+                env=index.environment,
+            )
+        )
 
 
 def relatives(mark: str) -> dict[int, str]:

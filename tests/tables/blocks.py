@@ -42,13 +42,17 @@ class Block:
     def write(self) -> None:
         """Replace the text in the file with the generated one."""
         text, match = self.path.read_text(encoding="utf-8"), self._match()
-        self.path.write_text(text[: match.start(2)] + self.generated() + text[match.end(2) :], encoding="utf-8")
+        self.path.write_text(
+            text[: match.start(2)] + self.generated() + text[match.end(2) :], encoding="utf-8"
+        )
 
     def _match(self) -> re.Match[str]:
         opening, closing = rf"<!-- {self.name} -->\n", rf"\n<!-- /{self.name} -->"
         if self.path.suffix == ".yml":
             opening, closing = rf"# {self.name},[^\n]*\n", rf"\n# /{self.name}"
-        match = re.search(rf"({opening})(.*?){closing}", self.path.read_text(encoding="utf-8"), re.DOTALL)
+        match = re.search(
+            rf"({opening})(.*?){closing}", self.path.read_text(encoding="utf-8"), re.DOTALL
+        )
         assert match, f"{self.path} has no markers for {self.name}"
         return match
 

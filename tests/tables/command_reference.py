@@ -23,7 +23,8 @@ def groups() -> dict[str, tuple[str, ...]]:
     """Return the commands of each group, as `--help` shows them."""
     names = sorted(name for name in app if not name.startswith("-"))
     return {
-        group.name: tuple(name for name in names if group in groups_of(app[name])) for group in (LOOK, RELEASE, SET_UP)
+        group.name: tuple(name for name in names if group in groups_of(app[name]))
+        for group in (LOOK, RELEASE, SET_UP)
     }
 
 
@@ -54,7 +55,9 @@ def _section(name: str) -> str:
     usage = " ".join(["releasekit", name, *map(usage_of, arguments), "[OPTIONS]"])
     parts = [f"### {name}", _description(app[name]), f"```text\n{usage}\n```"]
     if arguments:
-        parts.append("\n".join(["| Argument | Description |", "|---|---|", *map(_argument, arguments)]))
+        parts.append(
+            "\n".join(["| Argument | Description |", "|---|---|", *map(_argument, arguments)])
+        )
     if any(map(option_name, _collected(name))):
         parts.append(_options(name))
     if examples := _examples(app[name]):

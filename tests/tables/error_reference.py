@@ -50,7 +50,8 @@ def _guide_link(guide: str) -> str:
 def _prose(text: str) -> str:
     """Return *text* with everything that Markdown would read as HTML or a link kept literal."""
     return "".join(
-        part if index % 2 else part.replace("<", "&lt;").replace("[", "\\[") for index, part in enumerate(_split(text))
+        part if index % 2 else part.replace("<", "&lt;").replace("[", "\\[")
+        for index, part in enumerate(_split(text))
     )
 
 

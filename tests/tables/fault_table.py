@@ -57,7 +57,9 @@ def table() -> str:
     return "\n".join(lines)
 
 
-def on_upload(*faults: Fault, project: str = "core", forever: bool = False) -> Callable[[FaultIndex], object]:
+def on_upload(
+    *faults: Fault, project: str = "core", forever: bool = False
+) -> Callable[[FaultIndex], object]:
     """Let the next uploads go so."""
     return lambda index: index.on_upload(project, _script(faults, forever=forever))
 

@@ -16,7 +16,9 @@ def keys_table() -> str:
         default = field.get_default(call_default_factory=True)
         shown = json.dumps(default) if not isinstance(default, tuple) else "[]"
         own = " *" if name in MEMBER_KEYS else ""
-        rows.append(f"| `{name}`{own} | `{shown}` | {cell(str(field.description))}{choices(field.annotation)} |")
+        rows.append(
+            f"| `{name}`{own} | `{shown}` | {cell(str(field.description))}{choices(field.annotation)} |"
+        )
     return "\n".join(rows)
 
 

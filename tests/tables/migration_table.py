@@ -41,11 +41,17 @@ SOURCES: Mapping[ForeignTool, Source] = {
         "the versions in `package.json`",
     ),
     "python-semantic-release": Source(semantic_release, ("[tool.semantic_release]",), "tags"),
-    "commitizen": Source(commitizen_setup, ("[tool.commitizen]", *commitizen_setup.NAMES[1:]), "`version`"),
-    "semversioner": Source(
-        semversioner_setup, (f"{semversioner_setup.DIRECTORY}/*{semversioner_setup.SUFFIX}",), "the highest version"
+    "commitizen": Source(
+        commitizen_setup, ("[tool.commitizen]", *commitizen_setup.NAMES[1:]), "`version`"
     ),
-    "bump-my-version": Source(bump_my_version, ("[tool.bumpversion]", *bump_my_version.NAMES[1:]), "`current_version`"),
+    "semversioner": Source(
+        semversioner_setup,
+        (f"{semversioner_setup.DIRECTORY}/*{semversioner_setup.SUFFIX}",),
+        "the highest version",
+    ),
+    "bump-my-version": Source(
+        bump_my_version, ("[tool.bumpversion]", *bump_my_version.NAMES[1:]), "`current_version`"
+    ),
 }
 
 
@@ -67,12 +73,18 @@ def _keys_in(module: ModuleType) -> Iterator[str]:
     seen: list[object] = [ForeignKey]
     while todo:
         code: Any = todo.pop()
-        if code in seen or not getattr(code, "__module__", "").startswith(ForeignKey.__module__.rpartition(".")[0]):
+        if code in seen or not getattr(code, "__module__", "").startswith(
+            ForeignKey.__module__.rpartition(".")[0]
+        ):
             continue
         seen.append(code)
         names = vars(sys.modules[code.__module__])
         for node in ast.walk(ast.parse(inspect.getsource(code))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "ForeignKey":
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id == "ForeignKey"
+            ):
                 yield ast.literal_eval(node.args[0])
             value = names.get(node.id) if isinstance(node, ast.Name) else None
             if inspect.isroutine(value) or inspect.isclass(value):

@@ -36,12 +36,19 @@ def _entries(directory: Path, indent: str) -> list[str]:
     index = directory / "index.md"
     listed = index.read_text(encoding="utf-8") if index.exists() else ""
     others = sorted(
-        (path for path in directory.glob("*.md") if path != index), key=lambda path: _sort_key(path, listed)
+        (path for path in directory.glob("*.md") if path != index),
+        key=lambda path: _sort_key(path, listed),
     )
-    lines = [f"{indent}- {path.relative_to(DOCS).as_posix()}" for path in ([index] if listed else [])]
+    lines = [
+        f"{indent}- {path.relative_to(DOCS).as_posix()}" for path in ([index] if listed else [])
+    ]
     lines += [f"{indent}- {_title(path)}: {path.relative_to(DOCS).as_posix()}" for path in others]
-    collections = sorted(directory.glob("*/index.md"))  # such as decisions: the index links every page
-    lines += [f"{indent}- {_title(path)}: {path.relative_to(DOCS).as_posix()}" for path in collections]
+    collections = sorted(
+        directory.glob("*/index.md")
+    )  # such as decisions: the index links every page
+    lines += [
+        f"{indent}- {_title(path)}: {path.relative_to(DOCS).as_posix()}" for path in collections
+    ]
     return lines
 
 
@@ -52,5 +59,11 @@ def _sort_key(path: Path, listed: str) -> tuple[int, str]:
 
 def _title(path: Path) -> str:
     """Return the first heading of a page, quoted where YAML needs it."""
-    heading = path.read_text(encoding="utf-8").partition("# ")[2].partition("\n")[0].strip().replace("`", "")
+    heading = (
+        path.read_text(encoding="utf-8")
+        .partition("# ")[2]
+        .partition("\n")[0]
+        .strip()
+        .replace("`", "")
+    )
     return f'"{heading}"' if set(heading) & set(":#'&*[]{}") else heading

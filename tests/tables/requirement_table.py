@@ -51,7 +51,13 @@ ROWS = (
 
 def table() -> str:
     """Return the table as the documentation should have it."""
-    heads = ("In your source", "Next version of core", "`raise`, and `keep`", "`always`", "`compatible`")
+    heads = (
+        "In your source",
+        "Next version of core",
+        "`raise`, and `keep`",
+        "`always`",
+        "`compatible`",
+    )
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for row in ROWS:
         cells = (row.written, row.next, row.raised, row.always or row.raised, row.compatible)

@@ -83,12 +83,16 @@ def project(name: str, version: str, needs: str = "") -> str:
 def change(world: World, message: str, path: str = LIB) -> str:
     """Commit a change of a file."""
     file = world.root / path
-    return world.commit(message, {path: (file.read_text() if file.exists() else "") + f"# {message[:40]!r}\n"})
+    return world.commit(
+        message, {path: (file.read_text() if file.exists() else "") + f"# {message[:40]!r}\n"}
+    )
 
 
 def exact_pin(world: World) -> None:
     """Require core exactly in app, in a commit of no consequence; then break something in core."""
-    world.commit("chore: pin", {"packages/app/pyproject.toml": project("app", "1.2.3", '"core==1.2.3"')})
+    world.commit(
+        "chore: pin", {"packages/app/pyproject.toml": project("app", "1.2.3", '"core==1.2.3"')}
+    )
     change(world, "feat!: a")
 
 
@@ -97,7 +101,9 @@ def release(world: World, version: str, *names: str) -> None:
     for name in names or ("core",):
         path = f"packages/{name}/pyproject.toml"
         lines = (world.root / path).read_text().splitlines(keepends=True)
-        text = "".join(f'version = "{version}"\n' if line.startswith("version = ") else line for line in lines)
+        text = "".join(
+            f'version = "{version}"\n' if line.startswith("version = ") else line for line in lines
+        )
         world.write({path: text})
     world.commit(f"chore(release): v{version}")
     for name in names or ("core",):
@@ -170,7 +176,11 @@ def moved(world: World, *places: str) -> None:
     """Change core, then move it, from one place to the next."""
     here = "packages/core"
     for number, place in enumerate(places):
-        change(world, "feat: before it moved" if number == len(places) - 1 else "docs: it", f"{here}/lib.py")
+        change(
+            world,
+            "feat: before it moved" if number == len(places) - 1 else "docs: it",
+            f"{here}/lib.py",
+        )
         (world.root / place).parent.mkdir(parents=True, exist_ok=True)
         world.git("mv", here, place)
         world.commit("refactor: move it")
@@ -206,7 +216,11 @@ def left_to_another(world: World) -> None:
 
 def nested(world: World) -> None:
     """Change a package that stands inside core."""
-    text = (world.root / "pyproject.toml").read_text().replace('"packages/*"', '"packages/*", "packages/core/inner"')
+    text = (
+        (world.root / "pyproject.toml")
+        .read_text()
+        .replace('"packages/*"', '"packages/*", "packages/core/inner"')
+    )
     world.commit(
         "chore: add it",
         {"pyproject.toml": text, "packages/core/inner/pyproject.toml": project("inner", "1.2.3")},
@@ -238,16 +252,34 @@ def submodule(world: World) -> None:
     for name, value in (("user.name", "Ada"), ("user.email", "ada@example.invalid")):
         theirs.git("config", name, value)
     theirs.commit("first", {"a": "1"})
-    world.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(other), "packages/core/vendor")
+    world.git(
+        "-c",
+        "protocol.file.allow=always",
+        "submodule",
+        "--quiet",
+        "add",
+        str(other),
+        "packages/core/vendor",
+    )
     world.commit("chore: a submodule")
     release(world, "1.2.4")
-    run(Command(("git", "commit", "--quiet", "--allow-empty", "-m", "next"), world.root / "packages/core/vendor", WHO))
+    run(
+        Command(
+            ("git", "commit", "--quiet", "--allow-empty", "-m", "next"),
+            world.root / "packages/core/vendor",
+            WHO,
+        )
+    )
     world.commit("fix: newer vendored code")
 
 
 WHO: dict[str, str | None] = {
     **GIT,
-    **{f"GIT_{who}_{what}": "ada@example.invalid" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+    **{
+        f"GIT_{who}_{what}": "ada@example.invalid"
+        for who in ("AUTHOR", "COMMITTER")
+        for what in ("NAME", "EMAIL")
+    },
 }
 
 
@@ -283,7 +315,11 @@ def release_branch(world: World) -> None:
 
 def other_formats(world: World) -> None:
     """Have tags of several forms, of which the newest was written last."""
-    for version, tag in (("1.2.4", "core==1.2.4"), ("1.2.5", "py/core/v1.2.5"), ("1.2.6", "core@1.2.6")):
+    for version, tag in (
+        ("1.2.4", "core==1.2.4"),
+        ("1.2.5", "py/core/v1.2.5"),
+        ("1.2.6", "core@1.2.6"),
+    ):
         change(world, "feat!: x")
         release(world, version)
         world.git("tag", tag)
@@ -325,7 +361,9 @@ def by_hand(version: str, *messages: str) -> Callable[[World], object]:
         changes(*messages)(world)
         path = "packages/core/pyproject.toml"
         lines = (world.root / path).read_text().splitlines(keepends=True)
-        text = "".join(f'version = "{version}"\n' if line.startswith("version = ") else line for line in lines)
+        text = "".join(
+            f'version = "{version}"\n' if line.startswith("version = ") else line for line in lines
+        )
         world.commit("Bump the version", {path: text})
 
     return make
@@ -351,7 +389,9 @@ def described(bump: str, *messages: str) -> Callable[[World], object]:
 
     def make(world: World) -> None:
         changes(*messages)(world)
-        world.commit("describe it", {".changes/blue-cat.md": f"---\ncore: {bump}\n---\n\nSort the shelves\n"})
+        world.commit(
+            "describe it", {".changes/blue-cat.md": f"---\ncore: {bump}\n---\n\nSort the shelves\n"}
+        )
 
     return make
 

@@ -27,7 +27,16 @@ from releasekit.integrations.index import SimpleIndex
 from releasekit.integrations.uv import find_uv
 from releasekit.store.record import Record
 from tests.support.builders import attestation, plan_of, settings_of
-from tests.support.fault_index import ALL, ERROR, HIDDEN, INVALID, QUOTA, STORED, FaultIndex, fault_index
+from tests.support.fault_index import (
+    ALL,
+    ERROR,
+    HIDDEN,
+    INVALID,
+    QUOTA,
+    STORED,
+    FaultIndex,
+    fault_index,
+)
 from tests.tables.fault_table import CASES, Row
 
 if TYPE_CHECKING:
@@ -59,7 +68,12 @@ class Scene:
     index: FaultIndex
 
     def publish(
-        self, *, delay: float = 0, ends: Event | None = None, legacy: bool = False, **settings: object
+        self,
+        *,
+        delay: float = 0,
+        ends: Event | None = None,
+        legacy: bool = False,
+        **settings: object,
     ) -> dict[str, PackageReport]:
         """Publish it, with these settings, as one run does; but all delays between attempts are *delay* seconds.
 
@@ -77,7 +91,9 @@ class Scene:
 
         async def story() -> None:
             async with http.client(sleep=_at_once) as web:
-                reports.extend(await publish_all(release, self.built, SimpleIndex(target.check_url, web)))
+                reports.extend(
+                    await publish_all(release, self.built, SimpleIndex(target.check_url, web))
+                )
 
         async def main() -> None:
             running = asyncio.ensure_future(story())
@@ -98,7 +114,10 @@ async def _at_once(_: float) -> None:
 
 @pytest.fixture
 def scene(
-    tmp_path: Path, faulty: FaultIndex, ready: Callable[[str, Path], BuiltPackage], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    faulty: FaultIndex,
+    ready: Callable[[str, Path], BuiltPackage],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[[str], Scene]:
     """Return a function that sets the scene for a graph such as "app: core; core"."""
     monkeypatch.setenv("UV_PUBLISH_TOKEN", "opensesame")
@@ -107,13 +126,17 @@ def scene(
         from tasks.context import ReleaseContext
 
         # Named after the test, for Prefect keeps what a release has done.
-        plan = plan_of(*graph.split("; ")).model_copy(update={"release": sha256(bytes(tmp_path)).hexdigest()[:12]})
+        plan = plan_of(*graph.split("; ")).model_copy(
+            update={"release": sha256(bytes(tmp_path)).hexdigest()[:12]}
+        )
         record = Record(tmp_path / "record")
         record.worktree.mkdir(parents=True)
         built = {step.name: ready(step.name, record.dist(step.name)) for step in plan.steps}
         uv = replace(find_uv(), python=sys.executable)
         nowhere = Target("http://127.0.0.1:9", "http://127.0.0.1:9")
-        return Scene(ReleaseContext(plan, record, settings_of(), nowhere, uv, ".", "main"), built, faulty)
+        return Scene(
+            ReleaseContext(plan, record, settings_of(), nowhere, uv, ".", "main"), built, faulty
+        )
 
     return make
 
@@ -175,7 +198,9 @@ def only(release: ReleaseContext, name: str) -> ReleaseContext:
     return replace(release, plan=release.plan.model_copy(update={"packages": steps}))
 
 
-@pytest.mark.parametrize(("row", "make"), CASES, ids=lambda it: it.fault if isinstance(it, Row) else "")
+@pytest.mark.parametrize(
+    ("row", "make"), CASES, ids=lambda it: it.fault if isinstance(it, Row) else ""
+)
 def test_documented_fault_has_documented_effect(
     row: Row, make: Faulty, scene: Callable[[str], Scene], faulty: FaultIndex
 ) -> None:
@@ -195,7 +220,9 @@ def test_documented_fault_has_documented_effect(
     assert (core.outcome == "confirmed") is (row.code is None), core
     assert core.error.startswith(row.code or ""), core
     assert row.said in core.error + core.hint, core
-    assert {name: str(report.outcome) for name, report in reports.items() if name != "core"} == row.others
+    assert {
+        name: str(report.outcome) for name, report in reports.items() if name != "core"
+    } == row.others
     first = [upload for upload in faulty.uploads if upload.project == hit][:1]
     times = [upload.at for upload in faulty.uploads if first and upload.file == first[0].file]
     assert len(times) == row.sent, faulty.uploads
@@ -206,10 +233,14 @@ def test_documented_fault_has_documented_effect(
         assert {str(report.outcome) for report in again.values()} == {"confirmed"}, again
     if row.heals:
         stored = Counter(upload.file for upload in faulty.uploads if upload.stored)
-        assert stored == dict.fromkeys((file.name for it in here.built.values() for file in it.files), 1)
+        assert stored == dict.fromkeys(
+            (file.name for it in here.built.values() for file in it.files), 1
+        )
 
 
-def test_quota_refusal_stops_new_projects(scene: Callable[[str], Scene], faulty: FaultIndex) -> None:
+def test_quota_refusal_stops_new_projects(
+    scene: Callable[[str], Scene], faulty: FaultIndex
+) -> None:
     """What the index refuses to create may count against the quota, so one refusal is enough for all new projects."""
     faulty.on_upload(ALL, [QUOTA, QUOTA])
 
@@ -226,7 +257,9 @@ def test_lost_file_is_uploaded_again(scene: Callable[[str], Scene], faulty: Faul
     waiting = Event()
 
     def pages() -> Iterator[Fault]:
-        yield from repeat(HIDDEN, 3)  # before it is sent: for us, and for uv before each of the two files
+        yield from repeat(
+            HIDDEN, 3
+        )  # before it is sent: for us, and for uv before each of the two files
         while True:
             waiting.set()
             yield HIDDEN
@@ -245,7 +278,9 @@ def test_lost_file_is_uploaded_again(scene: Callable[[str], Scene], faulty: Faul
 
     faulty.heal()
     runs = (here.publish(confirm_timeout=seconds)["core"] for _ in range(60))
-    assert any(run.outcome == "confirmed" for run in runs), "it is sent again once it is believed no more"
+    assert any(run.outcome == "confirmed" for run in runs), (
+        "it is sent again once it is believed no more"
+    )
     assert len(faulty.uploads) == 4
 
 
@@ -266,8 +301,9 @@ def test_closed_version_gets_no_uploads(scene: Callable[[str], Scene], faulty: F
 
     assert [upload.status for upload in faulty.uploads[sent:]] == [400]
     day = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}"
-    assert f"core 1.1 is only partly on the index; the index has taken no new files for it since {day}" in (
-        late["core"].error
+    assert (
+        f"core 1.1 is only partly on the index; the index has taken no new files for it since {day}"
+        in (late["core"].error)
     )
     assert "releases older than 14 days" in refused["core"].error
     for reports in (late, refused):
@@ -277,7 +313,9 @@ def test_closed_version_gets_no_uploads(scene: Callable[[str], Scene], faulty: F
             "lone": "confirmed",
         }
         assert reports["core"].error.startswith(ErrorCode.UPLOAD_CLOSED)
-        assert "`releasekit rollback release-2026.11.22` abandons this release" in reports["core"].hint
+        assert (
+            "`releasekit rollback release-2026.11.22` abandons this release" in reports["core"].hint
+        )
         assert "commit a `fix:` to packages/core" in reports["core"].hint
 
     faulty.days["core-1.1"] = 13
@@ -315,7 +353,11 @@ def test_upload_turns_keep_their_order() -> None:
     from tasks.upload import Uploads
 
     async def story() -> list[tuple[str, float]]:
-        uploads, begun, took = Uploads(concurrency=1, rate_limit=1200), time.monotonic(), list[tuple[str, float]]()
+        uploads, begun, took = (
+            Uploads(concurrency=1, rate_limit=1200),
+            time.monotonic(),
+            list[tuple[str, float]](),
+        )
 
         async def send(name: str, files: int) -> None:
             async with uploads.turn(files):

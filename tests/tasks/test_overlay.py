@@ -67,7 +67,9 @@ class Scene:
         place = self.directory / "sources" / f"{name}-{version}"
         (place / "src" / name).mkdir(parents=True)
         (place / "src" / name / "__init__.py").write_text(module)
-        optional = "".join(f"{extra} = {list(needed)}\n" for extra, needed in (extras or {}).items())
+        optional = "".join(
+            f"{extra} = {list(needed)}\n" for extra, needed in (extras or {}).items()
+        )
         (place / "pyproject.toml").write_text(
             f'[project]\nname = "{name}"\nversion = "{version}"\nrequires-python = ">=3.11"\n'
             f"dependencies = {list(needs)}\n[project.optional-dependencies]\n{optional}"
@@ -103,7 +105,11 @@ class Scene:
         return Record(self.directory / "record")
 
     def prove(
-        self, own: Mapping[str, Mapping[str, Any]] | None = None, *, together: bool = False, **settings: object
+        self,
+        own: Mapping[str, Mapping[str, Any]] | None = None,
+        *,
+        together: bool = False,
+        **settings: object,
     ) -> dict[str, PackageReport]:
         """Prove it as a release does; returns what became of each package if one failed."""
         from flows.event_flush import without_server
@@ -119,7 +125,9 @@ class Scene:
         plan = plan.model_copy(update={"versions": versions})
         uv = replace(find_uv(), python=sys.executable)
         target = Target(self.index.simple_url, "http://127.0.0.1:9")
-        release: ReleaseContext = ReleaseContext(plan, self.record, settings_of(**settings), target, uv, ".", "main")
+        release: ReleaseContext = ReleaseContext(
+            plan, self.record, settings_of(**settings), target, uv, ".", "main"
+        )
 
         with pytest.MonkeyPatch.context() as patch, without_server():
             for step in ("prove", "prove_resolution"):
@@ -142,7 +150,9 @@ def test_packages_need_not_install_together(scene: Scene) -> None:
     scene.stage("app", "mid==1.0")
 
     assert scene.prove() == {}
-    with pytest.raises(Refusal, match=r"RK-RESOLVE-FAILED: .* together \(core==1.1, app==1.1\)") as caught:
+    with pytest.raises(
+        Refusal, match=r"RK-RESOLVE-FAILED: .* together \(core==1.1, app==1.1\)"
+    ) as caught:
         scene.prove(together=True)
     assert "core==1.1" in caught.value.output
 
@@ -156,8 +166,13 @@ def test_extra_that_cannot_install_fails(scene: Scene) -> None:
 
     reports = scene.prove()
 
-    assert {name: str(report.outcome) for name, report in reports.items()} == {"core": "failed", "lone": "built"}
-    assert reports["core"].error.startswith(f"{ErrorCode.RESOLVE_FAILED}: core[plug]==1.1 cannot be installed ")
+    assert {name: str(report.outcome) for name, report in reports.items()} == {
+        "core": "failed",
+        "lone": "built",
+    }
+    assert reports["core"].error.startswith(
+        f"{ErrorCode.RESOLVE_FAILED}: core[plug]==1.1 cannot be installed "
+    )
     assert "core==1.0" in reports["core"].output
     assert scene.prove(overlay="off") == {}, "nobody was asked"
 
@@ -169,13 +184,21 @@ def test_failing_import_stops_the_package(scene: Scene) -> None:
 
     reports = scene.prove()
 
-    assert {name: str(report.outcome) for name, report in reports.items()} == {"core": "built", "broken": "failed"}
-    assert reports["broken"].error.startswith(f"{ErrorCode.STAGED_IMPORT_FAILED}: the built broken 1.1 cannot be ")
+    assert {name: str(report.outcome) for name, report in reports.items()} == {
+        "core": "built",
+        "broken": "failed",
+    }
+    assert reports["broken"].error.startswith(
+        f"{ErrorCode.STAGED_IMPORT_FAILED}: the built broken 1.1 cannot be "
+    )
     assert "does not import" in reports["broken"].output
     assert scene.prove(smoke_test=False) == {}
     assert scene.prove(overlay="resolve") == {}
     assert scene.prove({"broken": {"smoke_test": False}}) == {}
-    assert scene.prove({"broken": {"smoke_test": True}}, smoke_test=False).keys() == {"broken", "core"}
+    assert scene.prove({"broken": {"smoke_test": True}}, smoke_test=False).keys() == {
+        "broken",
+        "core",
+    }
 
 
 def test_separately_installed_package_is_imported(scene: Scene) -> None:
@@ -221,6 +244,8 @@ def test_unavailable_index_is_asked_again(scene: Scene, monkeypatch: pytest.Monk
         scene.index.on_page("core", passes)
         assert scene.prove() == {}
     scene.index.on_page("core", [AWAY] * 9)
-    with pytest.raises(Exception, match="uv cannot determine whether the built packages can be installed") as caught:
+    with pytest.raises(
+        Exception, match="uv cannot determine whether the built packages can be installed"
+    ) as caught:
         scene.prove()
     assert re.search(r"503|be back soon", getattr(caught.value, "output", ""))

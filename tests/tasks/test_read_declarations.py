@@ -59,10 +59,16 @@ FORMS = {
     ),
     "setup.cfg": ({"setup.cfg": "[metadata]\nname = core\nversion = 1.2\n"}, "1.2"),
     "setup.cfg beside a build system": (
-        {"pyproject.toml": "[build-system]\nrequires = []\n", "setup.cfg": "[metadata]\nname = core\nversion = 1.2\n"},
+        {
+            "pyproject.toml": "[build-system]\nrequires = []\n",
+            "setup.cfg": "[metadata]\nname = core\nversion = 1.2\n",
+        },
         "1.2",
     ),
-    "setup.cfg that refers": ({"setup.cfg": "[metadata]\nname = core\nversion = attr: core.__version__\n"}, None),
+    "setup.cfg that refers": (
+        {"setup.cfg": "[metadata]\nname = core\nversion = attr: core.__version__\n"},
+        None,
+    ),
     "setup.py": ({"setup.py": 'setup(name="core", version="1.2")\n'}, "1.2"),
     "setup.py that computes": ({"setup.py": 'setup(name="core", version=read())\n'}, None),
     "vcs": ({"pyproject.toml": f'{DYNAMIC}[tool.hatch.version]\nsource = "vcs"\n'}, None),
@@ -73,7 +79,9 @@ ABSENT = {
     "another name": {"pyproject.toml": '[project]\nname = "other"\nversion = "1.2"\n'},
     "another name in setup.py": {"setup.py": 'setup(name="other", version="1.2")\n'},
     "no TOML": {"pyproject.toml": "<<<<<<<\n"},
-    "a requirement of this name": {"pyproject.toml": '[project]\nname = "other"\ndependencies = ["core==1.2"]\n'},
+    "a requirement of this name": {
+        "pyproject.toml": '[project]\nname = "other"\ndependencies = ["core==1.2"]\n'
+    },
 }
 
 
@@ -99,7 +107,9 @@ class History:
         return DeclarationReader(repo, project, member_directories(repo, project)).read(places)
 
 
-@pytest.mark.parametrize("directory", ["packages/core", "old/place", ""], ids=["here", "moved", "at the root"])
+@pytest.mark.parametrize(
+    "directory", ["packages/core", "old/place", ""], ids=["here", "moved", "at the root"]
+)
 @pytest.mark.parametrize("form", FORMS)
 def test_declared_version_is_read(tmp_path: Path, form: str, directory: str) -> None:
     """The version is read in each form, in the directory of now and wherever the name was."""
@@ -125,12 +135,20 @@ def test_absent_package_declares_nothing(tmp_path: Path, form: str) -> None:
 def test_packages_are_read_together(tmp_path: Path) -> None:
     """Several packages at several commits are one question; each answer belongs to its place."""
     history = History(tmp_path)
-    old = history.commit("lib/core", {"pyproject.toml": '[project]\nname = "core"\nversion = "0.1"\n'})
+    old = history.commit(
+        "lib/core", {"pyproject.toml": '[project]\nname = "core"\nversion = "0.1"\n'}
+    )
 
     read = history.read((old, "core"), (old, "app"), (history.after, "core"))
 
-    versions = {place: declaration and str(declaration.version) for place, declaration in read.items()}
-    assert versions == {(old, "core"): "0.1", (old, "app"): "0.1.0", (history.after, "core"): "0.1.0"}
+    versions = {
+        place: declaration and str(declaration.version) for place, declaration in read.items()
+    }
+    assert versions == {
+        (old, "core"): "0.1",
+        (old, "app"): "0.1.0",
+        (history.after, "core"): "0.1.0",
+    }
 
 
 @pytest.mark.parametrize(
@@ -143,7 +161,9 @@ def test_packages_are_read_together(tmp_path: Path) -> None:
         ("", "", "", "core-v1.0"),
     ],
 )
-def test_build_prefix_decides_tag_format(tmp_path: Path, keys: str, prefix: str, own: str, expected: str) -> None:
+def test_build_prefix_decides_tag_format(
+    tmp_path: Path, keys: str, prefix: str, own: str, expected: str
+) -> None:
     """A build that reads tags with a prefix gets such tags, unless the format that is set fits, or is its own."""
     world = make_world(tmp_path, "core", keys)
     source = f'{DYNAMIC}[tool.hatch.version]\nsource = "uv-dynamic-versioning"\n[tool.uv-dynamic-versioning]\n'

@@ -102,7 +102,9 @@ def test_moved_package_is_compared(farm: GitScene) -> None:
     """A package that moved within the repository is compared with where it was."""
     farm.git("mv", "packages/core", "packages/kernel")
     farm.commit("refactor: move core")
-    farm.commit("fix: change it", {"packages/kernel/src/core/__init__.py": "def shade(leaf, tone): ...\n"})
+    farm.commit(
+        "fix: change it", {"packages/kernel/src/core/__init__.py": "def shade(leaf, tone): ...\n"}
+    )
 
     assert texts(read(farm)["core"]) == ["core.shade: the new parameter tone has no default"]
 
@@ -112,7 +114,9 @@ def test_last_stable_release_is_compared(farm: GitScene) -> None:
     (farm.top / "src/farm/barn.py").unlink()
     farm.commit("fix: lose the barn", {"pyproject.toml": ROOT.replace("1.0.0", "1.0.1rc1")})
     farm.git("tag", "farm-v1.0.1rc1")
-    farm.commit("fix: plough deeper", {"src/farm/__init__.py": "def plough(field):\n    return field\n"})
+    farm.commit(
+        "fix: plough deeper", {"src/farm/__init__.py": "def plough(field):\n    return field\n"}
+    )
 
     change = read(farm)["farm"]
 
@@ -141,7 +145,9 @@ def test_equal_sources_are_compared_once(farm: GitScene) -> None:
         ('api_check = "off"', "1.0.1", []),
     ],
 )
-def test_member_chooses_api_check(farm: GitScene, keys: str, version: str, severities: list[str]) -> None:
+def test_member_chooses_api_check(
+    farm: GitScene, keys: str, version: str, severities: list[str]
+) -> None:
     """With "bump", the version is raised, and the reason names the change. A member sets the key for itself."""
     farm.commit("fix: rename", {"packages/core/src/core/__init__.py": "def tint(leaf): ...\n"})
 
@@ -157,7 +163,10 @@ def test_accepted_change_bumps_nothing(farm: GitScene) -> None:
     """A change that `api_ignore` accepts raises no version, and the plan shows the reason."""
     waiver = 'api_ignore = [{ path = "core.shade", reason = "it never worked" }]'
     root = f'{ROOT}[tool.releasekit]\napi_check = "bump"\n{waiver}\n'
-    farm.commit("fix: rename", {"packages/core/src/core/__init__.py": "def tint(leaf): ...\n", "pyproject.toml": root})
+    farm.commit(
+        "fix: rename",
+        {"packages/core/src/core/__init__.py": "def tint(leaf): ...\n", "pyproject.toml": root},
+    )
 
     changed_plan = plan(farm, "")
     (step,) = [step for step in changed_plan.steps if step.name == "core"]

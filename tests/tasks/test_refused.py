@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_different_rebuild_is_refused(prefect_client: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_different_rebuild_is_refused(
+    prefect_client: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What is on the index in part is not mixed with what another build made: the file is named, exit code 2."""
     assert prefect_client
     from flows import publish
@@ -29,7 +31,9 @@ def test_different_rebuild_is_refused(prefect_client: Path, monkeypatch: pytest.
     names = {"core-1.tar.gz": "a" * 64, "core.whl": "b" * 64}
     files = tuple(BuiltFile(name=name, sha256=sha256, size=1) for name, sha256 in names.items())
     recorded = BuiltPackage(name="core", version=Version("1"), tag="core-v1", files=files)
-    other = recorded.model_copy(update={"files": (files[0].model_copy(update={"sha256": "c" * 64}), files[1])})
+    other = recorded.model_copy(
+        update={"files": (files[0].model_copy(update={"sha256": "c" * 64}), files[1])}
+    )
 
     async def done(*_: object) -> BuiltPackage:
         return other
@@ -39,7 +43,9 @@ def test_different_rebuild_is_refused(prefect_client: Path, monkeypatch: pytest.
     core: Any = SimpleNamespace(name="core", version=Version("1"))
 
     with pytest.raises(ReleaseError) as caught:
-        asyncio.run(publish.rebuild_package(release, core, {"core": recorded}, {"core.whl": "b" * 64}))
+        asyncio.run(
+            publish.rebuild_package(release, core, {"core": recorded}, {"core.whl": "b" * 64})
+        )
 
     assert (caught.value.code, caught.value.status) == (ErrorCode.REBUILD_DIFFERS, 2)
     assert caught.value.message.endswith(": core-1.tar.gz")
@@ -54,15 +60,23 @@ def test_many_new_projects_cause_warning(tmp_path: Path) -> None:
     project, repo = read_workspace.read_workspace(world.root, {"audit": False}), Repo(world.root)
     unknown: dict[str, frozenset[Version]] = dict.fromkeys("abcde", frozenset())
     plan = decide.plan(
-        project, repo, read_history.read_history(repo, project), Selection(), ask_index.IndexAnswers(unknown)
+        project,
+        repo,
+        read_history.read_history(repo, project),
+        Selection(),
+        ask_index.IndexAnswers(unknown),
     )
 
     def warnings(url: str, published: dict[str, frozenset[Version]]) -> list[str]:
-        checked = preflight.workspace(project, repo, plan, Target("https://index.invalid/simple", url), published)
+        checked = preflight.workspace(
+            project, repo, plan, Target("https://index.invalid/simple", url), published
+        )
         return [text for text in checked.warnings if ErrorCode.PREFLIGHT_NEW_PROJECTS in text]
 
     (warning,) = warnings("", unknown)
-    assert warning.startswith(f"{ErrorCode.PREFLIGHT_NEW_PROJECTS}: 5 projects are new to the index")
+    assert warning.startswith(
+        f"{ErrorCode.PREFLIGHT_NEW_PROJECTS}: 5 projects are new to the index"
+    )
     assert warnings("https://index.invalid/upload", unknown) == []
     assert warnings("", unknown | {"a": frozenset({Version("0.0.1")})}) == []
 

@@ -26,7 +26,9 @@ command = App(
 
 
 @command.default
-def approve(run: str = "", /, *, reject: Annotated[str | None, RunModeOption] = None, drop: Members = ()) -> int:
+def approve(
+    run: str = "", /, *, reject: Annotated[str | None, RunModeOption] = None, drop: Members = ()
+) -> int:
     """Approve or reject a release that waits for approval (`publish --approve`); or list the waiting releases.
 
     The release waits on a Prefect server.

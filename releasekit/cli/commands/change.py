@@ -28,7 +28,9 @@ command = App(
 
 _BUMPS = ("major", "minor", "patch", "none")
 
-PackageNames = Annotated[tuple[str, ...], Parameter(alias="-p", group=PACKAGES, completer=complete_packages)]
+PackageNames = Annotated[
+    tuple[str, ...], Parameter(alias="-p", group=PACKAGES, completer=complete_packages)
+]
 
 
 @command.default

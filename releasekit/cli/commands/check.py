@@ -55,7 +55,9 @@ def check(
     if fix and asyncio.run(run_checks.apply_fixes(check_run, TerminalConfirmation(yes=yes))):
         check_run = run_checks.run_checks(options)
     if format == "sarif":
-        terminal.write_stdout(sarif_text(check_run.report, check_run.checks, __version__, check_run.prefix))
+        terminal.write_stdout(
+            sarif_text(check_run.report, check_run.checks, __version__, check_run.prefix)
+        )
     else:
         terminal.write_result(format, check_run.report, tables.findings_list(check_run.report))
     return FAILED if check_run.report.has_errors else DONE

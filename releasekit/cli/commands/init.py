@@ -54,7 +54,9 @@ def init(
     from releasekit.operations.init_workspace import init_workspace
 
     confirmation = TerminalConfirmation(yes=yes, quiet=format == "json")
-    adoption = asyncio.run(init_workspace(options, confirmation, tag_baselines=tag_baselines, ci=ci, tool=tool))
+    adoption = asyncio.run(
+        init_workspace(options, confirmation, tag_baselines=tag_baselines, ci=ci, tool=tool)
+    )
     if format == "json":
         terminal.write_result(format, adoption)
     return DONE

@@ -7,7 +7,15 @@ from typing import Annotated
 
 from cyclopts import App
 
-from releasekit.cli.command_types import DONE, FAILED, RELEASE, Flatten, TableFormat, Yes, report_obstacles
+from releasekit.cli.command_types import (
+    DONE,
+    FAILED,
+    RELEASE,
+    Flatten,
+    TableFormat,
+    Yes,
+    report_obstacles,
+)
 from releasekit.cli.help import examples
 from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.options import PublishOptions
@@ -44,7 +52,10 @@ def publish(
     """
     options.check_conflicts()
     if options.approve and yes:
-        raise Refusal(ErrorCode.USAGE, "--approve asks somebody else, and --yes asks nobody: use only one of them")
+        raise Refusal(
+            ErrorCode.USAGE,
+            "--approve asks somebody else, and --yes asks nobody: use only one of them",
+        )
     if options.dry_run:
         return _dry_run(options, format)
     import asyncio
@@ -74,7 +85,9 @@ def publish(
         markdown=lambda: report_markdown(result.report),
     )
     if options.rehearse:
-        log.info("Rehearsal finished; everything was discarded. Run `releasekit publish` to release.")
+        log.info(
+            "Rehearsal finished; everything was discarded. Run `releasekit publish` to release."
+        )
     return DONE if result.report.is_successful else FAILED
 
 
@@ -102,6 +115,10 @@ def _dry_run(options: PublishOptions, output_format: str) -> int:
         markdown=lambda: plan_markdown(plan, limit=COMMENT_LIMIT),
     )
     if output_format == "table" and result.commands:
-        lines = [f"  {line}" for phase in result.commands for line in calm_commands(phase, verbose=is_verbose())]
+        lines = [
+            f"  {line}"
+            for phase in result.commands
+            for line in calm_commands(phase, verbose=is_verbose())
+        ]
         terminal.write_stdout("\n".join(["would run:", *lines]))
     return report_obstacles(plan.obstacles)

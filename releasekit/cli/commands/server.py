@@ -32,7 +32,9 @@ def server(
     action: Literal["start", "status", "stop"],
     /,
     *,
-    port: Annotated[int, Parameter(validator=Number(gte=1, lte=65535), group=RUN_MODE)] = DEFAULT_PORT,
+    port: Annotated[
+        int, Parameter(validator=Number(gte=1, lte=65535), group=RUN_MODE)
+    ] = DEFAULT_PORT,
 ) -> int:
     """Run a local Prefect server with its web UI. It records releases and plans.
 
@@ -44,7 +46,12 @@ def server(
         The port that it listens on.
     """
     from releasekit.cli.render import terminal
-    from releasekit.integrations.prefect_server import configured_api, running_server, start_server, stop_server
+    from releasekit.integrations.prefect_server import (
+        configured_api,
+        running_server,
+        start_server,
+        stop_server,
+    )
     from releasekit.integrations.process import mask
 
     if action == "stop":
@@ -59,7 +66,13 @@ def server(
     current.wait()
     terminal.write_stdout(current.ui_url)
     if other := configured_api():
-        log.warning("PREFECT_API_URL or the active profile names %s; that server is used instead", mask(other))
+        log.warning(
+            "PREFECT_API_URL or the active profile names %s; that server is used instead",
+            mask(other),
+        )
     elif action == "start":
-        log.info("releasekit finds this server by itself; for `prefect`, run: export PREFECT_API_URL=%s", current.url)
+        log.info(
+            "releasekit finds this server by itself; for `prefect`, run: export PREFECT_API_URL=%s",
+            current.url,
+        )
     return DONE

@@ -6,7 +6,15 @@ from typing import Annotated
 
 from cyclopts import App
 
-from releasekit.cli.command_types import DONE, LOOK, Flatten, Packages, Switch, TableFormat, log_warnings
+from releasekit.cli.command_types import (
+    DONE,
+    LOOK,
+    Flatten,
+    Packages,
+    Switch,
+    TableFormat,
+    log_warnings,
+)
 from releasekit.cli.help import examples
 from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.options import SelectionOptions

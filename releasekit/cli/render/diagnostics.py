@@ -30,12 +30,22 @@ def print_error(error: ReleaseError) -> None:
     In a JSON log, it is one object with these parts as fields.
     """
     if is_json_log():
-        parts = {"code": error.code, "what": error.message, "where": error.location, "hint": error.hint}
+        parts = {
+            "code": error.code,
+            "what": error.message,
+            "where": error.location,
+            "hint": error.hint,
+        }
         log.error("%s", error, extra={**parts, "output": error.output})
         return
     message = f"{error.code}: {error.message}"
     diagnostic = Diagnostic(
-        message, error.output, error.hint, location=_error_location(error), excerpt=error.excerpt, why=error.meaning
+        message,
+        error.output,
+        error.hint,
+        location=_error_location(error),
+        excerpt=error.excerpt,
+        why=error.meaning,
     )
     console = make_console(on_stderr=True)
     console.print(diagnostic, soft_wrap=not console.is_terminal)
@@ -49,7 +59,9 @@ def print_obstacles(obstacles: Sequence[Obstacle], consequence: str) -> None:
     for obstacle in calm_obstacles(obstacles, verbose=is_verbose() or is_json_log()):
         print_error(obstacle.as_refusal())
     if obstacles:
-        print_parts(Text(f"{count_obstacles(obstacles)}: {consequence}", style="bold red"), on_stderr=True)
+        print_parts(
+            Text(f"{count_obstacles(obstacles)}: {consequence}", style="bold red"), on_stderr=True
+        )
 
 
 class Diagnostic:
@@ -60,12 +72,26 @@ class Diagnostic:
     """
 
     def __init__(
-        self, message: str, output: str, hint: str, *, location: str = "", excerpt: Excerpt | None = None, why: str = ""
+        self,
+        message: str,
+        output: str,
+        hint: str,
+        *,
+        location: str = "",
+        excerpt: Excerpt | None = None,
+        why: str = "",
     ) -> None:
-        self._message, self._output, self._location, self._excerpt = message, output, location, excerpt
+        self._message, self._output, self._location, self._excerpt = (
+            message,
+            output,
+            location,
+            excerpt,
+        )
         self._remarks = {"note": why, "help": hint}
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> Iterator[RenderableType]:
         width = options.max_width if options.is_terminal else sys.maxsize
         yield Text.assemble(("error", "bold red"), f": {mask(self._message)}")
         if self._location:

@@ -26,7 +26,9 @@ class ErrorPageView:
     def __init__(self, page: ErrorPage) -> None:
         self._page = page
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> Iterator[RenderableType]:
         width = min(options.max_width, _WIDEST_TEXT) if options.is_terminal else sys.maxsize
         page = self._page
         yield Text(page.code, style="bold red")

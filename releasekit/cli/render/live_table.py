@@ -38,7 +38,10 @@ def show_live_table(plan: Plan, settings: Settings, console: Console) -> Generat
     Warnings and errors are printed above the table.
     """
     table = LiveTable(plan, settings, console)
-    with Live(get_renderable=table.current_frame, console=console, transient=True), _logs_above_table():
+    with (
+        Live(get_renderable=table.current_frame, console=console, transient=True),
+        _logs_above_table(),
+    ):
         yield table
 
 
@@ -147,7 +150,11 @@ class LiveTable:
     def _footer(self, now: float) -> RenderableType:
         counts = self.progress.stage_counts()
         total = len(self.progress.packages)
-        parts = [f"{stage}: {count}" for stage, count in counts.items() if stage is not PackageStage.PUBLISHED]
+        parts = [
+            f"{stage}: {count}"
+            for stage, count in counts.items()
+            if stage is not PackageStage.PUBLISHED
+        ]
         remaining = self.progress.eta(now, self._builders, self._uploaders)
         eta = "-" if remaining is None else f"~{_duration_text(remaining)}"
         first = f"published: {counts.get(PackageStage.PUBLISHED, 0)}/{total}"
@@ -171,9 +178,14 @@ class _TableRows:
         for cells, style in zip(self._cells, self._styles, strict=True):
             *left, last = map(set_cell_size, cells, widths)
             if cell_len(cells[_NAME_COLUMN]) > widths[_NAME_COLUMN]:
-                left[_NAME_COLUMN] = set_cell_size(cells[_NAME_COLUMN], widths[_NAME_COLUMN] - 1) + "…"
+                left[_NAME_COLUMN] = (
+                    set_cell_size(cells[_NAME_COLUMN], widths[_NAME_COLUMN] - 1) + "…"
+                )
             line = _GAP.join((*left, f"{cells[-1]:>{len(last)}}"))
-            yield Segment(set_cell_size(line, min(cell_len(line), options.max_width)), console.get_style(style))
+            yield Segment(
+                set_cell_size(line, min(cell_len(line), options.max_width)),
+                console.get_style(style),
+            )
             yield Segment.line()
 
 

@@ -28,7 +28,9 @@ class ResponsiveTable:
     else is shortened.
     """
 
-    def __init__(self, *headers: str, title: str = "", droppable: Sequence[str] = (), wraps: bool = True) -> None:
+    def __init__(
+        self, *headers: str, title: str = "", droppable: Sequence[str] = (), wraps: bool = True
+    ) -> None:
         self._headers, self._title, self._droppable, self._wraps = headers, title, droppable, wraps
         self._rows: list[tuple[tuple[str, ...], str]] = []
 
@@ -42,7 +44,9 @@ class ResponsiveTable:
             self.add(*cells)
         return self
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> Iterator[RenderableType]:
         if self._title:
             yield Text(self._title, style="bold")
         if self._rows:
@@ -63,7 +67,9 @@ class ResponsiveTable:
             yield from self._render_last_below(console, layout, width)
         else:
             for cells, style in self._rows:
-                yield from self._render_stacked(console, [*layout.columns, last], cells, style, width)
+                yield from self._render_stacked(
+                    console, [*layout.columns, last], cells, style, width
+                )
 
     def _column_width(self, column: int) -> int:
         lines = "\n".join(self._column_texts(column)).splitlines()
@@ -113,7 +119,9 @@ class ResponsiveTable:
         if cell:
             yield from self._render_cell(console, _INDENT, cell, width - len(_INDENT), style)
 
-    def _render_cell(self, console: Console, before: str, cell: str, room: int, style: str) -> Iterator[Text]:
+    def _render_cell(
+        self, console: Console, before: str, cell: str, room: int, style: str
+    ) -> Iterator[Text]:
         """Yield *before* and to its right *cell*, wrapped or shortened to *room* columns."""
         if not self._wraps:
             text = Text(" ".join(cell.splitlines()))
@@ -144,7 +152,9 @@ class _Layout:
 
     def __init__(self, widths: Sequence[int], headers: Sequence[str]) -> None:
         self._widths = widths
-        self._gaps = [_GAP if header else " " for header in headers]  # columns without a header are icons
+        self._gaps = [
+            _GAP if header else " " for header in headers
+        ]  # columns without a header are icons
         *self.columns, self.last = range(len(headers))
 
     def total_width(self) -> int:
@@ -167,7 +177,9 @@ class Indented:
     def __init__(self, text: Text, columns: int) -> None:
         self._text, self._columns = text, columns
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> Iterator[RenderableType]:
         room = max(options.max_width - self._columns, 1)
         for line in self._text.wrap(console, room):
             line.rstrip()

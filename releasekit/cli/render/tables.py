@@ -37,7 +37,11 @@ if TYPE_CHECKING:
     from releasekit.core.release.release_manifest import ReleaseManifest
     from releasekit.core.release.report import PackageReport, ReleaseReport
     from releasekit.core.release.rollback_plan import Rollback
-    from releasekit.core.release.unfinished_release import FileStatus, ReleaseStatus, UnfinishedRelease
+    from releasekit.core.release.unfinished_release import (
+        FileStatus,
+        ReleaseStatus,
+        UnfinishedRelease,
+    )
     from releasekit.core.workspace.workspace import Workspace
     from releasekit.formats.explained import Explanation
     from releasekit.operations.manage_changes import ChangeStatus
@@ -80,7 +84,9 @@ def plan_table(plan: Plan) -> RenderableType:
         is_ordered = step.order >= 0
         position = (step.order, step.level) if is_ordered else ("", "")
         versions = (_or_dash(step.current), _or_dash(step.next))
-        table.add(icon, *position, step.name, *versions, step.bump, _status_and_reason(step), style=style)
+        table.add(
+            icon, *position, step.name, *versions, step.bump, _status_and_reason(step), style=style
+        )
     commands = _styled_lines([plan.pre_release_line], "dim")
     lines = calm_warnings(plan.warnings, verbose=is_verbose())
     warnings = _styled_lines(lines, "yellow", prefix="warning ")
@@ -91,12 +97,20 @@ def _differences(differences: Sequence[Difference]) -> Iterator[RenderableType]:
     """Draw what the packages lose, if they lose anything."""
     if not differences:
         return
-    table = ResponsiveTable("", "Since", "What is lost", "Rule", title="lost since the last releases")
+    table = ResponsiveTable(
+        "", "Since", "What is lost", "Rule", title="lost since the last releases"
+    )
     for difference in differences:
         icon, style = _SEVERITY_STYLES[difference.severity]
         since = f"{difference.package} {difference.since}"
         accepted = f" (accepted: {difference.waived})" if difference.waived else ""
-        table.add(icon, since, difference.text + accepted, difference.rule, style="dim" if accepted else style)
+        table.add(
+            icon,
+            since,
+            difference.text + accepted,
+            difference.rule,
+            style="dim" if accepted else style,
+        )
     yield table
 
 
@@ -163,7 +177,16 @@ def adoption_table(adoption: Adoption, *, verbose: bool = False) -> RenderableTy
 
     Many equal rows are one row with the first names, unless *verbose*.
     """
-    headers = ("Package", "Declared", "Last release", "Found as", "Evidence", "Next", "Published", "Remark")
+    headers = (
+        "Package",
+        "Declared",
+        "Last release",
+        "Found as",
+        "Evidence",
+        "Next",
+        "Published",
+        "Remark",
+    )
     table = ResponsiveTable(*headers, droppable=("Evidence", "Published"))
     rows = [row for row in adoption.packages if row.baseline != "home"]
     by_cells = _group_by(rows, lambda row: _adoption_cells(row, adoption))
@@ -229,10 +252,17 @@ def _unread_lines(adoption: Adoption, *, verbose: bool) -> list[Text]:
     lines = list(map(_unread_line, adoption.unread[:limit]))
     more_forms = [tags.form for tags in adoption.unread[limit:]]
     if more_forms:
-        lines.append(Text(f"not read: {summarize(more_forms)}; `--verbose` shows the reasons", style="yellow"))
+        lines.append(
+            Text(
+                f"not read: {summarize(more_forms)}; `--verbose` shows the reasons", style="yellow"
+            )
+        )
     unread = {tag for tags in adoption.unread for tag in tags.tags}
     others = [tag for tag in adoption.unexplained if tag not in unread]
-    return [*lines, *_styled_lines([summarize(others, 5)], "dim", prefix="tags that match no package: ")]
+    return [
+        *lines,
+        *_styled_lines([summarize(others, 5)], "dim", prefix="tags that match no package: "),
+    ]
 
 
 def _unread_line(tags: UnreadTags) -> Text:
@@ -246,7 +276,9 @@ def adoption_changes(adoption: Adoption, *, tag_baselines: bool) -> list[Rendera
     """Draw the missing tags, the changes of files, and the checklist of what you do by hand."""
     lines: list[RenderableType] = []
     if adoption.missing:
-        lines.append(_missing_tags_table(adoption) if tag_baselines else _missing_tags_line(adoption))
+        lines.append(
+            _missing_tags_table(adoption) if tag_baselines else _missing_tags_line(adoption)
+        )
     lines += map(colored_diff, adoption.diffs.values())
     if adoption.setup_steps:
         lines.append(Text("Do by hand, once:", style="bold"))
@@ -262,7 +294,9 @@ def _missing_tags_line(adoption: Adoption) -> Text:
 
 def _missing_tags_table(adoption: Adoption) -> RenderableType:
     """Draw each tag that is made, with its commit, its packages, and why the commit is that of their last release."""
-    table = ResponsiveTable("Package", "Tag", "Commit", "Evidence", title="Tags to make, in this repository only")
+    table = ResponsiveTable(
+        "Package", "Tag", "Commit", "Evidence", title="Tags to make, in this repository only"
+    )
     for tag, commit in adoption.missing.items():
         rows = [row for row in adoption.packages if row.missing_tag == tag]
         source = "the manifest" if any(row.baseline == "manifest" for row in rows) else "the index"
@@ -273,7 +307,10 @@ def _missing_tags_table(adoption: Adoption) -> RenderableType:
 
 def _other_tool_lines(adoption: Adoption) -> list[Text]:
     """Return what the configuration of another tool says in vain, or how to take one over."""
-    lines = [Text(f"not taken over: {left.what}. {left.advice}", style="yellow") for left in adoption.not_taken_over]
+    lines = [
+        Text(f"not taken over: {left.what}. {left.advice}", style="yellow")
+        for left in adoption.not_taken_over
+    ]
     if adoption.removable:
         limit = len(adoption.removable) if is_verbose() else _MAX_FORMS
         return [*lines, Text(f"no longer needed: {summarize(adoption.removable, limit)}")]
@@ -288,7 +325,9 @@ def _baseline_source(row: AdoptedPackage, adoption: Adoption) -> str:
     baseline_text, _ = _BASELINE_STYLES[row.baseline]
     if not row.commit:
         return baseline_text
-    usual_tag = adoption.tag_format[0].format(label=adoption.label, name=row.name, version=row.version)
+    usual_tag = adoption.tag_format[0].format(
+        label=adoption.label, name=row.name, version=row.version
+    )
     tag = row.tag or baseline_text
     if row.tag == usual_tag:
         tag = "tag"
@@ -335,11 +374,15 @@ def report_table(report: ReleaseReport) -> RenderableType:
 
 def manifest_table(manifest: ReleaseManifest, output: Path) -> RenderableType:
     """Draw the packages of a merged release, with the wheels that each platform has built, and what comes next."""
-    table = ResponsiveTable("Package", "Version", "Files", "Wheels by platform", droppable=("Version",))
+    table = ResponsiveTable(
+        "Package", "Version", "Files", "Wheels by platform", droppable=("Version",)
+    )
     for package in manifest.packages:
         wheels = ", ".join(f"{name}: {len(names)}" for name, names in package.platforms.items())
         table.add(package.name, package.version, len(package.files), wheels or "-")
-    return Group(table, Text(f"merged into {output}: `releasekit publish --manifest {output / MANIFEST}`"))
+    return Group(
+        table, Text(f"merged into {output}: `releasekit publish --manifest {output / MANIFEST}`")
+    )
 
 
 def _finding_lines(packages: Iterable[PackageReport]) -> list[str]:
@@ -353,7 +396,11 @@ def _finding_lines(packages: Iterable[PackageReport]) -> list[str]:
 
 def _failures(packages: Iterable[PackageReport]) -> Iterator[RenderableType]:
     """Yield the errors of failed packages, and what blocked others. Many similar ones are one."""
-    stopped = [package for package in packages if package.outcome in (PackageOutcome.FAILED, PackageOutcome.BLOCKED)]
+    stopped = [
+        package
+        for package in packages
+        if package.outcome in (PackageOutcome.FAILED, PackageOutcome.BLOCKED)
+    ]
     texts = [f"{package.name}: {package.error}\n{package.output}" for package in stopped]
     kinds = [f"{package.outcome} {package.error.partition(':')[0]}" for package in stopped]
     for group in select_texts(texts, kinds, verbose=is_verbose()):
@@ -403,7 +450,12 @@ def _removed_things(rollback: Rollback) -> Iterator[tuple[str, str]]:
 
 def _public_table(rollback: Rollback) -> RenderableType:
     table = ResponsiveTable(
-        "Stays on the index", "Tag", "Next fix", "Required by", "Page", title="an index does not delete files"
+        "Stays on the index",
+        "Tag",
+        "Next fix",
+        "Required by",
+        "Page",
+        title="an index does not delete files",
     )
     for package in rollback.public:
         suffix = "" if package.complete else " (in part)"
@@ -445,7 +497,9 @@ def _unfinished_release(release: UnfinishedRelease) -> Iterator[RenderableType]:
         files = _count_listed(package.files) if is_index_known else ""
         tag_here = _yes_or_no(package.tagged_here)
         tag_on_remote = _yes_or_no(package.tagged_there)
-        table.add(icon, package.name, package.version, files, tag_here, tag_on_remote, state, style=style)
+        table.add(
+            icon, package.name, package.version, files, tag_here, tag_on_remote, state, style=style
+        )
     yield table
     yield from _styled_lines(release.notes, "yellow")
     yield Text(f"next: {release.next}", style="cyan")

@@ -56,7 +56,9 @@ def print_parts(*parts: RenderableType, on_stderr: bool = False) -> None:
         console.print(part)
 
 
-def write_result(output_format: str, value: BaseModel, *parts: RenderableType, **texts: Callable[[], str]) -> None:
+def write_result(
+    output_format: str, value: BaseModel, *parts: RenderableType, **texts: Callable[[], str]
+) -> None:
     """Print *value* in *output_format*: the text in *texts* of that name, else for "json" *value*, else *parts*."""
     if output_format == "json":
         text = texts.get("json", partial(value.model_dump_json, indent=1))
@@ -103,7 +105,9 @@ def ask(question: str, default: str = "", choices: Sequence[str] = ()) -> str:
 
     options = list(choices) or None
     with _interruptible(), suppress(EOFError):
-        return Prompt.ask(Text(question), console=make_console(on_stderr=True), default=default, choices=options)
+        return Prompt.ask(
+            Text(question), console=make_console(on_stderr=True), default=default, choices=options
+        )
     return default
 
 

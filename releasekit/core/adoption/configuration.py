@@ -57,7 +57,9 @@ class Proposals:
     index: str = ""
 
 
-def root_keys(table: Mapping[str, Any], proposals: Proposals, workspace: Workspace) -> list[MissingKey]:
+def root_keys(
+    table: Mapping[str, Any], proposals: Proposals, workspace: Workspace
+) -> list[MissingKey]:
     """Return the keys that *table*, [tool.releasekit] of the root, lacks. No key that is there changes."""
     tagging = proposals.tagging
     versioning = "fixed" if tagging.is_fixed else ""
@@ -65,7 +67,9 @@ def root_keys(table: Mapping[str, Any], proposals: Proposals, workspace: Workspa
     excluded = [package.name for package in proposals.excluded]
     keys = [
         *_tag_keys(tagging, workspace),
-        MissingKey("versioning", versioning, f"One version for all packages. {tagging.why_lockstep}"),
+        MissingKey(
+            "versioning", versioning, f"One version for all packages. {tagging.why_lockstep}"
+        ),
         MissingKey("pins", proposals.pins, _WHY_PINS.get(proposals.pins, "")),
         MissingKey(
             "exclude",
@@ -74,10 +78,16 @@ def root_keys(table: Mapping[str, Any], proposals: Proposals, workspace: Workspa
         ),
         MissingKey("unconventional", unconventional, _describe_types(proposals.commits)),
         MissingKey(
-            "publish_from", proposals.publish_from, "Who uploads: `ci`, after the release pull request is merged."
+            "publish_from",
+            proposals.publish_from,
+            "Who uploads: `ci`, after the release pull request is merged.",
         ),
         MissingKey("index", proposals.index, "The [[tool.uv.index]] to publish to."),
-        MissingKey("groups", _lockstep_group(tagging), f"These packages share one version. {tagging.why_lockstep}"),
+        MissingKey(
+            "groups",
+            _lockstep_group(tagging),
+            f"These packages share one version. {tagging.why_lockstep}",
+        ),
     ]
     return [key for key in keys if key.value and key.name not in table]
 
@@ -85,11 +95,17 @@ def root_keys(table: Mapping[str, Any], proposals: Proposals, workspace: Workspa
 def _tag_keys(tagging: Tagging, workspace: Workspace) -> Iterator[MissingKey]:
     patterns = tagging.patterns
     if patterns != (DEFAULT_TAG_FORMAT,):
-        comment = "How releases are tagged. In a list, the first format is for new tags; all are read."
+        comment = (
+            "How releases are tagged. In a list, the first format is for new tags; all are read."
+        )
         yield MissingKey("tag_format", as_value(patterns), comment)
     at_root = [formats for name, formats in tagging.own.items() if workspace[name].path == "."]
     for formats in at_root:
-        yield MissingKey("root_tag_format", as_value(formats), "How releases of the package at the root are tagged.")
+        yield MissingKey(
+            "root_tag_format",
+            as_value(formats),
+            "How releases of the package at the root are tagged.",
+        )
     if uses_label(patterns):
         yield MissingKey("label", tagging.label)
 
@@ -143,7 +159,9 @@ def choose_pins(workspace: Workspace, published: Collection[str]) -> str:
     return "compatible" if is_majority else "exact"
 
 
-def _sibling_requirements(workspace: Workspace, published: Collection[str]) -> Iterator[Requirement]:
+def _sibling_requirements(
+    workspace: Workspace, published: Collection[str]
+) -> Iterator[Requirement]:
     """Yield the requirements of *published* packages on each other in their metadata."""
     for name in published:
         siblings = set(published) - {name}
@@ -167,7 +185,9 @@ _WHY_PINS = {
 }
 
 
-def configured_text(text: str, keys: Sequence[MissingKey], display_path: str = ROOT_FILE, *, fits: bool = True) -> str:
+def configured_text(
+    text: str, keys: Sequence[MissingKey], display_path: str = ROOT_FILE, *, fits: bool = True
+) -> str:
     """Return the pyproject.toml *text* with *keys* in its [tool.releasekit]; everything else stays the same.
 
     Raises Refusal RK-CONFIG-INVALID-VALUE if the table cannot be edited in the form in which it is written, or if a
@@ -187,7 +207,9 @@ def configured_text(text: str, keys: Sequence[MissingKey], display_path: str = R
     if after is None:
         message = f"{', '.join(added)} cannot be added to [tool.releasekit] as it is written"
         lines = "; ".join(map(_key_line, keys))
-        raise Refusal(ErrorCode.CONFIG_INVALID_VALUE, message, display_path, f"Add by hand: {lines}")
+        raise Refusal(
+            ErrorCode.CONFIG_INVALID_VALUE, message, display_path, f"Add by hand: {lines}"
+        )
     document = tomllib.loads(after)
     if display_path == ROOT_FILE:
         settings_of(document, after)
@@ -212,8 +234,12 @@ def _append_table(text: str, keys: Sequence[MissingKey], *, fits: bool) -> str:
     return f"{text}{last_line_end}{ends}{table}"
 
 
-_DEFAULTS_FIT = "# The defaults fit this workspace. `releasekit plan` shows what would be released, and why."
-_DEFAULTS_APPLY = "# The defaults apply. Some tags that look like versions are not read: see `releasekit init`."
+_DEFAULTS_FIT = (
+    "# The defaults fit this workspace. `releasekit plan` shows what would be released, and why."
+)
+_DEFAULTS_APPLY = (
+    "# The defaults apply. Some tags that look like versions are not read: see `releasekit init`."
+)
 
 
 def _key_lines(key: MissingKey) -> list[str]:
@@ -240,7 +266,9 @@ def _toml(value: object) -> str:
     if isinstance(value, dict):
         pairs = ", ".join(_pairs(cast("object", value)))
         return f"{{ {pairs} }}"
-    if isinstance(value, list) and any(isinstance(entry, dict) for entry in cast("list[object]", value)):
+    if isinstance(value, list) and any(
+        isinstance(entry, dict) for entry in cast("list[object]", value)
+    ):
         return f"[{', '.join(map(_toml, cast('list[object]', value)))}]"
     item: Any = tomlkit.item  # its type hints accept fewer types than it does
     return item(value).as_string()
@@ -255,4 +283,6 @@ def missing_tags(wanted: Iterable[tuple[str, str]]) -> dict[str, str]:
     commits_by_tag: defaultdict[str, set[str]] = defaultdict(set)
     for tag, commit in wanted:
         commits_by_tag[tag].add(commit)
-    return {tag: next(iter(commits)) for tag, commits in commits_by_tag.items() if len(commits) == 1}
+    return {
+        tag: next(iter(commits)) for tag, commits in commits_by_tag.items() if len(commits) == 1
+    }

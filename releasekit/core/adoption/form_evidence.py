@@ -150,7 +150,9 @@ class _Verdict(NamedTuple):
         return version.is_postrelease or bool(version.local)
 
 
-def _judge(tag: DatedTag, form: FormTags, names: Sequence[str], declarations: Declarations) -> _Verdict:
+def _judge(
+    tag: DatedTag, form: FormTags, names: Sequence[str], declarations: Declarations
+) -> _Verdict:
     matches: set[str] = set()
     opposed: set[str] = set()
     last_objection = ""

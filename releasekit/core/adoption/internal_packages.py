@@ -23,7 +23,18 @@ SAMPLE_DIRECTORIES = frozenset(
     ("demo", "demos", "example", "examples", "playground", "sample", "samples", "testapps", "tests")
 )
 _INTERNAL_WORDS = SAMPLE_DIRECTORIES | frozenset(
-    ("bench", "benchmark", "benchmarks", "dev", "doc", "docs", "documentation", "internal", "test", "testing")
+    (
+        "bench",
+        "benchmark",
+        "benchmarks",
+        "dev",
+        "doc",
+        "docs",
+        "documentation",
+        "internal",
+        "test",
+        "testing",
+    )
 )
 _PLACEHOLDER = Version("0")
 _MIN_RELEASES = 2
@@ -77,7 +88,8 @@ def _reason(member: Member, facts: ReleaseFacts) -> str:
     signs = {
         f"never released, and its name or path says {word}": bool(word),
         f"never released, and its version is {member.version}": member.version == _PLACEHOLDER,
-        "its version comes from tags, and no tag is its release": is_known_by_tags and member.name not in facts.shared,
+        "its version comes from tags, and no tag is its release": is_known_by_tags
+        and member.name not in facts.shared,
         f"never released, although it was there at the last {facts.releases} releases": was_left_out,
     }
     reasons = (reason for reason, applies in signs.items() if applies)
@@ -113,7 +125,9 @@ def exclude_patterns(workspace: Workspace, names: Iterable[str]) -> list[str]:
     for member in workspace.publishable:
         by_pattern[_sample_pattern(member.path)].add(member.name)
     by_pattern.pop("", None)  # packages that are no samples
-    patterns = {pattern: of_pattern for pattern, of_pattern in by_pattern.items() if of_pattern <= wanted}
+    patterns = {
+        pattern: of_pattern for pattern, of_pattern in by_pattern.items() if of_pattern <= wanted
+    }
     others = wanted.difference(*patterns.values())
     return [*sorted(patterns), *sorted(others)]
 

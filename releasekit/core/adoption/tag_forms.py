@@ -70,8 +70,13 @@ def package_words(directories: Mapping[str, str]) -> PackageWords:
     A word that could be two packages is nobody's. A name comes before all other words.
     """
     owners: dict[str, tuple[str, WordKind]] = {name: (name, "name") for name in directories}
-    last_parts = {name: canonicalize_name(path.rpartition("/")[2]) for name, path in directories.items()}
-    words_by_kind: dict[WordKind, Mapping[str, str]] = {"directory": last_parts, "short": _short_names(directories)}
+    last_parts = {
+        name: canonicalize_name(path.rpartition("/")[2]) for name, path in directories.items()
+    }
+    words_by_kind: dict[WordKind, Mapping[str, str]] = {
+        "directory": last_parts,
+        "short": _short_names(directories),
+    }
     for kind, words in words_by_kind.items():
         uses = Counter(words.values())
         unique_words = {word: name for name, word in words.items() if uses[word] == 1}

@@ -79,7 +79,11 @@ class _TagFacts(NamedTuple):
 
 
 def choose_tagging(
-    evidence: Sequence[FormEvidence], members: Sequence[Member], settings: Settings, *, is_configured: bool
+    evidence: Sequence[FormEvidence],
+    members: Sequence[Member],
+    settings: Settings,
+    *,
+    is_configured: bool,
 ) -> Tagging:
     """Return the tag formats that the *evidence* supports for *members*.
 
@@ -99,7 +103,9 @@ def choose_tagging(
     if is_configured:
         patterns = formats_of(settings.tag_format)
         scheme = TagScheme(patterns, label)
-        own = {name: formats for name, formats in own.items() if not _reads(scheme, *choice.last[name])}
+        own = {
+            name: formats for name, formats in own.items() if not _reads(scheme, *choice.last[name])
+        }
     else:
         patterns = _common_formats(choice, common, own)
     written_label = label if uses_label(patterns) else settings.label
@@ -153,7 +159,9 @@ def _common_formats(
     choice: _TagFacts, common: Iterable[FormTags], own: Mapping[str, tuple[str, ...]]
 ) -> tuple[str, ...]:
     """Return the formats of packages without own ones: those of the last releases first, the most frequent first."""
-    used = Counter(weighed.form.pattern for name, (weighed, _) in choice.last.items() if name not in own)
+    used = Counter(
+        weighed.form.pattern for name, (weighed, _) in choice.last.items() if name not in own
+    )
     ever: Counter[str] = Counter()
     for form in common:
         ever[form.pattern] += len(form.tags)
@@ -178,7 +186,9 @@ def _with_lockstep(tagging: Tagging, choice: _TagFacts, shared: Sequence[FormEvi
         together = choice.last_in(weighed)
         is_group = len(together) > 1 and choice.versions_agree(together)
         if is_group:
-            return replace(tagging, lockstep=tuple(together), why_lockstep=_describe_shared(weighed))
+            return replace(
+                tagging, lockstep=tuple(together), why_lockstep=_describe_shared(weighed)
+            )
     return tagging
 
 
@@ -225,7 +235,9 @@ def _describe_shared(weighed: FormEvidence) -> str:
 # ---- what stays unread ----------------------------------------------------------------------------------------------
 
 
-def find_unread(evidence: Sequence[FormEvidence], tagging: Tagging, *, is_configured: bool) -> tuple[UnreadTags, ...]:
+def find_unread(
+    evidence: Sequence[FormEvidence], tagging: Tagging, *, is_configured: bool
+) -> tuple[UnreadTags, ...]:
     """Return the forms of tags that look like versions and that *tagging* does not read, those with new tags first."""
     by_pattern: defaultdict[str, list[FormEvidence]] = defaultdict(list)
     for weighed in evidence:

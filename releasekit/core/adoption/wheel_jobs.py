@@ -26,7 +26,9 @@ _DEFAULT_RUNNER = "ubuntu-latest"
 _STAGE_JOB, _PUBLISH_JOB = "\n  stage:\n", "\n  publish:\n"
 _STAGE_HEAD = "\n  stage:\n    needs: manifest\n    runs-on: ubuntu-latest\n"
 _STAGE_COMMAND = "publish --stage-only --manifest planned/manifest.json --output staged"
-_PART_COMMAND = 'publish --stage-only --platform "$PLATFORM" --manifest staged/manifest.json --output part'
+_PART_COMMAND = (
+    'publish --stage-only --platform "$PLATFORM" --manifest staged/manifest.json --output part'
+)
 _PUBLISH_COMMAND = '      - run: uvx "$RELEASEKIT" publish --yes --manifest staged/manifest.json'
 _STAGED_ARTIFACT = "          name: staged\n          path: staged\n"
 _PLANNED_ARTIFACT = "          name: planned\n          path: planned\n"
@@ -50,7 +52,13 @@ def with_wheel_jobs(workflow: str, platforms: Mapping[str, Platform]) -> str:
     stage_job, publish_name, publish_job = rest.partition(_PUBLISH_JOB)
     stage_text = f"{stage_name}{stage_job}"
     return "".join(
-        (before, stage_text, _wheel_job(stage_text, platforms), publish_name, _merging_job(publish_job, platforms))
+        (
+            before,
+            stage_text,
+            _wheel_job(stage_text, platforms),
+            publish_name,
+            _merging_job(publish_job, platforms),
+        )
     )
 
 
@@ -80,4 +88,6 @@ def _merging_job(publish_job: str, platforms: Mapping[str, Platform]) -> str:
     merge = f'      - run: uvx "$RELEASEKIT" merge staged {parts} --output merged\n'
     publish = _PUBLISH_COMMAND.replace("staged/", "merged/")
     after = after.replace(_PUBLISH_COMMAND, f"{download}{_ALL_PARTS}{merge}{publish}")
-    return f"{before}{_STAGED_ARTIFACT}{after}".replace("    needs: stage\n", "    needs: [stage, wheels]\n", 1)
+    return f"{before}{_STAGED_ARTIFACT}{after}".replace(
+        "    needs: stage\n", "    needs: [stage, wheels]\n", 1
+    )

@@ -37,7 +37,11 @@ def breaking_changes(
     changes: Iterable[ApiChange], package: str, waivers: Sequence[ApiWaiver] = ()
 ) -> tuple[ApiChange, ...]:
     """Return those of the *changes* of *package* that nobody announced or accepted."""
-    return tuple(change for change in changes if not (change.was_deprecated or waiver_reason(change, package, waivers)))
+    return tuple(
+        change
+        for change in changes
+        if not (change.was_deprecated or waiver_reason(change, package, waivers))
+    )
 
 
 def waiver_reason(change: ApiChange, package: str, waivers: Iterable[ApiWaiver]) -> str:

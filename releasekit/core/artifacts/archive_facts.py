@@ -130,7 +130,10 @@ class Archive:
     def metadata_errors(self) -> Mapping[str, str]:
         """What packaging says about each field of METADATA or PKG-INFO that is not valid."""
         raw, unparsed = parse_email(self.contents.get(self.metadata_path, b""))
-        errors = {name: f"{name.title()} is no known field, occurs twice, or cannot be read" for name in unparsed}
+        errors = {
+            name: f"{name.title()} is no known field, occurs twice, or cannot be read"
+            for name in unparsed
+        }
         try:
             Metadata.from_raw(raw, validate=True)
         except MetadataErrors as group:
@@ -159,7 +162,9 @@ class Archive:
     @cached_property
     def wheel_fields(self) -> Message:
         """The fields of the file WHEEL."""
-        return HeaderParser().parsestr(self.contents.get(f"{self.info}/WHEEL", b"").decode("utf-8", "replace"))
+        return HeaderParser().parsestr(
+            self.contents.get(f"{self.info}/WHEEL", b"").decode("utf-8", "replace")
+        )
 
     @cached_property
     def sources(self) -> tuple[str, ...]:

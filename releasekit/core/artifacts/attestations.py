@@ -15,7 +15,10 @@ def attestation_problem(content: bytes, name: str, sha256: str) -> str:
     """Return why *content* is no attestation (PEP 740) of the file *name* with this *sha256*; empty if it is one."""
     try:
         statement = _statement_of(json.loads(content))
-        subjects = [(str(subject["name"]), str(subject["digest"]["sha256"])) for subject in statement["subject"]]
+        subjects = [
+            (str(subject["name"]), str(subject["digest"]["sha256"]))
+            for subject in statement["subject"]
+        ]
     except (ValueError, KeyError, TypeError, binascii.Error, RecursionError) as error:
         return f"it is no attestation (PEP 740): {error!r}"
     if (name, sha256) in subjects:

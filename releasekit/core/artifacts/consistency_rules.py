@@ -41,7 +41,9 @@ def _emptiness_problems(wheel: Archive, built: BuiltArtifacts) -> Iterator[Probl
     elif has_content:
         available = set(import_names(wheel.installed_paths))
         lost = sorted(_modules_of_sdist(built) & own_import_names(built.project) - available)
-        yield from list_problem(wheel.name, "the module of this name is in the sdist, but not in the wheel", lost)
+        yield from list_problem(
+            wheel.name, "the module of this name is in the sdist, but not in the wheel", lost
+        )
 
 
 def _sdist_has_no_code(built: BuiltArtifacts) -> bool:
@@ -57,7 +59,9 @@ def _modules_of_sdist(built: BuiltArtifacts) -> set[str]:
     for sdist in built.sdists:
         names.update(import_names(sdist.sources))
         for directory in _SOURCE_DIRECTORIES:
-            below = (path.removeprefix(directory) for path in sdist.sources if path.startswith(directory))
+            below = (
+                path.removeprefix(directory) for path in sdist.sources if path.startswith(directory)
+            )
             names.update(import_names(below))
     return names
 
@@ -78,7 +82,12 @@ def _lost_files(wheel: Archive, sdist: Archive) -> Iterator[str]:
         for root in roots:
             path = source.removeprefix(root)
             is_code = source.endswith((".py", "/py.typed")) and source.startswith(root)
-            if is_code and path.split("/")[0] in packages and path not in installed and not _is_aside(path):
+            if (
+                is_code
+                and path.split("/")[0] in packages
+                and path not in installed
+                and not _is_aside(path)
+            ):
                 yield path
 
 
@@ -136,7 +145,9 @@ def _parse_entry_points(text: str) -> list[EntryPoint] | str:
     parser = _CaseSensitiveParser(delimiters=("=",), interpolation=None, default_section="")
     try:
         parser.read_string(text)
-        return [EntryPoint(group, *item) for group in parser.sections() for item in parser.items(group)]
+        return [
+            EntryPoint(group, *item) for group in parser.sections() for item in parser.items(group)
+        ]
     except Error as error:
         return " ".join(str(error).split())
 
@@ -159,7 +170,9 @@ def _are_identifiers(dotted: str) -> bool:
     return all(map(str.isidentifier, dotted.split(".")))
 
 
-def _reference_problems(shown: str, module: str, attribute: str, wheel: Archive) -> Iterator[Problem]:
+def _reference_problems(
+    shown: str, module: str, attribute: str, wheel: Archive
+) -> Iterator[Problem]:
     base = module.replace(".", "/")
     installed = wheel.installed_paths
     if not _has_top_module(module.split(".", maxsplit=1)[0], wheel) or not wheel.is_readable:
@@ -175,7 +188,9 @@ def _reference_problems(shown: str, module: str, attribute: str, wheel: Archive)
     submodule = f"{base}/{first}"
     is_submodule = any(path.startswith((f"{submodule}.", f"{submodule}/")) for path in installed)
     if source and first and names is not None and first not in names and not is_submodule:
-        yield Problem(wheel.name, f"{shown}: {module} does not define {first}", RuleSeverity.WARNING)
+        yield Problem(
+            wheel.name, f"{shown}: {module} does not define {first}", RuleSeverity.WARNING
+        )
 
 
 def _has_top_module(top: str, wheel: Archive) -> bool:
@@ -230,9 +245,14 @@ def syntax_errors(built: BuiltArtifacts) -> Iterator[Problem]:
         severity = None if _supports(wheel, built) else RuleSeverity.WARNING
         for path, problem in broken.items():
             is_sample = (
-                is_support_path(path) or re.search(r"template|skeleton|boilerplate|\bpy3?\d\d|_\d\d", path) is not None
+                is_support_path(path)
+                or re.search(r"template|skeleton|boilerplate|\bpy3?\d\d|_\d\d", path) is not None
             )
-            yield Problem(wheel.name, f"{printable(path)}: {problem}", RuleSeverity.WARNING if is_sample else severity)
+            yield Problem(
+                wheel.name,
+                f"{printable(path)}: {problem}",
+                RuleSeverity.WARNING if is_sample else severity,
+            )
 
 
 def _supports(wheel: Archive, built: BuiltArtifacts) -> bool:
@@ -248,7 +268,9 @@ def _broken_modules(wheel: Archive) -> Iterator[tuple[str, str]]:
     for landing, path in wheel.installed_paths.items():
         content = wheel.contents.get(path, b"")
         total += len(content)
-        is_module = landing.endswith(".py") and _are_identifiers(landing.removesuffix(".py").replace("/", "."))
+        is_module = landing.endswith(".py") and _are_identifiers(
+            landing.removesuffix(".py").replace("/", ".")
+        )
         if is_module and total <= _MAX_PARSED:
             result = _read_source(content, _symbols)
             if isinstance(result, str):

@@ -63,7 +63,9 @@ def duplicate_members(archive: Archive) -> Iterator[Problem]:
     """Find paths that occur twice, and files that are directories, too: unpackers disagree which one counts."""
     counts = Counter(member.path.removesuffix("/") for member in archive.members)
     repeated = [path for path, count in counts.items() if count > 1]
-    repeated_files = [path for path in repeated if path in archive.files or not _are_directories(archive, path)]
+    repeated_files = [
+        path for path in repeated if path in archive.files or not _are_directories(archive, path)
+    ]
     yield from list_problem(archive.name, "members that occur more than once", repeated_files)
     parents = set(chain.from_iterable(map(ancestors, counts)))
     clashes = sorted(parents.intersection(archive.files))
@@ -78,7 +80,9 @@ def ancestors(path: str) -> list[str]:
 
 def _are_directories(archive: Archive, path: str) -> bool:
     return all(
-        member.kind is MemberKind.DIRECTORY for member in archive.members if member.path.removesuffix("/") == path
+        member.kind is MemberKind.DIRECTORY
+        for member in archive.members
+        if member.path.removesuffix("/") == path
     )
 
 
@@ -86,9 +90,15 @@ def member_kinds(archive: Archive) -> Iterator[Problem]:
     """Find members that are no files or directories. An sdist may have links that stay inside."""
     special = [member.path for member in archive.members if member.kind is MemberKind.SPECIAL]
     yield from list_problem(archive.name, "devices, pipes or other special members", special)
-    links = [member for member in archive.members if member.kind in {MemberKind.SYMLINK, MemberKind.HARDLINK}]
+    links = [
+        member
+        for member in archive.members
+        if member.kind in {MemberKind.SYMLINK, MemberKind.HARDLINK}
+    ]
     if archive.is_wheel:
-        yield from list_problem(archive.name, "links, which installers do not create", [link.path for link in links])
+        yield from list_problem(
+            archive.name, "links, which installers do not create", [link.path for link in links]
+        )
     else:
         yield from _link_problems(archive, links)
 
@@ -97,17 +107,25 @@ def _link_problems(archive: Archive, links: Iterable[ArchiveMember]) -> Iterator
     paths = {member.path.removesuffix("/") for member in archive.members}
     directories = set(chain.from_iterable(map(ancestors, paths)))
     targets = {link.path: _link_target(link) for link in links}
-    leading_out = [f"{path} -> {archive.files[path].target}" for path, target in targets.items() if not target]
+    leading_out = [
+        f"{path} -> {archive.files[path].target}" for path, target in targets.items() if not target
+    ]
     inside = {path: target for path, target in targets.items() if target}
     left_top = [path for path, target in inside.items() if target.split("/")[0] != archive.top]
-    missing = {path for path, target in inside.items() if target not in paths | directories or _is_loop(path, inside)}
+    missing = {
+        path
+        for path, target in inside.items()
+        if target not in paths | directories or _is_loop(path, inside)
+    }
     hard = sorted(path for path in missing if archive.files[path].kind is MemberKind.HARDLINK)
     dangling = sorted(missing.difference(hard))
     below_link = [path for path in paths if any(parent in targets for parent in ancestors(path))]
     yield from list_problem(archive.name, "links that lead out", [*leading_out, *left_top])
     yield from list_problem(archive.name, "members below a link", sorted(below_link))
     yield from list_problem(archive.name, "hard links to members that do not exist", hard)
-    yield from list_problem(archive.name, "links to members that do not exist", dangling, RuleSeverity.WARNING)
+    yield from list_problem(
+        archive.name, "links to members that do not exist", dangling, RuleSeverity.WARNING
+    )
 
 
 def _is_loop(path: str, targets: Mapping[str, str]) -> bool:
@@ -122,7 +140,9 @@ def _is_loop(path: str, targets: Mapping[str, str]) -> bool:
 def _link_target(link: ArchiveMember) -> str:
     """Return the path in the archive that *link* leads to; empty if it leads out."""
     target = link.target
-    is_relative = not target.startswith("/") and "\\" not in target and not re.match("[A-Za-z]:", target)
+    is_relative = (
+        not target.startswith("/") and "\\" not in target and not re.match("[A-Za-z]:", target)
+    )
     if not is_relative:
         return ""
     # A hard link counts from the top of the archive, a symbolic link from its own directory.
@@ -140,9 +160,15 @@ def _link_target(link: ArchiveMember) -> str:
 def unportable_paths(archive: Archive) -> Iterator[Problem]:
     """Find paths that some systems do not have, or that are one path where case does not count."""
     paths = [member.path.removesuffix("/") for member in archive.members]
-    yield from list_problem(archive.name, "paths that Windows does not have", list(filter(_is_unportable, paths)))
-    yield from list_problem(archive.name, "paths that are too long for some systems", list(filter(_is_long, paths)))
-    yield from list_problem(archive.name, "paths that differ only in case or accents", _collisions(paths))
+    yield from list_problem(
+        archive.name, "paths that Windows does not have", list(filter(_is_unportable, paths))
+    )
+    yield from list_problem(
+        archive.name, "paths that are too long for some systems", list(filter(_is_long, paths))
+    )
+    yield from list_problem(
+        archive.name, "paths that differ only in case or accents", _collisions(paths)
+    )
 
 
 def _collisions(paths: Iterable[str]) -> list[str]:
@@ -161,7 +187,9 @@ def _file_system_key(path: str) -> str:
     return unicodedata.normalize("NFKC", path).casefold()
 
 
-_RESERVED_ON_WINDOWS = re.compile(r'(?i)[<>:"|?*]|^(con|prn|aux|nul|com\d|lpt\d|conin\$|conout\$)(\..*)?$|[. ]$')
+_RESERVED_ON_WINDOWS = re.compile(
+    r'(?i)[<>:"|?*]|^(con|prn|aux|nul|com\d|lpt\d|conin\$|conout\$)(\..*)?$|[. ]$'
+)
 _MAX_NAME, _MAX_PATH = 255, 240
 
 
@@ -171,7 +199,9 @@ def _is_unportable(path: str) -> bool:
 
 def _is_long(path: str) -> bool:
     names = path.split("/")
-    return len(path) > _MAX_PATH or any(len(name.encode("utf-8", "replace")) > _MAX_NAME for name in names)
+    return len(path) > _MAX_PATH or any(
+        len(name.encode("utf-8", "replace")) > _MAX_NAME for name in names
+    )
 
 
 _SPECIAL_BITS = 0o7000
@@ -188,4 +218,6 @@ def sdist_tops(built: BuiltArtifacts) -> Iterator[Problem]:
     for sdist in built.sdists:
         tops = {member.parts[0] for member in sdist.members}
         others = sorted(tops - {sdist.top})
-        yield from list_problem(sdist.name, f"everything must be in {sdist.top}/, and these are not", others)
+        yield from list_problem(
+            sdist.name, f"everything must be in {sdist.top}/, and these are not", others
+        )

@@ -27,12 +27,17 @@ _SUPPORT_FILE = re.compile(r"(?i)(?:tests?_.*|.*[-_.]tests?)\.[a-z]+|conftest\.p
 def is_support_path(path: str) -> bool:
     """Return whether *path* belongs to tests, documentation or examples, which may contain samples."""
     *directories, name = path.split("/")
-    return any(map(_SUPPORT_DIRECTORY.fullmatch, directories)) or _SUPPORT_FILE.fullmatch(name) is not None
+    return (
+        any(map(_SUPPORT_DIRECTORY.fullmatch, directories))
+        or _SUPPORT_FILE.fullmatch(name) is not None
+    )
 
 
 def secrets(archive: Archive) -> Iterator[Problem]:
     """Find private keys and tokens in the content of files. In tests and documentation they are probably samples."""
-    holders = {path: summarize(member.secrets) for path, member in archive.files.items() if member.secrets}
+    holders = {
+        path: summarize(member.secrets) for path, member in archive.files.items() if member.secrets
+    }
     for severity, paths in _by_severity(holders, archive).items():
         named = [f"{holders[path]} in {path}" for path in paths]
         yield from list_problem(archive.name, "secrets", named, severity)
@@ -61,7 +66,19 @@ def _is_sample(path: str, archive: Archive) -> bool:
 
 
 _PRIVATE_DIRECTORIES = frozenset(
-    {".git", ".hg", ".svn", ".bzr", "cvs", ".ssh", ".gnupg", ".aws", ".azure", ".kube", ".terraform"}
+    {
+        ".git",
+        ".hg",
+        ".svn",
+        ".bzr",
+        "cvs",
+        ".ssh",
+        ".gnupg",
+        ".aws",
+        ".azure",
+        ".kube",
+        ".terraform",
+    }
 )
 _PRIVATE_FILE = re.compile(
     r"""(?xi) \.env(?:\.(?!example|sample|template|dist|defaults?|tpl|test|ci)[^/]+)?
@@ -87,7 +104,9 @@ def private_files(archive: Archive) -> Iterator[Problem]:
 def _is_private(path: str) -> bool:
     *directories, name = path.split("/")
     in_private_directory = not _PRIVATE_DIRECTORIES.isdisjoint(map(str.lower, directories))
-    is_private_name = _PRIVATE_FILE.fullmatch(name) is not None or _PRIVATE_PATH.search(path) is not None
+    is_private_name = (
+        _PRIVATE_FILE.fullmatch(name) is not None or _PRIVATE_PATH.search(path) is not None
+    )
     # A work tree of git has a file of this name, not a directory.
     return in_private_directory or is_private_name or name == ".git"
 
@@ -122,7 +141,9 @@ def leftovers(archive: Archive) -> Iterator[Problem]:
 def _is_leftover(path: str, archive: Archive) -> bool:
     *directories, name = path.split("/")
     is_in_leftover = any(map(_LEFTOVER_DIRECTORY.fullmatch, directories))
-    is_egg_info = archive.is_wheel and any(part.endswith(".egg-info") for part in (*directories, name))
+    is_egg_info = archive.is_wheel and any(
+        part.endswith(".egg-info") for part in (*directories, name)
+    )
     is_leftover_file = _LEFTOVER_FILE.fullmatch(name) is not None and name not in _ORIGINALS
     return is_in_leftover or is_egg_info or is_leftover_file
 
@@ -163,8 +184,28 @@ _COMMON_DIRECTORIES = frozenset(
     "site-packages",
 }
 _COMMON_MODULES = frozenset(
-    ("__init__.py", "setup.py", "conftest.py", "noxfile.py", "tasks.py", "manage.py", "conf.py", "test.py", "tests.py")
-) | {"fabfile.py", "dodo.py", "version.py", "utils.py", "config.py", "example.py", "run.py", "main.py", "__main__.py"}
+    (
+        "__init__.py",
+        "setup.py",
+        "conftest.py",
+        "noxfile.py",
+        "tasks.py",
+        "manage.py",
+        "conf.py",
+        "test.py",
+        "tests.py",
+    )
+) | {
+    "fabfile.py",
+    "dodo.py",
+    "version.py",
+    "utils.py",
+    "config.py",
+    "example.py",
+    "run.py",
+    "main.py",
+    "__main__.py",
+}
 
 
 def common_names(built: BuiltArtifacts) -> Iterator[Problem]:
@@ -173,16 +214,22 @@ def common_names(built: BuiltArtifacts) -> Iterator[Problem]:
     for wheel in built.wheels:
         tops = {path.split("/")[0]: "/" in path for path in wheel.installed_paths}
         common = [
-            top for top, is_directory in tops.items() if _is_common(top, is_directory=is_directory) and top != own
+            top
+            for top, is_directory in tops.items()
+            if _is_common(top, is_directory=is_directory) and top != own
         ]
         yield from list_problem(wheel.name, "names at the top that other packages use, too", common)
         modules = import_names(wheel.installed_paths)
-        standard = sorted({name for name in modules if name in sys.stdlib_module_names and name != own})
+        standard = sorted(
+            {name for name in modules if name in sys.stdlib_module_names and name != own}
+        )
         yield from list_problem(wheel.name, "modules of the standard library", standard)
 
 
 def _is_common(top: str, *, is_directory: bool) -> bool:
-    return top in (_COMMON_DIRECTORIES if is_directory else _COMMON_MODULES) or (not is_directory and top in _TOP_TEXTS)
+    return top in (_COMMON_DIRECTORIES if is_directory else _COMMON_MODULES) or (
+        not is_directory and top in _TOP_TEXTS
+    )
 
 
 _TOP_TEXTS = frozenset(
@@ -219,7 +266,11 @@ def sibling_modules(built: BuiltArtifacts) -> Iterator[Problem]:
     """Find modules that belong to another package of the workspace, by its name."""
     own = own_import_names(built.project)
     for wheel in built.wheels:
-        owners = {name: built.siblings[name] for name in import_names(wheel.installed_paths) if name in built.siblings}
+        owners = {
+            name: built.siblings[name]
+            for name in import_names(wheel.installed_paths)
+            if name in built.siblings
+        }
         foreign = [f"{name} of {owner}" for name, owner in owners.items() if name not in own]
         yield from list_problem(wheel.name, "modules that belong to another package", foreign)
 
@@ -231,4 +282,8 @@ def own_import_names(project: str) -> frozenset[str]:
 
 def modules_by_project(projects: Sequence[str]) -> dict[str, str]:
     """Return each of *projects* by the names under which Python usually imports it."""
-    return dict(chain.from_iterable(((name, project) for name in own_import_names(project)) for project in projects))
+    return dict(
+        chain.from_iterable(
+            ((name, project) for name in own_import_names(project)) for project in projects
+        )
+    )

@@ -74,13 +74,20 @@ class Difference(BaseModel):
 # ---- losses ---------------------------------------------------------------------------------------------------------
 
 
-def find_losses(before: PackageFacts, after: PackageFacts, sources: Collection[str] = ()) -> tuple[Loss, ...]:
+def find_losses(
+    before: PackageFacts, after: PackageFacts, sources: Collection[str] = ()
+) -> tuple[Loss, ...]:
     """Return what *after* lacks of *before*. *sources* are the files of the source tree or of the sdist of *after*."""
     lost_modules = public_modules(before.files) - public_modules(after.files)
     losses = chain(
         _lost_imports(lost_modules),
         _lost_names(ErrorCode.VERIFY_LOST_SCRIPT, "command", before.scripts, after.scripts),
-        _lost_names(ErrorCode.VERIFY_LOST_ENTRY_POINT, "entry point", before.entry_points, after.entry_points),
+        _lost_names(
+            ErrorCode.VERIFY_LOST_ENTRY_POINT,
+            "entry point",
+            before.entry_points,
+            after.entry_points,
+        ),
         _lost_names(ErrorCode.VERIFY_LOST_EXTRA, "extra", before.extras, after.extras),
         _lost_types(before.files, after.files),
         _raised_python(before.requires_python, after.requires_python),
@@ -99,7 +106,9 @@ def _lost_imports(lost: Iterable[str]) -> Iterator[Loss]:
         yield Loss(ErrorCode.VERIFY_LOST_IMPORT, text, breaks=True)
 
 
-def _lost_names(rule: ErrorCode, noun: str, before: frozenset[str], after: frozenset[str]) -> Iterator[Loss]:
+def _lost_names(
+    rule: ErrorCode, noun: str, before: frozenset[str], after: frozenset[str]
+) -> Iterator[Loss]:
     for name in sorted(before - after):
         yield Loss(rule, f"the {noun} {name} is gone", breaks=True)
 
@@ -110,16 +119,24 @@ def _lost_types(before: Collection[str], after: Collection[str]) -> Iterator[Los
     for path in sorted(set(before).difference(after)):
         is_marker = path.endswith(f"/{_TYPE_MARKER}") and path.partition("/")[0] in tops
         if is_marker:
-            yield Loss(ErrorCode.VERIFY_LOST_TYPES, f"{path} is gone, so type checkers ignore the types", breaks=True)
+            yield Loss(
+                ErrorCode.VERIFY_LOST_TYPES,
+                f"{path} is gone, so type checkers ignore the types",
+                breaks=True,
+            )
 
 
 _TYPE_MARKER = "py.typed"
 
 
 def _raised_python(before: str, after: str) -> Iterator[Loss]:
-    dropped = [version for version in _python_versions(before) if version not in _python_versions(after)]
+    dropped = [
+        version for version in _python_versions(before) if version not in _python_versions(after)
+    ]
     if dropped:
-        text = f"it no longer supports Python {summarize(dropped)}: {before or 'any'} becomes {after}"
+        text = (
+            f"it no longer supports Python {summarize(dropped)}: {before or 'any'} becomes {after}"
+        )
         yield Loss(ErrorCode.VERIFY_RAISED_PYTHON, text)
 
 
@@ -130,19 +147,25 @@ def _python_versions(specifier: str) -> list[str]:
     except InvalidSpecifier:
         allowed = SpecifierSet()
     # Only an odd specifier names the last number, and then any of them counts.
-    return [minor for minor in _PYTHON_VERSIONS if any(map(allowed.contains, (minor, f"{minor}.99")))]
+    return [
+        minor for minor in _PYTHON_VERSIONS if any(map(allowed.contains, (minor, f"{minor}.99")))
+    ]
 
 
 _PYTHON_VERSIONS = ("2.7", *(f"3.{number}" for number in range(5, 21)))
 
 
-def _lost_files(before: PackageFacts, after: PackageFacts, sources: Collection[str]) -> Iterator[Loss]:
+def _lost_files(
+    before: PackageFacts, after: PackageFacts, sources: Collection[str]
+) -> Iterator[Loss]:
     lost = sorted(before.files.keys() - after.files.keys())
     if len(lost) >= _FEW_FILES and len(lost) * 2 > len(before.files):
         text = f"{len(lost)} of {count_as('file', before.files)} are gone: {summarize(lost)}"
         yield Loss(ErrorCode.VERIFY_LOST_FILES, text, is_fault=True)
         return
-    named_elsewhere = [path for path in lost if is_public_module(path) or path.endswith(f"/{_TYPE_MARKER}")]
+    named_elsewhere = [
+        path for path in lost if is_public_module(path) or path.endswith(f"/{_TYPE_MARKER}")
+    ]
     rest = [path for path in lost if path not in named_elsewhere]
     left_out = [path for path in rest if _is_in_sources(path, sources)]
     removed = [path for path in rest if path not in left_out]
@@ -177,7 +200,11 @@ _FEW_BYTES = 10_000
 
 
 def rate_losses(
-    package: str, since: Version, target: Version, losses: Iterable[Loss], waivers: Sequence[VerifyWaiver] = ()
+    package: str,
+    since: Version,
+    target: Version,
+    losses: Iterable[Loss],
+    waivers: Sequence[VerifyWaiver] = (),
 ) -> tuple[Difference, ...]:
     """Return *losses* of the release *target* as differences from the release *since*, each with its severity."""
     may_break = allows_breaking(since, target)
@@ -197,14 +224,22 @@ def rate_losses(
 
 def verify_reason(rule: ErrorCode, package: str, waivers: Iterable[VerifyWaiver]) -> str:
     """Return the reason of the first of *waivers* that accepts what *rule* finds in *package*; empty if none does."""
-    reasons = (waiver.reason for waiver in waivers if waiver.code is rule and waiver.covers(package))
+    reasons = (
+        waiver.reason for waiver in waivers if waiver.code is rule and waiver.covers(package)
+    )
     return next(reasons, "")
 
 
-def replace_losses(in_source: Iterable[Difference], in_wheel: Iterable[Difference]) -> tuple[Difference, ...]:
+def replace_losses(
+    in_source: Iterable[Difference], in_wheel: Iterable[Difference]
+) -> tuple[Difference, ...]:
     """Return the differences *in_wheel*, and those *in_source* that no wheel shows: of the API, and dead commands."""
-    shown = [difference for difference in in_source if difference.rule is ErrorCode.VERIFY_API_BREAK]
-    shown += [difference for difference in in_source if difference.rule is ErrorCode.VERIFY_DEAD_SCRIPT]
+    shown = [
+        difference for difference in in_source if difference.rule is ErrorCode.VERIFY_API_BREAK
+    ]
+    shown += [
+        difference for difference in in_source if difference.rule is ErrorCode.VERIFY_DEAD_SCRIPT
+    ]
     return (*in_wheel, *shown)
 
 

@@ -9,7 +9,11 @@ from packaging.version import InvalidVersion
 
 from releasekit.core.artifacts.archive_facts import SDIST_SUFFIX
 from releasekit.core.artifacts.problems import Problem, printable
-from releasekit.core.workspace.built_files import file_set_problems, parse_file_name, planned_version_note
+from releasekit.core.workspace.built_files import (
+    file_set_problems,
+    parse_file_name,
+    planned_version_note,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +46,8 @@ def _file_name_problems(archive: Archive, built: BuiltArtifacts) -> Iterator[Pro
         yield Problem(archive.name, f"has the version {version}, {note}")
     elif not _has_normalized_name(archive, built):
         yield Problem(
-            archive.name, f"the normalized name begins with {built.file_stem}; uv does not upload other names"
+            archive.name,
+            f"the normalized name begins with {built.file_stem}; uv does not upload other names",
         )
 
 
@@ -66,10 +71,14 @@ def _name_problems(archive: Archive, built: BuiltArtifacts) -> Iterator[Problem]
     file = archive.metadata_path.rpartition("/")[2]
     name, version = archive.value("Name"), archive.value("Version")
     if canonicalize_name(name) != built.project:
-        yield Problem(archive.name, f"{file} names {printable(name) or 'no project'}, not {built.project}")
+        yield Problem(
+            archive.name, f"{file} names {printable(name) or 'no project'}, not {built.project}"
+        )
     if version != str(built.version):
         note = planned_version_note(version, built.version)
-        yield Problem(archive.name, f"{file} has the version {printable(version) or 'none'}, {note}")
+        yield Problem(
+            archive.name, f"{file} has the version {printable(version) or 'none'}, {note}"
+        )
 
 
 def _info_directory_problems(archive: Archive, built: BuiltArtifacts) -> Iterator[Problem]:
@@ -77,4 +86,6 @@ def _info_directory_problems(archive: Archive, built: BuiltArtifacts) -> Iterato
         name, _, version = directory.removesuffix(".dist-info").rpartition("-")
         is_expected = canonicalize_name(name) == built.project and version == str(built.version)
         if not is_expected:
-            yield Problem(archive.name, f"{printable(directory)} must be {built.file_stem}.dist-info")
+            yield Problem(
+                archive.name, f"{printable(directory)} must be {built.file_stem}.dist-info"
+            )

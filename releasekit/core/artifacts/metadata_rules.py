@@ -36,7 +36,9 @@ def invalid_metadata(archive: Archive) -> Iterator[Problem]:
         yield from (Problem(archive.name, text) for text in _metadata_problems(archive))
 
 
-_FIELDS_OF_OTHER_RULES = frozenset({"license-expression", "license-file", "requires-dist", "description-content-type"})
+_FIELDS_OF_OTHER_RULES = frozenset(
+    {"license-expression", "license-file", "requires-dist", "description-content-type"}
+)
 _MAX_SUMMARY = 512
 
 
@@ -49,7 +51,11 @@ def _metadata_problems(archive: Archive) -> Iterator[str]:
         yield f"Summary has {len(summary)} characters, and PyPI accepts {_MAX_SUMMARY}"
     for field in ("Author-email", "Maintainer-email"):
         addresses = (address for _, address in getaddresses(archive.values(field)))
-        yield from (f"{field} {printable(address)!r} is not an address" for address in addresses if _is_odd(address))
+        yield from (
+            f"{field} {printable(address)!r} is not an address"
+            for address in addresses
+            if _is_odd(address)
+        )
 
 
 _ADDRESS = re.compile(r"[^@\s<>\"(),:;\[\]\\]+@[^@\s.]+(\.[^@\s.]+)+")
@@ -65,7 +71,15 @@ def hidden_text(archive: Archive) -> Iterator[Problem]:
     yield from list_problem(archive.name, "fields with control or invisible characters", shown)
 
 
-_SHOWN_FIELDS = ("Summary", "Author", "Author-email", "Maintainer", "Maintainer-email", "Keywords", "License")
+_SHOWN_FIELDS = (
+    "Summary",
+    "Author",
+    "Author-email",
+    "Maintainer",
+    "Maintainer-email",
+    "Keywords",
+    "License",
+)
 
 
 def _is_deceiving(value: str) -> bool:
@@ -79,7 +93,11 @@ def classifiers(built: BuiltArtifacts) -> Iterator[Problem]:
     for archive in described_archives(built):
         written = archive.values("Classifier")
         private = [text for text in written if text.startswith("Private ::")]
-        unknown = [text for text in written if text not in valid | deprecated.keys() and text not in private]
+        unknown = [
+            text
+            for text in written
+            if text not in valid | deprecated.keys() and text not in private
+        ]
         old = [_with_replacement(text, deprecated[text]) for text in written if text in deprecated]
         yield from list_problem(archive.name, "the classifier forbids the upload", private)
         yield from list_problem(archive.name, "classifiers that do not exist", unknown)
@@ -141,7 +159,9 @@ def _is_web_address(url: str) -> bool:
 def requirements(built: BuiltArtifacts) -> Iterator[Problem]:
     """Find requirements that are not as planned, that PyPI refuses, or that are not valid."""
     for archive in described_archives(built):
-        problems = (_requirement_problem(written, built) for written in archive.values("Requires-Dist"))
+        problems = (
+            _requirement_problem(written, built) for written in archive.values("Requires-Dist")
+        )
         yield from (Problem(archive.name, problem) for problem in problems if problem)
 
 
@@ -170,7 +190,12 @@ def licenses(archive: Archive) -> Iterator[Problem]:
 
 
 def _is_outside(file: str) -> bool:
-    return file.startswith("/") or "\\" in file or ".." in file.split("/") or re.match("[A-Za-z]:", file) is not None
+    return (
+        file.startswith("/")
+        or "\\" in file
+        or ".." in file.split("/")
+        or re.match("[A-Za-z]:", file) is not None
+    )
 
 
 def _has_license(archive: Archive, file: str) -> bool:
@@ -181,7 +206,11 @@ def _has_license(archive: Archive, file: str) -> bool:
     name = file.rpartition("/")[2]
     places = [f"{archive.info}/licenses/{file}"]
     if not is_current:
-        places += [f"{archive.info}/{file}", f"{archive.info}/{name}", f"{archive.info}/license_files/{file}"]
+        places += [
+            f"{archive.info}/{file}",
+            f"{archive.info}/{name}",
+            f"{archive.info}/license_files/{file}",
+        ]
     return any(place in archive.files for place in places)
 
 
@@ -243,7 +272,9 @@ def _differs(field: str, sdist: Archive, wheel: Archive) -> bool:
 
 def _comparable(field: str, archive: Archive) -> list[Any]:
     values = [" ".join(value.split()) for value in archive.values(field)]
-    normal_form = {"Requires-Dist": _normal_requirement, "Provides-Extra": canonicalize_name}.get(field, str)
+    normal_form = {"Requires-Dist": _normal_requirement, "Provides-Extra": canonicalize_name}.get(
+        field, str
+    )
     return sorted(map(normal_form, filter(None, values)))
 
 

@@ -49,7 +49,9 @@ def wheel_facts(files: Mapping[str, int], metadata: str, entry_points: str) -> P
         files={path: size for path, size in files.items() if not _is_metadata(path)},
         scripts=_scripts(declared),
         entry_points=_other_entry_points(declared),
-        extras=frozenset(canonicalize_name(str(name)) for name in headers.get_all("Provides-Extra", [])),
+        extras=frozenset(
+            canonicalize_name(str(name)) for name in headers.get_all("Provides-Extra", [])
+        ),
         requires_python=str(headers.get("Requires-Python", "")),
     )
 
@@ -132,14 +134,23 @@ def _without_excluded(files: Mapping[str, int], document: Table) -> Mapping[str,
     patterns = [_glob(pattern) for pattern in _exclude_patterns(_table(document, "tool"))]
     if not patterns:
         return files
-    return {path: size for path, size in files.items() if not any(pattern.search(path) for pattern in patterns)}
+    return {
+        path: size
+        for path, size in files.items()
+        if not any(pattern.search(path) for pattern in patterns)
+    }
 
 
 def _exclude_patterns(tools: Table) -> Iterator[str]:
     backend = _table(_table(tools, "uv"), "build-backend")
     hatch = _table(_table(tools, "hatch"), "build")
     wheel = _table(_table(hatch, "targets"), "wheel")
-    lists = (backend.get("source-exclude"), backend.get("wheel-exclude"), hatch.get("exclude"), wheel.get("exclude"))
+    lists = (
+        backend.get("source-exclude"),
+        backend.get("wheel-exclude"),
+        hatch.get("exclude"),
+        wheel.get("exclude"),
+    )
     for patterns in lists:
         if isinstance(patterns, list):
             yield from filter(None, map(str, cast("list[object]", patterns)))
@@ -179,7 +190,19 @@ CODE_SUFFIXES = (".py", ".pyi", ".pyx", ".so", ".pyd")
 """The files that make a directory an import package."""
 
 ASIDE_DIRECTORIES = frozenset(
-    {"test", "tests", "testing", "doc", "docs", "example", "examples", "benchmarks", "scripts", "tools", "build"}
+    {
+        "test",
+        "tests",
+        "testing",
+        "doc",
+        "docs",
+        "example",
+        "examples",
+        "benchmarks",
+        "scripts",
+        "tools",
+        "build",
+    }
 )
 """The directories beside the import packages that no wheel contains."""
 
@@ -233,7 +256,11 @@ def is_api_source(path: str) -> bool:
     if "\n" in path:
         return False
     parts = PurePosixPath(path).with_suffix("").parts
-    return path.endswith((".py", ".pyi")) and _TEST_MODULES.isdisjoint(parts) and not _is_aside(parts[0])
+    return (
+        path.endswith((".py", ".pyi"))
+        and _TEST_MODULES.isdisjoint(parts)
+        and not _is_aside(parts[0])
+    )
 
 
 def outermost(names: Iterable[str]) -> list[str]:

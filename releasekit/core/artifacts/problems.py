@@ -59,7 +59,9 @@ class ArtifactFinding(BaseModel):
         return self.severity is RuleSeverity.ERROR and not self.waived
 
     def __str__(self) -> str:
-        return f"{self.rule}: {self.file}: {self.text}" if self.file else f"{self.rule}: {self.text}"
+        return (
+            f"{self.rule}: {self.file}: {self.text}" if self.file else f"{self.rule}: {self.text}"
+        )
 
 
 def list_problem(
@@ -72,5 +74,7 @@ def list_problem(
 
 def printable(text: str, limit: int = 120) -> str:
     """Return *text* with escapes in place of what a terminal would obey or hide, shortened to *limit* characters."""
-    shown = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+    shown = "".join(
+        character if character.isprintable() else ascii(character)[1:-1] for character in text
+    )
     return shown if len(shown) <= limit else f"{shown[:limit]}…"

@@ -44,7 +44,9 @@ _PRIVATE_KEY = re.compile(
 )
 _SSH_KEY = re.compile(rb"---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----")
 _PUTTY_KEY = re.compile(rb"PuTTY-User-Key-File-\d: ")
-_REGISTRY_PASSWORD = re.compile(rb"//[^\s/]{1,200}/\S{0,200}:_(?:authToken|auth|password)=(?![\"']?[$%{<])(\S{8,})")
+_REGISTRY_PASSWORD = re.compile(
+    rb"//[^\s/]{1,200}/\S{0,200}:_(?:authToken|auth|password)=(?![\"']?[$%{<])(\S{8,})"
+)
 
 PATTERNS = (
     SecretPattern("private key", (b"PRIVATE KEY",), _PRIVATE_KEY),
@@ -98,14 +100,17 @@ def find_secrets(content: bytes) -> set[str]:
     """Return the kinds of secrets in *content*. What is obviously a placeholder does not count."""
     runs = _long_runs(content)
     places = ((pattern, runs if pattern.is_token else content) for pattern in PATTERNS)
-    candidates = [pattern for pattern, place in places if any(anchor in place for anchor in pattern.anchors)]
+    candidates = [
+        pattern for pattern, place in places if any(anchor in place for anchor in pattern.anchors)
+    ]
     return {pattern.kind for pattern in candidates if _has_secret(pattern, content)}
 
 
 _RUN_LENGTH, _LAST_ASCII = 20, 0x7F
 _RUN = b"x" * _RUN_LENGTH
 _MASK = bytes(
-    ord("x") if (chr(code).isalnum() and code <= _LAST_ASCII) or chr(code) in "._-" else ord(" ") for code in range(256)
+    ord("x") if (chr(code).isalnum() and code <= _LAST_ASCII) or chr(code) in "._-" else ord(" ")
+    for code in range(256)
 )
 
 

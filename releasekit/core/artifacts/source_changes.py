@@ -64,7 +64,10 @@ def find_source_losses(
     new = _assume_unknown(old, new, after.project.get("dynamic", ()))
     lost_modules = public_modules(old.files) - public_modules(new.files)
     removed = {change.path for change in api_changes if change.is_removal}
-    return (*find_losses(old, new, after.files), *_dead_scripts(after.project, lost_modules | removed))
+    return (
+        *find_losses(old, new, after.files),
+        *_dead_scripts(after.project, lost_modules | removed),
+    )
 
 
 def _assume_unknown(old: PackageFacts, new: PackageFacts, dynamic: Collection[str]) -> PackageFacts:
@@ -98,11 +101,16 @@ def rate_source_change(
 ) -> tuple[Difference, ...]:
     """Return what *package* loses in the release *target*, each loss with its severity; see `rate_losses`."""
     losses = rate_losses(package, change.since, target, change.losses, waivers.verify)
-    is_told = {loss.text.split()[0] for loss in change.losses if loss.rule is ErrorCode.VERIFY_LOST_IMPORT}
+    is_told = {
+        loss.text.split()[0] for loss in change.losses if loss.rule is ErrorCode.VERIFY_LOST_IMPORT
+    }
     others = [api_change for api_change in change.api_changes if api_change.path not in is_told]
     reason = verify_reason(ErrorCode.VERIFY_API_BREAK, package, waivers.verify)
     api_rows = rate_api_changes(package, change.since, target, others, mode, waivers.api)
-    return (*losses, *(row if row.waived else row.model_copy(update={"waived": reason}) for row in api_rows))
+    return (
+        *losses,
+        *(row if row.waived else row.model_copy(update={"waived": reason}) for row in api_rows),
+    )
 
 
 def _table(parent: Table, key: str) -> Mapping[str, Any]:

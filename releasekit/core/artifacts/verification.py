@@ -25,17 +25,23 @@ if TYPE_CHECKING:
 _ERROR, _WARNING = RuleSeverity.ERROR, RuleSeverity.WARNING
 
 
-def per_archive(find: Callable[[Archive], Iterator[Problem]]) -> Callable[[BuiltArtifacts], Iterable[Problem]]:
+def per_archive(
+    find: Callable[[Archive], Iterator[Problem]],
+) -> Callable[[BuiltArtifacts], Iterable[Problem]]:
     """Return the rule that applies *find* to each archive."""
     return lambda built: chain.from_iterable(map(find, built.archives))
 
 
-def per_wheel(find: Callable[[Archive], Iterator[Problem]]) -> Callable[[BuiltArtifacts], Iterable[Problem]]:
+def per_wheel(
+    find: Callable[[Archive], Iterator[Problem]],
+) -> Callable[[BuiltArtifacts], Iterable[Problem]]:
     """Return the rule that applies *find* to each wheel."""
     return lambda built: chain.from_iterable(map(find, built.wheels))
 
 
-def per_described(find: Callable[[Archive], Iterator[Problem]]) -> Callable[[BuiltArtifacts], Iterable[Problem]]:
+def per_described(
+    find: Callable[[Archive], Iterator[Problem]],
+) -> Callable[[BuiltArtifacts], Iterable[Problem]]:
     """Return the rule that applies *find* to each archive with METADATA or PKG-INFO."""
     return lambda built: chain.from_iterable(map(find, metadata_rules.described_archives(built)))
 
@@ -79,7 +85,9 @@ RULES = (
 )
 
 
-def verify_artifacts(built: BuiltArtifacts, waivers: Sequence[VerifyWaiver] = ()) -> tuple[ArtifactFinding, ...]:
+def verify_artifacts(
+    built: BuiltArtifacts, waivers: Sequence[VerifyWaiver] = ()
+) -> tuple[ArtifactFinding, ...]:
     """Return all findings about the files of one package, the errors first. *waivers* are those of the workspace."""
     own = [waiver for waiver in waivers if waiver.covers(built.project)]
     reasons = {waiver.code: waiver.reason for waiver in own}
@@ -101,7 +109,9 @@ def verify_artifacts(built: BuiltArtifacts, waivers: Sequence[VerifyWaiver] = ()
 def verification_error(findings: Sequence[ArtifactFinding], location: str) -> ReleaseError:
     """Return the error for the built package *location*, whose *findings* stop the release. It has the first code."""
     first, *others = [finding for finding in findings if finding.stops]
-    message = "; ".join([f"{first.file}: {first.text}" if first.file else first.text, *map(str, others)])
+    message = "; ".join(
+        [f"{first.file}: {first.text}" if first.file else first.text, *map(str, others)]
+    )
     hint = f"{ERRORS[first.rule].hint} Or waive the rule for this package with a reason: `verify_ignore`."
     listed = "\n".join(map(str, findings)) if len(findings) > 1 else ""
     return ReleaseError(first.rule, message, location, hint, listed, None, tuple(findings))
@@ -119,7 +129,9 @@ def _unused_waivers(
     for waiver in waivers:
         if waiver.package == project and waiver.code in unbroken:
             text = f"no file of {project} breaks {waiver.code}, so the waiver in verify_ignore is not needed"
-            yield ArtifactFinding(rule=ErrorCode.VERIFY_WAIVER, severity=_WARNING, file="", text=text)
+            yield ArtifactFinding(
+                rule=ErrorCode.VERIFY_WAIVER, severity=_WARNING, file="", text=text
+            )
 
 
 def _rank(finding: ArtifactFinding) -> int:

@@ -53,7 +53,9 @@ def _sdist_member_problems(sdist: Archive) -> Iterator[Problem]:
 
 def undecodable_metadata(archive: Archive) -> Iterator[str]:
     """Yield the names of the metadata files of *archive* that are not UTF-8."""
-    names = ("METADATA", "WHEEL", "RECORD", "entry_points.txt") if archive.is_wheel else ("PKG-INFO",)
+    names = (
+        ("METADATA", "WHEEL", "RECORD", "entry_points.txt") if archive.is_wheel else ("PKG-INFO",)
+    )
     for name in names:
         try:
             archive.contents.get(f"{archive.info}/{name}", b"").decode("utf-8")
@@ -71,14 +73,21 @@ def wheel_files(wheel: Archive) -> Iterator[Problem]:
 def _wheel_file_problems(wheel: Archive) -> Iterator[Problem]:
     version = str(wheel.wheel_fields.get("Wheel-Version") or "")
     if not re.fullmatch(r"1\.\d+", version.strip()):
-        yield Problem(wheel.name, f"Wheel-Version is {printable(version) or 'missing'}, and installers know 1.0")
+        yield Problem(
+            wheel.name,
+            f"Wheel-Version is {printable(version) or 'missing'}, and installers know 1.0",
+        )
     purelib = str(wheel.wheel_fields.get("Root-Is-Purelib") or "").strip().lower()
     if purelib not in {"true", "false"}:
-        yield Problem(wheel.name, f"Root-Is-Purelib is {printable(purelib) or 'missing'}, not true or false")
+        yield Problem(
+            wheel.name, f"Root-Is-Purelib is {printable(purelib) or 'missing'}, not true or false"
+        )
     named, written = _named_tags(wheel), _written_tags(wheel)
     if named is not None and named != written:
         listed = ", ".join(sorted(map(str, written))) or "none"
-        yield Problem(wheel.name, f"the tags in WHEEL differ from those in the file name: {printable(listed)}")
+        yield Problem(
+            wheel.name, f"the tags in WHEEL differ from those in the file name: {printable(listed)}"
+        )
     if named is not None and purelib == "false" and _is_for_any(named):
         message = "Root-Is-Purelib is false, but the wheel is for any platform"
         yield Problem(wheel.name, message, RuleSeverity.WARNING)
@@ -112,9 +121,15 @@ def _data_directory_problems(wheel: Archive) -> Iterator[Problem]:
     expected = f"{wheel.info.removesuffix('.dist-info')}.data"
     data = [member.parts for member in wheel.files.values() if member.parts[0].endswith(".data")]
     foreign = sorted({top for top, *_ in data if top != expected})
-    yield from list_problem(wheel.name, f"installers read only {expected}", foreign, RuleSeverity.WARNING)
-    unknown = sorted({parts[1] for parts in data if parts[0] == expected and parts[1] not in _SCHEMES})
-    yield from list_problem(wheel.name, f"{expected} has directories that no installer knows", unknown)
+    yield from list_problem(
+        wheel.name, f"installers read only {expected}", foreign, RuleSeverity.WARNING
+    )
+    unknown = sorted(
+        {parts[1] for parts in data if parts[0] == expected and parts[1] not in _SCHEMES}
+    )
+    yield from list_problem(
+        wheel.name, f"{expected} has directories that no installer knows", unknown
+    )
 
 
 _PLATFORMS = re.compile(
@@ -142,7 +157,9 @@ def _platform_problems(wheel: Archive, *, is_for_any: bool) -> Iterator[Problem]
     extensions = [path for path in wheel.installed_paths.values() if _EXTENSION.search(path)]
     compiled = [path for path, member in wheel.files.items() if _is_compiled(member)]
     if is_for_any:
-        yield from list_problem(wheel.name, "compiled modules in a wheel for any platform", extensions)
+        yield from list_problem(
+            wheel.name, "compiled modules in a wheel for any platform", extensions
+        )
         others = sorted(set(compiled) - set(extensions))
         message = "compiled files in a wheel for any platform"
         yield from list_problem(wheel.name, message, others, RuleSeverity.WARNING)
@@ -165,8 +182,14 @@ _MAGIC = (
 
 
 def _is_compiled(member: ArchiveMember) -> bool:
-    is_windows_program = member.head.startswith(b"MZ") and not member.path.endswith((".py", ".txt", ".json"))
-    return member.head.startswith(_MAGIC) or is_windows_program or _COMPILED.search(member.path) is not None
+    is_windows_program = member.head.startswith(b"MZ") and not member.path.endswith(
+        (".py", ".txt", ".json")
+    )
+    return (
+        member.head.startswith(_MAGIC)
+        or is_windows_program
+        or _COMPILED.search(member.path) is not None
+    )
 
 
 _STRONG_HASHES = ("sha256", "sha384", "sha512")
@@ -189,11 +212,19 @@ def _record_problems(wheel: Archive, record: bytes) -> Iterator[Problem]:
     yield from list_problem(wheel.name, "RECORD has lines without three columns", malformed)
     entries = {row[0]: row for row in rows if len(row) == _RECORD_COLUMNS}
     counts = Counter(row[0] for row in rows)
-    yield from list_problem(wheel.name, "RECORD lists twice", [path for path, count in counts.items() if count > 1])
+    yield from list_problem(
+        wheel.name, "RECORD lists twice", [path for path, count in counts.items() if count > 1]
+    )
     unlisted = [path for path in wheel.files if path not in counts and not _is_outside_record(path)]
     yield from list_problem(wheel.name, "not in RECORD", unlisted)
-    yield from list_problem(wheel.name, "in RECORD, but not in the wheel", sorted(entries.keys() - wheel.files.keys()))
-    own = {path: row for path, row in entries.items() if path in wheel.files and not _is_outside_record(path)}
+    yield from list_problem(
+        wheel.name, "in RECORD, but not in the wheel", sorted(entries.keys() - wheel.files.keys())
+    )
+    own = {
+        path: row
+        for path, row in entries.items()
+        if path in wheel.files and not _is_outside_record(path)
+    }
     by_problem: dict[str, list[str]] = {}
     for path, row in own.items():
         by_problem.setdefault(_entry_problem(wheel.files[path], *row[1:]), []).append(path)
@@ -212,7 +243,9 @@ def _entry_problem(member: ArchiveMember, digest: str, size: str) -> str:
         return f"the weak hash {algorithm}" if algorithm else "no hash"
     if value != member.digests.get(algorithm):
         return "another hash"
-    return "" if size == str(member.size) else f"the size {size or 'nothing'} instead of {member.size}"
+    return (
+        "" if size == str(member.size) else f"the size {size or 'nothing'} instead of {member.size}"
+    )
 
 
 def _is_outside_record(path: str) -> bool:

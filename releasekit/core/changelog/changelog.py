@@ -122,7 +122,9 @@ def changelog_entry(
     return ChangelogEntry(version, date, remark, parts)
 
 
-def parts_of(changes: Sequence[Change], settings: Settings, files: Sequence[FileChange] = ()) -> tuple[Part, ...]:
+def parts_of(
+    changes: Sequence[Change], settings: Settings, files: Sequence[FileChange] = ()
+) -> tuple[Part, ...]:
     """Return *changes* and *files* under their headings, breaking ones first, without hidden and excluded commits.
 
     A breaking change is never hidden, and neither is a change file.
@@ -149,7 +151,9 @@ def parts_of(changes: Sequence[Change], settings: Settings, files: Sequence[File
     return tuple(parts)
 
 
-def _heading_of_type(change: Change, headings: Mapping[str, str], excluded: Iterable[re.Pattern[str]]) -> str:
+def _heading_of_type(
+    change: Change, headings: Mapping[str, str], excluded: Iterable[re.Pattern[str]]
+) -> str:
     """Return the heading of a *change* that breaks nothing, by its type; "" hides it."""
     is_excluded = any(pattern.search(change.title) for pattern in excluded)
     if is_excluded or _is_internal(change):
@@ -166,7 +170,9 @@ _FILE_TYPES = {Bump.MAJOR: "breaking", Bump.MINOR: "feat", Bump.PATCH: "fix"}
 """The type under whose heading a change file of this bump stands."""
 
 
-def _files_by_heading(files: Sequence[FileChange], headings: Mapping[str, str]) -> defaultdict[str, list[FileChange]]:
+def _files_by_heading(
+    files: Sequence[FileChange], headings: Mapping[str, str]
+) -> defaultdict[str, list[FileChange]]:
     """Return *files* that have a text, under the heading that each one chooses, or else that of its bump."""
     spelling = {heading.casefold(): heading for heading in headings.values()}
     by_heading: defaultdict[str, list[FileChange]] = defaultdict(list)
@@ -216,7 +222,9 @@ def contributors_of(changes: Sequence[Change], authors: Mapping[str, str]) -> tu
 # ---- prereleases ----------------------------------------------------------------------------------------------------
 
 
-def prereleases_between(released: Iterable[Version], after: Version | None, before: Version) -> tuple[Version, ...]:
+def prereleases_between(
+    released: Iterable[Version], after: Version | None, before: Version
+) -> tuple[Version, ...]:
     """Return the prereleases among *released* between two versions, in order; *after* None: no limit."""
     versions = sorted(version for version in released if version.is_prerelease)
     first = bisect_right(versions, after) if after else 0
@@ -227,7 +235,9 @@ def prereleases_between(released: Iterable[Version], after: Version | None, befo
 # ---- Markdown -------------------------------------------------------------------------------------------------------
 
 
-def render_section(entry: ChangelogEntry, urls: RepositoryUrls, tag: str, since: PreviousRelease) -> Section:
+def render_section(
+    entry: ChangelogEntry, urls: RepositoryUrls, tag: str, since: PreviousRelease
+) -> Section:
     """Return *entry* as Markdown; its heading is a link if *urls* has a base and *tag* is not empty.
 
     The section replaces the sections of the prereleases in *since*.
@@ -376,7 +386,9 @@ def _render_note(note: str, urls: RepositoryUrls) -> str:
     lines = note.split("\n")
     closing_lines = ClosingLines(lines)
     out = [""]
-    index = inner = 0  # *inner* is the indentation of the open list; code below it belongs to its item
+    index = inner = (
+        0  # *inner* is the indentation of the open list; code below it belongs to its item
+    )
     while index < len(lines):
         end = closing_lines.fence_end(index)
         if end is not None:
@@ -553,12 +565,16 @@ def _with_reference(text: str, version: Version, link: str, ends: str) -> str:
     page = _ParsedChangelog(text)
     line = f"[{version}]: {link}{ends}"
     indexes = range(page.references, len(page.lines))
-    labels = {index: match[1] for index in indexes if (match := _REFERENCE.match(page.lines[index]))}
+    labels = {
+        index: match[1] for index in indexes if (match := _REFERENCE.match(page.lines[index]))
+    }
     if not labels:
         return f"{text}{ends}{line}"
     if str(version) in map(str.lower, labels.values()):
         return text
-    older = (index for index, label in labels.items() if _is_older(_parse_version_word(label), version))
+    older = (
+        index for index, label in labels.items() if _is_older(_parse_version_word(label), version)
+    )
     position = next(older, max(labels) + 1)
     return "".join([*page.lines[:position], line, *page.lines[position:]])
 
@@ -597,7 +613,9 @@ class _ParsedChangelog:
         unreleased = [number for number, heading in enumerate(self.headings) if heading.unreleased]
         own = [number for number in unreleased if self.headings[number].version == version]
         lower = [number for number in unreleased if self._may_become(number, version)]
-        following = [number for number in lower[:1] if self._is_above_older_versions(number, version)]
+        following = [
+            number for number in lower[:1] if self._is_above_older_versions(number, version)
+        ]
         candidates = own or following
         return next(iter(candidates), None)
 
@@ -622,7 +640,9 @@ class _ParsedChangelog:
         """Return whether there is text below the heading *number*, other than headings and comments."""
         heading = self.headings[number]
         lines = self.visible[heading.index + heading.height : self.section_end(number)]
-        return any(line.strip() and line != _MASK and not _ANY_HEADING.match(line) for line in lines)
+        return any(
+            line.strip() and line != _MASK and not _ANY_HEADING.match(line) for line in lines
+        )
 
     def insertion_point(self, version: Version) -> tuple[int, int]:
         """Return the index of the line above which to insert the section of *version*, and its heading level."""

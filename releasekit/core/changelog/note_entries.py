@@ -43,17 +43,24 @@ class PackageNotes(BaseModel):
     changes: tuple[NoteChange, ...] = ()
 
 
-def package_notes(entry: ChangelogEntry, since: PreviousRelease, authors: Mapping[str, str]) -> PackageNotes:
+def package_notes(
+    entry: ChangelogEntry, since: PreviousRelease, authors: Mapping[str, str]
+) -> PackageNotes:
     """Return the notes for the plan, with the same changes as the changelog *entry*; *authors* are by sha."""
     changes: list[NoteChange] = []
     for part in entry.parts:
         changes += [_note_of_file(file, part.heading) for file in part.files]
-        changes += [_note_of_commit(change, part.heading, authors.get(change.sha, "")) for change in part.changes]
+        changes += [
+            _note_of_commit(change, part.heading, authors.get(change.sha, ""))
+            for change in part.changes
+        ]
     return PackageNotes(since=since.tag, changes=tuple(changes))
 
 
 def _note_of_file(file: FileChange, heading: str) -> NoteChange:
-    return NoteChange(file=file.path, heading=heading, text=file.text, breaking=file.bump is Bump.MAJOR)
+    return NoteChange(
+        file=file.path, heading=heading, text=file.text, breaking=file.bump is Bump.MAJOR
+    )
 
 
 def _note_of_commit(change: Change, heading: str, author: str) -> NoteChange:

@@ -13,7 +13,9 @@ _MARK = (
 _NAME = r"(?:un-?released|not (?:yet )?released|upcoming|next(?= (?:release|version)))(?: (?:changes|release|version))?"
 """What stands in place of a version."""
 _AFTER_VERSION = re.compile(rf"(?:(?:version|release)\b)?\W*(?:{_MARK}(?!\w)\W*)+", re.IGNORECASE)
-_INSTEAD_OF_VERSION = re.compile(rf"\W*{_NAME}(?!\w)\W*(?:(?:{_MARK}|v?\d[\w.+]*)(?!\w)\W*)*", re.IGNORECASE)
+_INSTEAD_OF_VERSION = re.compile(
+    rf"\W*{_NAME}(?!\w)\W*(?:(?:{_MARK}|v?\d[\w.+]*)(?!\w)\W*)*", re.IGNORECASE
+)
 _LINK_TARGET = re.compile(r"\]\([^)]*\)")
 _LONGEST_TITLE = 300  # characters; no title that says this is longer
 _SEPARATORS = re.compile(r"""[\s\[\](){},:;*`"']+""")

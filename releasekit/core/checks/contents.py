@@ -31,14 +31,28 @@ if TYPE_CHECKING:
 
 _VERSION = re.compile(r"""^__version__(?: *: *[\w.\[\]]+)? *= *["']([^"']+)["']""", re.MULTILINE)
 _ASIDE = frozenset(
-    ("bench", "benchmarks", "build", "doc", "docs", "example", "examples", "samples", "scripts", "test", "testing")
+    (
+        "bench",
+        "benchmarks",
+        "build",
+        "doc",
+        "docs",
+        "example",
+        "examples",
+        "samples",
+        "scripts",
+        "test",
+        "testing",
+    )
 ) | {"tests", "tools"}
 """Top-level directories of a package that hold no code of it."""
 _CACHES = re.compile(
     r"(^|/)(\.[^/]*|__pycache__|node_modules|[^/]*\.egg-info)(/|$)|\.(py[cod]|so|dylib|dll|log|orig|rej|swp)$|~$"
 )
 _BACKUPS = re.compile(r"(^|/)(pyproject\.toml\.(bak|orig)|\.pyproject\.toml\.releasekit)$")
-_BUILD_OUTPUT = re.compile(r"(^|/)(dist/[^/]+\.(whl|tar\.gz)|[^/]+\.egg-info/PKG-INFO|build/lib/.+)$")
+_BUILD_OUTPUT = re.compile(
+    r"(^|/)(dist/[^/]+\.(whl|tar\.gz)|[^/]+\.egg-info/PKG-INFO|build/lib/.+)$"
+)
 _TYPED = "Typing :: Typed"
 _FIRST_VERSIONS = frozenset(map(Version, ("0", "0.0.1", "0.1", "1.0")))
 """Usual versions of packages that have no release yet."""
@@ -211,7 +225,9 @@ def tag_baseline(facts: WorkspaceFacts) -> Iterator[Found]:
     if facts.tagged is None:
         return
     no_release_yet = {None, *_FIRST_VERSIONS}
-    released = [package for package in facts.published if package.member.version not in no_release_yet]
+    released = [
+        package for package in facts.published if package.member.version not in no_release_yet
+    ]
     untagged = [package for package in released if package.name not in facts.tagged]
     if untagged and not facts.tagged:
         yield _no_tags_finding(untagged)

@@ -262,7 +262,9 @@ class CheckReport(BaseModel):
 
     def _count_severities(self) -> str:
         counts = self._counts
-        severities = [_count(counts[severity], severity) for severity in Severity if severity in counts]
+        severities = [
+            _count(counts[severity], severity) for severity in Severity if severity in counts
+        ]
         return ", ".join(severities)
 
     @property

@@ -74,7 +74,9 @@ def _edit(text: str, fix: SetKey | AddItem | DropItem) -> str:
     """Return the TOML *text* with *fix* applied; `edit_toml` verifies that nothing else changes."""
     after = edit_toml(text, lambda document: _apply(document, fix))
     if after is None:
-        raise Refusal(ErrorCode.CHECK_FIX, f"{'.'.join(fix.path)} cannot be edited as it is written", fix.file)
+        raise Refusal(
+            ErrorCode.CHECK_FIX, f"{'.'.join(fix.path)} cannot be edited as it is written", fix.file
+        )
     return after
 
 

@@ -41,7 +41,9 @@ def _as_sequence(value: object) -> Sequence[object]:
     return cast("Sequence[object]", value) if isinstance(value, (list, tuple)) else (value,)
 
 
-def select_checks(by_name: Mapping[str, Check], select: Collection[str], ignore: Collection[str]) -> dict[str, Check]:
+def select_checks(
+    by_name: Mapping[str, Check], select: Collection[str], ignore: Collection[str]
+) -> dict[str, Check]:
     """Return the checks of *by_name* in *select* but not in *ignore*; an empty *select* means all.
 
     Raises Refusal RK-CHECK-UNKNOWN for a name that no check has.

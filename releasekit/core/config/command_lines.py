@@ -38,7 +38,9 @@ def _require_program(words: tuple[str, ...]) -> tuple[str, ...]:
 
 
 CommandLine = Annotated[
-    tuple[str, ...], BeforeValidator(_split_command, str | tuple[str, ...]), AfterValidator(_require_program)
+    tuple[str, ...],
+    BeforeValidator(_split_command, str | tuple[str, ...]),
+    AfterValidator(_require_program),
 ]
 """The words of a command; in the file one text, which is split as a shell splits it, or a list of words."""
 
@@ -58,7 +60,9 @@ def _require_output(words: tuple[str, ...]) -> tuple[str, ...]:
 
 
 BuildCommand = Annotated[
-    tuple[str, ...], BeforeValidator(_split_command, str | tuple[str, ...]), AfterValidator(_require_output)
+    tuple[str, ...],
+    BeforeValidator(_split_command, str | tuple[str, ...]),
+    AfterValidator(_require_output),
 ]
 """The words of a command that builds wheels; none for `uv build`."""
 

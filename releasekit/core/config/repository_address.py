@@ -10,7 +10,9 @@ from releasekit.core.addresses import split_address
 from releasekit.core.errors import ErrorCode, Refusal
 
 _URL = re.compile(r"(?:https?|ssh|git|file)://")
-_SCP = re.compile(r"[\w.-]+@[\w.-]+:(?!//)")  # git's short form of ssh, as in git@host:team/project.git
+_SCP = re.compile(
+    r"[\w.-]+@[\w.-]+:(?!//)"
+)  # git's short form of ssh, as in git@host:team/project.git
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*|[A-Z_][A-Z0-9_]*")
 
@@ -39,9 +41,13 @@ class RemoteWorkspace:
         path = PurePosixPath(self.subdirectory)
         is_outside = path.is_absolute() or ".." in path.parts
         if is_outside:
-            raise Refusal(ErrorCode.USAGE, "--subdirectory must be inside the repository", self.subdirectory)
+            raise Refusal(
+                ErrorCode.USAGE, "--subdirectory must be inside the repository", self.subdirectory
+            )
         if self.ref.startswith("-"):
-            raise Refusal(ErrorCode.USAGE, "a branch, tag or commit cannot start with a hyphen", self.ref)
+            raise Refusal(
+                ErrorCode.USAGE, "a branch, tag or commit cannot start with a hyphen", self.ref
+            )
 
     def _check_address(self) -> None:
         url = self.address if _URL.match(self.address) else ""

@@ -48,7 +48,9 @@ Cycles = Literal["error", "batch"]
 BumpName = Literal["major", "minor", "patch", "none"]
 Prerelease = Annotated[
     Literal["stay", "none", "dev", "a", "b", "rc", "alpha", "beta"],
-    AfterValidator(lambda kind: {"alpha": "a", "beta": "b"}.get(kind, kind)),  # PEP 440 writes the short forms
+    AfterValidator(
+        lambda kind: {"alpha": "a", "beta": "b"}.get(kind, kind)
+    ),  # PEP 440 writes the short forms
 ]
 ChangeSource = Literal["commits", "files", "both"]
 PrereleaseNumbering = Literal["count", "date"]
@@ -67,7 +69,12 @@ CHANGELOG = "CHANGELOG.md"
 
 
 NO_FORGE_CODES = frozenset(
-    {ErrorCode.FORGE_UNKNOWN, ErrorCode.FORGE_NO_TOKEN, ErrorCode.FORGE_CREDENTIALS, ErrorCode.FORGE_READ_ONLY}
+    {
+        ErrorCode.FORGE_UNKNOWN,
+        ErrorCode.FORGE_NO_TOKEN,
+        ErrorCode.FORGE_CREDENTIALS,
+        ErrorCode.FORGE_READ_ONLY,
+    }
 )
 """Reasons for which a missing release on the forge is not a failure."""
 
@@ -109,7 +116,8 @@ def _changelog_file(path: str) -> str:
         raise PydanticCustomError("directory", "the path must name a file")
     if file.suffix.lower() not in _CHANGELOG_SUFFIXES:
         message = (
-            "a changelog is written as Markdown, so its name must end with .md, .markdown or .txt, or have no suffix"
+            "a changelog is written as Markdown, "
+            "so its name must end with .md, .markdown or .txt, or have no suffix"
         )
         raise PydanticCustomError("no_markdown", message)
     return inside
@@ -130,10 +138,12 @@ class Group(BaseModel):
         description="What the built packages of the group require of their siblings; overrides `pins` of the root",
     )
     prerelease: Prerelease | None = Field(
-        None, description="Which kind of prereleases the group makes; overrides `prerelease` of the root"
+        None,
+        description="Which kind of prereleases the group makes; overrides `prerelease` of the root",
     )
     prerelease_numbering: PrereleaseNumbering | None = Field(
-        None, description="How the prereleases of the group are numbered; overrides `prerelease_numbering` of the root"
+        None,
+        description="How the prereleases of the group are numbered; overrides `prerelease_numbering` of the root",
     )
 
 
@@ -143,7 +153,9 @@ class BumpFile(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: str = Field(description="The file, relative to the package")
-    pattern: str = Field(description="The literal text around the version, with {version} in place of the version")
+    pattern: str = Field(
+        description="The literal text around the version, with {version} in place of the version"
+    )
 
     @field_validator("path")
     @classmethod
@@ -166,7 +178,9 @@ Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 VERIFY_PREFIX = "RK-VERIFY-"
 _NO_RULES = frozenset({ErrorCode.VERIFY_FAILED, ErrorCode.VERIFY_WAIVER})
-VERIFY_RULES = tuple(code for code in ErrorCode if code.startswith(VERIFY_PREFIX) and code not in _NO_RULES)
+VERIFY_RULES = tuple(
+    code for code in ErrorCode if code.startswith(VERIFY_PREFIX) and code not in _NO_RULES
+)
 """The codes of the rules that built files must pass."""
 
 
@@ -185,7 +199,9 @@ class VerifyWaiver(BaseModel):
         code = VERIFY_PREFIX + rule.strip().upper().replace("_", "-").removeprefix(VERIFY_PREFIX)
         if code not in VERIFY_RULES:
             similar = did_you_mean(code, VERIFY_RULES)
-            raise PydanticCustomError("rule", "there is no rule {code}{similar}", {"code": code, "similar": similar})
+            raise PydanticCustomError(
+                "rule", "there is no rule {code}{similar}", {"code": code, "similar": similar}
+            )
         return code
 
     @field_validator("package")
@@ -209,7 +225,9 @@ class ApiWaiver(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    path: str = Field(description="The public name, such as `shop.cart.total`, or a pattern; also covers what is below")
+    path: str = Field(
+        description="The public name, such as `shop.cart.total`, or a pattern; also covers what is below"
+    )
     reason: Reason = Field(description="Why you accept it; the plan shows it")
     package: str = Field("*", description="The name of the package, or a pattern")
 
@@ -241,7 +259,9 @@ def _as_group(value: Any) -> Any:  # noqa: ANN401  any value of the file; pydant
     if isinstance(value, (list, tuple)):
         return {"packages": tuple(cast("Sequence[object]", value))}
     if not isinstance(value, (dict, Group)):
-        raise PydanticCustomError("group", "a group is a list of packages, or a table with the key `packages`")
+        raise PydanticCustomError(
+            "group", "a group is a list of packages, or a table with the key `packages`"
+        )
     return cast("object", value)
 
 
@@ -254,7 +274,9 @@ def _regex(value: str) -> str:
     try:
         re.compile(value)
     except re.error as error:
-        raise PydanticCustomError("regex", "not a regular expression: {why}", {"why": str(error)}) from None
+        raise PydanticCustomError(
+            "regex", "not a regular expression: {why}", {"why": str(error)}
+        ) from None
     return value
 
 
@@ -264,7 +286,10 @@ def _default_types() -> dict[str, BumpName]:
 
 
 def _as_patterns(value: Any) -> Any:  # noqa: ANN401  any value of the file; pydantic validates it afterwards
-    is_yes = value is True or value in ("true", ("true",))  # a variable of the environment contains text
+    is_yes = value is True or value in (
+        "true",
+        ("true",),
+    )  # a variable of the environment contains text
     if is_yes:
         return ("all",)
     is_no = value is False or value in ("false", ("false",))
@@ -281,7 +306,8 @@ class Platform(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     queue: str = Field(
-        "", description="The work queue of the Prefect workers that build its wheels; empty: the platform's name"
+        "",
+        description="The work queue of the Prefect workers that build its wheels; empty: the platform's name",
     )
     runner: str = Field(
         "",
@@ -304,7 +330,8 @@ def _form_of_platforms(value: object) -> str:
 
 
 Platforms = Annotated[
-    Annotated[dict[PlatformName, Platform], Tag(_PLATFORM_TABLE)] | Annotated[Patterns, Tag(_PLATFORM_LIST)],
+    Annotated[dict[PlatformName, Platform], Tag(_PLATFORM_TABLE)]
+    | Annotated[Patterns, Tag(_PLATFORM_LIST)],
     Discriminator(_form_of_platforms),
 ]
 """In the root a table of all platforms, by name; in a member the names of its own."""
@@ -315,13 +342,21 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
 
-    packages: tuple[str, ...] = Field((), description="Publish exactly these members (names, patterns or paths)")
-    exclude: tuple[str, ...] = Field((), description="Never publish these members (names, patterns or paths)")
-    groups: dict[str, Annotated[Group, BeforeValidator(_as_group, Group | tuple[str, ...])]] = Field(
-        default_factory=dict[str, Group], description="Named sets of packages, for --group, `versioning` and `pins`"
+    packages: tuple[str, ...] = Field(
+        (), description="Publish exactly these members (names, patterns or paths)"
+    )
+    exclude: tuple[str, ...] = Field(
+        (), description="Never publish these members (names, patterns or paths)"
+    )
+    groups: dict[str, Annotated[Group, BeforeValidator(_as_group, Group | tuple[str, ...])]] = (
+        Field(
+            default_factory=dict[str, Group],
+            description="Named sets of packages, for --group, `versioning` and `pins`",
+        )
     )
     cycles: Cycles = Field(
-        "error", description="How a cycle of hard requirements is treated: as an error, or as one batch"
+        "error",
+        description="How a cycle of hard requirements is treated: as an error, or as one batch",
     )
     versioning: Versioning = Field(
         "independent",
@@ -358,7 +393,8 @@ class Settings(BaseModel):
         description="The tag of a package; in a list, new tags use the first format, and tags of all formats are read",
     )
     root_tag_format: str | tuple[str, ...] = Field(
-        "", description="The tag of the package at the root, if its form is not `tag_format`; a list as there"
+        "",
+        description="The tag of the package at the root, if its form is not `tag_format`; a list as there",
     )
     umbrella_tag_format: str = Field(
         "v{version}",
@@ -372,10 +408,12 @@ class Settings(BaseModel):
         "recognised",
     )
     tag_message: str = Field(
-        "{tag}", description="The message of the tags, with {tag}, {name}, {version}, {release} and {date}"
+        "{tag}",
+        description="The message of the tags, with {tag}, {name}, {version}, {release} and {date}",
     )
     lead: str = Field(
-        "", description="The package whose version names a release of several packages with independent versions"
+        "",
+        description="The package whose version names a release of several packages with independent versions",
     )
     types: dict[str, BumpName] = Field(
         default_factory=_default_types,
@@ -391,15 +429,25 @@ class Settings(BaseModel):
         description="The bump that a commit without a Conventional Commits type triggers, unless it changes only the "
         "changelog or the documentation of the package",
     )
-    first_version: str = Field("", description="The first version of packages whose version comes from tags only")
-    bump: tuple[BumpFile, ...] = Field(
-        (), description="More files that contain the package's version; set in the package's own [tool.releasekit]"
+    first_version: str = Field(
+        "", description="The first version of packages whose version comes from tags only"
     )
-    major_on_zero: bool = Field(default=False, description="A breaking change on 0.x leads to 1.0.0")
-    force_unchanged: bool = Field(default=False, description="Also release packages without changes, as a patch")
-    changelog: bool = Field(default=True, description="Keep a changelog in each package, in the file `changelog_path`")
+    bump: tuple[BumpFile, ...] = Field(
+        (),
+        description="More files that contain the package's version; set in the package's own [tool.releasekit]",
+    )
+    major_on_zero: bool = Field(
+        default=False, description="A breaking change on 0.x leads to 1.0.0"
+    )
+    force_unchanged: bool = Field(
+        default=False, description="Also release packages without changes, as a patch"
+    )
+    changelog: bool = Field(
+        default=True, description="Keep a changelog in each package, in the file `changelog_path`"
+    )
     changelog_path: Annotated[str, AfterValidator(_changelog_file)] = Field(
-        CHANGELOG, description="The changelog of a package, relative to the package; found in any letter case"
+        CHANGELOG,
+        description="The changelog of a package, relative to the package; found in any letter case",
     )
     changelog_prerelease_mode: Literal["rollup", "separate"] = Field(
         "rollup",
@@ -413,7 +461,9 @@ class Settings(BaseModel):
     changelog_exclude: tuple[Annotated[str, AfterValidator(_regex)], ...] = Field(
         (), description="Leave out commits whose title matches one of these regular expressions"
     )
-    changelog_contributors: bool = Field(default=False, description="Name the authors of the changes")
+    changelog_contributors: bool = Field(
+        default=False, description="Name the authors of the changes"
+    )
     allow_branches: tuple[str, ...] = Field(
         (),
         description="The branches that may be released (names or patterns); empty: the default branch of the remote "
@@ -454,18 +504,24 @@ class Settings(BaseModel):
         description='Who uploads: "local", this machine; or "ci", a workflow, after the release pull request is merged',
     )
     release_branch: str = Field(
-        "releasekit/release", description="The branch of the release pull request; only releasekit may push to it"
+        "releasekit/release",
+        description="The branch of the release pull request; only releasekit may push to it",
     )
     publish_workflow: str = Field(
-        "publish.yml", description='The workflow to start after a release is merged, to publish it; "": start none'
+        "publish.yml",
+        description='The workflow to start after a release is merged, to publish it; "": start none',
     )
     commit_back: bool = Field(
-        default=False, description="After a release, make a pull request with the next development versions"
+        default=False,
+        description="After a release, make a pull request with the next development versions",
     )
-    index: str = Field("", description="The [[tool.uv.index]] to publish to; empty: uv's default index")
+    index: str = Field(
+        "", description="The [[tool.uv.index]] to publish to; empty: uv's default index"
+    )
     publish_url: str = Field("", description="The URL to upload files to; overrides `index`")
     check_url: str = Field(
-        "", description="The root of the simple index on which uploads are confirmed; overrides `index`"
+        "",
+        description="The root of the simple index on which uploads are confirmed; overrides `index`",
     )
     remote: str = Field("origin", description="The git remote to push to")
     record: Literal["auto", "always", "never"] = Field(
@@ -474,28 +530,40 @@ class Settings(BaseModel):
         "runs, or on a terminal; always: without a server, start one for the release; never: the record on disk and "
         "the report are all there is",
     )
-    concurrency: int = Field(5, ge=1, description="How many packages are uploaded or smoke-tested at the same time")
-    fail_fast: bool = Field(default=False, description="After the first failure, start nothing else")
+    concurrency: int = Field(
+        5, ge=1, description="How many packages are uploaded or smoke-tested at the same time"
+    )
+    fail_fast: bool = Field(
+        default=False, description="After the first failure, start nothing else"
+    )
     tag: bool = Field(default=True, description="Create tags")
     push: bool = Field(default=True, description="Push the release commit and the tags")
-    release: bool = Field(default=True, description="Create a release with notes on GitHub or GitLab")
+    release: bool = Field(
+        default=True, description="Create a release with notes on GitHub or GitLab"
+    )
     forge: ForgeKind = Field(
-        "auto", description="Whether the remote is on GitHub or GitLab; auto: detect it from the address"
+        "auto",
+        description="Whether the remote is on GitHub or GitLab; auto: detect it from the address",
     )
     forge_url: str = Field(
-        "", description="The URL of the API of GitHub or GitLab, if it is not the usual one on the remote's host"
+        "",
+        description="The URL of the API of GitHub or GitLab, if it is not the usual one on the remote's host",
     )
     forge_required: bool = Field(
         default=False,
         description="Refuse to start, instead of continuing, if no release can be created on GitHub or GitLab",
     )
     notes_template: Annotated[str, AfterValidator(_path_in_workspace)] = Field(
-        "", description="A Jinja2 template for the release notes, relative to the workspace; empty: the built-in one"
+        "",
+        description="A Jinja2 template for the release notes, relative to the workspace; empty: the built-in one",
     )
     notes_command: tuple[str, ...] = Field(
-        (), description="A command that reads the release notes from standard input and prints the notes to use"
+        (),
+        description="A command that reads the release notes from standard input and prints the notes to use",
     )
-    smoke_test: bool = Field(default=True, description="Install and import each package from the index")
+    smoke_test: bool = Field(
+        default=True, description="Install and import each package from the index"
+    )
     overlay: Literal["resolve", "install", "off"] = Field(
         "install",
         description="The proof, before the first upload, that each built package can be installed: uv resolves the "
@@ -506,14 +574,20 @@ class Settings(BaseModel):
         description='With "check", build each package a second time, in another directory, before anything is public, '
         "and stop if the files differ",
     )
-    audit: bool = Field(default=True, description="Run `uv audit` before the release; findings are warnings")
-    strict_audit: bool = Field(default=False, description="Stop the release if `uv audit` has findings")
+    audit: bool = Field(
+        default=True, description="Run `uv audit` before the release; findings are warnings"
+    )
+    strict_audit: bool = Field(
+        default=False, description="Stop the release if `uv audit` has findings"
+    )
     pre_release: tuple[CommandLine, ...] = Field(
         (),
         description="Commands that run before the release commit, without a shell (texts or lists of words); the "
         "commit contains what they change",
     )
-    hooks: bool = Field(default=False, description="Run the repository's git hooks on the release commit")
+    hooks: bool = Field(
+        default=False, description="Run the repository's git hooks on the release commit"
+    )
     http_pool_size: int = Field(10, ge=1, description="How many connections to the index stay open")
     platforms: Platforms = Field(
         default_factory=dict[PlatformName, Platform],
@@ -539,18 +613,26 @@ class Settings(BaseModel):
         description='Where packages are built: "each" in a new environment of its own, or "shared": packages with the '
         "same build requirements use one environment, each build in a process of its own",
     )
-    confirm_timeout: float = Field(600, gt=0, description="Seconds to wait until the index lists an upload")
-    build_timeout: float = Field(1800, gt=0, description="Maximum seconds for one build or `pre_release` command")
+    confirm_timeout: float = Field(
+        600, gt=0, description="Seconds to wait until the index lists an upload"
+    )
+    build_timeout: float = Field(
+        1800, gt=0, description="Maximum seconds for one build or `pre_release` command"
+    )
     build_env: tuple[str, ...] = Field(
         (),
         description="More environment variables (names or patterns) that builds, installations and imports get; they "
         "always get what compilers, proxies, certificates and the locale need",
     )
-    upload_timeout: float = Field(600, gt=0, description="Maximum seconds for the upload of one package")
+    upload_timeout: float = Field(
+        600, gt=0, description="Maximum seconds for the upload of one package"
+    )
     approval_timeout: float = Field(
         86400, gt=0, description="Seconds that `publish --approve` waits until the plan is approved"
     )
-    rate_limit: int = Field(0, ge=0, description="How many files are uploaded per minute; 0: unlimited")
+    rate_limit: int = Field(
+        0, ge=0, description="How many files are uploaded per minute; 0: unlimited"
+    )
     attestations: bool = Field(
         default=True,
         description="Upload the attestations (PEP 740) next to the built files, named *.publish.attestation",
@@ -649,7 +731,11 @@ class VersionOptions:
     @property
     def recorded(self) -> tuple[str, ...]:
         """The options that a release puts on record: a run that resumes it cannot have others."""
-        options = {"--bump": self.bump, "--set-version": self.set_version, "--promote": self.promote}
+        options = {
+            "--bump": self.bump,
+            "--set-version": self.set_version,
+            "--promote": self.promote,
+        }
         options["--prerelease"] = (self.prerelease,) if self.prerelease else ()
         texts: dict[str, None] = {}
         for flag, values in options.items():
@@ -717,7 +803,9 @@ def _refuse_form_of_platforms(platforms: object, form: type, display_path: str, 
     raise Refusal(ErrorCode.CONFIG_INVALID_VALUE, message, location, hint, excerpt=excerpt)
 
 
-def bump_files(pyproject: Mapping[str, Any], display_path: str, text: str = "") -> tuple[BumpFile, ...]:
+def bump_files(
+    pyproject: Mapping[str, Any], display_path: str, text: str = ""
+) -> tuple[BumpFile, ...]:
     """Return the files that `bump` names in a package's own *pyproject*; *display_path* and *text* are for errors.
 
     Raises Refusal RK-CONFIG-INVALID-KEY or RK-CONFIG-INVALID-VALUE.
@@ -745,7 +833,9 @@ MEMBER_KEYS = (
 """The keys that a member can set in its own [tool.releasekit]."""
 
 
-def parse_member_settings(pyproject: Mapping[str, Any], display_path: str, text: str = "") -> dict[str, Any]:
+def parse_member_settings(
+    pyproject: Mapping[str, Any], display_path: str, text: str = ""
+) -> dict[str, Any]:
     """Return the keys that the parsed *pyproject* of a member sets; *display_path* and *text* are for errors.
 
     Raises Refusal RK-CONFIG-INVALID-KEY or RK-CONFIG-INVALID-VALUE.
@@ -797,7 +887,11 @@ def _table_of(pyproject: Mapping[str, Any]) -> Mapping[str, Any]:
     table = pyproject.get("tool", {}).get("releasekit", {})
     if not isinstance(table, dict):
         return cast("Mapping[str, Any]", table)
-    return {key: value for key, value in cast("dict[str, Any]", table).items() if key not in NEEDLESS_KEYS}
+    return {
+        key: value
+        for key, value in cast("dict[str, Any]", table).items()
+        if key not in NEEDLESS_KEYS
+    }
 
 
 def _values_of(settings: Settings, keys: Iterable[str]) -> dict[str, Any]:
@@ -830,7 +924,11 @@ def _with_tuples(value: Any) -> Any:  # noqa: ANN401  any value of the file
 
 def _with_lists(value: Any) -> Any:  # noqa: ANN401  any value of the file
     """Return *value* as the file has it, for a message."""
-    return list(map(_with_lists, cast("tuple[Any, ...]", value))) if isinstance(value, tuple) else value
+    return (
+        list(map(_with_lists, cast("tuple[Any, ...]", value)))
+        if isinstance(value, tuple)
+        else value
+    )
 
 
 def _refusal(error: ValidationError, text: str, display_path: str, keys: Iterable[str]) -> Refusal:

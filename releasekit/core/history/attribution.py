@@ -33,7 +33,9 @@ class Attribution:
     since_prerelease: Mapping[str, AbstractSet[str]]
     pyproject_changes: Mapping[str, Sequence[str]]
     unmatched_release_as: Sequence[Commit] = ()
-    consumptions: Mapping[str, Sequence[Commit]] = field(default_factory=dict[str, "Sequence[Commit]"])
+    consumptions: Mapping[str, Sequence[Commit]] = field(
+        default_factory=dict[str, "Sequence[Commit]"]
+    )
     documents: Mapping[str, AbstractSet[str]] = field(default_factory=dict[str, "AbstractSet[str]"])
 
 
@@ -74,7 +76,9 @@ def attribute_commits(
     return collector.result()
 
 
-def owners_of(files: Sequence[str], owner_of: Mapping[str, str], ignored: Container[str]) -> set[str]:
+def owners_of(
+    files: Sequence[str], owner_of: Mapping[str, str], ignored: Container[str]
+) -> set[str]:
     """Return the packages that *files* belong to; *owner_of* and *ignored* are as `attribute_commits` has them."""
     return _Owners(owner_of, ignored).of(files)
 
@@ -141,7 +145,9 @@ class _Collector:
 
     def add(self, commit: Commit, reached: int, owned: Iterable[str]) -> None:
         """Add *commit*, which has the bits *reached* and touches the packages *owned*."""
-        packages = [package for package in owned if not self._releases.last_contains(reached, package)]
+        packages = [
+            package for package in owned if not self._releases.last_contains(reached, package)
+        ]
         for package in packages:
             self._add_change(commit, reached, package)
         releases_with_it = reached & self._releases.last
@@ -181,7 +187,9 @@ class _Collector:
             fresh.add(commit.sha)
 
     def _add_commit(self, commit: Commit, message: str) -> None:
-        self._commits.append(Commit(commit.sha, commit.parents, message, files=(), release=commit.release))
+        self._commits.append(
+            Commit(commit.sha, commit.parents, message, files=(), release=commit.release)
+        )
         for directory in self._owners.pyproject_directories(commit):
             self._pyproject_changes.setdefault(directory, []).append(commit.sha)
 
@@ -190,7 +198,10 @@ class _DirectoryHistory:
     """Knows for each commit of a walk which package was in which directory."""
 
     def __init__(
-        self, now: Mapping[str, str], layouts: Mapping[str, Mapping[str, str]], ignored: Container[str]
+        self,
+        now: Mapping[str, str],
+        layouts: Mapping[str, Mapping[str, str]],
+        ignored: Container[str],
     ) -> None:
         self._now = _Owners(now, ignored)
         self._ignored = ignored
@@ -240,7 +251,8 @@ class _DirectoryHistory:
 _PYPROJECT = "/pyproject.toml"
 
 _DOCUMENT = re.compile(
-    r"(.*/)?(docs?/.*|(changelog|changes|history|news|readme)(\.txt)?|.*\.(md|rst|adoc))", re.IGNORECASE
+    r"(.*/)?(docs?/.*|(changelog|changes|history|news|readme)(\.txt)?|.*\.(md|rst|adoc))",
+    re.IGNORECASE,
 )
 
 

@@ -139,7 +139,9 @@ def _read_tags(
 
 def _highest_first(readings: Iterable[TagReading]) -> tuple[TagReading, ...]:
     """Return *readings* with the highest version first; of equal versions, the package's own tag comes first."""
-    return tuple(sorted(readings, key=lambda reading: (reading.version, reading.is_own), reverse=True))
+    return tuple(
+        sorted(readings, key=lambda reading: (reading.version, reading.is_own), reverse=True)
+    )
 
 
 def find_last_release(
@@ -162,7 +164,9 @@ def find_last_release(
     return LastRelease()
 
 
-def _with_earlier_releases(last: TagReading, pool: Sequence[TagReading], tags: PackageTags, judge: _Judge) -> Baseline:
+def _with_earlier_releases(
+    last: TagReading, pool: Sequence[TagReading], tags: PackageTags, judge: _Judge
+) -> Baseline:
     """Return the *last* release with the last stable one, or the first prerelease, in the *pool* of its tags."""
     stable = judge.first_release([reading for reading in pool if not reading.version.is_prerelease])
     first = None if stable else judge.first_release(pool[::-1])
@@ -227,7 +231,9 @@ class _Judge:
 
 
 def find_baselines(
-    tags: Mapping[str, PackageTags], objections: Objections | None = None, reachable: Container[str] | None = None
+    tags: Mapping[str, PackageTags],
+    objections: Objections | None = None,
+    reachable: Container[str] | None = None,
 ) -> tuple[dict[str, Baseline], tuple[TagReading, ...]]:
     """Return the last releases that are known, by package, and the tags that must be read to know the others."""
     baselines: dict[str, Baseline] = {}

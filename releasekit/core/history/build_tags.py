@@ -33,7 +33,9 @@ def unread_tags(
         rule = configured_tag_rule(documents.get(member.path, {}))
         tag = schemes.of(member.name).tag(member.name, _EXAMPLE)
         if rule and not rule.reads(tag):
-            problems[member.name] = f"its build does not read tags such as {tag}: {rule.key} is {rule.value!r}"
+            problems[member.name] = (
+                f"its build does not read tags such as {tag}: {rule.key} is {rule.value!r}"
+            )
     return problems
 
 

@@ -116,7 +116,9 @@ def change_directories(members: Mapping[str, str]) -> tuple[ChangeDirectory, ...
 # ---- read -----------------------------------------------------------------------------------------------------------
 
 
-def parse_change_file(directory: ChangeDirectory, path: str, text: str, members: Collection[str]) -> ChangeFile:
+def parse_change_file(
+    directory: ChangeDirectory, path: str, text: str, members: Collection[str]
+) -> ChangeFile:
     """Return the change file *path* with this *text*. *members* are the names of all members.
 
     Raises Refusal RK-CHANGE-INVALID, with file and line.

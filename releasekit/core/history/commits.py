@@ -94,7 +94,9 @@ _HEADER = re.compile(rf"(\w[\w-]*)(?:\(({_SCOPE})\))?(!)?:[ \t]+(\S.*)")
 _FIXUP = re.compile(r"^(?:(?:fixup|squash|amend)![ \t]+)+")
 _BLANKS = " \t\r\n\v\f\ufeff"
 # Characters that move a terminal's cursor, colour its text or change the reading direction.
-CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+CONTROLS = re.compile(
+    r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 def parse(commit: Commit) -> Change:
@@ -291,7 +293,9 @@ def subject_of(title: str) -> Subject:
     return Subject(text, depth)
 
 
-def _reverts(title: str, body: str, kind: str, refs: Sequence[str], *, more: bool) -> Reverts | None:
+def _reverts(
+    title: str, body: str, kind: str, refs: Sequence[str], *, more: bool
+) -> Reverts | None:
     """Return what a message undoes, or None; *more* is true if the message also announces a change."""
     in_title = _reverts_in_title(title, kind, refs)
     in_body = _reverts_in_body(body)
@@ -455,5 +459,7 @@ class ShaIndex:
         """Return the index of the commit *sha*, None if it is missing."""
         length = len(sha)
         if length not in self._by_length:
-            self._by_length[length] = {whole[:length]: index for index, whole in enumerate(self._shas)}
+            self._by_length[length] = {
+                whole[:length]: index for index, whole in enumerate(self._shas)
+            }
         return self._by_length[length].get(sha)

@@ -61,7 +61,9 @@ class ConsumedFile(BaseModel):
 
 
 def pending_changes(
-    files: Sequence[ChangeFile], removed: Mapping[str, Sequence[FileChange]], released: Mapping[str, ReleasedFiles]
+    files: Sequence[ChangeFile],
+    removed: Mapping[str, Sequence[FileChange]],
+    released: Mapping[str, ReleasedFiles],
 ) -> dict[str, PendingChanges]:
     """Return the pending changes of each package in *released*, in the order of the paths.
 
@@ -78,7 +80,9 @@ def pending_changes(
     return pending
 
 
-def _changes_of(name: str, files: Sequence[ChangeFile], removed: Sequence[FileChange]) -> list[FileChange]:
+def _changes_of(
+    name: str, files: Sequence[ChangeFile], removed: Sequence[FileChange]
+) -> list[FileChange]:
     """Return what *files* say about the package *name*, and what was *removed*; a file that is there wins."""
     by_path = {change.path: change for change in removed}
     by_path |= {file.path: file.change_of(name) for file in files if name in file.bumps}
@@ -87,20 +91,22 @@ def _changes_of(name: str, files: Sequence[ChangeFile], removed: Sequence[FileCh
 
 def consumed_files(
     files: Sequence[ChangeFile], pending: Mapping[str, PendingChanges], published: Collection[str]
-) -> list[ConsumedFile]:
+) -> tuple[ConsumedFile, ...]:
     """Return the files that the release commit edits if it releases the packages *published* as stable versions.
 
     A file stays as long as it waits for another package, or names one outside the workspace. A file that names none
     at all goes with the next stable release.
     """
     if not published:
-        return []
+        return ()
     pending_paths = {name: changes.paths for name, changes in pending.items()}
-    consumed = [_consume(file, pending_paths, published) for file in files]
-    return [file for file in consumed if file.is_edited]
+    consumed = (_consume(file, pending_paths, published) for file in files)
+    return tuple(file for file in consumed if file.is_edited)
 
 
-def _consume(file: ChangeFile, pending_paths: Mapping[str, Container[str]], published: Collection[str]) -> ConsumedFile:
+def _consume(
+    file: ChangeFile, pending_paths: Mapping[str, Container[str]], published: Collection[str]
+) -> ConsumedFile:
     """Return what happens to *file*; *pending_paths* are by package the files that no stable release has."""
     released = tuple(name for name in file.bumps if name in published)
     others = file.bumps.keys() - released

@@ -35,7 +35,9 @@ class EffectiveChanges:
     ignored: tuple[IgnoredChange, ...]
 
 
-def drop_reverted(changes: Sequence[Change], *, unreleased: Container[str] = frozenset()) -> EffectiveChanges:
+def drop_reverted(
+    changes: Sequence[Change], *, unreleased: Container[str] = frozenset()
+) -> EffectiveChanges:
     """Return which of the unreleased *changes*, newest first, still have an effect after the reverts among them.
 
     A commit and its revert cancel each other. A revert of a revert restores the commit. A revert of something that is
@@ -54,7 +56,9 @@ def drop_reverted(changes: Sequence[Change], *, unreleased: Container[str] = fro
     return EffectiveChanges(tuple(effective), tuple(ignored))
 
 
-def with_revert_reasons(changes: Sequence[Change], unreleased: Container[str]) -> Iterator[tuple[Change, str]]:
+def with_revert_reasons(
+    changes: Sequence[Change], unreleased: Container[str]
+) -> Iterator[tuple[Change, str]]:
     """Yield each of *changes* with the reason why it has no effect, empty if it has one; see `drop_reverted`."""
     matcher = _RevertMatcher(changes, unreleased)
     for index, change in enumerate(changes):
@@ -150,4 +154,6 @@ class _RevertTargets:
         return older, names_released
 
     def _targets_by_pull_request(self, numbers: Sequence[str], after: int) -> list[int]:
-        return [index for number in numbers if (index := self._by_pull_request.get(number, -1)) > after]
+        return [
+            index for number in numbers if (index := self._by_pull_request.get(number, -1)) > after
+        ]

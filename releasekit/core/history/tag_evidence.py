@@ -35,7 +35,9 @@ class TagReading(NamedTuple):
         return self.commit, self.name
 
 
-def objection(reading: TagReading, declaration: Declaration | None, umbrellas: Container[str] = frozenset()) -> str:
+def objection(
+    reading: TagReading, declaration: Declaration | None, umbrellas: Container[str] = frozenset()
+) -> str:
     """Return why the tag is not a release of the package, which had this *declaration* there; empty if it can be.
 
     *umbrellas* are tags of releases as a whole. A date in one of them is a version only if the package declared it.

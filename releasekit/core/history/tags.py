@@ -51,7 +51,9 @@ class TagScheme:
         text = _PLACEHOLDER.sub("", pattern)
         has_other_braces = re.search("[{}]", text) is not None
         if has_other_braces or placeholders.count("version") != 1 or placeholders.count("name") > 1:
-            message = f"{pattern!r} must contain {{version}}, and may contain {{name}} and {{label}}"
+            message = (
+                f"{pattern!r} must contain {{version}}, and may contain {{name}} and {{label}}"
+            )
             raise Refusal(ErrorCode.TAG_INVALID, message)
         self._check_readable(pattern)
 
@@ -88,7 +90,9 @@ class TagScheme:
         readings = (_read(regex, tag) for regex in self._regexes)
         return filter(None, readings)
 
-    def without_umbrellas(self, tags: Mapping[str, str], umbrellas: Container[str]) -> dict[str, str]:
+    def without_umbrellas(
+        self, tags: Mapping[str, str], umbrellas: Container[str]
+    ) -> dict[str, str]:
         """Return *tags* (tag to commit) without those *umbrellas* that belong to no package.
 
         If the written format names no package, a release as a whole and its packages share a tag, so it stays.
@@ -105,7 +109,9 @@ class TagScheme:
         values = {"name": name, "version": str(version), "label": self.label}
         tag = _PLACEHOLDER.sub(lambda match: values[match[1]], pattern)
         if not is_tag_name(tag):
-            raise Refusal(ErrorCode.TAG_INVALID, f"{pattern!r} makes {tag!r}, which git refuses as a tag")
+            raise Refusal(
+                ErrorCode.TAG_INVALID, f"{pattern!r} makes {tag!r}, which git refuses as a tag"
+            )
         return tag
 
     @cached_property
@@ -115,7 +121,10 @@ class TagScheme:
     def _regex(self, pattern: str) -> re.Pattern[str]:
         parts = re.split(r"(\{\w+\})", pattern)
         # A version as packaging writes it has no hyphen, so the first hyphen ends it if a name follows.
-        replacements = {"{name}": r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)", "{version}": r"(?P<version>[vV]?\d[^/]*?)"}
+        replacements = {
+            "{name}": r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)",
+            "{version}": r"(?P<version>[vV]?\d[^/]*?)",
+        }
         replacements["{label}"] = re.escape(self.label)
         patterns = [replacements.get(part, re.escape(part)) for part in parts]
         return re.compile("".join(patterns))
@@ -295,7 +304,9 @@ def dated_umbrellas(tags: Mapping[str, str]) -> frozenset[str]:
     return frozenset(tag for tag, commit in dated.items() if counts[commit] > 1)
 
 
-def umbrella_candidates(tags: Mapping[str, str], umbrella_format: str, label: str = "") -> dict[str, str]:
+def umbrella_candidates(
+    tags: Mapping[str, str], umbrella_format: str, label: str = ""
+) -> dict[str, str]:
     """Return the *tags* (tag to commit) that may be umbrella tags of releases by releasekit.
 
     They have the form of an umbrella tag, and their commit also has the tag of a package. The commit message decides:
@@ -317,6 +328,8 @@ def umbrella_candidates(tags: Mapping[str, str], umbrella_format: str, label: st
     return candidates
 
 
-def umbrellas_among(candidates: Mapping[str, str], titles: Mapping[str, Container[str]]) -> frozenset[str]:
+def umbrellas_among(
+    candidates: Mapping[str, str], titles: Mapping[str, Container[str]]
+) -> frozenset[str]:
     """Return the *candidates* that the titles of their commits name as the release; *titles* are by commit."""
     return frozenset(tag for tag, commit in candidates.items() if tag in titles.get(commit, ()))

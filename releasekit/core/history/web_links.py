@@ -82,7 +82,9 @@ class RepositoryUrls:
         return f"{self.base}/{prefix}{path}"
 
 
-def repository_urls(remote: str, forge: Literal["auto", "github", "gitlab"] = "auto") -> RepositoryUrls:
+def repository_urls(
+    remote: str, forge: Literal["auto", "github", "gitlab"] = "auto"
+) -> RepositoryUrls:
     """Return the URLs of the repository at the git URL *remote*, without user names and passwords.
 
     The host name, such as github.com or gitlab.example.org, shows the kind of forge, unless *forge* names it.

@@ -119,7 +119,9 @@ def _from_ini(sections: Table) -> Table:
     return {**options, "files": files}
 
 
-def _bump_files(path: str, options: Table, places: Places) -> tuple[dict[str, tuple[ForeignKey, ...]], list[LeftOut]]:
+def _bump_files(
+    path: str, options: Table, places: Places
+) -> tuple[dict[str, tuple[ForeignKey, ...]], list[LeftOut]]:
     """Return the key `bump` by package, and the files that need a hand."""
     by_package: dict[str, list[dict[str, str]]] = {}
     left_out: list[LeftOut] = []

@@ -82,18 +82,24 @@ def _root_keys(config: Table, names: Mapping[str, str]) -> Iterator[ForeignKey]:
     ignored = _matches(as_texts(config.get("ignore")), names)
     yield ForeignKey("changes", value="files", comment="changesets counts files, not commits.")
     yield ForeignKey(
-        "groups", value=groups, comment="The packages that changesets keeps at one version, or at one bump."
+        "groups",
+        value=groups,
+        comment="The packages that changesets keeps at one version, or at one bump.",
     )
     yield ForeignKey("exclude", value=ignored, comment="The `ignore` of changesets.")
     if config.get("changelog") is False:
         yield ForeignKey("changelog", value=False, comment="The `changelog` of changesets.")
     if config.get("updateInternalDependencies") == "patch":
-        comment = "The `updateInternalDependencies` of changesets: lower bounds follow each release."
+        comment = (
+            "The `updateInternalDependencies` of changesets: lower bounds follow each release."
+        )
         yield ForeignKey("source_requirements", value="always", comment=comment)
     branch = config.get("baseBranch")
     if isinstance(branch, str) and branch:
         yield ForeignKey(
-            "allow_branches", value=[branch.removeprefix("origin/")], comment="The `baseBranch` of changesets."
+            "allow_branches",
+            value=[branch.removeprefix("origin/")],
+            comment="The `baseBranch` of changesets.",
         )
 
 
@@ -121,7 +127,9 @@ def _leftovers(config: Table, names: Mapping[str, str]) -> Iterator[LeftOut]:
     yield from _foreign_names(config, names)
     changelog = config.get("changelog")
     if changelog not in (None, False, "@changesets/cli/changelog"):
-        advice = "The form of the changelog is fixed; `changelog_contributors = true` names the authors."
+        advice = (
+            "The form of the changelog is fixed; `changelog_contributors = true` names the authors."
+        )
         yield LeftOut(what="changelog", advice=advice)
     yield from _GUIDE.leftovers(config)
 
@@ -136,4 +144,7 @@ def _foreign_names(config: Table, names: Mapping[str, str]) -> Iterator[LeftOut]
     for key, values in lists.items():
         for pattern in chain.from_iterable(map(as_texts, values)):
             if not _matches([pattern], names):
-                yield LeftOut(what=f"{key}: {pattern}", advice="No Python package of this workspace has this name.")
+                yield LeftOut(
+                    what=f"{key}: {pattern}",
+                    advice="No Python package of this workspace has this name.",
+                )

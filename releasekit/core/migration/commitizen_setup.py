@@ -61,7 +61,12 @@ _GUIDE = OptionGuide(
     general_advice="Nothing in [tool.releasekit] corresponds to it; see docs/migration/index.md.",
 )
 _PLAIN_TYPE = re.compile(r"\^?\(?(?P<types>[a-z]+(?:\|[a-z]+)*)\)?")
-_NUMBERS = ("$major.$minor.$patch$prerelease", "${major}.${minor}.${patch}${prerelease}", "${version}", "$version")
+_NUMBERS = (
+    "$major.$minor.$patch$prerelease",
+    "${major}.${minor}.${patch}${prerelease}",
+    "${version}",
+    "$version",
+)
 
 
 def read_commitizen(texts: Mapping[str, str], places: Places) -> ForeignSetup:

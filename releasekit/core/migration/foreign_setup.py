@@ -53,7 +53,9 @@ class OptionGuide:
         """Yield the *options* that are set and not read; *place* follows the key and says where it is."""
         for key, value in options.items():
             if key not in self.read and value not in _UNSET:
-                yield LeftOut(what=f"{key}{place}", advice=self.advice.get(key, self.general_advice))
+                yield LeftOut(
+                    what=f"{key}{place}", advice=self.advice.get(key, self.general_advice)
+                )
 
 
 _UNSET: tuple[object, ...] = (False, [], {}, None, "")
@@ -79,12 +81,16 @@ def stated_keys(keys: Iterable[ForeignKey]) -> tuple[ForeignKey, ...]:
 
 def major_on_zero_key(tool: ForeignTool) -> ForeignKey:
     """Return the key for a *tool* that leaves 0.x with the first breaking change."""
-    return ForeignKey("major_on_zero", value=True, comment=f"{tool} makes 1.0.0 of a breaking change on 0.x.")
+    return ForeignKey(
+        "major_on_zero", value=True, comment=f"{tool} makes 1.0.0 of a breaking change on 0.x."
+    )
 
 
 def one_version_key(tool: ForeignTool) -> ForeignKey:
     """Return the key for a *tool* that releases all packages with the same version."""
-    return ForeignKey("versioning", value="fixed", comment=f"{tool} has one version for all packages.")
+    return ForeignKey(
+        "versioning", value="fixed", comment=f"{tool} has one version for all packages."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +104,9 @@ class ForeignSetup:
     tool: ForeignTool
     baselines: Mapping[str, Version] = field(default_factory=dict[str, "Version"])
     root_keys: tuple[ForeignKey, ...] = ()
-    member_keys: Mapping[str, tuple[ForeignKey, ...]] = field(default_factory=dict[str, "tuple[ForeignKey, ...]"])
+    member_keys: Mapping[str, tuple[ForeignKey, ...]] = field(
+        default_factory=dict[str, "tuple[ForeignKey, ...]"]
+    )
     not_taken_over: tuple[LeftOut, ...] = ()
     removable: tuple[str, ...] = ()
 
@@ -184,7 +192,9 @@ def combine_files(tool: ForeignTool, files: Iterable[ForeignFile]) -> ForeignSet
         if file.version:
             baselines |= dict.fromkeys(file.names, file.version)
         if len(file.names) != 1:
-            shared_format = ForeignKey("tag_format", value=file.tag_format, comment=_describe_tags(tool))
+            shared_format = ForeignKey(
+                "tag_format", value=file.tag_format, comment=_describe_tags(tool)
+            )
             root_keys += stated_keys([shared_format, one_version_key(tool), *file.rules])
             continue
         name = file.names[0]

@@ -27,7 +27,10 @@ def read_table(path: str, text: str) -> Table:
 
 
 def find_options(
-    texts: Mapping[str, str], names: Container[str], word: str, options_of: Callable[[str, Table], Table]
+    texts: Mapping[str, str],
+    names: Container[str],
+    word: str,
+    options_of: Callable[[str, Table], Table],
 ) -> dict[str, Table]:
     """Return the options of a tool in *texts*, by the path of the file, without files that have none.
 
@@ -70,7 +73,9 @@ def _read_json(path: str, text: str) -> Table:
     except json.JSONDecodeError as error:
         lines = [*text.splitlines(), ""]
         excerpt = Excerpt(path, error.lineno, lines[error.lineno - 1], error.colno - 1, 1)
-        raise _refusal(f"{path} is no valid JSON: {error.msg}", f"{path}:{error.lineno}", excerpt) from None
+        raise _refusal(
+            f"{path} is no valid JSON: {error.msg}", f"{path}:{error.lineno}", excerpt
+        ) from None
     except (ValueError, RecursionError):
         raise _refusal(f"{path} has a value that cannot be read", path) from None
     if not isinstance(value, dict):
@@ -94,7 +99,9 @@ def _read_ini(path: str, text: str) -> Table:
     try:
         parser.read_string(text, path)
     except configparser.MissingSectionHeaderError as error:
-        raise _refusal(f"{path} has a line before its first section", f"{path}:{error.lineno}") from None
+        raise _refusal(
+            f"{path} has a line before its first section", f"{path}:{error.lineno}"
+        ) from None
     except configparser.ParsingError as error:
         number = error.errors[0][0] if error.errors else 1
         raise _refusal(f"{path} has a line that is no key", f"{path}:{number}") from None

@@ -51,7 +51,9 @@ def detect_tools(texts: Mapping[str, str]) -> tuple[ForeignTool, ...]:
         "commitizen": _has_table(commitizen_setup.commitizen_tables, texts),
         "python-semantic-release": _has_table(semantic_release.has_semantic_release, texts),
         "release-please": release_please.CONFIG in texts or release_please.MANIFEST in texts,
-        "semversioner": any(PurePosixPath(path).parent.name == semversioner_setup.DIRECTORY for path in texts),
+        "semversioner": any(
+            PurePosixPath(path).parent.name == semversioner_setup.DIRECTORY for path in texts
+        ),
     }
     return tuple(tool for tool, is_there in signs.items() if is_there)
 
@@ -72,6 +74,10 @@ def read_foreign(tool: ForeignTool, texts: Mapping[str, str], places: Places) ->
     tools = detect_tools(texts)
     if tool not in tools:
         others = ", ".join(tools)
-        hint = f"Pass `--from` with one of: {others}." if others else "Run `releasekit init` without `--from`."
+        hint = (
+            f"Pass `--from` with one of: {others}."
+            if others
+            else "Run `releasekit init` without `--from`."
+        )
         raise Refusal(ErrorCode.CONFIG_FOREIGN, f"there is no configuration of {tool}", hint=hint)
     return setup

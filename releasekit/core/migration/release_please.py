@@ -143,7 +143,9 @@ def _root_keys(config: Table, ours: Mapping[str, Table]) -> Iterator[ForeignKey]
         yield major_on_zero_key("release-please")
     groups = dict(_linked_groups(config, ours))
     yield ForeignKey(
-        "changelog_sections", value=_sections(config), comment="The `changelog-sections` of release-please."
+        "changelog_sections",
+        value=_sections(config),
+        comment="The `changelog-sections` of release-please.",
     )
     yield ForeignKey("groups", value=groups, comment="The `linked-versions` of release-please.")
 
@@ -159,12 +161,16 @@ def _sections(options: Table) -> dict[str, str]:
     return sections
 
 
-def _linked_groups(config: Table, ours: Mapping[str, Table]) -> Iterator[tuple[str, dict[str, object]]]:
+def _linked_groups(
+    config: Table, ours: Mapping[str, Table]
+) -> Iterator[tuple[str, dict[str, object]]]:
     """Yield the name and the value of a group for each plugin `linked-versions`."""
     by_component = {str(_component(options) or name): name for name, options in ours.items()}
     for plugin in tables_in(config.get("plugins")):
         components = as_texts(plugin.get("components"))
-        packages = [by_component[component] for component in components if component in by_component]
+        packages = [
+            by_component[component] for component in components if component in by_component
+        ]
         is_group = bool(packages) and plugin.get("type") == _LINKED
         if is_group:
             title = str(plugin.get("groupName") or "linked")
@@ -182,13 +188,19 @@ def _member_keys(options: Table, config: Table, last: Version | None) -> Iterato
     is_below_one = last is None or last.major == 0
     if options.get("bump-patch-for-minor-pre-major") and is_below_one:
         yield ForeignKey(
-            "types", value={"feat": "patch"}, comment="Until 1.0: `bump-patch-for-minor-pre-major` of release-please."
+            "types",
+            value={"feat": "patch"},
+            comment="Until 1.0: `bump-patch-for-minor-pre-major` of release-please.",
         )
     if options.get("skip-changelog"):
-        yield ForeignKey("changelog", value=False, comment="The `skip-changelog` of release-please.")
+        yield ForeignKey(
+            "changelog", value=False, comment="The `skip-changelog` of release-please."
+        )
     path = options.get("changelog-path", CHANGELOG)
     if path != CHANGELOG:
-        yield ForeignKey("changelog_path", value=path, comment="The `changelog-path` of release-please.")
+        yield ForeignKey(
+            "changelog_path", value=path, comment="The `changelog-path` of release-please."
+        )
 
 
 def _leftovers(config: Table, manifest: Table, places: Places) -> Iterator[LeftOut]:
@@ -203,7 +215,10 @@ def _leftovers(config: Table, manifest: Table, places: Places) -> Iterator[LeftO
             continue
         yield from _leftover_options(options, f" of {path}")
         if _sections(options):
-            yield LeftOut(what=f"changelog-sections of {path}", advice="One `changelog_sections` is for all packages.")
+            yield LeftOut(
+                what=f"changelog-sections of {path}",
+                advice="One `changelog_sections` is for all packages.",
+            )
     for path in manifest.keys() - packages.keys():
         if not places.at(path):
             yield LeftOut(what=f"{MANIFEST}: {path}", advice=f"{_NO_MEMBER}.")

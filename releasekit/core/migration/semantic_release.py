@@ -63,7 +63,12 @@ _GUIDE = OptionGuide(
     general_advice="Nothing in [tool.releasekit] corresponds to it; see docs/migration/python-semantic-release.md.",
 )
 _PARSERS = ("angular", "conventional", "conventional-monorepo")
-_BUMPS = {"patch_tags": "patch", "patch_types": "patch", "minor_tags": "minor", "minor_types": "minor"}
+_BUMPS = {
+    "patch_tags": "patch",
+    "patch_types": "patch",
+    "minor_tags": "minor",
+    "minor_types": "minor",
+}
 """The bump that each list of types in `commit_parser_options` stands for."""
 _PLAIN_BRANCH = re.compile(r"[^\\\[\]*+?.()]+")
 
@@ -130,7 +135,11 @@ def _tag_keys(
     stated = [form for form in formats.values() if form]
     is_same_for_all = len(stated) > 1 and len(set(stated)) == 1
     if is_same_for_all:
-        return (ForeignKey("tag_format", value=stated[0], comment="The tags of python-semantic-release."),), {}
+        return (
+            ForeignKey(
+                "tag_format", value=stated[0], comment="The tags of python-semantic-release."
+            ),
+        ), {}
     return tag_keys(formats, "python-semantic-release")
 
 
@@ -162,7 +171,9 @@ def _branch_key(options: Table) -> ForeignKey:
         # A pattern such as (main|master) is a list of names; releasekit compares names.
         alternatives = str(branch.get("match", "")).strip("^$()").split("|")
         names += filter(_PLAIN_BRANCH.fullmatch, alternatives)
-    return ForeignKey("allow_branches", value=names, comment="The `branches` of python-semantic-release.")
+    return ForeignKey(
+        "allow_branches", value=names, comment="The `branches` of python-semantic-release."
+    )
 
 
 def _leftovers(table: _Table) -> Iterator[LeftOut]:
@@ -170,7 +181,9 @@ def _leftovers(table: _Table) -> Iterator[LeftOut]:
     yield from _GUIDE.leftovers(_without_defaults(table.options), place)
     for position in as_texts(table.options.get("version_toml")):
         if not position.startswith("pyproject.toml:project.version"):
-            yield LeftOut(what=f"version_toml {position}{place}", advice=ADVICE["version_variables"])
+            yield LeftOut(
+                what=f"version_toml {position}{place}", advice=ADVICE["version_variables"]
+            )
     for name, branch in table_at(table.options, "branches").items():
         if table_at(branch).get("prerelease"):
             advice = "Release from that branch with `--prerelease rc`; no branch decides it."

@@ -5,7 +5,13 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from releasekit.core.migration.foreign_setup import ForeignKey, ForeignSetup, LeftOut, one_version_key, version_of
+from releasekit.core.migration.foreign_setup import (
+    ForeignKey,
+    ForeignSetup,
+    LeftOut,
+    one_version_key,
+    version_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,7 +30,9 @@ def read_semversioner(texts: Mapping[str, str], places: Places) -> ForeignSetup:
     baselines: dict[str, Version] = {}
     for directory, version in last.items():
         baselines |= dict.fromkeys(places.below(directory), version)
-    root_keys = [ForeignKey("changes", value="files", comment="semversioner counts files, not commits.")]
+    root_keys = [
+        ForeignKey("changes", value="files", comment="semversioner counts files, not commits.")
+    ]
     has_shared_version = "." in last and len(places.below(".")) > 1
     if has_shared_version:
         root_keys.append(one_version_key("semversioner"))
@@ -34,7 +42,9 @@ def read_semversioner(texts: Mapping[str, str], places: Places) -> ForeignSetup:
         baselines=baselines,
         root_keys=tuple(root_keys),
         not_taken_over=(LeftOut(what="the template of `semversioner changelog`", advice=advice),),
-        removable=tuple(filter(_is_release, texts)),  # by name: a pattern would also mean the waiting changes
+        removable=tuple(
+            filter(_is_release, texts)
+        ),  # by name: a pattern would also mean the waiting changes
     )
 
 

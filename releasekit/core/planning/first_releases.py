@@ -28,7 +28,9 @@ def first_releases_to_allow(basis: PlanBasis, released: Iterable[Step]) -> tuple
     return without_allowed(new_names, basis.settings.allow_new, basis.workspace)
 
 
-def without_allowed(names: Sequence[str], allow_new: Iterable[str], workspace: Workspace) -> tuple[str, ...]:
+def without_allowed(
+    names: Sequence[str], allow_new: Iterable[str], workspace: Workspace
+) -> tuple[str, ...]:
     """Return *names* without the packages that *allow_new* permits."""
     patterns = set(allow_new)
     if ALL in patterns:

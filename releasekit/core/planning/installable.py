@@ -53,12 +53,18 @@ class IndexAfterRelease:
         return exclusions(self.candidates)
 
 
-def packages_to_add(index: IndexAfterRelease, graph: Graph, skipped: Sequence[str]) -> dict[str, str]:
+def packages_to_add(
+    index: IndexAfterRelease, graph: Graph, skipped: Sequence[str]
+) -> dict[str, str]:
     """Return those of *skipped* that must be released too, each with the reason."""
     basis, siblings = index.basis, index.siblings
     targets = siblings.targets
     raised = basis.inputs.raised
-    added = {name: f"its requirements were raised by {raised[name]}" for name in skipped if name in raised}
+    added = {
+        name: f"its requirements were raised by {raised[name]}"
+        for name in skipped
+        if name in raised
+    }
     if basis.settings.propagate == "patch":
         added |= _requirement_reasons(graph, targets, skipped)
     else:
@@ -118,7 +124,9 @@ def forced_release_command(names: Iterable[str]) -> str:
     return f"releasekit publish --force-unchanged {options}"
 
 
-def _out_of_range_reasons(basis: PlanBasis, siblings: Siblings, waiting: Sequence[str]) -> Iterator[tuple[str, str]]:
+def _out_of_range_reasons(
+    basis: PlanBasis, siblings: Siblings, waiting: Sequence[str]
+) -> Iterator[tuple[str, str]]:
     """Yield each package of *waiting* with a published requirement that is raised now, and the reason."""
     for name in waiting:
         requirements = siblings.raised_requirements(basis.workspace[name], needed=True)
@@ -180,7 +188,9 @@ def _planned_candidate(basis: PlanBasis, siblings: Siblings, name: str) -> Candi
 
 
 def _older_releases(
-    dependents: Sequence[Candidate], candidates: Mapping[str, Sequence[Candidate]], inputs: PlanInputs
+    dependents: Sequence[Candidate],
+    candidates: Mapping[str, Sequence[Candidate]],
+    inputs: PlanInputs,
 ) -> Iterator[Candidate]:
     """Yield the latest release that an installer finds for each requirement that the *candidates* do not satisfy."""
     requirements = chain.from_iterable(candidate.requirements for candidate in dependents)
@@ -216,9 +226,13 @@ def packages_to_query(workspace: Workspace, plan: Plan) -> frozenset[str]:
 
     For packages that are not released, the index shows whether they can be installed with those that are.
     """
-    internal = {member.name: workspace.required_members(member, *PUBLIC_KINDS) for member in workspace}
+    internal = {
+        member.name: workspace.required_members(member, *PUBLIC_KINDS) for member in workspace
+    }
     released = {step.name for step in plan.steps}
-    dependents = {member.name for member in workspace.publishable if internal[member.name] & released}
+    dependents = {
+        member.name for member in workspace.publishable if internal[member.name] & released
+    }
     dependencies = closure(internal, released)
     return dependencies | dependents
 

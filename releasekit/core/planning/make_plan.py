@@ -12,7 +12,11 @@ from releasekit.core.errors import ErrorCode, Refusal, ReleaseWarning
 from releasekit.core.history.pending_changes import consumed_files
 from releasekit.core.history.tags import schemes_of, umbrella_tag
 from releasekit.core.planning.first_releases import first_release_warnings, first_releases_to_allow
-from releasekit.core.planning.installable import IndexAfterRelease, keeps_all_installable, packages_to_add
+from releasekit.core.planning.installable import (
+    IndexAfterRelease,
+    keeps_all_installable,
+    packages_to_add,
+)
 from releasekit.core.planning.model import Obstacle, Plan, Status, Step
 from releasekit.core.planning.obstacles import find_obstacles
 from releasekit.core.planning.plan_inputs import PlanBasis, PlanInputs
@@ -80,12 +84,12 @@ def make_plan(
     steps = _make_steps(basis, decisions, statuses, ordered, released_graph, schemes, siblings)
     released = [step for step in steps if step.is_released]
     _refuse_shared_tags(released, schemes, decisions)
-    excluded = index.exclusions
     unallowed_new = first_releases_to_allow(basis, released)
     warnings = [*graph_warnings, *low_version_warnings(decisions, released)]
-    warnings += [*_plan_warnings(basis, statuses, steps, excluded), *first_release_warnings(unallowed_new)]
+    warnings += _plan_warnings(basis, statuses, steps, index.exclusions)
+    warnings += first_release_warnings(unallowed_new)
     own_obstacles = map(Obstacle.from_error, (*undecided, *_taken_tags(released, inputs)))
-    only_extras_conflict = all(exclusion.extra for exclusion in excluded)
+    only_extras_conflict = all(exclusion.extra for exclusion in index.exclusions)
     return Plan(
         commit=inputs.commit,
         release=release_id(inputs.commit, released),
@@ -100,11 +104,18 @@ def make_plan(
         unallowed_new=unallowed_new,
         together=only_extras_conflict and keeps_all_installable(settings, siblings),
         date=inputs.date,
-        consumes=tuple(consumed_files(inputs.change_files, inputs.pending_files, _stable_names(released))),
+        consumes=consumed_files(inputs.change_files, inputs.pending_files, _stable_names(released)),
         requested=selection.versions.recorded,
-        pre_release=command_texts(settings.pre_release) if released and not inputs.is_committed else (),
+        pre_release=_commands_to_run(basis, released),
         differences=tuple(_find_differences(basis, released)),
     )
+
+
+def _commands_to_run(basis: PlanBasis, released: Sequence[Step]) -> tuple[str, ...]:
+    """Return the commands that run before the release commit is made, as they are shown."""
+    if basis.inputs.is_committed or not released:
+        return ()
+    return command_texts(basis.settings.pre_release)
 
 
 def _find_differences(basis: PlanBasis, released: Sequence[Step]) -> Iterator[Difference]:
@@ -131,10 +142,15 @@ def _refuse_cycles(basis: PlanBasis, decisions: Decisions) -> None:
 
 
 def _plan_warnings(
-    basis: PlanBasis, statuses: Mapping[str, Status], steps: Sequence[Step], excluded: Sequence[Exclusion]
+    basis: PlanBasis,
+    statuses: Mapping[str, Status],
+    steps: Sequence[Step],
+    excluded: Sequence[Exclusion],
 ) -> Iterator[ReleaseWarning]:
     yield from unreleased_need_warnings(basis, statuses, released_names(statuses))
-    skipped = [exclusion for exclusion in excluded if statuses[exclusion.dependent.name] is Status.SKIPPED]
+    skipped = [
+        exclusion for exclusion in excluded if statuses[exclusion.dependent.name] is Status.SKIPPED
+    ]
     yield from old_pin_warnings(skipped, basis.settings)
     yield from untagged_warnings(steps, basis.baselines, offline=basis.inputs.published is None)
     yield from ahead_warnings(steps, basis)
@@ -151,7 +167,9 @@ def _assumed_releases(candidates: Candidates) -> Iterator[tuple[str, Version]]:
             yield candidate.name, candidate.version
 
 
-def _choose_packages(basis: PlanBasis, decisions: Decisions) -> tuple[Decisions, dict[str, Status], IndexAfterRelease]:
+def _choose_packages(
+    basis: PlanBasis, decisions: Decisions
+) -> tuple[Decisions, dict[str, Status], IndexAfterRelease]:
     """Return the decision and status of each package, with those that `propagate` adds because of others."""
     propagates = basis.settings.propagate != "none"
     propagated: dict[str, str] = {}
@@ -222,7 +240,9 @@ def _taken_tags(released: Sequence[Step], inputs: PlanInputs) -> Iterator[Refusa
         yield Refusal(ErrorCode.TAG_EXISTS, f"{tag} exists already, at {commit}", name)
 
 
-def _refuse_shared_tags(released: Sequence[Step], schemes: TagSchemes, decisions: Decisions) -> None:
+def _refuse_shared_tags(
+    released: Sequence[Step], schemes: TagSchemes, decisions: Decisions
+) -> None:
     """Raise Refusal RK-TAG-INVALID for a tag of two packages, unless they share their tag formats and versions."""
     owner: dict[str, str] = {}
     for step in released:
@@ -232,7 +252,11 @@ def _refuse_shared_tags(released: Sequence[Step], schemes: TagSchemes, decisions
         may_share = shares_formats and decisions.share_version(other, step.name)
         if other != step.name and has_own_scheme and not may_share:
             message = f"{other} and {step.name} would both be tagged {step.tag}"
-            raise Refusal(ErrorCode.TAG_INVALID, message, hint="Put {name} into the tag_format of one of them.")
+            raise Refusal(
+                ErrorCode.TAG_INVALID,
+                message,
+                hint="Put {name} into the tag_format of one of them.",
+            )
 
 
 def _release_tags(
@@ -263,7 +287,9 @@ def _release_tags(
     return (tag,)
 
 
-def _version_of_release(basis: PlanBasis, released: Mapping[str, Version], decisions: Decisions) -> Version | None:
+def _version_of_release(
+    basis: PlanBasis, released: Mapping[str, Version], decisions: Decisions
+) -> Version | None:
     """Return the version of the release as a whole: that of all packages, or of the lead package; None without one.
 
     Packages whose versions are independent can have the same version by chance, so that one does not count.
@@ -282,7 +308,9 @@ def _shared_tag(released: Mapping[str, Version], scheme: TagScheme) -> str:
     if others:
         version_list = ", ".join(map(str, (first, *others)))
         message = f"{scheme.patterns[0]!r} names no package, so one tag would stand for the versions {version_list}"
-        hint = 'Give all packages one version (versioning = "fixed"), or put {name} into tag_format.'
+        hint = (
+            'Give all packages one version (versioning = "fixed"), or put {name} into tag_format.'
+        )
         raise Refusal(ErrorCode.TAG_INVALID, message, hint=hint)
     return scheme.tag("", first)
 

@@ -171,7 +171,9 @@ class Plan(BaseModel):
     commands that run before the release commit. *differences* are what the source lacks of the last releases.
     """
 
-    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True, serialize_by_alias=True, populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True, arbitrary_types_allowed=True, serialize_by_alias=True, populate_by_name=True
+    )
 
     kind: Literal["releasekit.plan/1"] = Field(default="releasekit.plan/1", alias="schema")
     commit: str

@@ -7,7 +7,11 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from releasekit.core.errors import ErrorCode
-from releasekit.core.planning.installable import assumption_note, forced_release_command, summarize_exclusions
+from releasekit.core.planning.installable import (
+    assumption_note,
+    forced_release_command,
+    summarize_exclusions,
+)
 from releasekit.core.planning.model import Obstacle
 from releasekit.core.workspace.pins import pin_requirement
 from releasekit.core.workspace.requirements import requirement_key
@@ -110,7 +114,9 @@ def _missing_state(baseline: Baseline | None) -> str:
     return "required"
 
 
-def _find_install_conflicts(basis: PlanBasis, conflicts: Sequence[Conflict]) -> Iterator[_InstallProblem]:
+def _find_install_conflicts(
+    basis: PlanBasis, conflicts: Sequence[Conflict]
+) -> Iterator[_InstallProblem]:
     """Yield each package of the release, or extra of it, that requires two versions of one package."""
     for conflict in conflicts:
         name = conflict.candidate.name

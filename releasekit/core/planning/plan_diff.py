@@ -185,7 +185,12 @@ def _gone_package(name: str, earlier: PlannedRelease, *, is_released: bool) -> P
 
 
 def _summarize_changes(changes: Iterable[PlanChange]) -> str:
-    by_kind: dict[str, list[PlanChange]] = {"added": [], "changed": [], "released": [], "dropped": []}
+    by_kind: dict[str, list[PlanChange]] = {
+        "added": [],
+        "changed": [],
+        "released": [],
+        "dropped": [],
+    }
     for change in changes:
         by_kind[change.change].append(change)
     parts: list[str] = []

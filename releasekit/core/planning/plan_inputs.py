@@ -16,7 +16,13 @@ from releasekit.core.config.platforms import is_all, refuse_unknown_platforms
 from releasekit.core.history.change_files import ChangeFile
 from releasekit.core.history.pending_changes import PendingChanges
 from releasekit.core.history.tags import schemes_of
-from releasekit.core.versioning.groups import Decisions, decide_all, package_values, pin_modes, version_groups
+from releasekit.core.versioning.groups import (
+    Decisions,
+    decide_all,
+    package_values,
+    pin_modes,
+    version_groups,
+)
 from releasekit.core.versioning.version_requests import VersionRequest
 from releasekit.core.versioning.versions import PackageHistory
 from releasekit.core.workspace.graph import offers_of
@@ -131,7 +137,9 @@ class PlanBasis:
     def major_on_zero(self) -> frozenset[str]:
         """The members whose 1.0.0 is an ordinary breaking change."""
         default = self.settings.major_on_zero
-        return frozenset(name for name in self.modes if self.own_settings(name).get("major_on_zero", default))
+        return frozenset(
+            name for name in self.modes if self.own_settings(name).get("major_on_zero", default)
+        )
 
     def own_settings(self, name: str) -> Mapping[str, Any]:
         """Return the settings that the package *name* sets for itself."""
@@ -145,7 +153,9 @@ class PlanBasis:
         table = self.settings.platform_table
         own = self.own_settings(name).get("platforms")
         if own is None:
-            return tuple(key for key, platform in table.items() if self._is_among(name, platform.packages))
+            return tuple(
+                key for key, platform in table.items() if self._is_among(name, platform.packages)
+            )
         refuse_unknown_platforms(own, table, self.workspace[name].path)
         return tuple(key for key in table if is_all(own) or key in own)
 
@@ -193,7 +203,9 @@ def decisions(
     pending_files = files or {}
     rules = _package_rules(workspace, settings, member_settings, facts.date)
     groups = version_groups(workspace, settings)
-    tagged_by_others = _versions_tagged_by_others(groups, baselines, schemes_of(settings, member_settings))
+    tagged_by_others = _versions_tagged_by_others(
+        groups, baselines, schemes_of(settings, member_settings)
+    )
     histories: dict[str, tuple[PackageHistory, BumpRules]] = {}
     for member in workspace.publishable:
         name = member.name
@@ -203,7 +215,8 @@ def decisions(
             changes=changes.get(name, ()),
             since_stable=changes_since_stable.get(name),
             first=settings.first_version,
-            consumed=consumed_versions.get(name, frozenset()) | tagged_by_others.get(name, frozenset()),
+            consumed=consumed_versions.get(name, frozenset())
+            | tagged_by_others.get(name, frozenset()),
         )
         history = replace(
             history,
@@ -231,7 +244,9 @@ def _versions_tagged_by_others(
             if name in baselines:
                 continue
             scheme = schemes.of(name)
-            taken = [last.version for last in releases if last.tag == scheme.tag(name, last.version)]
+            taken = [
+                last.version for last in releases if last.tag == scheme.tag(name, last.version)
+            ]
             versions[name] = frozenset(taken)
     return versions
 

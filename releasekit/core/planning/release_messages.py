@@ -60,7 +60,10 @@ class ReleaseCommits:
 def _title_pattern(template: str) -> str:
     title, _ = split_message(template)
     literals = PLACEHOLDER.split(title)  # every other one is the name of a placeholder
-    patterns = [_VALUE_PATTERNS[text] if index % 2 else re.escape(text) for index, text in enumerate(literals)]
+    patterns = [
+        _VALUE_PATTERNS[text] if index % 2 else re.escape(text)
+        for index, text in enumerate(literals)
+    ]
     return "".join(patterns) + _PULL_REQUEST
 
 
@@ -74,7 +77,11 @@ def commit_message(plan: Plan, template: str) -> str:
     """Return the message of the release commit of *plan*. A list has one line for each package or tag."""
     _, body = split_message(template)
     packages = [f"{step.name} {step.version}" for step in plan.steps]
-    values = {**_plan_values(plan), "packages": "\n".join(packages), "tags": "\n".join(plan.all_tags)}
+    values = {
+        **_plan_values(plan),
+        "packages": "\n".join(packages),
+        "tags": "\n".join(plan.all_tags),
+    }
     return join_message(commit_title(plan, template), fill_template(body, values))
 
 

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from releasekit.core.workspace.workspace import Workspace
 
 
-def undecided_packages(workspace: Workspace, decisions: Decisions, statuses: Mapping[str, Status]) -> Iterator[Refusal]:
+def undecided_packages(
+    workspace: Workspace, decisions: Decisions, statuses: Mapping[str, Status]
+) -> Iterator[Refusal]:
     """Yield a refusal for each selected package whose version nobody knows; the others can be planned without it.
 
     Raises Refusal RK-VERSION-INVALID for a version that was requested and cannot be released.
@@ -71,7 +73,9 @@ def package_statuses(basis: PlanBasis, decisions: Decisions, graph: Graph) -> di
     return statuses
 
 
-def named_packages(workspace: Workspace, selection: Selection, settings: Settings) -> frozenset[str]:
+def named_packages(
+    workspace: Workspace, selection: Selection, settings: Settings
+) -> frozenset[str]:
     """Return the packages that the *selection* names; none if it selects all packages."""
     patterns = [*selection.package, *group_patterns(settings, selection.group)]
     return workspace.matching_names(patterns) - workspace.matching_names(selection.exclude)
@@ -95,7 +99,9 @@ def _reachable_names(
     wider = graph.dependencies(selected)
     while wider != reachable:
         reachable = wider
-        group_members = decisions.fixed_group_members(reachable)  # a fixed group is released as a whole
+        group_members = decisions.fixed_group_members(
+            reachable
+        )  # a fixed group is released as a whole
         wider = graph.dependencies(reachable | (group_members - excluded))
     return reachable
 

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from releasekit.core.workspace.workspace import Workspace
 
 
-def refuse_unknown_names(workspace: Workspace, settings: Settings, overrides: Container[str] = ()) -> None:
+def refuse_unknown_names(
+    workspace: Workspace, settings: Settings, overrides: Container[str] = ()
+) -> None:
     """Refuse a name or pattern in the settings that matches no member of *workspace*.
 
     *overrides* are the keys that an option or a variable sets, not the file. Raises Refusal
@@ -26,7 +28,9 @@ def refuse_unknown_names(workspace: Workspace, settings: Settings, overrides: Co
         try:
             workspace.matching_names([pattern])
         except Refusal as error:
-            raise _refusal_at(error, "pyproject.toml", key, pattern, in_file=key not in overrides) from None
+            raise _refusal_at(
+                error, "pyproject.toml", key, pattern, in_file=key not in overrides
+            ) from None
 
 
 def _patterns(settings: Settings) -> Iterator[tuple[str, str]]:

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from releasekit.core.workspace.installation import Exclusion
 
 
-def low_version_warnings(decisions: Decisions, released: Sequence[Step]) -> Iterator[ReleaseWarning]:
+def low_version_warnings(
+    decisions: Decisions, released: Sequence[Step]
+) -> Iterator[ReleaseWarning]:
     """Warn about each package whose version, decided by hand, covers less than its commits ask for."""
     for step in released:
         asked = decisions[step.name].changes_target
@@ -101,14 +103,24 @@ def untagged_warnings(
     """Warn about packages without a tag, and say which version counts as their last release."""
     last_releases = {step.name: baselines[step.name] for step in steps if step.name in baselines}
     from_index = {name: last for name, last in last_releases.items() if not last.tag}
-    from_commit = [f"{name} {last.version} ({last.commit[:7]})" for name, last in from_index.items() if not last.since]
+    from_commit = [
+        f"{name} {last.version} ({last.commit[:7]})"
+        for name, last in from_index.items()
+        if not last.since
+    ]
     if from_commit:
         reason = "the version on the index counts as the last release, from the commit that set it"
         message = f"no tag found, so {reason}: {summarize(from_commit)}"
         yield ReleaseWarning(ErrorCode.BASELINE_INDEX, message)
-    from_tag = [f"{name} {last.version} (since {last.since})" for name, last in from_index.items() if last.since]
+    from_tag = [
+        f"{name} {last.version} (since {last.since})"
+        for name, last in from_index.items()
+        if last.since
+    ]
     if from_tag:
-        reason = "the index has a later release than the last tag, and no commit here sets its version"
+        reason = (
+            "the index has a later release than the last tag, and no commit here sets its version"
+        )
         message = f"{reason}, so the changes count from that tag: {summarize(from_tag)}"
         yield ReleaseWarning(ErrorCode.BASELINE_INDEX, message)
     unknown = [step.name for step in steps if step.is_released and step.name not in baselines]

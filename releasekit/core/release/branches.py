@@ -33,4 +33,8 @@ def branch_refusal(branch: str, patterns: Sequence[str], default: str) -> Refusa
     else:
         is_allowed = not default or branch == default or bool(_MAINTENANCE.fullmatch(branch))
         rule = f"the default branch is {default}"
-    return None if is_allowed else Refusal(ErrorCode.BRANCH_NOT_ALLOWED, f"{branch} is not released: {rule}")
+    return (
+        None
+        if is_allowed
+        else Refusal(ErrorCode.BRANCH_NOT_ALLOWED, f"{branch} is not released: {rule}")
+    )

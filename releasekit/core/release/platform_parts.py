@@ -58,7 +58,9 @@ def _refuse_another_release(base: StagedPart, part: StagedPart) -> None:
     }
     different = next((name for name, differs in differences.items() if differs), "")
     if different:
-        raise Refusal(ErrorCode.PARTS_DIFFER, f"{different} is not that of {base.location}", part.location)
+        raise Refusal(
+            ErrorCode.PARTS_DIFFER, f"{different} is not that of {base.location}", part.location
+        )
 
 
 def _refuse_foreign_wheels(part: StagedPart) -> None:
@@ -140,7 +142,10 @@ def fewer_wheels_error(
     ]
     if not missing:
         return None
-    return Refusal(ErrorCode.WHEELS_MISSING, f"nothing replaces these wheels of the last release: {summarize(missing)}")
+    return Refusal(
+        ErrorCode.WHEELS_MISSING,
+        f"nothing replaces these wheels of the last release: {summarize(missing)}",
+    )
 
 
 def _is_allowed(name: str, patterns: Sequence[str]) -> bool:

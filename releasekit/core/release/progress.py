@@ -36,7 +36,9 @@ UPLOAD_STAGES = (PackageStage.UPLOADING, PackageStage.CONFIRMING, PackageStage.T
 PROOF_STAGES = (PackageStage.PROVING,)
 FINAL_STAGES = frozenset({PackageStage.PUBLISHED, PackageStage.FAILED, PackageStage.BLOCKED})
 _ACTIVE_STAGES = frozenset((*BUILD_STAGES, *PROOF_STAGES, *UPLOAD_STAGES))
-_STAGE_ORDER = tuple(stage for stage in PackageStage if stage not in (PackageStage.FAILED, PackageStage.BLOCKED))
+_STAGE_ORDER = tuple(
+    stage for stage in PackageStage if stage not in (PackageStage.FAILED, PackageStage.BLOCKED)
+)
 
 
 @dataclass(slots=True)
@@ -66,7 +68,9 @@ class PackageProgress:
 class ReleaseProgress:
     """The progress of all packages of a release. All times are seconds of one clock, which the caller reads."""
 
-    def __init__(self, steps: Sequence[Step], *, smoke_test: bool = True, proof: bool = False) -> None:
+    def __init__(
+        self, steps: Sequence[Step], *, smoke_test: bool = True, proof: bool = False
+    ) -> None:
         self.packages: dict[str, PackageProgress] = {}
         self._needs: dict[str, tuple[str, ...]] = {}
         for step in steps:
@@ -111,7 +115,9 @@ class ReleaseProgress:
             if not mean.keys() >= self._remaining_stages(package):
                 return None
             build_seconds[package.name] = _remaining_seconds(package, self._build_stages, mean, now)
-            upload_seconds[package.name] = _remaining_seconds(package, self._upload_stages, mean, now)
+            upload_seconds[package.name] = _remaining_seconds(
+                package, self._upload_stages, mean, now
+            )
         longest_build = max(build_seconds.values(), default=0.0)
         longest_path = self._critical_path_seconds(upload_seconds)
         build_time = _lower_bound(build_seconds, longest_build, builders)
@@ -150,7 +156,10 @@ _DISPLAY_PRIORITY = {
 
 
 def _remaining_seconds(
-    package: PackageProgress, stages: Iterable[PackageStage], mean: Mapping[PackageStage, float], now: float
+    package: PackageProgress,
+    stages: Iterable[PackageStage],
+    mean: Mapping[PackageStage, float],
+    now: float,
 ) -> float:
     """Return the seconds that *package* has left in *stages*. A running stage that is overdue counts as 0."""
     position = _STAGE_ORDER.index(package.stage)

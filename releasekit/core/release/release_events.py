@@ -27,7 +27,9 @@ class ReleaseEvent:
     id: UUID | None = None
 
 
-def package_event(manifest: ReleaseManifest, plan: Plan, built: BuiltPackage, target: Target) -> ReleaseEvent:
+def package_event(
+    manifest: ReleaseManifest, plan: Plan, built: BuiltPackage, target: Target
+) -> ReleaseEvent:
     """Return the event of a package that is published. A run that resumes the release gives it the same id."""
     index = target.address.check_url
     identity = "/".join((index, manifest.release_commit, built.name, str(built.version)))
@@ -41,12 +43,16 @@ def package_event(manifest: ReleaseManifest, plan: Plan, built: BuiltPackage, ta
         "release": plan.title,
         "commit": manifest.release_commit,
     }
-    return ReleaseEvent("package.published", f"package.{built.name}", payload, uuid5(NAMESPACE_URL, identity))
+    return ReleaseEvent(
+        "package.published", f"package.{built.name}", payload, uuid5(NAMESPACE_URL, identity)
+    )
 
 
 def report_event(report: ReleaseReport, target: Target) -> ReleaseEvent:
     """Return the event of a release that has ended with *report*: published, or failed."""
-    unpublished = [package for package in report.packages if package not in report.confirmed_packages]
+    unpublished = [
+        package for package in report.packages if package not in report.confirmed_packages
+    ]
     payload: dict[str, Any] = {
         "title": report.title,
         "summary": report.summary,
@@ -56,13 +62,23 @@ def report_event(report: ReleaseReport, target: Target) -> ReleaseEvent:
         "packages": [f"{package.name} {package.version}" for package in report.confirmed_packages],
     }
     if report.is_successful:
-        return ReleaseEvent("release.published", f"release.{report.title}", {**payload, "page": report.page})
-    payload |= {"failed": list(map(_describe_failure, unpublished)), "problems": list(report.problems)}
+        return ReleaseEvent(
+            "release.published", f"release.{report.title}", {**payload, "page": report.page}
+        )
+    payload |= {
+        "failed": list(map(_describe_failure, unpublished)),
+        "problems": list(report.problems),
+    }
     return ReleaseEvent("release.failed", f"release.{report.title}", payload)
 
 
 def _describe_failure(package: PackageReport) -> dict[str, str]:
-    return {"package": package.name, "outcome": package.outcome.value, "error": package.error, "hint": package.hint}
+    return {
+        "package": package.name,
+        "outcome": package.outcome.value,
+        "error": package.error,
+        "hint": package.hint,
+    }
 
 
 def error_event(error: ReleaseError, plan: Plan, target: Target) -> ReleaseEvent:

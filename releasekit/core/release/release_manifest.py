@@ -165,7 +165,9 @@ _RESET_FIELDS = {"held": "", "undoing": False, "staged": False, "finished": Fals
 def sums_text(manifest: ReleaseManifest) -> str:
     """Return the sha256 of all built files, for `sha256sum --check` in a directory that has them."""
     files = [file for package in manifest.packages for file in package.files]
-    return "".join(f"{file.sha256}  {file.name}\n" for file in sorted(files, key=lambda file: file.name))
+    return "".join(
+        f"{file.sha256}  {file.name}\n" for file in sorted(files, key=lambda file: file.name)
+    )
 
 
 def manifest_text(manifest: ReleaseManifest) -> str:
@@ -270,13 +272,17 @@ def _package_problems(manifest: ReleaseManifest, plan: Plan) -> Iterator[str]:
     if not manifest.packages:
         return  # not built yet
     planned = sorted((step.name, str(step.next), step.tag) for step in plan.steps)
-    built = sorted((package.name, str(package.version), package.tag) for package in manifest.packages)
+    built = sorted(
+        (package.name, str(package.version), package.tag) for package in manifest.packages
+    )
     is_as_planned = set(built) <= set(planned) if manifest.platform else built == planned
     if not is_as_planned:
         yield "its packages differ from those of its plan"
     native = {step.name for step in plan.steps if step.platforms}
     for package in manifest.packages:
-        contents = expected_contents(is_part=bool(manifest.platform), is_native=package.name in native)
+        contents = expected_contents(
+            is_part=bool(manifest.platform), is_native=package.name in native
+        )
         yield from file_name_problems(package.name, package.version, package.file_names, contents)
         for file in filterfalse(_is_valid_file, package.files):
             yield f"{file.name!r} is not a file of {package.name}, or its sha256 is not valid"
@@ -315,7 +321,9 @@ def parse_built_package(text: str, location: str) -> BuiltPackage:
     """
     package = _parse(BuiltPackage, text, location)
     for file in filterfalse(_is_valid_file, package.files):
-        raise ReleaseError(ErrorCode.RECORD_INVALID, f"{file.name!r} is not valid, or its sha256 is not", location)
+        raise ReleaseError(
+            ErrorCode.RECORD_INVALID, f"{file.name!r} is not valid, or its sha256 is not", location
+        )
     return package
 
 

@@ -152,7 +152,9 @@ def build_release_notes(
         changelog = files.get(step.name, "")
         changes_url = _all_changes_url(step, package_notes, web, changelog)
         packages.append(_render_package(step, package_notes, formatter, target, changes_url))
-    all_changes = [change for package_notes in plan.tales.values() for change in package_notes.changes]
+    all_changes = [
+        change for package_notes in plan.tales.values() for change in package_notes.changes
+    ]
     authors = {formatter.change_author(change) for change in all_changes}
     authors.discard("")
     return ReleaseNotes(
@@ -177,7 +179,9 @@ def _release_changes_url(plan: Plan, web: RepositoryUrls) -> str:
     return web.tag(plan.title, last_tag)
 
 
-def _breaking_changes(package: str, package_notes: PackageNotes, formatter: _NoteFormatter) -> list[BreakingChange]:
+def _breaking_changes(
+    package: str, package_notes: PackageNotes, formatter: _NoteFormatter
+) -> list[BreakingChange]:
     return [
         BreakingChange(package=package, change=formatter.render_change(change))
         for change in package_notes.changes
@@ -186,12 +190,18 @@ def _breaking_changes(package: str, package_notes: PackageNotes, formatter: _Not
 
 
 def _render_package(
-    step: Step, package_notes: PackageNotes, formatter: _NoteFormatter, target: Target, all_changes_url: str
+    step: Step,
+    package_notes: PackageNotes,
+    formatter: _NoteFormatter,
+    target: Target,
+    all_changes_url: str,
 ) -> NotesPackage:
     changes_by_heading: dict[str, list[RenderedChange]] = {}
     for change in package_notes.changes:
         if not change.breaking:
-            changes_by_heading.setdefault(change.heading, []).append(formatter.render_change(change))
+            changes_by_heading.setdefault(change.heading, []).append(
+                formatter.render_change(change)
+            )
     parts: list[NotesPart] = []
     for heading, changes in changes_by_heading.items():
         parts.append(NotesPart(heading=escape(heading), changes=tuple(changes)))
@@ -206,7 +216,9 @@ def _render_package(
     )
 
 
-def _all_changes_url(step: Step, package_notes: PackageNotes, web: RepositoryUrls, changelog: str) -> str:
+def _all_changes_url(
+    step: Step, package_notes: PackageNotes, web: RepositoryUrls, changelog: str
+) -> str:
     """Return the URL of all changes of a package: its *changelog*, or the comparison of its tags."""
     if changelog:
         return web.file(changelog, step.tag)
@@ -276,7 +288,9 @@ class _NoteFormatter:
             if author and change.author in newcomers:
                 link_by_author[author] = self.change_link(change)
         authors = sorted(link_by_author, key=str.casefold)
-        return tuple(FirstTimeContributor(by=author, link=link_by_author[author]) for author in authors)
+        return tuple(
+            FirstTimeContributor(by=author, link=link_by_author[author]) for author in authors
+        )
 
 
 def _render_file_note(change: NoteChange) -> RenderedChange:
@@ -304,7 +318,10 @@ def _escape_mentions(text: str) -> str:
     for begin, end in spans:
         matches = [match.start() for match in _MENTION.finditer(text, position, begin)]
         bounds = [position, *(start + 1 for start in matches), begin]
-        parts += ["<!-- -->".join(text[one:other] for one, other in pairwise(bounds)), text[begin:end]]
+        parts += [
+            "<!-- -->".join(text[one:other] for one, other in pairwise(bounds)),
+            text[begin:end],
+        ]
         position = end
     return "".join(parts)
 
@@ -364,17 +381,25 @@ def render(notes: ReleaseNotes, template: str, limit: int, display_path: str) ->
 
         def render_text(shortened_notes: ReleaseNotes) -> str:
             return collapse_blank_lines(
-                compiled.render({name: getattr(shortened_notes, name) for name in ReleaseNotes.model_fields})
+                compiled.render(
+                    {name: getattr(shortened_notes, name) for name in ReleaseNotes.model_fields}
+                )
             )
 
         return _fit_to_limit(notes, render_text, limit)
     except TemplateSyntaxError as error:
-        raise Refusal(ErrorCode.NOTES_TEMPLATE, str(error.message), f"{display_path}:{error.lineno}") from None
+        raise Refusal(
+            ErrorCode.NOTES_TEMPLATE, str(error.message), f"{display_path}:{error.lineno}"
+        ) from None
     except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
-        raise Refusal(ErrorCode.NOTES_TEMPLATE, f"{type(error).__name__}: {error}", display_path) from None
+        raise Refusal(
+            ErrorCode.NOTES_TEMPLATE, f"{type(error).__name__}: {error}", display_path
+        ) from None
 
 
-def _fit_to_limit(notes: ReleaseNotes, render_text: Callable[[ReleaseNotes], str], limit: int) -> str:
+def _fit_to_limit(
+    notes: ReleaseNotes, render_text: Callable[[ReleaseNotes], str], limit: int
+) -> str:
     """Return *notes* as text with as many changes for each package as fit; a binary search finds the number."""
     text = render_text(notes)
     if len(text) <= limit:

@@ -51,16 +51,25 @@ class PackageReport(BaseModel):
 
 def failed_package_report(step: Step, error: ReleaseError | None) -> PackageReport:
     """Return the report of the built package of *step*; it failed if there is an *error*."""
-    report = PackageReport(name=step.name, version=step.version, tag=step.tag, outcome=PackageOutcome.BUILT)
+    report = PackageReport(
+        name=step.name, version=step.version, tag=step.tag, outcome=PackageOutcome.BUILT
+    )
     if error is None:
         return report
-    failure = {"outcome": PackageOutcome.FAILED, "error": str(error), "hint": error.hint, "output": error.output}
+    failure = {
+        "outcome": PackageOutcome.FAILED,
+        "error": str(error),
+        "hint": error.hint,
+        "output": error.output,
+    }
     return report.model_copy(update=failure)
 
 
 def stopped_package_report(step: Step, stopping: Sequence[Difference]) -> PackageReport:
     """Return the report of the built package of *step*; it failed if any of the differences *stopping* is its own."""
-    report = PackageReport(name=step.name, version=step.version, tag=step.tag, outcome=PackageOutcome.BUILT)
+    report = PackageReport(
+        name=step.name, version=step.version, tag=step.tag, outcome=PackageOutcome.BUILT
+    )
     own = [difference for difference in stopping if difference.package == step.name]
     if not own:
         return report
@@ -100,14 +109,17 @@ class ReleaseReport(BaseModel):
     def with_findings(self, findings: Mapping[str, tuple[ArtifactFinding, ...]]) -> ReleaseReport:
         """Return the report with the *findings* of verification, by package."""
         packages = [
-            package.model_copy(update={"findings": findings.get(package.name, ())}) for package in self.packages
+            package.model_copy(update={"findings": findings.get(package.name, ())})
+            for package in self.packages
         ]
         return self.model_copy(update={"packages": tuple(packages)})
 
     @property
     def confirmed_packages(self) -> tuple[PackageReport, ...]:
         """The packages that are published and confirmed."""
-        confirmed = [package for package in self.packages if package.outcome is PackageOutcome.CONFIRMED]
+        confirmed = [
+            package for package in self.packages if package.outcome is PackageOutcome.CONFIRMED
+        ]
         return tuple(confirmed)
 
     @property

@@ -138,7 +138,10 @@ class TaggedPackage(Protocol):
 
 
 def tag_keep_reasons(
-    tags: Iterable[str], packages: Collection[TaggedPackage], complete: Mapping[str, str], umbrella: Container[str]
+    tags: Iterable[str],
+    packages: Collection[TaggedPackage],
+    complete: Mapping[str, str],
+    umbrella: Container[str],
 ) -> dict[str, str]:
     """Return those of *tags* that must stay, with the reason: all their packages are on an index.
 

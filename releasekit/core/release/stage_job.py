@@ -16,7 +16,9 @@ from releasekit.core.workspace.pins import Pins
 if TYPE_CHECKING:
     from releasekit.core.workspace.built_files import BuiltContents
 
-_PLACE = frozenset({"record", "uv", "python", "secrets", "workspace", "build_isolation", "build_timeout"})
+_PLACE = frozenset(
+    {"record", "uv", "python", "secrets", "workspace", "build_isolation", "build_timeout"}
+)
 
 
 class StageJob(BaseModel):
@@ -66,7 +68,9 @@ class StageJob(BaseModel):
     @property
     def requirements(self) -> Pins:
         """What the package requires of its siblings once it is built."""
-        return Pins(mode=self.pins, versions=self.versions, limits=self.limits, older=frozenset(self.older))
+        return Pins(
+            mode=self.pins, versions=self.versions, limits=self.limits, older=frozenset(self.older)
+        )
 
     @property
     def contents(self) -> BuiltContents:

@@ -122,7 +122,9 @@ def strip_credentials(address: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
-def recorded_targets(addresses: Iterable[IndexAddress], configured: Sequence[Target]) -> tuple[Target, ...]:
+def recorded_targets(
+    addresses: Iterable[IndexAddress], configured: Sequence[Target]
+) -> tuple[Target, ...]:
     """Return the targets for the *addresses* of a release record.
 
     An index that the workspace has *configured* is contacted with its credentials, any other without credentials.

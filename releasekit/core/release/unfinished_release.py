@@ -190,7 +190,9 @@ class ReleaseStatus(BaseModel):
         return f"No release is unfinished {where}."
 
 
-def describe_release(traces: ReleaseTraces, running: str = "", holder_elsewhere: str = "") -> UnfinishedRelease:
+def describe_release(
+    traces: ReleaseTraces, running: str = "", holder_elsewhere: str = ""
+) -> UnfinishedRelease:
     """Return the status of the release of *traces*.
 
     *running* is the process that has the lock of this repository. *holder_elsewhere* is a process of another machine
@@ -300,7 +302,9 @@ def _are_tags_on_remote(traces: ReleaseTraces, tags: tuple[str, ...]) -> bool | 
     return _are_tags_on_release_commit(traces, tags, traces.tags_there)
 
 
-def _are_tags_on_release_commit(traces: ReleaseTraces, tags: tuple[str, ...], commits: Mapping[str, str]) -> bool:
+def _are_tags_on_release_commit(
+    traces: ReleaseTraces, tags: tuple[str, ...], commits: Mapping[str, str]
+) -> bool:
     release_commit = traces.manifest_or_empty.release_commit
     tagged_commits = set(map(commits.get, tags))
     return tagged_commits == {release_commit}
@@ -342,7 +346,11 @@ _STAGES_WITHOUT_RECORD: Mapping[TraceSource, ReleaseStage] = {
 
 
 def _describe_stage(
-    stage: ReleaseStage, traces: ReleaseTraces, packages: tuple[PackageStatus, ...], published: int | None, running: str
+    stage: ReleaseStage,
+    traces: ReleaseTraces,
+    packages: tuple[PackageStatus, ...],
+    published: int | None,
+    running: str,
 ) -> str:
     release = f"Release {traces.title}"
     progress = _describe_progress(traces, packages, published)
@@ -369,7 +377,9 @@ def _describe_stage(
     return sentences[stage]
 
 
-def _describe_progress(traces: ReleaseTraces, packages: tuple[PackageStatus, ...], published: int | None) -> str:
+def _describe_progress(
+    traces: ReleaseTraces, packages: tuple[PackageStatus, ...], published: int | None
+) -> str:
     total = count_packages(packages)
     if not traces.packages:
         return f"{total} planned, none built" if packages else "its progress is unknown"
@@ -383,7 +393,10 @@ def _describe_progress(traces: ReleaseTraces, packages: tuple[PackageStatus, ...
 
 
 def _notes(
-    stage: ReleaseStage, traces: ReleaseTraces, packages: tuple[PackageStatus, ...], holder_elsewhere: str
+    stage: ReleaseStage,
+    traces: ReleaseTraces,
+    packages: tuple[PackageStatus, ...],
+    holder_elsewhere: str,
 ) -> Iterator[str]:
     unrecoverable = ", ".join(_unrecoverable_files(packages))
     if unrecoverable:
@@ -424,10 +437,16 @@ _ABANDON = NextCommand(command="releasekit rollback", effect="abandons it")
 _RECOVER = "releasekit publish --resume-from-registry"
 
 _COMMANDS: dict[ReleaseStage, tuple[NextCommand, ...]] = {
-    "running": (NextCommand(command="releasekit status", effect="shows its progress; wait until it has finished"),),
+    "running": (
+        NextCommand(
+            command="releasekit status", effect="shows its progress; wait until it has finished"
+        ),
+    ),
     "staged": (
         NextCommand(command="releasekit publish", effect="publishes these files"),
-        NextCommand(command="releasekit publish --stage-only", effect="discards it, and stages it again"),
+        NextCommand(
+            command="releasekit publish --stage-only", effect="discards it, and stages it again"
+        ),
         _ABANDON,
     ),
     "undoing": (NextCommand(command="releasekit rollback", effect="completes the rollback"),),
@@ -469,11 +488,17 @@ def _commands_without_record(stage: ReleaseStage, traces: ReleaseTraces) -> tupl
     if stage == "damaged":
         return (NextCommand(command="releasekit rollback", effect="removes the record"),)
     forget = f"git update-ref -d {traces.location}"
-    return (NextCommand(command=forget, effect="removes that commit; nothing else is left of the release"),)
+    return (
+        NextCommand(
+            command=forget, effect="removes that commit; nothing else is left of the release"
+        ),
+    )
 
 
 def _commands_elsewhere(stage: ReleaseStage, traces: ReleaseTraces) -> tuple[NextCommand, ...]:
-    publish_draft = NextCommand(command=f"releasekit publish --manifest {traces.title}", effect="publishes it")
+    publish_draft = NextCommand(
+        command=f"releasekit publish --manifest {traces.title}", effect="publishes it"
+    )
     commands = {**_COMMANDS_ELSEWHERE, "draft": (publish_draft,)}
     return commands[stage]
 
@@ -504,10 +529,14 @@ _COMMANDS_ELSEWHERE: Mapping[ReleaseStage, tuple[NextCommand, ...]] = {
 }
 
 
-def _commands_to_continue(traces: ReleaseTraces, packages: tuple[PackageStatus, ...]) -> tuple[NextCommand, ...]:
+def _commands_to_continue(
+    traces: ReleaseTraces, packages: tuple[PackageStatus, ...]
+) -> tuple[NextCommand, ...]:
     has_other_files = any(package.progress == "differs" for package in packages)
     if has_other_files:
-        effect = "abandons it: `releasekit publish` refuses a release whose files differ on the index"
+        effect = (
+            "abandons it: `releasekit publish` refuses a release whose files differ on the index"
+        )
         return (NextCommand(command="releasekit rollback", effect=effect),)
     if _unrecoverable_files(packages):
         effect = "builds the lost files again, compares them, and resumes it"

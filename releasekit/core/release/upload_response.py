@@ -55,12 +55,20 @@ _NEW_PROJECT_QUOTA = re.compile(r"new projects?\b", re.IGNORECASE)
 _ALREADY_EXISTS = re.compile(
     r"\A(?!.*(?:has already been used|previously used)).*already exists", re.IGNORECASE | re.DOTALL
 )
-_FORBIDDEN_PROJECT = re.compile(r"allowed to upload to project|not valid for project", re.IGNORECASE)
-_VERSION_CLOSED = re.compile(r"new files to releases older than", re.IGNORECASE)  # PyPI, since July 2026
+_FORBIDDEN_PROJECT = re.compile(
+    r"allowed to upload to project|not valid for project", re.IGNORECASE
+)
+_VERSION_CLOSED = re.compile(
+    r"new files to releases older than", re.IGNORECASE
+)  # PyPI, since July 2026
 # PyPI compares what it has received with the digest that uv has sent: the file was damaged on its way.
 _DAMAGED = re.compile(r"digest supplied does not match", re.IGNORECASE)
-_DIFFERENT_FILE = re.compile(r"local file and index file do not match", re.IGNORECASE)  # uv, before it sends the file
-_MISSING_CREDENTIALS = re.compile(r"credentials|trusted publishing|password|username", re.IGNORECASE)
+_DIFFERENT_FILE = re.compile(
+    r"local file and index file do not match", re.IGNORECASE
+)  # uv, before it sends the file
+_MISSING_CREDENTIALS = re.compile(
+    r"credentials|trusted publishing|password|username", re.IGNORECASE
+)
 _ANY_MESSAGE = re.compile("")
 _TRANSIENT_STATUSES = (0, HTTPStatus.REQUEST_TIMEOUT)
 

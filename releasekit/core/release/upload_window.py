@@ -45,7 +45,11 @@ class PartialUpload:
     def describe(self, now: datetime) -> str:
         """Return a sentence on the version: it is incomplete, and when the index closes it."""
         day = f"{self.closing_time:%Y-%m-%d %H:%M} UTC"
-        since = "has taken no new files for it since" if self.is_closed(now) else "takes no new files for it from"
+        since = (
+            "has taken no new files for it since"
+            if self.is_closed(now)
+            else "takes no new files for it from"
+        )
         return f"{self.name} {self.version} is only partly on the index; the index {since} {day}"
 
 
@@ -65,7 +69,9 @@ def find_partial_uploads(
             yield PartialUpload(package.name, package.version, min(upload_times))
 
 
-def closing_warnings(partial_uploads: Iterable[PartialUpload], now: datetime) -> list[ReleaseWarning]:
+def closing_warnings(
+    partial_uploads: Iterable[PartialUpload], now: datetime
+) -> list[ReleaseWarning]:
     """Return warnings RK-UPLOAD-CLOSED for those of *partial_uploads* that close soon or are closed at *now*."""
     return [
         ReleaseWarning(ErrorCode.UPLOAD_CLOSED, partial_upload.describe(now))

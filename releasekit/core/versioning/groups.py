@@ -62,7 +62,9 @@ class Decisions(Mapping[str, Decision]):
             request = requests[name]
             can_follow = not (request.wants_release or request.history.requested.is_held_back)
             if can_follow:
-                requests[name] = request_bump(request.history, request.rules, propagation_reason=reason)
+                requests[name] = request_bump(
+                    request.history, request.rules, propagation_reason=reason
+                )
         return decide_groups(requests, self.groups)
 
     @property
@@ -101,7 +103,9 @@ def decide_all(
     return decide_groups(requests, tuple(groups))
 
 
-def decide_groups(requests: Mapping[str, BumpRequest], groups: tuple[VersionGroup, ...]) -> Decisions:
+def decide_groups(
+    requests: Mapping[str, BumpRequest], groups: tuple[VersionGroup, ...]
+) -> Decisions:
     """Decide the versions of each group independently of the other groups."""
     decisions: dict[str, Decision] = {}
     for group in groups:
@@ -126,7 +130,9 @@ def group_patterns(settings: Settings, names: Iterable[str]) -> list[str]:
     return patterns
 
 
-def pin_modes(workspace: Workspace, settings: Settings, own: Mapping[str, Mapping[str, Any]]) -> dict[str, PinMode]:
+def pin_modes(
+    workspace: Workspace, settings: Settings, own: Mapping[str, Mapping[str, Any]]
+) -> dict[str, PinMode]:
     """Return how each publishable member is pinned; see `package_values`."""
     return package_values("pins", workspace, settings, own)
 
@@ -138,7 +144,9 @@ def package_values(
 
     Raises Refusal RK-CONFIG-INVALID-VALUE for a package in two groups with different values.
     """
-    values: dict[str, Any] = {member.name: getattr(settings, key) for member in workspace.publishable}
+    values: dict[str, Any] = {
+        member.name: getattr(settings, key) for member in workspace.publishable
+    }
     group_of: dict[str, str] = {}
     for title, group in settings.groups.items():
         value = getattr(group, key)

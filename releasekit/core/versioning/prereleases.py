@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 _KIND_RANKS = {"dev": 0, "a": 1, "b": 2, "rc": 3, "none": 4}
 
 
-def next_prerelease(base: Version, kind: str, existing: Iterable[Version], first_number: int = 1) -> Version:
+def next_prerelease(
+    base: Version, kind: str, existing: Iterable[Version], first_number: int = 1
+) -> Version:
     """Return the next prerelease (PEP 440) of *base*; its number is above those in *existing*.
 
     The numbers start at *first_number*, and continue from there if it is above all others.

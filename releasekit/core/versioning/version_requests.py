@@ -115,7 +115,9 @@ def _refuse_contradiction(name: str, request: VersionRequest) -> None:
         raise Refusal(ErrorCode.USAGE, message, hint="Use only one of them.")
 
 
-def _bumps(options: VersionOptions, workspace: Workspace, named: Collection[str]) -> dict[str, Bump]:
+def _bumps(
+    options: VersionOptions, workspace: Workspace, named: Collection[str]
+) -> dict[str, Bump]:
     values: _ByPrecision[Bump] = _ByPrecision("--bump", workspace)
     for text in options.bump:
         pattern, has_name, label = text.rpartition("=")
@@ -139,7 +141,9 @@ def _parse_bump(label: str, text: str) -> Bump:
     except KeyError:
         labels = [bump.label for bump in Bump]
         message = f"--bump {text}: {label!r} is not a bump{did_you_mean(label, labels)}"
-        raise Refusal(ErrorCode.USAGE, message, hint="Write NAME=major, minor, patch or none.") from None
+        raise Refusal(
+            ErrorCode.USAGE, message, hint="Write NAME=major, minor, patch or none."
+        ) from None
 
 
 def _versions(options: VersionOptions, workspace: Workspace) -> dict[str, Version]:
@@ -147,7 +151,9 @@ def _versions(options: VersionOptions, workspace: Workspace) -> dict[str, Versio
     for text in options.set_version:
         pattern, _, version_text = text.rpartition("=")
         if not pattern:
-            raise Refusal(ErrorCode.USAGE, f"--set-version {text} names no package", hint="Write NAME=1.2.3.")
+            raise Refusal(
+                ErrorCode.USAGE, f"--set-version {text} names no package", hint="Write NAME=1.2.3."
+            )
         version = parse_version(version_text)
         if version is None:
             message = f"--set-version {text}: {version_text!r} is not a PEP 440 version"

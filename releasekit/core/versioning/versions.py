@@ -150,7 +150,10 @@ class Decision:
 
 
 def request_bump(
-    history: PackageHistory, rules: BumpRules, unreleased: Container[str] = frozenset(), propagation_reason: str = ""
+    history: PackageHistory,
+    rules: BumpRules,
+    unreleased: Container[str] = frozenset(),
+    propagation_reason: str = "",
 ) -> BumpRequest:
     """Return the request of one package. *propagation_reason* says why it is released without changes.
 
@@ -195,7 +198,9 @@ def request_bump(
     )
 
 
-def with_release_kind(members: Mapping[str, tuple[PackageHistory, BumpRules]], title: str = "") -> dict[str, BumpRules]:
+def with_release_kind(
+    members: Mapping[str, tuple[PackageHistory, BumpRules]], title: str = ""
+) -> dict[str, BumpRules]:
     """Return the rules of each of *members*, packages that share a version, with the one kind of their next release.
 
     A request decides the kind, then the settings. If these say "stay", it is the kind of the version in the files if
@@ -204,7 +209,9 @@ def with_release_kind(members: Mapping[str, tuple[PackageHistory, BumpRules]], t
     """
     histories = [history for history, _ in members.values()]
     requested = _requested_kinds(histories)
-    settings = {name: rules.prerelease for name, (_, rules) in members.items() if rules.prerelease != "stay"}
+    settings = {
+        name: rules.prerelease for name, (_, rules) in members.items() if rules.prerelease != "stay"
+    }
     kinds = requested or frozenset(settings.values())
     if len(kinds) > 1:
         raise _several_kinds_refusal(settings, title)
@@ -213,7 +220,9 @@ def with_release_kind(members: Mapping[str, tuple[PackageHistory, BumpRules]], t
     is_prerelease_written = _kind_or_none(group.written) != "none"
     stays = kinds <= {"stay"} or (is_prerelease_written and not requested)
     kind = current_kind if stays else next(iter(kinds))
-    return {name: replace(rules, prerelease=kind, stays=stays) for name, (_, rules) in members.items()}
+    return {
+        name: replace(rules, prerelease=kind, stays=stays) for name, (_, rules) in members.items()
+    }
 
 
 def _kind_or_none(version: Version | None) -> str:
@@ -301,7 +310,9 @@ class _SplitChanges(NamedTuple):
 class _ChangeSplitter:
     """Splits the changes of a package into those that trigger a release and those that do not."""
 
-    def __init__(self, history: PackageHistory, rules: BumpRules, unreleased: Container[str]) -> None:
+    def __init__(
+        self, history: PackageHistory, rules: BumpRules, unreleased: Container[str]
+    ) -> None:
         self._history = history
         self._rules = rules
         self._unreleased = unreleased
@@ -364,14 +375,18 @@ class _ChangeSplitter:
         """Return whether *change* has no type, says nothing else that counts, and touches only documentation."""
         if change.sha not in self._history.documents:
             return False
-        has_meaning = change.type or change.breaking or change.is_revert or change.release_as is not None
+        has_meaning = (
+            change.type or change.breaking or change.is_revert or change.release_as is not None
+        )
         return not has_meaning
 
 
 def _consumed_commits(history: PackageHistory) -> frozenset[str]:
     """Return the shas of the changes whose Release-As a published prerelease has already followed."""
     older_changes = [change for change in history.changes if not history.is_new(change)]
-    footers = {change.sha: change.release_as for change in older_changes if change.release_as is not None}
+    footers = {
+        change.sha: change.release_as for change in older_changes if change.release_as is not None
+    }
     consumed: set[str] = set()
     for sha, release_as in footers.items():
         version = parse_version(release_as)
@@ -382,13 +397,18 @@ def _consumed_commits(history: PackageHistory) -> frozenset[str]:
     return frozenset(consumed)
 
 
-def _strongest_trigger(triggers: Sequence[Change], files: Sequence[FileChange], types: Mapping[str, Bump]) -> str:
+def _strongest_trigger(
+    triggers: Sequence[Change], files: Sequence[FileChange], types: Mapping[str, Bump]
+) -> str:
     """Name the change with the largest bump and say how many others there are.
 
     Of equals it is the first change file, else the newest commit.
     """
     described = [(file.bump, describe_file(file)) for file in files]
-    described += [(bump_of(change, types), f"{_shorten(change.title)} ({change.short_sha})") for change in triggers]
+    described += [
+        (bump_of(change, types), f"{_shorten(change.title)} ({change.short_sha})")
+        for change in triggers
+    ]
     _, description = max(described, key=lambda candidate: candidate[0])
     others = len(described) - 1
     if not others:
@@ -507,7 +527,9 @@ def _uncovered_version(request: BumpRequest, target: Version) -> Version | None:
     is_by_hand = history.written == target or history.requested.decides_version
     if history.stable is None or not is_by_hand:
         return None
-    version = next_version(history.stable, request.changes_bump, major_on_zero=request.rules.major_on_zero)
+    version = next_version(
+        history.stable, request.changes_bump, major_on_zero=request.rules.major_on_zero
+    )
     if version is None or version <= final_of(target):
         return None
     return version
@@ -530,7 +552,9 @@ class _TargetVersion:
     It is above all releases of *requests*, the packages of their group. *title* names the group.
     """
 
-    def __init__(self, requests: Sequence[BumpRequest], releasing: Sequence[BumpRequest], title: str) -> None:
+    def __init__(
+        self, requests: Sequence[BumpRequest], releasing: Sequence[BumpRequest], title: str
+    ) -> None:
         self._releasing = releasing
         self._title = title
         self._group = _group_history([request.history for request in requests])
@@ -704,7 +728,9 @@ class _TargetVersion:
             raise self._step_back_refusal(target)
 
     def _local_version_refusal(self, target: Version) -> Refusal:
-        commits = [f"commit {footer.commit}" for footer in self._footers if footer.version == target]
+        commits = [
+            f"commit {footer.commit}" for footer in self._footers if footer.version == target
+        ]
         return Refusal(
             code=ErrorCode.VERSION_INVALID,
             message=f"{target} is a local version (PEP 440), which no index accepts",

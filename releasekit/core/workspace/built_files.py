@@ -127,7 +127,9 @@ def has_no_code(sdist_files: Sequence[str]) -> bool:
 def is_content(file: str) -> bool:
     """Return whether *file* of a wheel is something to install that is no module: data, or types."""
     is_data = ".data/" in file
-    is_stub = file.endswith((".pyi", "/py.typed"))  # a stub package has only types for another package (PEP 561)
+    is_stub = file.endswith(
+        (".pyi", "/py.typed")
+    )  # a stub package has only types for another package (PEP 561)
     return is_data or is_stub
 
 
@@ -144,5 +146,9 @@ def _is_code(file: str) -> bool:
 
 
 _CODE_SUFFIXES = frozenset({".py", ".pyx", ".c", ".cc", ".cpp", ".rs", ".so", ".pyd"})
-_SUPPORT_DIRECTORIES = frozenset({"tests", "test", "docs", "doc", "examples", "benchmarks", "scripts", "tools"})
-_BUILD_SCRIPTS = frozenset({"setup.py", "hatch_build.py", "pdm_build.py", "build.py", "noxfile.py", "conftest.py"})
+_SUPPORT_DIRECTORIES = frozenset(
+    {"tests", "test", "docs", "doc", "examples", "benchmarks", "scripts", "tools"}
+)
+_BUILD_SCRIPTS = frozenset(
+    {"setup.py", "hatch_build.py", "pdm_build.py", "build.py", "noxfile.py", "conftest.py"}
+)

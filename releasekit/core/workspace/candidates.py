@@ -71,7 +71,9 @@ def _applies(requirement: Requirement, environment: dict[str, str]) -> bool:
     return marker is None or marker.evaluate(environment)
 
 
-def internal_requirements(candidate: Candidate, extra: str, candidates: Candidates) -> Iterator[InternalRequirement]:
+def internal_requirements(
+    candidate: Candidate, extra: str, candidates: Candidates
+) -> Iterator[InternalRequirement]:
     """Yield the requirements of *candidate*, or of its *extra*, on packages in *candidates*."""
     for requirement in candidate.requirements_for(extra):
         name = canonicalize_name(requirement.name)

@@ -170,7 +170,9 @@ def configured_tag_rule(document: Table) -> TagRule | None:
     tool = table_at(document, "tool")
     settings = _tag_settings(tool)
     for family in ("uv-dynamic-versioning", "poetry-dynamic-versioning"):
-        settings |= {key: value for key, value in table_at(tool, family).items() if key in _DUNAMAI_KEYS}
+        settings |= {
+            key: value for key, value in table_at(tool, family).items() if key in _DUNAMAI_KEYS
+        }
     key, value = next(iter(settings.items()), ("", ""))
     return TagRule(key, value, pattern) if value else None
 
@@ -341,7 +343,10 @@ def _location(path: str, pattern: str, group: str | int = "version") -> VersionL
 
 def _assignment_location(path: str, name: str) -> VersionLocation:
     """Return the location in a Python file where a version is assigned to *name*."""
-    return _location(path, rf"""^{re.escape(name)}(?: *: *[\w.\[\]]+)? *= *(?P<quote>['"])(?P<version>.+?)(?P=quote)""")
+    return _location(
+        path,
+        rf"""^{re.escape(name)}(?: *: *[\w.\[\]]+)? *= *(?P<quote>['"])(?P<version>.+?)(?P=quote)""",
+    )
 
 
 def _names(requirements: Any) -> set[str]:  # noqa: ANN401  a value of any TOML type

@@ -76,7 +76,9 @@ class Graph:
         """Return the hard and soft edges together."""
         return _union(self.hard, self.soft)
 
-    def select(self, deps: Collection[str], rdeps: Collection[str], among: Collection[str] | None = None) -> Graph:
+    def select(
+        self, deps: Collection[str], rdeps: Collection[str], among: Collection[str] | None = None
+    ) -> Graph:
         """Return the graph of what *deps* need and what needs *rdeps*, transitively, themselves included.
 
         With both, these are the packages on the paths from *deps* to *rdeps*. Edges of all kinds are followed. *among*

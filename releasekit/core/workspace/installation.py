@@ -5,7 +5,13 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
-from releasekit.core.workspace.candidates import Candidate, Candidates, Node, allows, internal_requirements
+from releasekit.core.workspace.candidates import (
+    Candidate,
+    Candidates,
+    Node,
+    allows,
+    internal_requirements,
+)
 from releasekit.core.workspace.graph import closure, reverse
 
 if TYPE_CHECKING:
@@ -45,7 +51,9 @@ class Conflict(NamedTuple):
     def outdated_packages(self) -> tuple[str, ...]:
         """The packages that must be released too so that this one can be installed."""
         dependents = (exclusion.dependent for exclusion in self.causes)
-        return tuple(dict.fromkeys(dependent.name for dependent in dependents if not dependent.planned))
+        return tuple(
+            dict.fromkeys(dependent.name for dependent in dependents if not dependent.planned)
+        )
 
 
 def exclusions(candidates: Candidates) -> tuple[Exclusion, ...]:
@@ -86,7 +94,9 @@ def conflicts(candidates: Candidates) -> tuple[Conflict, ...]:
     return tuple(results)
 
 
-def _uninstallable_extras(candidate: Candidate, suspects: frozenset[Node], candidates: Candidates) -> Iterator[str]:
+def _uninstallable_extras(
+    candidate: Candidate, suspects: frozenset[Node], candidates: Candidates
+) -> Iterator[str]:
     """Yield the extras with which *candidate* cannot be installed, or only "" if it cannot be installed at all."""
     from releasekit.core.workspace.resolution import (
         can_be_installed,  # late: without suspects no resolver is needed

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 def is_in_any(path: str, directories: Iterable[PurePosixPath]) -> bool:
     """Return whether one of *directories* contains *path*, or is in it if that is a directory too."""
     place = PurePosixPath(path)
-    return any(place.is_relative_to(directory) or directory.is_relative_to(place) for directory in directories)
+    return any(
+        place.is_relative_to(directory) or directory.is_relative_to(place)
+        for directory in directories
+    )
 
 
 def is_member(path: str, patterns: Iterable[str], excluded: Iterable[str]) -> bool:
@@ -26,4 +29,6 @@ def is_member(path: str, patterns: Iterable[str], excluded: Iterable[str]) -> bo
 def _matches(path: str, patterns: Iterable[str]) -> bool:
     parts = PurePosixPath(path).parts
     globs = (PurePosixPath(pattern) for pattern in patterns)
-    return any(len(glob.parts) == len(parts) and PurePosixPath(path).match(str(glob)) for glob in globs)
+    return any(
+        len(glob.parts) == len(parts) and PurePosixPath(path).match(str(glob)) for glob in globs
+    )

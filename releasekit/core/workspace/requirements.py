@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 # PEP 508: a name, its extras, and the specifier, in parentheses or not. The marker follows ";".
 _REQUIREMENT = re.compile(
-    r"(?P<head>\s*[A-Za-z0-9._-]+\s*(?:\[[^\]]*\])?\s*\(?)(?P<specifier>[^;()]*)(?P<tail>.*)", re.DOTALL
+    r"(?P<head>\s*[A-Za-z0-9._-]+\s*(?:\[[^\]]*\])?\s*\(?)(?P<specifier>[^;()]*)(?P<tail>.*)",
+    re.DOTALL,
 )
 _CLAUSE = re.compile(r"(?P<operator>===|~=|==|!=|<=|>=|<|>)(?P<gap>\s*)(?P<version>[^\s,]+)")
 _RELEASE = re.compile(r"\s*v?(?:\d+!)?\d+(?:\.\d+)*")
@@ -44,7 +45,9 @@ def requirement_key(requirement: Requirement) -> str:
     return f"{canonicalize_name(requirement.name)}{requirement.specifier}"
 
 
-def raise_requirement(written: str, version: Version, *, always: bool = False, strict: bool = False) -> str:
+def raise_requirement(
+    written: str, version: Version, *, always: bool = False, strict: bool = False
+) -> str:
     """Return the requirement *written* (PEP 508), raised so that *version* satisfies it. Only its versions change.
 
     A requirement that *version* already satisfies does not change, unless *always* is set: then its lower bound
@@ -68,7 +71,9 @@ def _raise_requirement(written: str, new_version: str, *, always: bool, strict: 
     return f"{parts['head']}{raised}{parts['tail']}"
 
 
-def raise_specifier(written: str, version: Version, *, always: bool = False, strict: bool = False) -> str:
+def raise_specifier(
+    written: str, version: Version, *, always: bool = False, strict: bool = False
+) -> str:
     """Return the specifier *written* (PEP 440), raised so that *version* satisfies it; each clause keeps its form."""
     is_satisfied = _is_satisfied(SpecifierSet(written), version, strict=strict)
     if is_satisfied and not always:

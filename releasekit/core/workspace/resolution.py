@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from packaging.specifiers import SpecifierSet
 from resolvelib import AbstractProvider, BaseReporter, ResolutionImpossible, Resolver
 
-from releasekit.core.workspace.candidates import Candidate, Candidates, Node, allows, internal_requirements
+from releasekit.core.workspace.candidates import (
+    Candidate,
+    Candidates,
+    Node,
+    allows,
+    internal_requirements,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -68,8 +74,12 @@ class _Provider(AbstractProvider[_WantedRequirement, _Choice, Node]):
         name, extra = identifier
         specifiers = [wanted.specifier for wanted in requirements[identifier]]
         rejected = {choice.candidate.version for choice in incompatibilities[identifier]}
-        untried = [candidate for candidate in self._candidates[name] if candidate.version not in rejected]
-        return [_Choice(candidate, extra) for candidate in untried if self._allow(specifiers, candidate)]
+        untried = [
+            candidate for candidate in self._candidates[name] if candidate.version not in rejected
+        ]
+        return [
+            _Choice(candidate, extra) for candidate in untried if self._allow(specifiers, candidate)
+        ]
 
     def _allow(self, specifiers: Iterable[SpecifierSet], candidate: Candidate) -> bool:
         return all(allows(specifier, candidate, self._candidates) for specifier in specifiers)

@@ -14,7 +14,14 @@ from releasekit.core.workspace.graph import Offers, is_live_need
 from releasekit.core.workspace.pins import Pins, pin_requirement
 from releasekit.core.workspace.requirements import raise_requirement, requirement_key
 from releasekit.core.workspace.toml_edits import rewrite_requirements
-from releasekit.core.workspace.workspace import PUBLISHED, Kind, Member, Need, Workspace, requirement_of
+from releasekit.core.workspace.workspace import (
+    PUBLISHED,
+    Kind,
+    Member,
+    Need,
+    Workspace,
+    requirement_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -80,7 +87,11 @@ class Siblings:
     def _live_needs(self) -> dict[str, list[Need]]:
         """For each member, its requirements on the siblings in the workspace."""
         return {
-            member.name: [need for need in self.workspace.internal_needs(member) if is_live_need(need, self.offers)]
+            member.name: [
+                need
+                for need in self.workspace.internal_needs(member)
+                if is_live_need(need, self.offers)
+            ]
             for member in self.workspace
         }
 
@@ -88,17 +99,25 @@ class Siblings:
     def _older_needs(self) -> dict[str, list[Need]]:
         """For each member, its requirements on older releases of siblings."""
         return {
-            member.name: [need for need in self.workspace.internal_needs(member) if not is_live_need(need, self.offers)]
+            member.name: [
+                need
+                for need in self.workspace.internal_needs(member)
+                if not is_live_need(need, self.offers)
+            ]
             for member in self.workspace
         }
 
     def pins_for(self, name: str) -> Pins:
         """Return the requirements on siblings that the package *name* has once it is built."""
-        older = frozenset(requirement_key(need.requirement) for need in self.older_needs(self.workspace[name]))
+        older = frozenset(
+            requirement_key(need.requirement) for need in self.older_needs(self.workspace[name])
+        )
         limits = self.limits if self.modes[name] == "compatible" else {}
         return Pins(self.modes[name], self.versions, limits, older)
 
-    def raised_requirements(self, member: Member, *, needed: bool = False) -> tuple[RaisedRequirement, ...]:
+    def raised_requirements(
+        self, member: Member, *, needed: bool = False
+    ) -> tuple[RaisedRequirement, ...]:
         """Return the requirements of *member* that the release commit raises.
 
         With *needed*, only those that the new versions do not satisfy.
@@ -118,7 +137,9 @@ class Siblings:
     def _raise_need(self, need: Need, member: Member, *, always: bool) -> str:
         """Return *need* as it is written after the release; it is the same text if it need not change."""
         strict = self.modes.get(member.name) == "keep"
-        return raise_requirement(need.written, self.targets[need.name], always=always, strict=strict)
+        return raise_requirement(
+            need.written, self.targets[need.name], always=always, strict=strict
+        )
 
     def planned_candidate(self, name: str, older: Iterable[Need]) -> Candidate:
         """Return the release of the package *name* as an installer will find it on the index.
@@ -132,10 +153,14 @@ class Siblings:
             written = raised.get(need.written, need.written)
             pinned = pin_requirement(requirement_of(written), pins)
             requirements.append(ReleaseRequirement(pinned, need.extra))
-        requirements += [ReleaseRequirement(need.requirement, need.extra) for need in _wheel_needs(older)]
+        requirements += [
+            ReleaseRequirement(need.requirement, need.extra) for need in _wheel_needs(older)
+        ]
         return Candidate(name, self.targets[name], tuple(requirements), planned=True)
 
-    def last_candidate(self, name: str, version: Version, metadata: Sequence[Requirement] | None) -> Candidate:
+    def last_candidate(
+        self, name: str, version: Version, metadata: Sequence[Requirement] | None
+    ) -> Candidate:
         """Return the last release of the package *name*, with this *version*.
 
         *metadata* are its requirements (Requires-Dist). If they are None, the result has the requirements that
@@ -214,4 +239,6 @@ def write_raised_requirements(text: str, file: str, raised: Collection[RaisedReq
     Raises Refusal RK-WORKSPACE-REQUIREMENT if releasekit cannot edit the form in which the file is written.
     """
     after = {requirement.before: requirement.after for requirement in raised}
-    return rewrite_requirements(text, lambda written: after.get(written.strip(), written), file, groups=True)
+    return rewrite_requirements(
+        text, lambda written: after.get(written.strip(), written), file, groups=True
+    )

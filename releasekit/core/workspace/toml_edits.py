@@ -7,7 +7,12 @@ import tomllib
 from typing import TYPE_CHECKING, Any, cast
 
 from releasekit.core.errors import ErrorCode, Refusal
-from releasekit.core.workspace.workspace import PYPROJECT, Kind, requirement_arrays, requirement_lines
+from releasekit.core.workspace.workspace import (
+    PYPROJECT,
+    Kind,
+    requirement_arrays,
+    requirement_lines,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableSequence, Sequence
@@ -119,7 +124,9 @@ def parses_to(text: str, document: Mapping[str, Any]) -> bool:
         return False
 
 
-def write_version_at(text: str, location: VersionLocation, version: Version, display_path: str) -> str:
+def write_version_at(
+    text: str, location: VersionLocation, version: Version, display_path: str
+) -> str:
     """Return *text* with *version* in *location*. Nothing else changes. *display_path* names the file in messages.
 
     Raises Refusal RK-VERSION-PLACE if *location* matches no text, or more than one.

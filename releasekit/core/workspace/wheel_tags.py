@@ -32,7 +32,9 @@ class _Offer(NamedTuple):
         if self.abi == "none":
             return self.python.startswith("py") or self.python == other.python
         is_same = (self.python, self.abi) == (other.python, other.abi)
-        is_stable_abi = self.abi == "abi3" and _minor_version(self.python) <= _minor_version(other.python)
+        is_stable_abi = self.abi == "abi3" and _minor_version(self.python) <= _minor_version(
+            other.python
+        )
         is_free_threaded = other.abi.endswith("t")
         return is_same or (is_stable_abi and not is_free_threaded)
 
@@ -58,12 +60,18 @@ def runs_on(name: str, machine_tags: Container[str]) -> bool:
 
 def plain_linux_wheels(names: Iterable[str]) -> list[str]:
     """Return those of *names* that are wheels for one Linux machine, such as `linux_x86_64`: PyPI refuses them."""
-    return [name for name in names if any(tag.platform.startswith("linux_") for tag in wheel_tags(name))]
+    return [
+        name for name in names if any(tag.platform.startswith("linux_") for tag in wheel_tags(name))
+    ]
 
 
 def foreign_wheels(names: Iterable[str], platform: str) -> list[str]:
     """Return those of *names* whose tags contradict the name of the *platform* that built them."""
-    return [name for name in names if not any(fits_platform(tag.platform, platform) for tag in wheel_tags(name))]
+    return [
+        name
+        for name in names
+        if not any(fits_platform(tag.platform, platform) for tag in wheel_tags(name))
+    ]
 
 
 def last_release_files(names: Iterable[str], version: Version) -> list[str]:
@@ -94,7 +102,9 @@ def _are_served(wanted: Iterable[_Offer], offers: Iterable[_Offer]) -> bool:
 
 def _offers(name: str) -> set[_Offer]:
     return {
-        _Offer(tag.interpreter, tag.abi, machine) for tag in wheel_tags(name) for machine in _machines_of(tag.platform)
+        _Offer(tag.interpreter, tag.abi, machine)
+        for tag in wheel_tags(name)
+        for machine in _machines_of(tag.platform)
     }
 
 

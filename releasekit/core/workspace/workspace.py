@@ -126,7 +126,9 @@ class Workspace:
     def external_requirements(self, member: Member) -> tuple[str, ...]:
         """Return the published requirements of *member* on packages outside the workspace, as written."""
         published = (need for need in member.needs if need.kind in PUBLISHED)
-        requirements = {str(need.requirement) for need in published if need.name not in self.members}
+        requirements = {
+            str(need.requirement) for need in published if need.name not in self.members
+        }
         return tuple(sorted(requirements))
 
     def matching_names(self, patterns: Iterable[str]) -> frozenset[str]:
@@ -261,7 +263,9 @@ def requirement_arrays(document: Mapping[str, Any]) -> Iterator[RequirementArray
             key = (*path, "optional-dependencies", name)
             yield RequirementArray(key, Kind.EXTRA, items, canonicalize_name(name))
     build_system = table_at(document, "build-system")
-    yield RequirementArray(("build-system", "requires"), Kind.BUILD, build_system.get("requires", ()))
+    yield RequirementArray(
+        ("build-system", "requires"), Kind.BUILD, build_system.get("requires", ())
+    )
     for group, items in table_at(document, "dependency-groups").items():
         yield RequirementArray(("dependency-groups", group), Kind.GROUP, items)
 
@@ -314,7 +318,10 @@ def _matches_pattern(pattern: str, member: Member) -> bool:
 
 
 def _parse_member(
-    path: str, document: Mapping[str, Any], dynamic_version: DeclaredVersion | None, files: Mapping[str, str]
+    path: str,
+    document: Mapping[str, Any],
+    dynamic_version: DeclaredVersion | None,
+    files: Mapping[str, str],
 ) -> Member:
     project: Mapping[str, Any] = document.get("project", {})
     raw_name = str(project.get("name", ""))
@@ -353,9 +360,13 @@ def looks_publishable(document: Mapping[str, Any]) -> bool:
     return not any(str(classifier).startswith("Private ::") for classifier in classifiers)
 
 
-def _parse_needs(path: str, document: Mapping[str, Any], files: Mapping[str, str]) -> Iterator[Need]:
+def _parse_needs(
+    path: str, document: Mapping[str, Any], files: Mapping[str, str]
+) -> Iterator[Need]:
     for array in requirement_arrays(document):
-        texts = [item for item in array.items if isinstance(item, str)]  # an included group is read anyway
+        texts = [
+            item for item in array.items if isinstance(item, str)
+        ]  # an included group is read anyway
         for written in texts:
             yield _parse_need(path, PYPROJECT, array.kind, array.extra, written)
     for file in requirement_files(document):

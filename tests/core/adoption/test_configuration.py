@@ -45,7 +45,9 @@ def test_most_requirements_decide_pins(lines: list[str], pins: str) -> None:
 KEYS = [
     MissingKey("tag_format", ["{name}@{version}", "v{version}"], "Why."),
     MissingKey("exclude", ["samples/*"], ""),
-    MissingKey("groups", {"a": ["a/*"], "b c": {"packages": ["b/*"], "versioning": "fixed"}}, "Those."),
+    MissingKey(
+        "groups", {"a": ["a/*"], "b c": {"packages": ["b/*"], "versioning": "fixed"}}, "Those."
+    ),
 ]
 
 
@@ -87,7 +89,9 @@ def test_inline_table_is_left_alone() -> None:
 
 def test_ambiguous_missing_tag_is_skipped() -> None:
     """A tag that would stand for two commits is not made."""
-    assert missing_tags([("v1.0", "a"), ("v1.0", "b"), ("v1.1", "c"), ("v1.1", "c")]) == {"v1.1": "c"}
+    assert missing_tags([("v1.0", "a"), ("v1.0", "b"), ("v1.1", "c"), ("v1.1", "c")]) == {
+        "v1.1": "c"
+    }
 
 
 def test_excluded_packages_have_reasons() -> None:

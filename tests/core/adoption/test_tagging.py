@@ -63,7 +63,11 @@ def test_most_used_format_comes_first() -> None:
         "app@1.0": "app 1.0",
     }
 
-    assert tagging_of(history, *LINES).patterns == ("{name}@{version}", "{name}=={version}", "{name}-v{version}")
+    assert tagging_of(history, *LINES).patterns == (
+        "{name}@{version}",
+        "{name}=={version}",
+        "{name}-v{version}",
+    )
 
 
 def test_default_format_applies_without_tags() -> None:
@@ -93,7 +97,9 @@ def test_undeclared_tag_supports_nothing() -> None:
 
 def test_old_undeclared_tags_are_outweighed() -> None:
     """Only the newest tags of a form decide."""
-    history = {"core_v0.1": "core 9.9"} | {f"core_v1.{number}": f"core 1.{number}" for number in range(5)}
+    history = {"core_v0.1": "core 9.9"} | {
+        f"core_v1.{number}": f"core 1.{number}" for number in range(5)
+    }
 
     assert tagging_of(history, "core:").patterns == ("{name}_v{version}",)
 
@@ -112,7 +118,10 @@ def test_shared_tags_mean_fixed_versions() -> None:
     tagging = tagging_of(history, *LINES)
 
     assert (tagging.patterns, tagging.is_fixed, tagging.own) == (("v{version}",), True, {})
-    assert tagging.why_lockstep == "They declared one version at each of the 2 newest such tags, up to v1.0."
+    assert (
+        tagging.why_lockstep
+        == "They declared one version at each of the 2 newest such tags, up to v1.0."
+    )
 
 
 def test_separate_versions_get_named_tags() -> None:
@@ -135,12 +144,19 @@ def test_bare_tag_has_single_owner() -> None:
 
 def test_several_owners_form_fixed_group() -> None:
     """If several packages, but not all, declared the versions of a form, they share it and their version."""
-    history = {"python-v1.0": "app 1.0, core 1.0, web 0.2", "python-v1.1": "app 1.1, core 1.1, web 0.2"}
+    history = {
+        "python-v1.0": "app 1.0, core 1.0, web 0.2",
+        "python-v1.1": "app 1.1, core 1.1, web 0.2",
+    }
 
     tagging = tagging_of(history, *LINES)
 
     assert tagging.own == {"app": ("python-v{version}",), "core": ("python-v{version}",)}
-    assert (tagging.patterns, tagging.lockstep, tagging.is_fixed) == (("{name}-v{version}",), ("app", "core"), False)
+    assert (tagging.patterns, tagging.lockstep, tagging.is_fixed) == (
+        ("{name}-v{version}",),
+        ("app", "core"),
+        False,
+    )
 
 
 def test_umbrella_tag_is_no_release() -> None:
@@ -158,7 +174,10 @@ def test_short_tags_get_own_format() -> None:
 
     tagging = tagging_of(history, "acme-app:", "acme-core:")
 
-    assert (tagging.patterns, tagging.own) == (("{name}-v{version}",), {"acme-core": ("core-v{version}",)})
+    assert (tagging.patterns, tagging.own) == (
+        ("{name}-v{version}",),
+        {"acme-core": ("core-v{version}",)},
+    )
 
 
 def test_common_label_is_chosen() -> None:

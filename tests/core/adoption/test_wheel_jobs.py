@@ -15,7 +15,10 @@ TEMPLATE = (Path(__file__).parents[3] / "releasekit/templates/github/publish.yml
 
 def test_each_platform_has_a_job() -> None:
     """Every platform builds on its runner from what was staged; the last job merges all parts, and publishes that."""
-    platforms = {"linux-x86_64": Platform.model_validate({}), "gpu": Platform.model_validate({"runner": "self-hosted"})}
+    platforms = {
+        "linux-x86_64": Platform.model_validate({}),
+        "gpu": Platform.model_validate({"runner": "self-hosted"}),
+    }
 
     jobs = yaml.safe_load(with_wheel_jobs(TEMPLATE, platforms))["jobs"]
 
@@ -35,7 +38,9 @@ def test_each_platform_has_a_job() -> None:
     )
     assert stage[0] == {"name": "planned", "path": "planned"}
     assert stage[-1] == {"name": "staged", "path": "staged", "if-no-files-found": "error"}
-    command = 'publish --stage-only --platform "$PLATFORM" --manifest staged/manifest.json --output part'
+    command = (
+        'publish --stage-only --platform "$PLATFORM" --manifest staged/manifest.json --output part'
+    )
     assert wheels == [
         {"name": "staged", "path": "staged"},
         f'uvx "$RELEASEKIT" {command}',

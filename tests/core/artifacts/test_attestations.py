@@ -19,14 +19,26 @@ def test_attestation_of_file_is_accepted() -> None:
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (attestation((NAME, "0" * 64)), f"it attests {NAME} with sha256 {'0' * 64}, and not {NAME} with"),
-        (attestation(("core-1.1.tar.gz", DIGEST)), f"it attests core-1.1.tar.gz with sha256 {DIGEST}, and not"),
+        (
+            attestation((NAME, "0" * 64)),
+            f"it attests {NAME} with sha256 {'0' * 64}, and not {NAME} with",
+        ),
+        (
+            attestation(("core-1.1.tar.gz", DIGEST)),
+            f"it attests core-1.1.tar.gz with sha256 {DIGEST}, and not",
+        ),
         (attestation(), "it attests nothing, and not"),
-        (attestation((NAME, DIGEST), version=2), "it is no attestation (PEP 740): ValueError('version 2 is unknown')"),
+        (
+            attestation((NAME, DIGEST), version=2),
+            "it is no attestation (PEP 740): ValueError('version 2 is unknown')",
+        ),
         (b"{}", "it is no attestation (PEP 740): KeyError('version')"),
         (b"[]", "it is no attestation (PEP 740): TypeError"),
         (b"\xff", "it is no attestation (PEP 740): UnicodeDecodeError"),
-        (b'{"version": 1, "envelope": {"statement": "?"}}', "it is no attestation (PEP 740): Error"),
+        (
+            b'{"version": 1, "envelope": {"statement": "?"}}',
+            "it is no attestation (PEP 740): Error",
+        ),
         (b"[" * 100_000, "it is no attestation (PEP 740): "),
     ],
     ids=range(9),

@@ -17,7 +17,12 @@ from releasekit.core.artifacts.package_facts import (
 from releasekit.core.config.settings import VerifyWaiver
 from releasekit.core.errors import ErrorCode
 
-FILES = {"shop/__init__.py": 900, "shop/cart.py": 5000, "shop/tax/__init__.py": 10, "shop/tax/vat.py": 700}
+FILES = {
+    "shop/__init__.py": 900,
+    "shop/cart.py": 5000,
+    "shop/tax/__init__.py": 10,
+    "shop/tax/vat.py": 700,
+}
 
 
 def facts_of(*gone: str, **fields: Any) -> PackageFacts:
@@ -26,7 +31,9 @@ def facts_of(*gone: str, **fields: Any) -> PackageFacts:
     return PackageFacts({path: size for path, size in files.items() if path not in gone}, **fields)
 
 
-def losses_of(before: PackageFacts, after: PackageFacts, sources: tuple[str, ...] = ()) -> dict[str, str]:
+def losses_of(
+    before: PackageFacts, after: PackageFacts, sources: tuple[str, ...] = ()
+) -> dict[str, str]:
     """Return the text of each loss by its rule."""
     return {str(loss.rule): loss.text for loss in find_losses(before, after, sources)}
 
@@ -34,7 +41,12 @@ def losses_of(before: PackageFacts, after: PackageFacts, sources: tuple[str, ...
 @pytest.mark.parametrize(
     ("before", "after", "rule", "text"),
     [
-        (facts_of(), facts_of("shop/cart.py"), ErrorCode.VERIFY_LOST_IMPORT, "shop.cart can no longer be imported"),
+        (
+            facts_of(),
+            facts_of("shop/cart.py"),
+            ErrorCode.VERIFY_LOST_IMPORT,
+            "shop.cart can no longer be imported",
+        ),
         (
             facts_of(),
             facts_of("shop/tax/__init__.py", "shop/tax/vat.py"),
@@ -86,7 +98,9 @@ def losses_of(before: PackageFacts, after: PackageFacts, sources: tuple[str, ...
     ],
     ids=lambda value: str(value) if isinstance(value, ErrorCode) else "",
 )
-def test_each_loss_has_its_rule(before: PackageFacts, after: PackageFacts, rule: ErrorCode, text: str) -> None:
+def test_each_loss_has_its_rule(
+    before: PackageFacts, after: PackageFacts, rule: ErrorCode, text: str
+) -> None:
     """One thing is lost, and exactly one rule says so."""
     assert losses_of(before, after) == {rule: text}
     assert losses_of(after, after) == {}
@@ -107,7 +121,9 @@ def test_gains_are_no_losses() -> None:
 def test_module_may_become_package() -> None:
     """A module that becomes a package, or an extension module, can still be imported."""
     as_package = facts_of("shop/cart.py", files={"shop/cart/__init__.py": 5000})
-    as_extension = facts_of("shop/cart.py", files={"shop/cart.cpython-312-x86_64-linux-gnu.so": 5000})
+    as_extension = facts_of(
+        "shop/cart.py", files={"shop/cart.cpython-312-x86_64-linux-gnu.so": 5000}
+    )
 
     assert losses_of(facts_of(), as_package) == {}
     assert losses_of(facts_of(), as_extension) == {}
@@ -119,7 +135,10 @@ def test_most_files_lost_is_a_fault() -> None:
     losses = find_losses(PackageFacts(many), PackageFacts({"shop/part_0.py": 100}))
     faults = [loss for loss in losses if loss.is_fault]
 
-    assert [loss.rule for loss in faults] == [ErrorCode.VERIFY_LOST_FILES, ErrorCode.VERIFY_LOST_BYTES]
+    assert [loss.rule for loss in faults] == [
+        ErrorCode.VERIFY_LOST_FILES,
+        ErrorCode.VERIFY_LOST_BYTES,
+    ]
     assert faults[0].text.startswith("199 of 200 files are gone: shop/part_1.py, ")
 
 
@@ -159,7 +178,9 @@ def test_version_decides_what_stops() -> None:
     losses = find_losses(facts_of(files={"shop/a.txt": 1}), facts_of("shop/cart.py"))
 
     def severities(target: str) -> list[str]:
-        return [row.severity for row in rate_losses("shop", Version("1.0"), Version(target), losses)]
+        return [
+            row.severity for row in rate_losses("shop", Version("1.0"), Version(target), losses)
+        ]
 
     assert severities("1.0.1") == ["error", "warning"]
     assert severities("2.0") == ["note", "note"]
@@ -200,7 +221,9 @@ def test_public_modules_have_public_names() -> None:
 def test_wheel_facts_read_metadata() -> None:
     """Scripts and other entry points are told apart, and the metadata is no file of the package."""
     files = {**FILES, "shop-1.0.dist-info/METADATA": 300}
-    metadata = "Metadata-Version: 2.4\nName: shop\nProvides-Extra: Fast_Path\nRequires-Python: >=3.11\n"
+    metadata = (
+        "Metadata-Version: 2.4\nName: shop\nProvides-Extra: Fast_Path\nRequires-Python: >=3.11\n"
+    )
     entry_points = "[console_scripts]\nShop = shop:main\n[gui_scripts]\ntill = shop:till\n[shop.cards]\nvisa = shop:V\n"
 
     facts = wheel_facts(files, metadata, entry_points)
@@ -218,7 +241,11 @@ def test_wheel_facts_read_metadata() -> None:
 @pytest.mark.parametrize(
     ("files", "document", "installed"),
     [
-        (("src/shop/a.py", "src/shop/b.txt", "tests/test_a.py", "README.md"), {}, {"shop/a.py", "shop/b.txt"}),
+        (
+            ("src/shop/a.py", "src/shop/b.txt", "tests/test_a.py", "README.md"),
+            {},
+            {"shop/a.py", "shop/b.txt"},
+        ),
         (("shop/a.py", "docs/conf.py", "setup.py", "shop.py"), {}, {"shop/a.py", "shop.py"}),
         (
             ("lib/shop/a.py", "shop/x.py"),
@@ -234,19 +261,35 @@ def test_wheel_facts_read_metadata() -> None:
             ("src/shop/a.py", "src/shop/a.sql", "src/shop/old/b.sql", "src/shop/old/c.py"),
             {
                 "tool": {
-                    "hatch": {"build": {"exclude": ["*.sql"], "targets": {"wheel": {"exclude": ["/src/shop/old/"]}}}}
+                    "hatch": {
+                        "build": {
+                            "exclude": ["*.sql"],
+                            "targets": {"wheel": {"exclude": ["/src/shop/old/"]}},
+                        }
+                    }
                 }
             },
             {"shop/a.py"},
         ),
         (
             ("src/shop/a.py", "src/shop/deep/er/b.txt", "src/shop/b.txt"),
-            {"tool": {"uv": {"build-backend": {"wheel-exclude": ["shop/**/b.txt"], "source-exclude": "no list"}}}},
+            {
+                "tool": {
+                    "uv": {
+                        "build-backend": {
+                            "wheel-exclude": ["shop/**/b.txt"],
+                            "source-exclude": "no list",
+                        }
+                    }
+                }
+            },
             {"shop/a.py"},
         ),
     ],
 )
-def test_source_layouts_are_known(files: tuple[str, ...], document: dict[str, Any], installed: set[str]) -> None:
+def test_source_layouts_are_known(
+    files: tuple[str, ...], document: dict[str, Any], installed: set[str]
+) -> None:
     """The files of the import packages count, wherever they are, and what is beside them does not."""
     facts = source_facts(dict.fromkeys(files, 1), {"name": "Shop"}, document)
 

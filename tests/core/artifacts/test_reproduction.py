@@ -36,7 +36,11 @@ def test_difference_names_its_members(second: dict[str, PackedMember], text: str
 
 def test_archives_give_their_members(tmp_path: Path) -> None:
     """A wheel and an sdist are read alike: content, time and mode. A broken file has a code."""
-    wheel, sdist, source = tmp_path / "a-1-py3-none-any.whl", tmp_path / "a-1.tar.gz", tmp_path / "a.py"
+    wheel, sdist, source = (
+        tmp_path / "a-1-py3-none-any.whl",
+        tmp_path / "a-1.tar.gz",
+        tmp_path / "a.py",
+    )
     source.write_text("x = 1\n")
     os.utime(source, (TIME, TIME))
     with zipfile.ZipFile(wheel, "w") as archive:

@@ -7,7 +7,12 @@ from typing import Any
 import pytest
 from packaging.version import Version
 
-from releasekit.core.artifacts.api_changes import ApiChange, breaking_changes, describe_changes, rate_api_changes
+from releasekit.core.artifacts.api_changes import (
+    ApiChange,
+    breaking_changes,
+    describe_changes,
+    rate_api_changes,
+)
 from releasekit.core.artifacts.source_changes import (
     SourceChange,
     SourceTree,
@@ -75,10 +80,17 @@ def test_dead_command_is_a_fault() -> None:
     scripts = {"shop": "shop.cli:main", "till": "shop.till:open [fast]"}
     no_function = ApiChange("shop.cli.main", "removed", is_removal=True)
 
-    without_module = find_source_losses(tree(scripts=scripts), tree("src/shop/cli.py", scripts=scripts))
-    without_function = find_source_losses(tree(scripts=scripts), tree(scripts=scripts), [no_function])
+    without_module = find_source_losses(
+        tree(scripts=scripts), tree("src/shop/cli.py", scripts=scripts)
+    )
+    without_function = find_source_losses(
+        tree(scripts=scripts), tree(scripts=scripts), [no_function]
+    )
 
-    assert [loss.rule for loss in without_module] == [ErrorCode.VERIFY_LOST_IMPORT, ErrorCode.VERIFY_DEAD_SCRIPT]
+    assert [loss.rule for loss in without_module] == [
+        ErrorCode.VERIFY_LOST_IMPORT,
+        ErrorCode.VERIFY_DEAD_SCRIPT,
+    ]
     assert [(loss.text, loss.is_fault) for loss in without_function] == [
         ("the command shop starts shop.cli.main, which is gone", True)
     ]
@@ -148,7 +160,10 @@ def test_reason_names_first_change() -> None:
     """The reason of a raised version names the first change, and counts the others."""
     assert describe_changes([]) == ""
     assert describe_changes([REMOVED]) == "breaks the API: shop.cart.total: removed"
-    assert describe_changes([REMOVED] * 3) == "breaks the API: shop.cart.total: removed, and 2 more changes"
+    assert (
+        describe_changes([REMOVED] * 3)
+        == "breaks the API: shop.cart.total: removed, and 2 more changes"
+    )
 
 
 @pytest.mark.parametrize(
@@ -156,7 +171,11 @@ def test_reason_names_first_change() -> None:
     [
         ("def f(a): return 1", "def f(a):\n    'New.'\n    return 2", True),
         ("def f(a): ...", "def f(a): ...\ndef g(): ...", True),
-        ("class C:\n  def m(self): self.x = 1", "class C:\n  def m(self):\n    self.x = 2\n    self.y = 1", True),
+        (
+            "class C:\n  def m(self): self.x = 1",
+            "class C:\n  def m(self):\n    self.x = 2\n    self.y = 1",
+            True,
+        ),
         ("import os", "import os, sys", False),
         ("def f(a): ...", "def f(a, b): ...", False),
         ("class C:\n  def m(self): ...", "class D:\n  def m(self): ...", False),

@@ -37,7 +37,9 @@ DATE = "2026-11-22"
 
 def changes_of(*messages: str) -> tuple[Change, ...]:
     """Parse messages that are written newest first; the shas are 0000000, 1111111 and so on."""
-    return parse_history([commit(f"{place:x}" * 40, "f" * 40, message=text) for place, text in enumerate(messages)])
+    return parse_history(
+        [commit(f"{place:x}" * 40, "f" * 40, message=text) for place, text in enumerate(messages)]
+    )
 
 
 def told(
@@ -48,7 +50,9 @@ def told(
     **settings: object,
 ) -> str:
     """Return the text of 0.6.0 without its heading."""
-    entry = changelog_entry(Version("0.6.0"), DATE, changes_of(*messages), since, settings_of(**settings))
+    entry = changelog_entry(
+        Version("0.6.0"), DATE, changes_of(*messages), since, settings_of(**settings)
+    )
     heading, _, text = render_section(entry, web, tag, since).text.partition("\n\n")
     assert heading in (f"## 0.6.0 - {DATE}", f"## [0.6.0] - {DATE}")
     return text
@@ -143,7 +147,9 @@ def test_untagged_heading_has_no_link() -> None:
     entry = ChangelogEntry(Version("0.6.0"), DATE)
 
     assert render_section(entry, GITHUB, "", LAST) == Section(text=f"## 0.6.0 - {DATE}\n")
-    assert render_section(entry, GITHUB, "v0.6.0", PreviousRelease()).link.endswith("/releases/tag/v0.6.0")
+    assert render_section(entry, GITHUB, "v0.6.0", PreviousRelease()).link.endswith(
+        "/releases/tag/v0.6.0"
+    )
 
 
 def test_first_release_lists_no_changes() -> None:
@@ -151,7 +157,9 @@ def test_first_release_lists_no_changes() -> None:
     assert told(*HISTORY, since=PreviousRelease()) == "First release.\n"
 
 
-@pytest.mark.parametrize("messages", [(), ("chore: it\n\nRelease-As: 0.6.0",), ("docs: it", "unconventional")])
+@pytest.mark.parametrize(
+    "messages", [(), ("chore: it\n\nRelease-As: 0.6.0",), ("docs: it", "unconventional")]
+)
 def test_section_without_changes_says_why(messages: tuple[str, ...]) -> None:
     """A release without changes that are shown (forced, told, for a dependency) says so in one line."""
     assert told(*messages) == "No notable changes since 0.5.0.\n"
@@ -159,7 +167,12 @@ def test_section_without_changes_says_why(messages: tuple[str, ...]) -> None:
 
 def test_unreleased_revert_pair_is_hidden() -> None:
     """A commit and its revert are not told; the revert of something released is."""
-    text = told('Revert "feat: b"', f'Revert "feat: a"\n\nThis reverts commit {"3" * 40}.', "fix: c", "feat: a")
+    text = told(
+        'Revert "feat: b"',
+        f'Revert "feat: a"\n\nThis reverts commit {"3" * 40}.',
+        "fix: c",
+        "feat: a",
+    )
 
     assert "feat: a" not in text
     assert text == '### Bug Fixes\n\n- c (2222222)\n\n### Reverts\n\n- Revert "feat: b" (0000000)\n'
@@ -205,7 +218,9 @@ ALL = (
         ({"changelog_exclude": ["^(feat|fix)", "e.*t: a$"]}, ["Performance"]),
     ],
 )  # fmt: skip
-def test_configuration_decides_section_headings(settings: dict[str, object], shown: list[str]) -> None:
+def test_configuration_decides_section_headings(
+    settings: dict[str, object], shown: list[str]
+) -> None:
     """Types that ask for a release are shown; others can be, under any heading, and patterns leave out titles."""
     assert headings(*ALL, **settings) == shown
 
@@ -228,7 +243,9 @@ def test_configured_heading_stays_one_line() -> None:
 def test_contributors_are_listed_once() -> None:
     """Authors and co-authors are named once, in order, without addresses and bots."""
     changes = changes_of(
-        'fix: a\n\nCo-authored-by: "Grace" <g@example.invalid>\nco-authored-by: bea', "feat: b", "feat: c"
+        'fix: a\n\nCo-authored-by: "Grace" <g@example.invalid>\nco-authored-by: bea',
+        "feat: b",
+        "feat: c",
     )
     authors = {"0" * 40: "Ada", "1" * 40: "dependabot[bot]", "2" * 40: "Ada"}
 
@@ -250,14 +267,19 @@ def test_stable_release_includes_its_prereleases() -> None:
     found = prereleases_between(RELEASED, Version("1.0"), Version("1.1"))
 
     assert list(map(str, found)) == ["1.1a1", "1.1rc1", "1.1rc2"]
-    assert list(map(str, prereleases_between(RELEASED, None, Version("1.0")))) == ["0.9rc1", "1.0rc1"]
+    assert list(map(str, prereleases_between(RELEASED, None, Version("1.0")))) == [
+        "0.9rc1",
+        "1.0rc1",
+    ]
 
 
 def test_first_stable_covers_its_prereleases() -> None:
     """A first stable release after prereleases tells what has come since the first of them."""
     since = PreviousRelease(None, "new-v0.5b1", (Version("0.5b1"), Version("0.5b2")))
 
-    assert told("fix: a", since=since) == "First stable release.\n\n### Bug Fixes\n\n- a (0000000)\n"
+    assert (
+        told("fix: a", since=since) == "First stable release.\n\n### Bug Fixes\n\n- a (0000000)\n"
+    )
     assert told(since=since) == "First stable release.\n"
 
 
@@ -345,7 +367,10 @@ def test_breaking_note_keeps_its_paragraphs() -> None:
 
 def test_note_that_repeats_title_disappears() -> None:
     """A footer that repeats the title is told once."""
-    assert told("feat!: x goes\n\nBREAKING CHANGE: x goes") == "### Breaking Changes\n\n- x goes (0000000)\n"
+    assert (
+        told("feat!: x goes\n\nBREAKING CHANGE: x goes")
+        == "### Breaking Changes\n\n- x goes (0000000)\n"
+    )
     assert told("BREAKING CHANGE: x goes") == "### Breaking Changes\n\n- x goes (0000000)\n"
 
 
@@ -481,20 +506,35 @@ def test_unreleased_heading_is_finished(heading: str) -> None:
     [
         # the heading in brackets stays, the notes move
         ("## [Unreleased]\n\n- x\n", "## [Unreleased]\n\n@\n- x\n\n- new\n"),
-        ("## [Unreleased](https://x.invalid)\n- x", "## [Unreleased](https://x.invalid)\n\n@- x\n\n- new\n"),
+        (
+            "## [Unreleased](https://x.invalid)\n- x",
+            "## [Unreleased](https://x.invalid)\n\n@- x\n\n- new\n",
+        ),
         ("## [Unreleased]\r\n\r\n- x\r\n", "## [Unreleased]\r\n\r\n@\r\n- x\r\n\r\n- new\r\n"),
         # without notes it is a placeholder
-        ("## [Unreleased]\n\n### Added\n\n## 0.5.0\n", "## [Unreleased]\n\n### Added\n\n@\n- new\n\n## 0.5.0\n"),
-        ("## Unreleased\n\n<!-- here -->\n\n## 0.5.0\n", "## Unreleased\n\n<!-- here -->\n\n@\n- new\n\n## 0.5.0\n"),
+        (
+            "## [Unreleased]\n\n### Added\n\n## 0.5.0\n",
+            "## [Unreleased]\n\n### Added\n\n@\n- new\n\n## 0.5.0\n",
+        ),
+        (
+            "## Unreleased\n\n<!-- here -->\n\n## 0.5.0\n",
+            "## Unreleased\n\n<!-- here -->\n\n@\n- new\n\n## 0.5.0\n",
+        ),
         # a heading with a version keeps even headings and comments, and its level
         ("## 0.6.0 (TBD)\n", "@\n- new\n"),
         ("## 0.6.0 (TBD)\n\n### Added\n## 0.5.0\n", "@\n### Added\n\n- new\n\n## 0.5.0\n"),
         ("# 0.6.0 (TBD)\n\n- x\n\n# 0.5.0\n", "#1@\n- x\n\n- new\n\n# 0.5.0\n"),
         ("<a id='x'></a>\n## 0.6.0 (TBD)\n- x\n", "<a id='x'></a>\n@- x\n\n- new\n"),
         # its own heading wins, also below others
-        ("## Unreleased\n\n- y\n\n## 0.6.0 (TBD)\n\n- x\n", "## Unreleased\n\n- y\n\n@\n- x\n\n- new\n"),
+        (
+            "## Unreleased\n\n- y\n\n## 0.6.0 (TBD)\n\n- x\n",
+            "## Unreleased\n\n- y\n\n@\n- x\n\n- new\n",
+        ),
         ("## 0.7.0\n\n## 0.6.0 (TBD)\n\n- x\n", "## 0.7.0\n\n@\n- x\n\n- new\n"),
-        ("## Unreleased\n\n- y\n\n### 3.12\n\n## 0.5.0\n", "@\n- y\n\n### 3.12\n\n- new\n\n## 0.5.0\n"),
+        (
+            "## Unreleased\n\n- y\n\n### 3.12\n\n## 0.5.0\n",
+            "@\n- y\n\n### 3.12\n\n- new\n\n## 0.5.0\n",
+        ),
     ],
 )
 def test_unreleased_notes_keep_every_byte(before: str, after: str) -> None:
@@ -547,7 +587,9 @@ def test_stable_release_keeps_unreleased_prerelease() -> None:
 
 def test_notes_replace_remark_without_changes() -> None:
     """Where notes are written, the section does not say that there are no notable changes."""
-    section = Section(text="## 0.6.0 - 2026-11-22\n\nNo notable changes since 0.5.0.\n\n### Contributors\n\n- Ada\n")
+    section = Section(
+        text="## 0.6.0 - 2026-11-22\n\nNo notable changes since 0.5.0.\n\n### Contributors\n\n- Ada\n"
+    )
     title, remark, people = section.text.split("\n\n", 2)
 
     assert inserted("## 0.6.0 (TBD)\n\n- x\n", section) == f"{title}\n\n- x\n\n{people}"
@@ -556,7 +598,15 @@ def test_notes_replace_remark_without_changes() -> None:
 
 @pytest.mark.parametrize(
     "heading",
-    ["## 0.6.0", "## [0.6] - 2026", "## `v0.6.0`", "## **0.6.0**", "# v0.6.0", "### Release 0.6.0", "0.6.0\n-----"],
+    [
+        "## 0.6.0",
+        "## [0.6] - 2026",
+        "## `v0.6.0`",
+        "## **0.6.0**",
+        "# v0.6.0",
+        "### Release 0.6.0",
+        "0.6.0\n-----",
+    ],
 )
 def test_present_version_is_left_alone(heading: str) -> None:
     """A version that has a heading is left alone."""
@@ -565,7 +615,9 @@ def test_present_version_is_left_alone(heading: str) -> None:
     assert insert_section(text, Version("0.6.0"), LINKED) == text
 
 
-@pytest.mark.parametrize("other", ["0.6.0rc1", "0.6.0.post1", "0.6.0.dev1", "10.6.0", "0.6.0.1", "1!0.6.0"])
+@pytest.mark.parametrize(
+    "other", ["0.6.0rc1", "0.6.0.post1", "0.6.0.dev1", "10.6.0", "0.6.0.1", "1!0.6.0"]
+)
 def test_similar_version_is_another_version(other: str) -> None:
     """A version that only looks alike is another one."""
     assert "- new" in inserted(f"# Changelog\n\n## {other}\n")
@@ -647,7 +699,9 @@ PIECES = st.sampled_from(
         "10. b", "   * c", "    # d", "<a id='x'></a>", "![x](y)", "| a | b |", "|---|---|", "***",
     ]
 )  # fmt: skip
-UNRELEASED = st.sampled_from(["## 0.6.0 (TBD)", "## Unreleased", "# 0.4.0 (unreleased)", "0.6.0rc2 (unreleased)"])
+UNRELEASED = st.sampled_from(
+    ["## 0.6.0 (TBD)", "## Unreleased", "# 0.4.0 (unreleased)", "0.6.0rc2 (unreleased)"]
+)
 TITLES = st.one_of(st.text(max_size=30), st.lists(PIECES, max_size=4).map("\n".join))
 
 
@@ -664,11 +718,21 @@ def sections(draw: st.DrawFn) -> tuple[Version, Section]:
     """Make sections of what anybody may commit."""
     version = Version(draw(st.sampled_from(["0.6.0", "0.4.0", "0.6.0rc2", "1!0.1"])))
     notes = draw(TITLES)
-    messages = [f"feat: x{draw(TITLES)}", f"feat!: {draw(TITLES)}\n\nBREAKING CHANGE: {notes}", "fix: y"]
+    messages = [
+        f"feat: x{draw(TITLES)}",
+        f"feat!: {draw(TITLES)}\n\nBREAKING CHANGE: {notes}",
+        "fix: y",
+    ]
     entry = changelog_entry(
-        version, DATE, changes_of(*messages), LAST, settings_of(changelog_sections={"other": "Other"})
+        version,
+        DATE,
+        changes_of(*messages),
+        LAST,
+        settings_of(changelog_sections={"other": "Other"}),
     )
-    return version, render_section(entry, draw(st.sampled_from([RepositoryUrls(), GITHUB])), "core-v0.6.0", LAST)
+    return version, render_section(
+        entry, draw(st.sampled_from([RepositoryUrls(), GITHUB])), "core-v0.6.0", LAST
+    )
 
 
 @given(files(PIECES | UNRELEASED), sections())
@@ -691,10 +755,14 @@ def test_insert_keeps_all_other_text(text: str, given_section: tuple[Version, Se
     if not text.strip("\ufeff \r\n\x0b\u2028") or once == text:
         return
 
-    levels = [re.sub("^##", level, section.text, flags=re.MULTILINE) for level in ("##", "#", "###")]
+    levels = [
+        re.sub("^##", level, section.text, flags=re.MULTILINE) for level in ("##", "#", "###")
+    ]
     forms = [form.replace("\n", ends) for ends in ("\r\n", "\n") for form in levels]
     pairs = [form.partition("\n")[::2] for form in forms]
-    title, body = next((title, body) for title, body in pairs if title in once and body.lstrip() in once)
+    title, body = next(
+        (title, body) for title, body in pairs if title in once and body.lstrip() in once
+    )
     # Notes that were written below [Unreleased] stand between title and changes.
     head, _, rest = once.partition(f"{title}\n")
     notes, found, tail = rest.partition(body.lstrip())
@@ -749,7 +817,9 @@ def test_commits_cannot_inject_headings(given_section: tuple[Version, Section]) 
         "code_block",
         "strong",
     } | {"bullet_list", "ordered_list", "list_item"}
-    assert [block.level for block in read if block.type == "heading_open"] == [0] * section.text.count("\n##") + [0]
+    assert [block.level for block in read if block.type == "heading_open"] == [
+        0
+    ] * section.text.count("\n##") + [0]
     for line in section.text.split("\n")[1:]:
         assert not line or line.startswith(("### ", "- ", "  ", "No notable")), line
         assert not re.match(r" {0,3}(```[^`]*$|~~~|<!--)", line), line

@@ -97,13 +97,19 @@ def test_text_is_one_item(text: str, item: str) -> None:
 
 
 @given(
-    st.lists(st.sampled_from(["# 0.9", "## 2.0", "a", "", "```", "~~~", "- b", "  c", "<!--", "-->", "[x]: y", "==="]))
+    st.lists(
+        st.sampled_from(
+            ["# 0.9", "## 2.0", "a", "", "```", "~~~", "- b", "  c", "<!--", "-->", "[x]: y", "==="]
+        )
+    )
 )
 def test_text_stays_in_its_item(lines: list[str]) -> None:
     """Whatever Markdown a file has, the older versions stay headings, and it adds none to the file."""
     text = "\n".join(lines).strip("\n")
     section = render_section(
-        changelog_entry(Version("1.1"), "2026-11-22", [], SINCE, settings_of(), files=[file_of(text)]),
+        changelog_entry(
+            Version("1.1"), "2026-11-22", [], SINCE, settings_of(), files=[file_of(text)]
+        ),
         RepositoryUrls(),
         "",
         SINCE,
@@ -124,8 +130,16 @@ def test_text_stays_in_its_item(lines: list[str]) -> None:
 
 def test_notes_have_file_texts() -> None:
     """The plan stores the text with the path of the file, and no commit."""
-    entry = changelog_entry(Version("1.1"), "2026-11-22", [], SINCE, settings_of(), files=[file_of("A", Bump.MAJOR)])
+    entry = changelog_entry(
+        Version("1.1"), "2026-11-22", [], SINCE, settings_of(), files=[file_of("A", Bump.MAJOR)]
+    )
 
     (note,) = package_notes(entry, SINCE, {}).changes
 
-    assert (note.sha, note.file, note.heading, note.text, note.breaking) == ("", "a.md", "Breaking Changes", "A", True)
+    assert (note.sha, note.file, note.heading, note.text, note.breaking) == (
+        "",
+        "a.md",
+        "Breaking Changes",
+        "A",
+        True,
+    )

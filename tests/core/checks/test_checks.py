@@ -10,7 +10,15 @@ from typing import Any, NamedTuple
 import pytest
 
 from releasekit.core.checks.contents import modules_of
-from releasekit.core.checks.facts import Check, CheckReport, Finding, Found, Package, Severity, WorkspaceFacts
+from releasekit.core.checks.facts import (
+    Check,
+    CheckReport,
+    Finding,
+    Found,
+    Package,
+    Severity,
+    WorkspaceFacts,
+)
 from releasekit.core.checks.fixes import AddItem, DropItem, Fix, NewFile, SetKey, fixed_texts
 from releasekit.core.checks.registry import CHECKS, collect_findings, select_checks, with_plugins
 from releasekit.core.config.settings import Settings
@@ -34,7 +42,13 @@ KEYS = {
     "dependencies": "[]",
 }
 """The [project] of a healthy package, in the order of its lines: `name` is on line 2, `dependencies` on line 12."""
-FILES = ("README.md", "LICENSE", "src/{module}/__init__.py", "src/{module}/py.typed", "pyproject.toml")
+FILES = (
+    "README.md",
+    "LICENSE",
+    "src/{module}/__init__.py",
+    "src/{module}/py.typed",
+    "pyproject.toml",
+)
 
 
 class Drawn(NamedTuple):
@@ -50,13 +64,27 @@ def pkg(name: str, *, path: str = "", rest: str = "", lacks: str = "", **given: 
 
     *rest* comes after [project], *lacks* are files that are not there.
     """
-    around = {key: given.pop(key) for key in tuple(given) if key in ("ignored", "built", "texts", "rendering", "more")}
+    around = {
+        key: given.pop(key)
+        for key in tuple(given)
+        if key in ("ignored", "built", "texts", "rendering", "more")
+    }
     keys = {**KEYS, **{key.replace("_", "-"): value for key, value in given.items()}}
-    lines = [f"{key} = {value.format(name=name)}" for key, value in keys.items() if value is not None]
-    build = "" if "[build-system]" in rest else '[build-system]\nrequires = []\nbuild-backend = "hatchling.build"\n'
-    files = {file.format(module=name.replace("-", "_").lower()) for file in FILES} - set(lacks.split())
+    lines = [
+        f"{key} = {value.format(name=name)}" for key, value in keys.items() if value is not None
+    ]
+    build = (
+        ""
+        if "[build-system]" in rest
+        else '[build-system]\nrequires = []\nbuild-backend = "hatchling.build"\n'
+    )
+    files = {file.format(module=name.replace("-", "_").lower()) for file in FILES} - set(
+        lacks.split()
+    )
     around["files"] = frozenset(files) | frozenset(around.pop("more", ()))
-    return Drawn(path or f"packages/{name}", "\n".join(["[project]", *lines, "", build + rest, ""]), around)
+    return Drawn(
+        path or f"packages/{name}", "\n".join(["[project]", *lines, "", build + rest, ""]), around
+    )
 
 
 def scene(*packages: Drawn, table: dict[str, Any] | None = None, **more: Any) -> WorkspaceFacts:
@@ -98,7 +126,9 @@ CORE_AT, DIST, LEFT = "packages/core", "packages/core/dist", "build/lib/a.py, x.
 GENERATED = "src/core/_version.py"
 UNTAGGED = "there are no release tags, but these versions are probably not the first"
 BUILT = frozenset({"core-0.1.0-py3-none-any.whl", "core-0.0.9.tar.gz", "notes.txt"})
-SOURCES = {"tool": {"uv": {"sources": {"Left_Pad": {"git": "somewhere"}, "right-pad": {"index": "inner"}}}}}
+SOURCES = {
+    "tool": {"uv": {"sources": {"Left_Pad": {"git": "somewhere"}, "right-pad": {"index": "inner"}}}}
+}
 HOOKED = """\
 [tool.hatch.build.hooks.vcs]
 version-file = "src/core/_version.py"
@@ -110,7 +140,10 @@ PRIVATE = '["Private :: Do Not Upload"]'
 FIRES = [
     Row(
         "cycles",
-        scene(pkg("app", dependencies='["core"]'), pkg("core", dependencies='[\n  "rich",\n  "app>=0",\n]')),
+        scene(
+            pkg("app", dependencies='["core"]'),
+            pkg("core", dependencies='[\n  "rich",\n  "app>=0",\n]'),
+        ),
         [f"error {APP}:12 app -> core -> app"],
     ),
     Row(
@@ -136,14 +169,17 @@ FIRES = [
     Row(
         "orphan_deps",
         scene(
-            pkg("app", rest='[project.optional-dependencies]\nall = [\n "core",\n]'), pkg("core", classifiers=PRIVATE)
+            pkg("app", rest='[project.optional-dependencies]\nall = [\n "core",\n]'),
+            pkg("core", classifiers=PRIVATE),
         ),
         [f"warning {APP}:19 app requires core, which is never published"],
     ),
     Row(
         "orphan_deps",
         scene(pkg("x-app", dependencies='["x-cor"]'), pkg("x-core")),
-        [f"warning {XAPP}:12 x-app requires x-cor, which is named like a sibling but does not exist"],
+        [
+            f"warning {XAPP}:12 x-app requires x-cor, which is named like a sibling but does not exist"
+        ],
     ),
     Row(
         "internal_specifiers",
@@ -204,13 +240,17 @@ FIRES = [
     Row(
         "license_expression",
         scene(pkg("core", license='"mit or apache-2.0"')),
-        [f"note {CORE}:7 the canonical form of the license expression 'mit or apache-2.0' is MIT OR Apache-2.0"],
+        [
+            f"note {CORE}:7 the canonical form of the license expression 'mit or apache-2.0' is MIT OR Apache-2.0"
+        ],
         SetKey(CORE, ("project", "license"), "MIT OR Apache-2.0"),
     ),
     Row(
         "license_expression",
         scene(pkg("core", classifiers='[\n "Typing :: Typed",\n "License :: OSI Approved",\n]')),
-        [f"warning {CORE}:13 core has both a license expression and the classifier License :: OSI Approved"],
+        [
+            f"warning {CORE}:13 core has both a license expression and the classifier License :: OSI Approved"
+        ],
         DropItem(CORE, ("project", "classifiers"), "License :: OSI Approved"),
     ),
     Row(
@@ -218,7 +258,11 @@ FIRES = [
         scene(pkg("core", license='{{ text = "MIT" }}')),
         [f"note {CORE}:7 core has its license in a table, which PEP 639 deprecates"],
     ),
-    Row("missing_readme", scene(pkg("core", readme=None, lacks="README.md")), [f"error {CORE}:2 core has no README"]),
+    Row(
+        "missing_readme",
+        scene(pkg("core", readme=None, lacks="README.md")),
+        [f"error {CORE}:2 core has no README"],
+    ),
     Row(
         "missing_readme",
         scene(pkg("core", lacks="README.md")),
@@ -227,7 +271,9 @@ FIRES = [
     Row(
         "missing_readme",
         scene(pkg("core", readme=None, lacks="README.md", more=["Readme.rst"])),
-        [f'error {CORE}:2 core has a Readme.rst that no index shows: `readme = "Readme.rst"` is missing'],
+        [
+            f'error {CORE}:2 core has a Readme.rst that no index shows: `readme = "Readme.rst"` is missing'
+        ],
         SetKey(CORE, ("project", "readme"), "Readme.rst"),
     ),
     Row(
@@ -247,13 +293,26 @@ FIRES = [
     ),
     Row(
         "readme_rendering",
-        scene(pkg("core", readme='{{ file = "README.md", content-type = "text/html; charset=UTF-8" }}')),
+        scene(
+            pkg(
+                "core", readme='{{ file = "README.md", content-type = "text/html; charset=UTF-8" }}'
+            )
+        ),
         [f"error {CORE}:5 no index can show the readme of core: text/html"],
     ),
     Row(
         "readme_rendering",
-        scene(pkg("core", texts={"README.md": '# Core\n`![](code.png)`\n![a](docs/a.png)\n<img src="b.png">\n'})),
-        ["warning packages/core/README.md:3 no index shows docs/a.png and 1 more in the README of core"],
+        scene(
+            pkg(
+                "core",
+                texts={
+                    "README.md": '# Core\n`![](code.png)`\n![a](docs/a.png)\n<img src="b.png">\n'
+                },
+            )
+        ),
+        [
+            "warning packages/core/README.md:3 no index shows docs/a.png and 1 more in the README of core"
+        ],
     ),
     Row(
         "metadata_completeness",
@@ -275,13 +334,23 @@ FIRES = [
     Row(
         "normalized_names",
         # No fix: flit's module has this name.
-        scene(pkg("My_Core", rest='[build-system]\nrequires = []\nbuild-backend = "flit_core.buildapi"')),
+        scene(
+            pkg(
+                "My_Core",
+                rest='[build-system]\nrequires = []\nbuild-backend = "flit_core.buildapi"',
+            )
+        ),
         ["note packages/My_Core/pyproject.toml:2 indexes and installers call My_Core my-core"],
     ),
     Row(
         "naming_convention",
-        scene(*(pkg(f"x-{name}", path=f"plugins/{name}") for name in ("a", "b", "c")), pkg("y-d", path="plugins/d")),
-        ["warning plugins/d/pyproject.toml:2 y-d is in d; the pattern of most names in plugins gives x-d"],
+        scene(
+            *(pkg(f"x-{name}", path=f"plugins/{name}") for name in ("a", "b", "c")),
+            pkg("y-d", path="plugins/d"),
+        ),
+        [
+            "warning plugins/d/pyproject.toml:2 y-d is in d; the pattern of most names in plugins gives x-d"
+        ],
     ),
     Row(
         "direct_references",
@@ -291,7 +360,9 @@ FIRES = [
     Row(
         "direct_references",
         scene(pkg("core", dependencies='["left.pad", "right-pad"]'), document=SOURCES),
-        [f"warning {CORE}:12 core uses left-pad from git in development, but its users get it from the index"],
+        [
+            f"warning {CORE}:12 core uses left-pad from git in development, but its users get it from the index"
+        ],
     ),
     Row(
         "private_classifier",
@@ -301,13 +372,19 @@ FIRES = [
     Row(
         "private_classifier",
         scene(pkg("demo", path="samples/demo"), table={"exclude": ["demo"]}),
-        ["note samples/demo/pyproject.toml:2 only the settings exclude demo; a manual upload would succeed"],
-        AddItem("samples/demo/pyproject.toml", ("project", "classifiers"), "Private :: Do Not Upload"),
+        [
+            "note samples/demo/pyproject.toml:2 only the settings exclude demo; a manual upload would succeed"
+        ],
+        AddItem(
+            "samples/demo/pyproject.toml", ("project", "classifiers"), "Private :: Do Not Upload"
+        ),
     ),
     Row(
         "stale_artifacts",
         scene(pkg("core", built=BUILT)),
-        [f"warning {DIST}/core-0.0.9.tar.gz:1 core has builds of other versions in dist/: core-0.0.9.tar.gz"],
+        [
+            f"warning {DIST}/core-0.0.9.tar.gz:1 core has builds of other versions in dist/: core-0.0.9.tar.gz"
+        ],
     ),
     Row(
         "stale_artifacts",
@@ -330,23 +407,33 @@ FIRES = [
     ),
     Row(
         "version_consistency",
-        scene(pkg("core", texts={"src/core/__init__.py": '"""Core."""\n\n__version__ = "0.0.9"\n'})),
-        ["warning packages/core/src/core/__init__.py:3 core has version 0.1.0, but its code says 0.0.9"],
+        scene(
+            pkg("core", texts={"src/core/__init__.py": '"""Core."""\n\n__version__ = "0.0.9"\n'})
+        ),
+        [
+            "warning packages/core/src/core/__init__.py:3 core has version 0.1.0, but its code says 0.0.9"
+        ],
     ),
     Row(
         "version_consistency",
         scene(pkg("a"), pkg("b"), pkg("core", version='"0.2"'), table={"versioning": "fixed"}),
-        [f'warning {CORE}:3 core has version 0.2, but the common version is 0.1.0 (versioning = "fixed")'],
+        [
+            f'warning {CORE}:3 core has version 0.2, but the common version is 0.1.0 (versioning = "fixed")'
+        ],
     ),
     Row(
         "ignored_files",
         scene(pkg("core", ignored=["src/core/lib/", "src/core/__pycache__/", GENERATED, ".venv/"])),
-        [f"error {CORE_AT}/{GENERATED}:1 git ignores files that core needs: {GENERATED}, src/core/lib/"],
+        [
+            f"error {CORE_AT}/{GENERATED}:1 git ignores files that core needs: {GENERATED}, src/core/lib/"
+        ],
     ),
     Row(
         "ignored_files",
         scene(pkg("core", ignored=["src/core/data/"])),
-        ["warning packages/core/src/core/data/:1 git ignores files that core needs: src/core/data/"],
+        [
+            "warning packages/core/src/core/data/:1 git ignores files that core needs: src/core/data/"
+        ],
     ),
     Row(
         "ignored_files",
@@ -356,11 +443,17 @@ FIRES = [
     Row(
         "ignored_files",
         scene(pkg("app"), pkg("core"), ignored_changelogs={"core": "LOG"}),
-        [f"warning {CORE_AT}/LOG:1 git ignores the changelog of core, so release commits do not contain it: LOG"],
+        [
+            f"warning {CORE_AT}/LOG:1 git ignores the changelog of core, so release commits do not contain it: LOG"
+        ],
     ),
     Row(
         "build_tags",
-        scene(pkg("app"), pkg("core"), unread_tags={"core": "its build does not read tags such as v1.2.3"}),
+        scene(
+            pkg("app"),
+            pkg("core"),
+            unread_tags={"core": "its build does not read tags such as v1.2.3"},
+        ),
         [f"warning {CORE_AT}/pyproject.toml:1 core: its build does not read tags such as v1.2.3"],
     ),
     Row(
@@ -380,7 +473,9 @@ FIRES = [
     ),
     Row(
         "tag_baseline",
-        scene(*(pkg(name, version='"0.5"') for name in ("app", "b", "c", "core")), tagged=frozenset()),
+        scene(
+            *(pkg(name, version='"0.5"') for name in ("app", "b", "c", "core")), tagged=frozenset()
+        ),
         [f"warning {APP}:3 {UNTAGGED}: app, b, c and 1 more"],
     ),
 ]
@@ -389,81 +484,197 @@ SILENT = [
     *(Row(name, scene(pkg("app", dependencies='["core"]'), pkg("core")), []) for name in CHECKS),
     Row(
         "cycles",
-        scene(pkg("app", dependencies='["core"]'), pkg("core", dependencies='["app"]'), table={"cycles": "batch"}),
+        scene(
+            pkg("app", dependencies='["core"]'),
+            pkg("core", dependencies='["app"]'),
+            table={"cycles": "batch"},
+        ),
         [],
     ),
     Row("cycles", scene(pkg("app", dependencies='["app"]')), []),  # that is self_deps' business
-    Row("self_deps", scene(pkg("app", rest='[project.optional-dependencies]\nall = ["app[x]"]')), []),
+    Row(
+        "self_deps", scene(pkg("app", rest='[project.optional-dependencies]\nall = ["app[x]"]')), []
+    ),
     Row(
         "orphan_deps",
-        scene(pkg("app", classifiers=PRIVATE, dependencies='["core"]'), pkg("core", classifiers=PRIVATE)),
+        scene(
+            pkg("app", classifiers=PRIVATE, dependencies='["core"]'),
+            pkg("core", classifiers=PRIVATE),
+        ),
         [],
     ),
     Row(
         "orphan_deps",  # the lock file has it, so it exists
         scene(
-            pkg("x-app", dependencies='["x-old"]'), pkg("x-core"), locked='[[package]]\nname = "x-old"\nversion = "1"\n'
+            pkg("x-app", dependencies='["x-old"]'),
+            pkg("x-core"),
+            locked='[[package]]\nname = "x-old"\nversion = "1"\n',
         ),
         [],
     ),
-    Row("internal_specifiers", scene(pkg("app", dependencies='["core>=0.1"]'), pkg("core", version='"0.1rc1"')), []),
+    Row(
+        "internal_specifiers",
+        scene(pkg("app", dependencies='["core>=0.1"]'), pkg("core", version='"0.1rc1"')),
+        [],
+    ),
     Row(
         "python_ranges",  # asked for only where it installs
-        scene(pkg("app", requires_python='">=3.9"', dependencies="['core; python_version >= \"3.11\"']"), pkg("core")),
+        scene(
+            pkg(
+                "app",
+                requires_python='">=3.9"',
+                dependencies="['core; python_version >= \"3.11\"']",
+            ),
+            pkg("core"),
+        ),
         [],
     ),
-    Row("python_ranges", scene(pkg("app", requires_python=None, dependencies='["core"]'), pkg("core")), []),
+    Row(
+        "python_ranges",
+        scene(pkg("app", requires_python=None, dependencies='["core"]'), pkg("core")),
+        [],
+    ),
     Row(
         "missing_license",
-        scene(pkg("core", license=None, license_files='["**/COPY*"]', lacks="LICENSE", more=["COPYING"])),
+        scene(
+            pkg(
+                "core",
+                license=None,
+                license_files='["**/COPY*"]',
+                lacks="LICENSE",
+                more=["COPYING"],
+            )
+        ),
         [],
     ),
-    Row("missing_license", scene(pkg("core", license='{{ file = "MY" }}', license_files=None, lacks="LICENSE")), []),
+    Row(
+        "missing_license",
+        scene(pkg("core", license='{{ file = "MY" }}', license_files=None, lacks="LICENSE")),
+        [],
+    ),
     Row("missing_license", scene(pkg("core", license=None, license_files=None)), []),
     Row("license_expression", scene(pkg("core", license='"LicenseRef-Own"')), []),
-    Row("license_expression", scene(pkg("core", license=None, classifiers='["License :: OSI Approved"]')), []),
+    Row(
+        "license_expression",
+        scene(pkg("core", license=None, classifiers='["License :: OSI Approved"]')),
+        [],
+    ),
     Row(
         "missing_readme",
-        scene(pkg("core", readme='{{ text = "Hello", content-type = "text/plain" }}', lacks="README.md")),
+        scene(
+            pkg(
+                "core",
+                readme='{{ text = "Hello", content-type = "text/plain" }}',
+                lacks="README.md",
+            )
+        ),
         [],
     ),
-    Row("missing_readme", scene(pkg("core", readme=None, lacks="README.md", dynamic='["readme"]')), []),
-    Row("missing_readme", scene(pkg("core", classifiers=PRIVATE, readme=None, lacks="README.md")), []),
-    Row("missing_readme", scene(pkg("demo", path="samples/demo", readme=None, lacks="README.md")), []),
+    Row(
+        "missing_readme",
+        scene(pkg("core", readme=None, lacks="README.md", dynamic='["readme"]')),
+        [],
+    ),
+    Row(
+        "missing_readme",
+        scene(pkg("core", classifiers=PRIVATE, readme=None, lacks="README.md")),
+        [],
+    ),
+    Row(
+        "missing_readme",
+        scene(pkg("demo", path="samples/demo", readme=None, lacks="README.md")),
+        [],
+    ),
     Row(
         "readme_rendering",
-        scene(pkg("core", readme='{{ file = "README", content-type = "text/markdown" }}', more=["README"])),
+        scene(
+            pkg(
+                "core",
+                readme='{{ file = "README", content-type = "text/markdown" }}',
+                more=["README"],
+            )
+        ),
         [],
     ),
     Row(
-        "readme_rendering", scene(pkg("core", texts={"README.md": "```\n![](a.png)\n```\n![](data:x) [a](b.md)\n"})), []
+        "readme_rendering",
+        scene(pkg("core", texts={"README.md": "```\n![](a.png)\n```\n![](data:x) [a](b.md)\n"})),
+        [],
     ),
     Row(
         "metadata_completeness",
-        scene(pkg("core", description=None, authors=None, maintainers="[]", dynamic='["description", "authors"]')),
+        scene(
+            pkg(
+                "core",
+                description=None,
+                authors=None,
+                maintainers="[]",
+                dynamic='["description", "authors"]',
+            )
+        ),
         [],
     ),
     Row("naming_convention", scene(pkg("a"), pkg("b"), pkg("other", path="packages/c")), []),
-    Row("direct_references", scene(pkg("core", rest='[build-system]\nrequires = ["a @ git+file:///a"]')), []),
-    Row("private_classifier", scene(pkg("demo", path="samples/demo"), table={"packages": ["demo"]}), []),
-    Row("private_classifier", scene(pkg("demo", path="samples/demo", rest="[tool.uv]\npackage = false")), []),
+    Row(
+        "direct_references",
+        scene(pkg("core", rest='[build-system]\nrequires = ["a @ git+file:///a"]')),
+        [],
+    ),
+    Row(
+        "private_classifier",
+        scene(pkg("demo", path="samples/demo"), table={"packages": ["demo"]}),
+        [],
+    ),
+    Row(
+        "private_classifier",
+        scene(pkg("demo", path="samples/demo", rest="[tool.uv]\npackage = false")),
+        [],
+    ),
     Row("private_classifier", scene(pkg("demo", path="samples/demo", classifiers=PRIVATE)), []),
-    Row("stale_artifacts", scene(pkg("core", built=["core-0.1.0.tar.gz", ".gitignore"], ignored=["dist/"])), []),
-    Row("type_markers", scene(pkg("a", lacks="src/a/py.typed"), pkg("b", lacks="src/b/py.typed")), []),
-    Row("version_consistency", scene(pkg("core", texts={"src/core/__init__.py": '__version__ = "0.1"\n'})), []),
     Row(
-        "ignored_files",
-        scene(pkg("core", rest=HOOKED, ignored=["src/core/_version.py", "src/core/a.css", "src/core/a.so"])),
+        "stale_artifacts",
+        scene(pkg("core", built=["core-0.1.0.tar.gz", ".gitignore"], ignored=["dist/"])),
+        [],
+    ),
+    Row(
+        "type_markers",
+        scene(pkg("a", lacks="src/a/py.typed"), pkg("b", lacks="src/b/py.typed")),
+        [],
+    ),
+    Row(
+        "version_consistency",
+        scene(pkg("core", texts={"src/core/__init__.py": '__version__ = "0.1"\n'})),
         [],
     ),
     Row(
         "ignored_files",
-        scene(pkg("core", rest='[tool.setuptools_scm]\nwrite_to = "src/core/v.py"', ignored=["src/core/v.py"])),
+        scene(
+            pkg(
+                "core",
+                rest=HOOKED,
+                ignored=["src/core/_version.py", "src/core/a.css", "src/core/a.so"],
+            )
+        ),
         [],
     ),
     Row(
         "ignored_files",
-        scene(pkg("core", rest='[tool.pdm.version]\nwrite_to = "core/v.py"', ignored=["src/core/v.py"])),
+        scene(
+            pkg(
+                "core",
+                rest='[tool.setuptools_scm]\nwrite_to = "src/core/v.py"',
+                ignored=["src/core/v.py"],
+            )
+        ),
+        [],
+    ),
+    Row(
+        "ignored_files",
+        scene(
+            pkg(
+                "core", rest='[tool.pdm.version]\nwrite_to = "core/v.py"', ignored=["src/core/v.py"]
+            )
+        ),
         [],
     ),
     Row("tag_baseline", scene(pkg("core", version='"0.5"')), []),  # nobody looked
@@ -471,7 +682,10 @@ SILENT = [
     Row(
         "tag_baseline",
         scene(
-            pkg("a", version='"0.5"'), pkg("b", version='"0.5"'), table={"versioning": "fixed"}, tagged=frozenset("a")
+            pkg("a", version='"0.5"'),
+            pkg("b", version='"0.5"'),
+            table={"versioning": "fixed"},
+            tagged=frozenset("a"),
         ),
         [],
     ),
@@ -540,16 +754,21 @@ def test_checks_of_other_packages_run() -> None:
     known = with_plugins([("speller", OTHER), ("two", [BAD])])
 
     assert list(known)[-2:] == ["spelling", "bad"]
-    assert [(each.what, each.line) for each in collect_findings(facts, [known["spelling"]], is_anything)] == [
-        ("teh", 7)
-    ]
-    for offered, said in ((42, "int is not a Check"), (CHECKS["cycles"], "a check named cycles already exists")):
+    assert [
+        (each.what, each.line) for each in collect_findings(facts, [known["spelling"]], is_anything)
+    ] == [("teh", 7)]
+    for offered, said in (
+        (42, "int is not a Check"),
+        (CHECKS["cycles"], "a check named cycles already exists"),
+    ):
         with pytest.raises(Refusal, match=said):
             with_plugins([("speller", offered)])
     with pytest.raises(Refusal, match="the check bad failed: ValueError: no"):
         collect_findings(facts, [BAD], is_anything)
     broken = replace(CHECKS["cycles"], find=boom)
-    with pytest.raises(ValueError, match="no"):  # ours don't fail; if one does, that is a mistake of ours
+    with pytest.raises(
+        ValueError, match="no"
+    ):  # ours don't fail; if one does, that is a mistake of ours
         collect_findings(facts, [broken], is_anything)
 
 
@@ -729,7 +948,10 @@ def test_sarif_has_rules_and_results() -> None:
             }
         ],
     }
-    assert json.loads(sarif_text(REPORT, CHECKS.values(), "1.0"))["runs"][0]["results"][1]["level"] == "note"
+    assert (
+        json.loads(sarif_text(REPORT, CHECKS.values(), "1.0"))["runs"][0]["results"][1]["level"]
+        == "note"
+    )
 
 
 def test_check_markdown_has_a_table() -> None:
@@ -748,6 +970,12 @@ def test_check_markdown_has_a_table() -> None:
 
 def test_modules_are_outermost_packages() -> None:
     """What is imported is the outermost package, also in a namespace; not tests and the like."""
-    files = ["src/a/__init__.py", "src/a/b/__init__.py", "src/ns/c/__init__.py", "tests/__init__.py", "setup.py"]
+    files = [
+        "src/a/__init__.py",
+        "src/a/b/__init__.py",
+        "src/ns/c/__init__.py",
+        "tests/__init__.py",
+        "setup.py",
+    ]
 
     assert modules_of(files) == ("src/a", "src/ns/c")

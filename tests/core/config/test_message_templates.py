@@ -41,7 +41,10 @@ def test_readable_commit_messages_are_accepted(template: str) -> None:
         ("Release\n\n{release}", "the title must contain {release} exactly once"),
         ("Release {release} {release}", "the title must contain {release} exactly once"),
         ("Release {release}: {packages}", "{packages} is a list, which only the body can contain"),
-        ("Release {version}", "{version} is unknown; the placeholders are {release}, {date}, {packages}, {tags}"),
+        (
+            "Release {version}",
+            "{version} is unknown; the placeholders are {release}, {date}, {packages}, {tags}",
+        ),
         ("Release {release}\n\n{}", "{} is unknown"),
         ("Release {release} {", "braces are only for placeholders"),
         ("Release {{release}}", "braces are only for placeholders"),
@@ -62,7 +65,10 @@ def test_bad_commit_message_is_named(template: str, problem: str) -> None:
     [
         ("{tag}", ""),
         ("{name} {version}\n\nPart of {release}, {date}", ""),
-        ("{tags}", "{tags} is unknown; the placeholders are {tag}, {name}, {version}, {release}, {date}"),
+        (
+            "{tags}",
+            "{tags} is unknown; the placeholders are {tag}, {name}, {version}, {release}, {date}",
+        ),
         ("", "the title is empty"),
         ("{tag}\x07", "control characters are not allowed"),
     ],

@@ -19,7 +19,9 @@ def document(**keys: Any) -> dict[str, Any]:
 
 def test_root_defines_members_name() -> None:
     """The root has a table, a member the names or true, and an empty command stands for uv."""
-    root = settings_of(document(platforms={"linux": {"queue": "fast", "packages": True}, "gpu": {}}))
+    root = settings_of(
+        document(platforms={"linux": {"queue": "fast", "packages": True}, "gpu": {}})
+    )
     assert {name: (item.queue, item.packages) for name, item in root.platform_table.items()} == {
         "linux": ("fast", ("all",)),
         "gpu": ("", ()),
@@ -37,13 +39,21 @@ def test_root_defines_members_name() -> None:
         ({"platforms": {"a b": {}}}, True, "should match pattern"),
         ({"platforms": {"linux": {"que": "x"}}}, True, "unknown key que; did you mean queue?"),
         ({"build_command": "cibuildwheel"}, False, "the command must contain {output}"),
-        ({"build_command": "make {output} && true"}, False, "no shell runs the command, so && has no effect"),
+        (
+            {"build_command": "make {output} && true"},
+            False,
+            "no shell runs the command, so && has no effect",
+        ),
     ],
 )
 def test_wrong_platform_keys_are_refused(keys: dict[str, Any], is_root: bool, said: str) -> None:
     """Each form belongs to its file, names fit into paths, and a command says where wheels go."""
     with pytest.raises(Refusal, match="RK-CONFIG") as caught:
-        _ = settings_of(document(**keys)) if is_root else parse_member_settings(document(**keys), "core")
+        _ = (
+            settings_of(document(**keys))
+            if is_root
+            else parse_member_settings(document(**keys), "core")
+        )
     assert said in caught.value.message
 
 
@@ -52,7 +62,10 @@ def test_unknown_platform_suggests_names() -> None:
     with pytest.raises(Refusal) as caught:
         refuse_unknown_platforms(("linux-x86-64",), ("linux-x86_64",), "packages/core")
     assert caught.value.code is ErrorCode.CONFIG_INVALID_VALUE
-    assert caught.value.message == "platforms: no platform is named linux-x86-64; did you mean linux-x86_64?"
+    assert (
+        caught.value.message
+        == "platforms: no platform is named linux-x86-64; did you mean linux-x86_64?"
+    )
     refuse_unknown_platforms(("all",), (), "packages/core")
 
 

@@ -54,7 +54,10 @@ def test_other_hosts_keep_proxy(host: str, exceptions: str) -> None:
 def test_loopback_is_added_once() -> None:
     """What the user exempts stays, and only the missing names of this machine are added."""
     assert with_loopback("") == "localhost,127.0.0.1,::1"
-    assert with_loopback("packages.example, 127.0.0.0/8") == "packages.example,127.0.0.0/8,localhost,::1"
+    assert (
+        with_loopback("packages.example, 127.0.0.0/8")
+        == "packages.example,127.0.0.0/8,localhost,::1"
+    )
     assert with_loopback("*") == "*"
 
 

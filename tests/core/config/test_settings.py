@@ -38,7 +38,9 @@ def refusal(table: str) -> tuple[ErrorCode, str, str]:
 
 def test_settings_need_no_configuration() -> None:
     """Nothing has to be configured."""
-    assert settings_of({}) == settings_of({"tool": {}}) == settings("") == Settings.model_validate({})
+    assert (
+        settings_of({}) == settings_of({"tool": {}}) == settings("") == Settings.model_validate({})
+    )
 
 
 def test_defaults_match_the_documentation() -> None:
@@ -126,7 +128,9 @@ class TestGroups:
 
     def test_group_is_list_or_table(self) -> None:
         """A group is a list of patterns, or a table that holds one."""
-        found = settings('groups.web = ["app", "web-*"]\n[tool.releasekit.groups.core]\npackages = ["core"]')
+        found = settings(
+            'groups.web = ["app", "web-*"]\n[tool.releasekit.groups.core]\npackages = ["core"]'
+        )
 
         assert {name: group.packages for name, group in found.groups.items()} == {
             "web": ("app", "web-*"),
@@ -141,9 +145,14 @@ class TestGroups:
 
     def test_unknown_group_key_has_suggestion(self) -> None:
         """A key that a group does not have is named, with the nearest of a group's own."""
-        code, what, where = refusal('concurrency = 2\n[tool.releasekit.groups.core]\npackges = ["core"]')
+        code, what, where = refusal(
+            'concurrency = 2\n[tool.releasekit.groups.core]\npackges = ["core"]'
+        )
 
-        assert (code, what) == (ErrorCode.CONFIG_INVALID_KEY, "unknown key packges; did you mean packages?")
+        assert (code, what) == (
+            ErrorCode.CONFIG_INVALID_KEY,
+            "unknown key packges; did you mean packages?",
+        )
         assert where == "pyproject.toml:7, [tool.releasekit]"
 
 
@@ -152,9 +161,13 @@ class TestBumpFiles:
 
     def test_member_defines_its_bump_files(self) -> None:
         """A member names them in its own file; other keys there are somebody else's."""
-        document = tomllib.loads("[tool.releasekit]\nother = 1\nbump = [{ path = './a//b.py', pattern = '{version}' }]")
+        document = tomllib.loads(
+            "[tool.releasekit]\nother = 1\nbump = [{ path = './a//b.py', pattern = '{version}' }]"
+        )
 
-        assert bump_files(document, "packages/a/pyproject.toml") == (BumpFile(path="a/b.py", pattern="{version}"),)
+        assert bump_files(document, "packages/a/pyproject.toml") == (
+            BumpFile(path="a/b.py", pattern="{version}"),
+        )
         assert bump_files({}, "packages/a/pyproject.toml") == ()
 
     @pytest.mark.parametrize(
@@ -167,8 +180,14 @@ class TestBumpFiles:
             ("path = '/a.py', pattern = '{version}'", "the path must be inside the package"),
             ("path = 'C:\\a.py', pattern = '{version}'", "the path must be inside the package"),
             ("path = '', pattern = '{version}'", "the path must be inside the package"),
-            ("path = 'a.py', pattern = 'version'", "the pattern must contain {version} exactly once"),
-            ("path = 'a.py', pattern = '{version} {version}'", "the pattern must contain {version} exactly once"),
+            (
+                "path = 'a.py', pattern = 'version'",
+                "the pattern must contain {version} exactly once",
+            ),
+            (
+                "path = 'a.py', pattern = '{version} {version}'",
+                "the pattern must contain {version} exactly once",
+            ),
             ("path = 'a.py'", "Field required"),
         ],
     )
@@ -187,7 +206,10 @@ class TestBumpFiles:
         """A misspelt key is named with the nearest."""
         code, what, _ = refusal("bump = [{ path = 'a', patern = '{version}' }]")
 
-        assert (code, what) == (ErrorCode.CONFIG_INVALID_KEY, "unknown key patern; did you mean pattern or path?")
+        assert (code, what) == (
+            ErrorCode.CONFIG_INVALID_KEY,
+            "unknown key patern; did you mean pattern or path?",
+        )
 
 
 class TestBumps:
@@ -195,7 +217,11 @@ class TestBumps:
 
     def test_default_types_ask_for_release(self) -> None:
         """Features, fixes and better performance ask for a release."""
-        assert settings_of({}).bumps() == {"feat": Bump.MINOR, "fix": Bump.PATCH, "perf": Bump.PATCH}
+        assert settings_of({}).bumps() == {
+            "feat": Bump.MINOR,
+            "fix": Bump.PATCH,
+            "perf": Bump.PATCH,
+        }
 
     def test_configured_types_replace_default_types(self) -> None:
         """Types are configurable, in any case, and take the place of the default ones."""
@@ -213,14 +239,24 @@ class TestMistakes:
             ('tag-format = "x"', "tag-format", "tag_format or root_tag_format", 5),
             ('tag_format = "{name}-v{version}"\n\nexlude = []', "exlude", "exclude", 7),
             ('  "pakages" = []', "pakages", "packages", 5),
-            ("# concurency = 5\nconcurency = 5", "concurency", "concurrency or build_concurrency", 6),
+            (
+                "# concurency = 5\nconcurency = 5",
+                "concurency",
+                "concurrency or build_concurrency",
+                6,
+            ),
         ],
     )
-    def test_unknown_settings_key_has_suggestion(self, table: str, key: str, meant: str, line: int) -> None:
+    def test_unknown_settings_key_has_suggestion(
+        self, table: str, key: str, meant: str, line: int
+    ) -> None:
         """An unknown key is refused, with its line and the nearest known ones."""
         code, what, where = refusal(table)
 
-        assert (code, what) == (ErrorCode.CONFIG_INVALID_KEY, f"unknown key {key}; did you mean {meant}?")
+        assert (code, what) == (
+            ErrorCode.CONFIG_INVALID_KEY,
+            f"unknown key {key}; did you mean {meant}?",
+        )
         assert where == f"pyproject.toml:{line}, [tool.releasekit]"
 
     def test_strange_key_has_no_suggestion(self) -> None:
@@ -232,35 +268,83 @@ class TestMistakes:
         [
             ('cycles = "allow"', "cycles = \"allow\": Input should be 'error' or 'batch'", 5),
             ('publish_from = "me"', "publish_from = \"me\": Input should be 'local' or 'ci'", 5),
-            ('types.feat = "major"\ntypes.fix = "tiny"', "types.fix = \"tiny\": Input should be 'major', 'minor',", 6),
-            ('[tool.releasekit.types]\nfix = "tiny"', "types.fix = \"tiny\": Input should be 'major', 'minor', ", 6),
+            (
+                'types.feat = "major"\ntypes.fix = "tiny"',
+                "types.fix = \"tiny\": Input should be 'major', 'minor',",
+                6,
+            ),
+            (
+                '[tool.releasekit.types]\nfix = "tiny"',
+                "types.fix = \"tiny\": Input should be 'major', 'minor', ",
+                6,
+            ),
             ('packages = "core"', 'packages = "core": Input should be a list', 5),
-            ("umbrella_tag_format = 'x'\ntag_format = 3", "tag_format = 3: Input should be a valid string", 6),
+            (
+                "umbrella_tag_format = 'x'\ntag_format = 3",
+                "tag_format = 3: Input should be a valid string",
+                6,
+            ),
             ("tag = []", "tag = []: Input should be a valid boolean", 5),
             ('concurrency = "many"', 'concurrency = "many": Input should be a valid integer', 5),
             ('first_version = "one"', 'first_version = "one": not a version (PEP 440)', 5),
             ("concurrency = 0", "concurrency = 0: Input should be greater than or equal to 1", 5),
-            ("build_concurrency = -1", "build_concurrency = -1: Input should be greater than or equal to 0", 5),
+            (
+                "build_concurrency = -1",
+                "build_concurrency = -1: Input should be greater than or equal to 0",
+                5,
+            ),
             ("confirm_timeout = 0", "confirm_timeout = 0: Input should be greater than 0", 5),
             ("groups.core = 3", "groups.core = 3: a group is a list of packages, or a table", 5),
             ("packages = []\ngroups.core = {}", "groups.core.packages = {}: Field required", 6),
-            ('changelog_exclude = ["(typo"]', 'changelog_exclude.0 = "(typo": not a regular expression: ', 5),
-            ('changelog_path = "../NEWS.md"', 'changelog_path = "../NEWS.md": the path must be inside the package', 5),
-            ('changelog_path = "/NEWS.md"', 'changelog_path = "/NEWS.md": the path must be inside the package', 5),
+            (
+                'changelog_exclude = ["(typo"]',
+                'changelog_exclude.0 = "(typo": not a regular expression: ',
+                5,
+            ),
+            (
+                'changelog_path = "../NEWS.md"',
+                'changelog_path = "../NEWS.md": the path must be inside the package',
+                5,
+            ),
+            (
+                'changelog_path = "/NEWS.md"',
+                'changelog_path = "/NEWS.md": the path must be inside the package',
+                5,
+            ),
             ('changelog_path = ""', 'changelog_path = "": the path must be inside the package', 5),
             ('changelog_path = "docs/"', 'changelog_path = "docs/": the path must name a file', 5),
             ('changelog_path = "."', 'changelog_path = ".": the path must name a file', 5),
-            ('changelog_path = "NEWS.rst"', 'changelog_path = "NEWS.rst": a changelog is written as Markdown, so ', 5),
+            (
+                'changelog_path = "NEWS.rst"',
+                'changelog_path = "NEWS.rst": a changelog is written as Markdown, so ',
+                5,
+            ),
             ('commit_message = ""', 'commit_message = "": the title is empty', 5),
             ('pre_release = [""]', 'pre_release.0 = "": the command is empty', 5),
             ("pre_release = [[]]", "pre_release.0 = []: the command is empty", 5),
-            ("pre_release = [\n'make', \"it's\"]", 'pre_release.1 = "it\'s": not a command: No closing quotation', 6),
-            ('pre_release = ["a && b"]', 'pre_release.0 = "a && b": no shell runs the command, so && has no effect', 5),
-            ('pre_release = ["a\\u0000"]', 'pre_release.0 = "a\\u0000": a command cannot contain a null char', 5),
+            (
+                "pre_release = [\n'make', \"it's\"]",
+                'pre_release.1 = "it\'s": not a command: No closing quotation',
+                6,
+            ),
+            (
+                'pre_release = ["a && b"]',
+                'pre_release.0 = "a && b": no shell runs the command, so && has no effect',
+                5,
+            ),
+            (
+                'pre_release = ["a\\u0000"]',
+                'pre_release.0 = "a\\u0000": a command cannot contain a null char',
+                5,
+            ),
             ("pre_release = [[3]]", "pre_release.0.0 = 3: Input should be a valid string", 5),
             ('pre_release = "make"', 'pre_release = "make": Input should be a list', 5),
             ("commit_message = []", "commit_message = []: the list is empty", 5),
-            ('commit_message = "Release it"', 'commit_message = "Release it": the title must contain {release} ', 5),
+            (
+                'commit_message = "Release it"',
+                'commit_message = "Release it": the title must contain {release} ',
+                5,
+            ),
             ('tag_message = " "', 'tag_message = " ": the title is empty', 5),
             (
                 'tag_message = "{packages}"',
@@ -272,7 +356,11 @@ class TestMistakes:
                 "changelog_prerelease_mode = \"merge\": Input should be 'rollup'",
                 5,
             ),
-            ('exclude = [\n  "sample",\n  3,\n]', "exclude.1 = 3: Input should be a valid string", 5),
+            (
+                'exclude = [\n  "sample",\n  3,\n]',
+                "exclude.1 = 3: Input should be a valid string",
+                5,
+            ),
             ("rate_limit = true", "rate_limit = true: Input should be a valid integer", 5),
             ('push = "no"', 'push = "no": Input should be a valid boolean', 5),
             ('concurrency = "7"', 'concurrency = "7": Input should be a valid integer', 5),
@@ -280,7 +368,11 @@ class TestMistakes:
             ("changelog = 1", "changelog = 1: Input should be a valid boolean", 5),
             ('confirm_timeout = "5"', 'confirm_timeout = "5": Input should be a valid number', 5),
             ("first_version = 1.0", "first_version = 1.0: Input should be a valid string", 5),
-            ("first_version = 2026-01-31", "first_version = 2026-01-31: Input should be a valid string", 5),
+            (
+                "first_version = 2026-01-31",
+                "first_version = 2026-01-31: Input should be a valid string",
+                5,
+            ),
             ('allow_new = "core"', 'allow_new = "core": Input should be a list', 5),
         ],
     )
@@ -351,7 +443,12 @@ class TestOwn:
                 "unknown key major_on_zro; did you mean major_on_zero?",
                 3,
             ),
-            ('types = {}\nindex = "inner"', ErrorCode.CONFIG_INVALID_KEY, "index can only be set in the root", 4),
+            (
+                'types = {}\nindex = "inner"',
+                ErrorCode.CONFIG_INVALID_KEY,
+                "index can only be set in the root",
+                4,
+            ),
             (
                 'smoke_test = "x"',
                 ErrorCode.CONFIG_INVALID_VALUE,
@@ -360,7 +457,9 @@ class TestOwn:
             ),
         ],
     )
-    def test_member_settings_error_names_file(self, table: str, code: ErrorCode, said: str, line: int) -> None:
+    def test_member_settings_error_names_file(
+        self, table: str, code: ErrorCode, said: str, line: int
+    ) -> None:
         """A mistake is named with the member's file."""
         with pytest.raises(Refusal) as caught:
             self.read(table)

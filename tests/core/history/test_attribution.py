@@ -40,7 +40,12 @@ def test_released_commits_need_no_memory() -> None:
     def peak(length: int) -> int:
         body = "x" * 1000
         walk = (
-            commit(f"{number:040x}", f"{number - 1:040x}", message=f"{body}{number}", files=[f"web/{number % 7}/a"])
+            commit(
+                f"{number:040x}",
+                f"{number - 1:040x}",
+                message=f"{body}{number}",
+                files=[f"web/{number % 7}/a"],
+            )
             for number in range(length, 0, -1)
         )
         tracemalloc.start()
@@ -58,13 +63,25 @@ def test_released_commits_need_no_memory() -> None:
 def test_unmatched_release_as_is_reported() -> None:
     """A version that is named where no package is touched is nobody's, until there is a release."""
     told = {"message": "chore: x\n\nrelease-as: 2.0"}
-    walk = [commit("d", "c", "s", **told), commit("s", "b", files=["web/a"]), commit("c", "b", **told)]
+    walk = [
+        commit("d", "c", "s", **told),
+        commit("s", "b", files=["web/a"]),
+        commit("c", "b", **told),
+    ]
     walk += [commit("b", "a", files=["web/a"], **told), commit("a", **told)]
 
     def unheard(**since: str) -> list[str]:
-        return [each.sha for each in attribute_commits(walk, "d", since, {"web": "web"}).unmatched_release_as]
+        return [
+            each.sha
+            for each in attribute_commits(walk, "d", since, {"web": "web"}).unmatched_release_as
+        ]
 
-    assert (unheard(), unheard(web="a"), unheard(web="c"), unheard(web="d")) == (["d", "c", "a"], ["d", "c"], ["d"], [])
+    assert (unheard(), unheard(web="a"), unheard(web="c"), unheard(web="d")) == (
+        ["d", "c", "a"],
+        ["d", "c"],
+        ["d"],
+        [],
+    )
 
 
 class TestPrereleases:
@@ -74,16 +91,24 @@ class TestPrereleases:
 
     def test_commits_since_prerelease_are_marked(self) -> None:
         """What has come since the stable release is told, and what of it has come since the prerelease."""
-        found = attribute_commits(self.WALK, "d", {"web": "a", "core": "b"}, OWNERS, latest={"web": "c"})
+        found = attribute_commits(
+            self.WALK, "d", {"web": "a", "core": "b"}, OWNERS, latest={"web": "c"}
+        )
 
-        assert (found.by_package["web"], found.since_prerelease) == (["d", "c", "b"], {"web": {"d"}})
+        assert (found.by_package["web"], found.since_prerelease) == (
+            ["d", "c", "b"],
+            {"web": {"d"}},
+        )
         assert found.by_package["core"] == ["c"]
 
     def test_prerelease_alone_keeps_all_history(self) -> None:
         """Without a stable release it is all of the history."""
         found = attribute_commits(self.WALK, "d", {}, OWNERS, latest={"web": "b"})
 
-        assert (found.by_package["web"], found.since_prerelease) == (["d", "c", "b", "a"], {"web": {"d", "c"}})
+        assert (found.by_package["web"], found.since_prerelease) == (
+            ["d", "c", "b", "a"],
+            {"web": {"d", "c"}},
+        )
 
 
 class TestLayouts:
@@ -103,9 +128,15 @@ class TestLayouts:
 
     def test_pyproject_changes_list_their_commits(self) -> None:
         """It is told which commits touch a pyproject.toml, and where."""
-        walk = line_of(c="web/pyproject.toml x/pyproject.toml", b="web/xpyproject.toml", a="pyproject.toml")
+        walk = line_of(
+            c="web/pyproject.toml x/pyproject.toml", b="web/xpyproject.toml", a="pyproject.toml"
+        )
 
-        assert attribute_commits(walk, "c", {}, {"": "root"}).pyproject_changes == {"web": ["c"], "x": ["c"], "": ["a"]}
+        assert attribute_commits(walk, "c", {}, {"": "root"}).pyproject_changes == {
+            "web": ["c"],
+            "x": ["c"],
+            "": ["a"],
+        }
 
     def test_package_keeps_commits_before_move(self) -> None:
         """From where it is said that things stood elsewhere, they did, back to the beginning; the move is of both."""
@@ -147,7 +178,9 @@ class TestOwners:
         """A package may own several directories: where it stands, and where it stood."""
         walk = line_of(b="new/a.py", a="old/a.py")
 
-        assert attribute_commits(walk, "b", {}, {"old": "it", "new": "it"}).by_package == {"it": ["b", "a"]}
+        assert attribute_commits(walk, "b", {}, {"old": "it", "new": "it"}).by_package == {
+            "it": ["b", "a"]
+        }
 
 
 class TestSince:
@@ -155,7 +188,12 @@ class TestSince:
 
     def test_package_starts_at_own_release(self) -> None:
         """Each package begins at its own."""
-        walk = line_of(d="web/a packages/core/a", c="web/a packages/core/a", b="web/a packages/core/a", a="web/a")
+        walk = line_of(
+            d="web/a packages/core/a",
+            c="web/a packages/core/a",
+            b="web/a packages/core/a",
+            a="web/a",
+        )
 
         assert touching(walk, {"web": "c", "core": "b"}) == {"web": "d", "core": "dc"}
 

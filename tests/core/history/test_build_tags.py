@@ -23,7 +23,10 @@ def dynamic(tool: dict[str, Any], name: str = "core") -> dict[str, Any]:
 
 def uv_dynamic(**keys: str) -> dict[str, Any]:
     """Return [tool] of a package that uses uv-dynamic-versioning with *keys*."""
-    return {"hatch": {"version": {"source": "uv-dynamic-versioning"}}, "uv-dynamic-versioning": keys}
+    return {
+        "hatch": {"version": {"source": "uv-dynamic-versioning"}},
+        "uv-dynamic-versioning": keys,
+    }
 
 
 def hatch_vcs(pattern: str) -> dict[str, Any]:
@@ -43,8 +46,16 @@ def hatch_vcs(pattern: str) -> dict[str, Any]:
         (uv_dynamic(), "{name}-v{version}", True),
         (hatch_vcs(r"core-v(?P<version>.*)"), "{name}-v{version}", True),
         (hatch_vcs(r"v(?P<version>.*)"), "{name}-v{version}", False),
-        ({"setuptools_scm": {"tag_regex": r"^(core-)?v(?P<version>.*)$"}}, "{name}-v{version}", True),
-        ({"setuptools_scm": {"tag_regex": r"^other-v(?P<version>.*)$"}}, "{name}-v{version}", False),
+        (
+            {"setuptools_scm": {"tag_regex": r"^(core-)?v(?P<version>.*)$"}},
+            "{name}-v{version}",
+            True,
+        ),
+        (
+            {"setuptools_scm": {"tag_regex": r"^other-v(?P<version>.*)$"}},
+            "{name}-v{version}",
+            False,
+        ),
         ({}, "{name}-v{version}", True),
     ],
 )
@@ -53,7 +64,9 @@ def test_build_must_read_release_tags(tool: dict[str, Any], tag_format: str, is_
     documents = {"packages/core": dynamic(tool)}
     settings = settings_of(tag_format=tag_format)
 
-    warnings = list(unread_tag_warnings(workspace_of(documents, settings), schemes_of(settings, {}), documents))
+    warnings = list(
+        unread_tag_warnings(workspace_of(documents, settings), schemes_of(settings, {}), documents)
+    )
 
     assert ([warning.code for warning in warnings] == []) is is_read
 
@@ -64,7 +77,9 @@ def test_unread_tag_names_the_setting() -> None:
     settings = settings_of()
     own = {"core": {"tag_format": "{name}/{version}"}}
 
-    (warning,) = unread_tag_warnings(workspace_of(documents, settings), schemes_of(settings, own), documents)
+    (warning,) = unread_tag_warnings(
+        workspace_of(documents, settings), schemes_of(settings, own), documents
+    )
 
     assert str(warning) == (
         "RK-TAG-UNREAD: core: its build does not read tags such as core/1.2.3: pattern-prefix is 'core-' "
@@ -78,4 +93,6 @@ def test_static_version_needs_no_tag() -> None:
     documents = {"packages/core": {**document, "project": {"name": "core", "version": "1.0"}}}
     settings = settings_of(tag_format="v{version}")
 
-    assert not list(unread_tag_warnings(workspace_of(documents, settings), schemes_of(settings, {}), documents))
+    assert not list(
+        unread_tag_warnings(workspace_of(documents, settings), schemes_of(settings, {}), documents)
+    )

@@ -21,10 +21,15 @@ from releasekit.core.history.change_files import (
 )
 from releasekit.core.history.change_names import readable_name
 
-OURS, CHANGESETS, SEMVERSIONER, *MEMBERS = change_directories({"packages/core": "core", "packages/app": "app"})
+OURS, CHANGESETS, SEMVERSIONER, *MEMBERS = change_directories(
+    {"packages/core": "core", "packages/app": "app"}
+)
 NAMES = frozenset({"app", "core", "web-ui"})
 BUMPS = st.dictionaries(st.sampled_from(sorted(NAMES)), st.sampled_from(Bump), max_size=3)
-LINES = st.lists(st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S", "Zs")), max_size=30), max_size=5)
+LINES = st.lists(
+    st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S", "Zs")), max_size=30),
+    max_size=5,
+)
 
 
 def parse(text: str, directory: ChangeDirectory = OURS) -> ChangeFile:
@@ -77,7 +82,11 @@ def test_first_heading_is_chosen() -> None:
         ('---\n"core: minor\n---\n', 2, "not a line of the form"),
         ("---\n  core: minor\n---\n", 2, "not a line of the form"),
         ("---\ncore: { a: b }\n---\n", 2, "not a line of the form"),
-        ("---\ncore: mino\n---\n", 2, "mino is not one of major, minor, patch, none; did you mean minor?"),
+        (
+            "---\ncore: mino\n---\n",
+            2,
+            "mino is not one of major, minor, patch, none; did you mean minor?",
+        ),
         ("---\ncore: Minor\n---\n", 2, "Minor is not one of"),
         ("---\ncore: patch\nCore: minor\n---\n", 3, "Core is named twice"),
         (
@@ -121,7 +130,11 @@ def test_json_types_are_bumps(kind: str, bump: Bump, heading: str) -> None:
     shared = parse(text, SEMVERSIONER)
     assert shared.bumps == {"app": bump, "core": bump}
     assert (shared.text, shared.heading, shared.names_packages) == ("Add it.", heading, False)
-    assert [list(parse(text, member).bumps) for member in MEMBERS] == [["app", "core"], ["app"], ["core"]]
+    assert [list(parse(text, member).bumps) for member in MEMBERS] == [
+        ["app", "core"],
+        ["app"],
+        ["core"],
+    ]
 
 
 @pytest.mark.parametrize(
@@ -130,7 +143,11 @@ def test_json_types_are_bumps(kind: str, bump: Bump, heading: str) -> None:
         ('{\n"type": "minor",\n}', ":3", "not valid JSON: "),
         ('["minor"]', "", "the file needs the texts `type` and `description`"),
         ('{"type": "minor"}', "", "the file needs the texts"),
-        ('{"type": "fix", "description": "a"}', "", "the type fix is not one of major, minor, patch, breaking"),
+        (
+            '{"type": "fix", "description": "a"}',
+            "",
+            "the type fix is not one of major, minor, patch, breaking",
+        ),
     ],
 )
 def test_broken_json_is_refused(text: str, line: str, message: str) -> None:
@@ -162,7 +179,9 @@ def test_removal_keeps_the_rest(bumps: dict[str, Bump], lines: list[str], names:
 
     shorter = remove_packages(text, names)
 
-    assert shorter == render_change_file({name: bump for name, bump in bumps.items() if name not in names}, body)
+    assert shorter == render_change_file(
+        {name: bump for name, bump in bumps.items() if name not in names}, body
+    )
     assert packages_in(OURS, ".changes/x.md", shorter) == bumps.keys() - names
 
 
@@ -190,13 +209,17 @@ def test_removal_keeps_every_byte() -> None:
 def test_directories_know_their_files(path: str, expected: list[ChangeDirectory]) -> None:
     """Only the pending files of each tool count; its configuration and its released files do not."""
     assert [
-        directory for directory in (OURS, CHANGESETS, SEMVERSIONER, *MEMBERS) if directory.contains(path)
+        directory
+        for directory in (OURS, CHANGESETS, SEMVERSIONER, *MEMBERS)
+        if directory.contains(path)
     ] == expected
 
 
 def test_root_package_has_own_files() -> None:
     """At the root, JSON files are for the package there; without one, for all."""
-    directories = {directory.path: directory for directory in change_directories({".": "top", "lib": "core"})}
+    directories = {
+        directory.path: directory for directory in change_directories({".": "top", "lib": "core"})
+    }
 
     assert directories[".changes/next-release"].packages == ("top",)
     assert directories[".semversioner/next-release"].packages == ("core", "top")

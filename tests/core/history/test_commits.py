@@ -12,7 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from releasekit.core.config.bump_rules import Bump
-from releasekit.core.history.commits import Change, Commit, Reverts, Subject, parse, parse_history, subject_of
+from releasekit.core.history.commits import (
+    Change,
+    Commit,
+    Reverts,
+    Subject,
+    parse,
+    parse_history,
+    subject_of,
+)
 from releasekit.core.history.reverts import drop_reverted
 
 if TYPE_CHECKING:
@@ -62,12 +70,22 @@ SPECIFICATION: list[tuple[str, str, dict[str, Any]]] = [
     (
         "! to draw attention to breaking change",
         "refactor!: drop support for Node 6",
-        {"type": "refactor", "description": "drop support for Node 6", "breaking": True, "notes": ()},
+        {
+            "type": "refactor",
+            "description": "drop support for Node 6",
+            "breaking": True,
+            "notes": (),
+        },
     ),
     (
         "scope and !",
         "refactor(runtime)!: drop support for Node 6",
-        {"type": "refactor", "scope": "runtime", "description": "drop support for Node 6", "breaking": True},
+        {
+            "type": "refactor",
+            "scope": "runtime",
+            "description": "drop support for Node 6",
+            "breaking": True,
+        },
     ),
     (
         "both ! and BREAKING CHANGE footer",
@@ -75,12 +93,20 @@ SPECIFICATION: list[tuple[str, str, dict[str, Any]]] = [
             "refactor!: drop support for Node 6\n\n"
             "BREAKING CHANGE: refactor to use JavaScript features not available in Node 6."
         ),
-        {"breaking": True, "notes": ("refactor to use JavaScript features not available in Node 6.",)},
+        {
+            "breaking": True,
+            "notes": ("refactor to use JavaScript features not available in Node 6.",),
+        },
     ),
     (
         "no body",
         "docs: correct spelling of CHANGELOG",
-        {"type": "docs", "description": "correct spelling of CHANGELOG", "breaking": False, "reverts": None},
+        {
+            "type": "docs",
+            "description": "correct spelling of CHANGELOG",
+            "breaking": False,
+            "reverts": None,
+        },
     ),
     (
         "scope",
@@ -90,7 +116,12 @@ SPECIFICATION: list[tuple[str, str, dict[str, Any]]] = [
     (
         "multi-paragraph body and multiple footers",
         "fix: correct minor typos in code\n\nsee the issue for details\n\non typos fixed.\n\nReviewed-by: Z\nRefs #133",
-        {"type": "fix", "description": "correct minor typos in code", "breaking": False, "release_as": None},
+        {
+            "type": "fix",
+            "description": "correct minor typos in code",
+            "breaking": False,
+            "release_as": None,
+        },
     ),
     (
         "revert of several commits by Refs",
@@ -98,7 +129,8 @@ SPECIFICATION: list[tuple[str, str, dict[str, Any]]] = [
         {
             "type": "revert",
             "reverts": Reverts(
-                shas=("676104e", "a215868"), subject=Subject("let us never again speak of the noodle incident", 0)
+                shas=("676104e", "a215868"),
+                subject=Subject("let us never again speak of the noodle incident", 0),
             ),
         },
     ),
@@ -110,15 +142,28 @@ SPECIFICATION: list[tuple[str, str, dict[str, Any]]] = [
     (
         "item 12: a breaking footer of any type",
         "chore: tidy\n\nBREAKING CHANGE: environment variables now take precedence over config files",
-        {"breaking": True, "notes": ("environment variables now take precedence over config files",)},
+        {
+            "breaking": True,
+            "notes": ("environment variables now take precedence over config files",),
+        },
     ),
-    ("item 15: any case", "FEAT(Lang): add polish", {"type": "feat", "scope": "Lang", "description": "add polish"}),
-    ("item 16: the synonym", "feat: x\n\nBREAKING-CHANGE: gone", {"breaking": True, "notes": ("gone",)}),
+    (
+        "item 15: any case",
+        "FEAT(Lang): add polish",
+        {"type": "feat", "scope": "Lang", "description": "add polish"},
+    ),
+    (
+        "item 16: the synonym",
+        "feat: x\n\nBREAKING-CHANGE: gone",
+        {"breaking": True, "notes": ("gone",)},
+    ),
 ]
 
 
 @pytest.mark.parametrize(
-    ("message", "expected"), [row[1:] for row in SPECIFICATION], ids=[row[0] for row in SPECIFICATION]
+    ("message", "expected"),
+    [row[1:] for row in SPECIFICATION],
+    ids=[row[0] for row in SPECIFICATION],
 )
 def test_specification_examples_parse_correctly(message: str, expected: dict[str, Any]) -> None:
     """Every example of Conventional Commits 1.0.0 is read as it is meant."""
@@ -182,7 +227,10 @@ def test_real_titles_parse_correctly(title: str, kind: str, scope: str, descript
     ("body", "notes"),
     [
         ("BREAKING CHANGE: gone", ["gone"]),
-        ("why\n\nBREAKING CHANGE: gone\nand never\n  coming back", ["gone\nand never\n  coming back"]),
+        (
+            "why\n\nBREAKING CHANGE: gone\nand never\n  coming back",
+            ["gone\nand never\n  coming back"],
+        ),
         ("BREAKING CHANGE: gone\n\nsecond paragraph", ["gone\n\nsecond paragraph"]),
         ("BREAKING CHANGE: one\nBREAKING-CHANGE: two", ["one", "two"]),
         ("BREAKING CHANGE: gone\nReviewed-by: Z\nRefs #133", ["gone"]),
@@ -196,7 +244,10 @@ def test_real_titles_parse_correctly(title: str, kind: str, scope: str, descript
             "BREAKING CHANGE: see\n\n```toml\nname: old\n```\nthat is all",
             ["see\n\n```toml\nname: old\n```\nthat is all"],
         ),
-        ("* feat: a\n\n* fix: b\n\nBREAKING CHANGE: gone\n\n---------\n\nCo-authored-by: D <d@e.f>", ["gone"]),
+        (
+            "* feat: a\n\n* fix: b\n\nBREAKING CHANGE: gone\n\n---------\n\nCo-authored-by: D <d@e.f>",
+            ["gone"],
+        ),
         ("* feat: a\n\nBREAKING CHANGE: gone\n\n* fix: b\n\nmore", ["gone"]),
         ("* BREAKING CHANGE: gone", ["gone"]),
         ("BREAKING CHANGE:", []),
@@ -241,7 +292,10 @@ def test_breaking_change_title_is_breaking() -> None:
     [
         ("chore: x\n\nRelease-As: 2.0.0", "2.0.0"),
         ("chore: x\n\nrelease-as: 2.0.0", "2.0.0"),
-        ("chore: x\n\nwhy\n\nSigned-off-by: A <a@b.c>\nRelease-As: 2.0.0rc1\nCo-authored-by: D <d@e.f>", "2.0.0rc1"),
+        (
+            "chore: x\n\nwhy\n\nSigned-off-by: A <a@b.c>\nRelease-As: 2.0.0rc1\nCo-authored-by: D <d@e.f>",
+            "2.0.0rc1",
+        ),
         ("chore: x\n\nRelease-As: 2.0.0\n\n(cherry picked from commit abcdef1)", "2.0.0"),
         ("chore: x\r\n\r\nRelease-As: 2.0.0\r\n", "2.0.0"),
         ("chore: x\n\nRelease-As: one\nRelease-As: two", "two"),
@@ -277,7 +331,10 @@ def test_fixup_takes_only_the_type(prefix: str) -> None:
     [
         ('Revert "feat: x"', Reverts(subject=Subject("feat: x", 0))),
         (f'Revert "feat: x"\n\nThis reverts commit {B}.', Reverts((B,), (), Subject("feat: x", 0))),
-        (f'Revert "feat: x"\n\nThis reverts\ncommit {B}.', Reverts((B,), (), Subject("feat: x", 0))),
+        (
+            f'Revert "feat: x"\n\nThis reverts\ncommit {B}.',
+            Reverts((B,), (), Subject("feat: x", 0)),
+        ),
         ('Revert "feat: say "hi""', Reverts(subject=Subject('feat: say "hi"', 0))),
         ('Revert "Revert "feat: x""', Reverts(subject=Subject("feat: x", 1))),
         ('Reapply "feat: x"', Reverts(subject=Subject("feat: x", 1))),
@@ -288,11 +345,20 @@ def test_fixup_takes_only_the_type(prefix: str) -> None:
         ("revert: revert: feat: x", Reverts(subject=Subject("feat: x", 1))),
         ('revert: Revert "feat: x"', Reverts(subject=Subject("feat: x", 0))),
         ('revert: Reapply "feat: x"', Reverts(subject=Subject("feat: x", 1))),
-        ("revert(api): x\n\nRefs: 676104E, a215868", Reverts(("676104e", "a215868"), (), Subject("x", 0))),
+        (
+            "revert(api): x\n\nRefs: 676104E, a215868",
+            Reverts(("676104e", "a215868"), (), Subject("x", 0)),
+        ),
         ("revert: x\n\nRefs #133", Reverts(subject=Subject("x", 0))),
         ("Back out\n\nThis reverts commit 676104e.", Reverts(("676104e",))),
-        ("chore: back out\n\nSo much for that. This reverts commit 676104e.", Reverts(("676104e",))),
-        ("Back out\n\nThis reverts commits 676104e, a215868 and b3b3b3b.", Reverts(("676104e", "a215868", "b3b3b3b"))),
+        (
+            "chore: back out\n\nSo much for that. This reverts commit 676104e.",
+            Reverts(("676104e",)),
+        ),
+        (
+            "Back out\n\nThis reverts commits 676104e, a215868 and b3b3b3b.",
+            Reverts(("676104e", "a215868", "b3b3b3b")),
+        ),
         (
             "Back out\n\nThis reverts commit 676104e (feat: x, 2026-01-31).",
             Reverts(("676104e",), (), Subject("feat: x", 0)),
@@ -305,11 +371,20 @@ def test_fixup_takes_only_the_type(prefix: str) -> None:
             'Revert "feat: x (#12)" (#13)\n\nReverts owner/re.po#12',
             Reverts((), ("12",), Subject("feat: x", 0)),
         ),
-        ('Revert "Revert "feat: x (#12)" (#13)" (#14)', Reverts((), ("13",), Subject("feat: x", 1))),
+        (
+            'Revert "Revert "feat: x (#12)" (#13)" (#14)',
+            Reverts((), ("13",), Subject("feat: x", 1)),
+        ),
         ('Reapply "feat: x (#12)" (#14)', Reverts((), (), Subject("feat: x", 1))),
         ("Revert it (#13)\n\nReverts owner/repo#12", Reverts((), ("12",))),
-        (f"feat: y (#30)\n\n* feat: y\n\n* oops\n\nThis reverts commit {B}.", Reverts((B,), is_partial_revert=True)),
-        (f"feat: do it better\n\nThis reverts commit {B} and starts anew.", Reverts((B,), is_partial_revert=True)),
+        (
+            f"feat: y (#30)\n\n* feat: y\n\n* oops\n\nThis reverts commit {B}.",
+            Reverts((B,), is_partial_revert=True),
+        ),
+        (
+            f"feat: do it better\n\nThis reverts commit {B} and starts anew.",
+            Reverts((B,), is_partial_revert=True),
+        ),
     ],
 )
 def test_revert_names_what_it_undoes(message: str, reverts: Reverts) -> None:
@@ -337,7 +412,12 @@ def test_lookalike_messages_are_no_reverts(message: str) -> None:
 
 @pytest.mark.parametrize(
     "message",
-    ['Revert "feat!: x"', 'Reapply "feat: x"', "REVERT: feat: x", "Back out\n\nThis reverts commit 676104e."],
+    [
+        'Revert "feat!: x"',
+        'Reapply "feat: x"',
+        "REVERT: feat: x",
+        "Back out\n\nThis reverts commit 676104e.",
+    ],
 )
 def test_revert_has_its_own_type(message: str) -> None:
     """However it is written, a revert has the type revert and breaks nothing by quoting what did."""
@@ -349,7 +429,9 @@ def test_revert_has_its_own_type(message: str) -> None:
 def test_equal_reverts_share_a_subject() -> None:
     """A title means the same with and without pull request numbers, and however its reverts are written."""
     assert subject_of("feat: x (#12)") == ("feat: x", 0)
-    assert subject_of('Revert "Revert "feat: x (#12)" (#13)" (#14)') == subject_of('Reapply "feat: x"')
+    assert subject_of('Revert "Revert "feat: x (#12)" (#13)" (#14)') == subject_of(
+        'Reapply "feat: x"'
+    )
     assert subject_of('Revert "feat: x"') == subject_of("revert: feat: x")
 
 
@@ -379,7 +461,9 @@ def test_commit_and_its_revert_cancel(revert: str) -> None:
 
 def test_revert_by_number_finds_merge() -> None:
     """A revert that names only a pull request finds the squash merge of it."""
-    changes = history((A, "feat: x (#12)"), (B, "feat: x (#11)"), (C, "Back out (#13)\n\nReverts owner/repo#12"))
+    changes = history(
+        (A, "feat: x (#12)"), (B, "feat: x (#11)"), (C, "Back out (#13)\n\nReverts owner/repo#12")
+    )
 
     assert counted(changes) == ["feat: x (#11)"]
 
@@ -407,7 +491,12 @@ def test_revert_of_a_revert_restores(again: str) -> None:
     assert "feat: x" in counted(changes)
     assert ignored(changes)['Revert "feat: x"'] == "reverted by ccccccc"
     assert "feat: x" not in counted(
-        history((A, "feat: x"), (B, "revert: feat: x"), (C, again), (D, f"No\n\nThis reverts commit {C}."))
+        history(
+            (A, "feat: x"),
+            (B, "revert: feat: x"),
+            (C, again),
+            (D, f"No\n\nThis reverts commit {C}."),
+        )
     )
 
 
@@ -417,7 +506,10 @@ def test_revert_by_title_undoes_nearest() -> None:
     assert [change.sha for change in drop_reverted(again).effective] == [C]
 
     twice = history(
-        (A, "feat: x"), (B, "feat: x"), (C, f"Back out\n\nThis reverts commit {B}."), (D, 'Revert "feat: x"')
+        (A, "feat: x"),
+        (B, "feat: x"),
+        (C, f"Back out\n\nThis reverts commit {B}."),
+        (D, 'Revert "feat: x"'),
     )
     assert counted(twice) == []
 
@@ -435,7 +527,11 @@ def test_one_revert_undoes_several_commits() -> None:
 def test_revert_ignores_other_packages_commits() -> None:
     """What a revert names beside a commit of this package is another package's matter."""
     changes = parse_history(
-        [commit(f"revert: x and y\n\nRefs: {A[:7]}, {B[:7]}", C), commit("feat: y", B), commit("feat: x", A)]
+        [
+            commit(f"revert: x and y\n\nRefs: {A[:7]}, {B[:7]}", C),
+            commit("feat: y", B),
+            commit("feat: x", A),
+        ]
     )
     walk = {change.sha for change in changes}
 
@@ -451,7 +547,9 @@ def test_partial_revert_counts_by_title() -> None:
 
 def test_merge_commit_counts_for_nothing() -> None:
     """A merge counts for nothing, whatever its message says; what it merged counts."""
-    changes = parse_history([commit(f"feat!: merge\n\nThis reverts commit {B}.", C, A, B), commit("fix: b", B)])
+    changes = parse_history(
+        [commit(f"feat!: merge\n\nThis reverts commit {B}.", C, A, B), commit("fix: b", B)]
+    )
 
     assert counted(changes) == ["fix: b"]
     assert ignored(changes) == {"feat!: merge": "merge commit"}
@@ -477,15 +575,21 @@ def test_revert_of_merge_undoes_branch(message: str, with_merge: bool) -> None:
         ]
     )
 
-    assert counted([change for change in changes if with_merge or not change.commit.is_merge]) == ["feat: a"]
+    assert counted([change for change in changes if with_merge or not change.commit.is_merge]) == [
+        "feat: a"
+    ]
 
 
-@pytest.mark.parametrize(("kept", "left"), [(A, "feat: a"), (C[:9], "feat: c"), ("9" * 7, "feat: a")])
+@pytest.mark.parametrize(
+    ("kept", "left"), [(A, "feat: a"), (C[:9], "feat: c"), ("9" * 7, "feat: a")]
+)
 def test_revert_of_merge_keeps_parent(kept: str, left: str) -> None:
     """A revert of a merge goes back to the parent that it names (`git revert --mainline`), else to the first."""
     changes = parse_history(
         [
-            commit(f"Revert it\n\nThis reverts commit {D}, reversing\nchanges made to {kept}.", E, D),
+            commit(
+                f"Revert it\n\nThis reverts commit {D}, reversing\nchanges made to {kept}.", E, D
+            ),
             commit("Merge side", D, A, C),
             commit("feat: c", C, B),
             commit("feat: a", A, B),
@@ -500,7 +604,13 @@ def test_revert_finds_merge_in_walk() -> None:
     """What a revert names is looked up in the whole walk, where only that knows the merge."""
     revert = commit(f"Back out\n\nThis reverts commit {D[:8]}.", E, D)
     feature = commit("feat: b", B, A)
-    walk = [revert, commit("Merge side", D, A, C), commit("ci: c", C, B), feature, commit("ci: a", A)]
+    walk = [
+        revert,
+        commit("Merge side", D, A, C),
+        commit("ci: c", C, B),
+        feature,
+        commit("ci: a", A),
+    ]
 
     assert counted(list(parse_history([revert, feature], walk))) == ["Back out"]
     assert drop_reverted(parse_history([revert, feature], walk), unreleased={C}).effective == ()
@@ -515,7 +625,11 @@ def test_release_as_on_revert_survives() -> None:
 
 def test_no_commits_give_no_changes() -> None:
     """No changes, nothing stands."""
-    assert (drop_reverted([]).effective, drop_reverted([]).ignored, parse_history([])) == ((), (), ())
+    assert (drop_reverted([]).effective, drop_reverted([]).ignored, parse_history([])) == (
+        (),
+        (),
+        (),
+    )
 
 
 # ---- against a slow reference ---------------------------------------------------------------------------------------
@@ -530,7 +644,9 @@ class Story:
 
     def undone(self, place: int) -> bool:
         """Whether any revert of *place* is not undone itself."""
-        return any(target == place and not self.undone(by) for by, target in enumerate(self.targets))
+        return any(
+            target == place and not self.undone(by) for by, target in enumerate(self.targets)
+        )
 
     def add(self, message: str, target: int | None = None) -> None:
         self.messages.append(message)
@@ -541,7 +657,11 @@ class Story:
 
     def standing(self) -> list[int]:
         """Return the places that count: commits, and reverts of something released, that nobody undid."""
-        return [place for place, target in enumerate(self.targets) if target is None and not self.undone(place)]
+        return [
+            place
+            for place, target in enumerate(self.targets)
+            if target is None and not self.undone(place)
+        ]
 
     def would_change(self, place: int) -> bool:
         """Whether a revert of *place* would have any effect; git makes no empty ones."""
@@ -564,7 +684,9 @@ def revert_of(title: str, sha: str, form: int, own: int) -> str:
         f"Back out {sha[:12]}\n\nThis reverts commit {sha[:12]}.",
         f"revert(x): {sha[:12]}\n\nRefs: {sha[:9]}",
         f'Revert "{title}" (#{own})\n\nThis reverts commit {"0" * 40}.',
-        f'Reapply "{title[8:-1]}"' if title.startswith('Revert "') and title.endswith('"') else f'Revert "{title}"',
+        f'Reapply "{title[8:-1]}"'
+        if title.startswith('Revert "') and title.endswith('"')
+        else f'Revert "{title}"',
     ][form]
 
 
@@ -572,7 +694,9 @@ def revert_of(title: str, sha: str, form: int, own: int) -> str:
 def stories(draw: st.DrawFn) -> Story:
     story = Story()
     for place in range(draw(st.integers(0, 14))):
-        alive = [older for older in range(place) if not story.undone(older) and story.would_change(older)]
+        alive = [
+            older for older in range(place) if not story.undone(older) and story.would_change(older)
+        ]
         what = draw(st.sampled_from(["new", "revert", "revert", "revert", "released"]))
         if what == "revert" and alive:
             target, form = draw(st.sampled_from(alive)), draw(st.integers(0, 6))
@@ -581,7 +705,11 @@ def stories(draw: st.DrawFn) -> Story:
                 target = max(older for older in alive if subject_of(story.title(older)) == subject)
             story.add(revert_of(story.title(target), sha_of(target), form, place), target)
         elif what == "released":
-            story.add(revert_of(f"feat: old {place}", sha_of(1000 + place), draw(st.integers(0, 6)), place))
+            story.add(
+                revert_of(
+                    f"feat: old {place}", sha_of(1000 + place), draw(st.integers(0, 6)), place
+                )
+            )
         else:
             story.add(draw(st.sampled_from(["feat: a", "fix: b", "feat!: c"])))
     return story
@@ -590,11 +718,15 @@ def stories(draw: st.DrawFn) -> Story:
 @given(stories())
 def test_effective_changes_match_slow_replay(story: Story) -> None:
     """Whatever is reverted, restored and reverted again: what stands is what a slow replay says."""
-    newest_first = [commit(message, sha_of(place)) for place, message in enumerate(story.messages)][::-1]
+    newest_first = [commit(message, sha_of(place)) for place, message in enumerate(story.messages)][
+        ::-1
+    ]
 
     for changes in (parse_history(newest_first), [parse(item) for item in newest_first]):
         result = drop_reverted(changes)
-        assert Counter(change.title for change in result.effective) == Counter(map(story.title, story.standing()))
+        assert Counter(change.title for change in result.effective) == Counter(
+            map(story.title, story.standing())
+        )
         assert len(result.effective) + len(result.ignored) == len(changes)
 
 
@@ -614,10 +746,14 @@ def test_bumps_have_ordered_labels() -> None:
 
 def test_long_history_parses_fast() -> None:
     """10,000 commits are read in well under a second even on a slow machine, and a long chain of reverts too."""
-    body = "why it is so\nand what follows\n\n" * 5 + "BREAKING CHANGE: gone\n\nCo-authored-by: D <d@e.f>\nRefs #1"
+    body = (
+        "why it is so\nand what follows\n\n" * 5
+        + "BREAKING CHANGE: gone\n\nCo-authored-by: D <d@e.f>\nRefs #1"
+    )
     plain = [commit(f"feat(x): {place}\n\n{body}", sha_of(place)) for place in range(5_000)]
     chain = [
-        commit(f"undo\n\nThis reverts commit {sha_of(place - 1)}.", sha_of(place)) for place in range(5_000, 10_000)
+        commit(f"undo\n\nThis reverts commit {sha_of(place - 1)}.", sha_of(place))
+        for place in range(5_000, 10_000)
     ]
 
     begun = time.process_time()

@@ -14,7 +14,9 @@ from releasekit.core.history.pending_changes import (
 NOTHING = ReleasedFiles()
 
 
-def file_of(path: str, *names: str, foreign: tuple[str, ...] = (), shared: bool = False) -> ChangeFile:
+def file_of(
+    path: str, *names: str, foreign: tuple[str, ...] = (), shared: bool = False
+) -> ChangeFile:
     """Return a file with a minor change of the packages *names*."""
     return ChangeFile(path, dict.fromkeys(names, Bump.MINOR), "Text", "", foreign, not shared)
 
@@ -25,7 +27,9 @@ def paths_of(pending: dict[str, PendingChanges], name: str) -> tuple[list[str], 
     return [change.path for change in changes.unreleased], [change.path for change in changes.new]
 
 
-def consumed(files: list[ChangeFile], pending: dict[str, PendingChanges], *published: str) -> list[str]:
+def consumed(
+    files: list[ChangeFile], pending: dict[str, PendingChanges], *published: str
+) -> list[str]:
     """Return what happens to *files* in a release of *published*."""
     return [str(file) for file in consumed_files(files, pending, published)]
 
@@ -33,7 +37,11 @@ def consumed(files: list[ChangeFile], pending: dict[str, PendingChanges], *publi
 def test_released_files_count_no_more() -> None:
     """A file that the last stable release had counts no more; one that only a prerelease had is unreleased, not new."""
     files = [file_of("b", "core", "app"), file_of("a", "core"), file_of("c", "core")]
-    released = {"core": ReleasedFiles(frozenset("a"), frozenset("ab")), "app": NOTHING, "web": NOTHING}
+    released = {
+        "core": ReleasedFiles(frozenset("a"), frozenset("ab")),
+        "app": NOTHING,
+        "web": NOTHING,
+    }
 
     pending = pending_changes(files, {}, released)
 
@@ -58,7 +66,10 @@ def test_removed_changes_still_count() -> None:
 
     pending = pending_changes([file_of("a", "core")], removed, {"core": NOTHING})
 
-    assert [(change.path, change.bump) for change in pending["core"].new] == [("a", Bump.MINOR), ("b", Bump.PATCH)]
+    assert [(change.path, change.bump) for change in pending["core"].new] == [
+        ("a", Bump.MINOR),
+        ("b", Bump.PATCH),
+    ]
 
 
 def test_file_waits_for_every_package() -> None:
@@ -73,7 +84,10 @@ def test_file_waits_for_every_package() -> None:
 
 def test_foreign_names_keep_the_file() -> None:
     """A file that also names a package of another workspace stays for it."""
-    files = [file_of("a", "core", foreign=("@acme/button",)), file_of("b", foreign=("@acme/button",))]
+    files = [
+        file_of("a", "core", foreign=("@acme/button",)),
+        file_of("b", foreign=("@acme/button",)),
+    ]
     pending = pending_changes(files, {}, {"core": NOTHING})
 
     assert consumed(files, pending, "core") == ["remove core from a"]
@@ -83,7 +97,9 @@ def test_shared_json_goes_last() -> None:
     """A file without names stays until all its packages are released, one after the other."""
     files = [file_of("a", "core", "app", shared=True)]
     before = pending_changes(files, {}, {"core": NOTHING, "app": NOTHING})
-    after = pending_changes(files, {}, {"core": ReleasedFiles(frozenset("a"), frozenset("a")), "app": NOTHING})
+    after = pending_changes(
+        files, {}, {"core": ReleasedFiles(frozenset("a"), frozenset("a")), "app": NOTHING}
+    )
 
     assert consumed(files, before, "core") == []
     assert consumed(files, after, "app") == ["delete a"]

@@ -61,7 +61,9 @@ def last_releases(
 ) -> dict[str, Baseline]:
     """Return the last release of each package if every tag is what it looks like."""
     all_schemes = schemes if isinstance(schemes, TagSchemes) else TagSchemes(schemes)
-    baselines, unread = find_baselines(package_tags(tags, all_schemes, declared, set(umbrellas)), None, reachable)
+    baselines, unread = find_baselines(
+        package_tags(tags, all_schemes, declared, set(umbrellas)), None, reachable
+    )
     assert not unread
     return baselines
 
@@ -97,7 +99,9 @@ def test_written_tag_reads_back(pattern: str, name: str, version: Version) -> No
 )
 def test_only_exact_tags_are_read(pattern: str, tag: str, expected: tuple[str, str] | None) -> None:
     """Only tags of this very form are read; names are normalised."""
-    assert TagScheme(pattern, "python").read(tag) == (expected and (expected[0], Version(expected[1])))
+    assert TagScheme(pattern, "python").read(tag) == (
+        expected and (expected[0], Version(expected[1]))
+    )
 
 
 @pytest.mark.parametrize(
@@ -118,7 +122,9 @@ def test_only_exact_tags_are_read(pattern: str, tag: str, expected: tuple[str, s
 )
 def test_tag_format_needs_one_version(pattern: str) -> None:
     """A format must hold the version once, may hold name and label, and nothing else in braces."""
-    with pytest.raises(Refusal, match=r"must contain \{version\}, and may contain \{name\} and \{label\}") as caught:
+    with pytest.raises(
+        Refusal, match=r"must contain \{version\}, and may contain \{name\} and \{label\}"
+    ) as caught:
         TagScheme(pattern)
 
     assert caught.value.code is ErrorCode.TAG_INVALID
@@ -136,9 +142,32 @@ def test_ambiguous_tag_format_is_refused(pattern: str) -> None:
 @pytest.mark.parametrize(
     "pattern",
     [
-        *("-{version}", ".{version}", "/{version}", "{version}.", "{version}/", "{version}.lock", "a.lock/{version}"),
-        *("a/.{version}", "a//{version}", "a..{version}", "a@{{label}{version}", "a b-{version}", "a~{version}"),
-        *("a^{version}", "a:{version}", "a?{version}", "a*{version}", "a[{version}", "a\\{version}", "a\x7f{version}"),
+        *(
+            "-{version}",
+            ".{version}",
+            "/{version}",
+            "{version}.",
+            "{version}/",
+            "{version}.lock",
+            "a.lock/{version}",
+        ),
+        *(
+            "a/.{version}",
+            "a//{version}",
+            "a..{version}",
+            "a@{{label}{version}",
+            "a b-{version}",
+            "a~{version}",
+        ),
+        *(
+            "a^{version}",
+            "a:{version}",
+            "a?{version}",
+            "a*{version}",
+            "a[{version}",
+            "a\\{version}",
+            "a\x7f{version}",
+        ),
         *("a\t{version}", "{label}-{version}", "{label}/{version}"),
     ],
 )
@@ -172,13 +201,17 @@ class TestBaselines:
     def found(self, tags: str, **declared: str | None) -> dict[str, str]:
         """Return the tag of each package, where the declared versions are as given."""
         limits = {name: Version(version) if version else None for name, version in declared.items()}
-        found = last_releases({tag: f"commit of {tag}" for tag in tags.split()}, self.SCHEME, limits)
+        found = last_releases(
+            {tag: f"commit of {tag}" for tag in tags.split()}, self.SCHEME, limits
+        )
         assert all(item.commit == f"commit of {item.tag}" for item in found.values())
         return {name: item.tag for name, item in found.items()}
 
     def test_highest_version_is_the_baseline(self) -> None:
         """It is the highest version, not the last tag in the alphabet."""
-        assert self.found("core-v1.9 core-v1.10 core-v1.10rc1 web-v0.1", core="1.10", web="0.1") == {
+        assert self.found(
+            "core-v1.9 core-v1.10 core-v1.10rc1 web-v0.1", core="1.10", web="0.1"
+        ) == {
             "core": "core-v1.10",
             "web": "web-v0.1",
         }
@@ -202,13 +235,19 @@ class TestBaselines:
 
         (found,) = last_releases(tags, self.SCHEME, {"core": Version("1.1rc1")}).values()
 
-        assert (found.tag, found.version, found.commit) == ("core-v1.1rc1", Version("1.1rc1"), "cafe")
+        assert (found.tag, found.version, found.commit) == (
+            "core-v1.1rc1",
+            Version("1.1rc1"),
+            "cafe",
+        )
         assert found.stable == Baseline("core-v1.0", Version("1.0"), "c0ffee")
         assert found.taken == {Version("1.0"), Version("1.1rc1"), Version("2.0")}
 
     def test_prerelease_tag_is_not_stable(self) -> None:
         """Before the first stable release there is none to begin at."""
-        (found,) = last_releases({"core-v1.0rc1": "c0ffee"}, self.SCHEME, {"core": Version("1.0rc1")}).values()
+        (found,) = last_releases(
+            {"core-v1.0rc1": "c0ffee"}, self.SCHEME, {"core": Version("1.0rc1")}
+        ).values()
 
         assert (found.tag, found.stable) == ("core-v1.0rc1", None)
 
@@ -216,7 +255,9 @@ class TestBaselines:
         """A stable release tells all since the last stable one, or since the first prerelease where there is none."""
         tags = {"core-v1.0b1": "a", "core-v1.0rc1": "b", "web-v0.9": "c", "web-v1.0rc1": "d"}
 
-        found = last_releases(tags, self.SCHEME, {"core": Version("1.0rc1"), "web": Version("1.0rc1")})
+        found = last_releases(
+            tags, self.SCHEME, {"core": Version("1.0rc1"), "web": Version("1.0rc1")}
+        )
 
         assert {name: (last.tag, last.begin.tag) for name, last in found.items()} == {
             "core": ("core-v1.0rc1", "core-v1.0b1"),
@@ -231,7 +272,10 @@ class TestBaselines:
         declared: dict[str, Version | None] = dict.fromkeys(("core", "web", "new"), Version("9.0"))
         found = last_releases(tags, schemes, declared)
 
-        assert {name: last.tag for name, last in found.items()} == {"core": "core-v1.0", "web": "v2.0"}
+        assert {name: last.tag for name, last in found.items()} == {
+            "core": "core-v1.0",
+            "web": "v2.0",
+        }
 
     def test_umbrella_tag_is_no_baseline(self) -> None:
         """The tag of a release as a whole is no package's, unless the format that is written names no package."""
@@ -239,7 +283,9 @@ class TestBaselines:
         declared: dict[str, Version | None] = dict.fromkeys(("core", "new"), Version("9.0"))
 
         def last(*formats: str) -> dict[str, str]:
-            found = last_releases(tags, TagSchemes(TagScheme(formats)), declared, umbrellas={"v1.0"})
+            found = last_releases(
+                tags, TagSchemes(TagScheme(formats)), declared, umbrellas={"v1.0"}
+            )
             return {name: each.tag for name, each in found.items()}
 
         assert last("{name}-v{version}", "v{version}") == {"core": "core-v0.9"}
@@ -251,7 +297,9 @@ class TestBaselines:
         versions = [Version("1.0"), Version("1.1rc1"), Version("2.0")]
 
         found = baseline_on_index(versions, Version("1.1.dev0"))
-        assert found == Baseline("", Version("1.0"), "", Baseline("", Version("1.0"), ""), frozenset(versions))
+        assert found == Baseline(
+            "", Version("1.0"), "", Baseline("", Version("1.0"), ""), frozenset(versions)
+        )
         found = baseline_on_index(versions, Version("1.1"))
         assert found
         assert list(map(str, (found.version, found.begin.version))) == ["1.1rc1", "1.0"]
@@ -264,7 +312,10 @@ class TestBaselines:
         declared = {"core": None, "web": None}
 
         found = last_releases(tags, self.SCHEME, declared, reachable={"core-v1.4"})
-        assert {name: item.tag for name, item in found.items()} == {"core": "core-v1.4", "web": "web-v3.0"}
+        assert {name: item.tag for name, item in found.items()} == {
+            "core": "core-v1.4",
+            "web": "web-v3.0",
+        }
 
         found = last_releases(tags, self.SCHEME, {"core": Version("2.0")}, reachable={"core-v1.4"})
         assert found["core"].tag == "core-v2.0"
@@ -273,17 +324,27 @@ class TestBaselines:
 class TestFormatsOverTime:
     """A list of formats: the first is written, all are read."""
 
-    FORMATS = ("{name}-v{version}", "{name}=={version}", "{name}@{version}", "{label}/{name}/v{version}", "v{version}")
+    FORMATS = (
+        "{name}-v{version}",
+        "{name}=={version}",
+        "{name}@{version}",
+        "{label}/{name}/v{version}",
+        "v{version}",
+    )
 
     def last(self, tags: str, formats: tuple[str, ...] = FORMATS) -> dict[str, str]:
         """Return the tag of the last release of core and web, both declared at 3.0."""
         scheme = TagScheme(formats, "py")
         found = last_releases(
-            dict.fromkeys(tags.split(), "c0ffee"), scheme, {"core": Version("3.0"), "web": Version("3.0")}
+            dict.fromkeys(tags.split(), "c0ffee"),
+            scheme,
+            {"core": Version("3.0"), "web": Version("3.0")},
         )
         return {name: item.tag for name, item in found.items()}
 
-    @pytest.mark.parametrize("tag", ["core-v2.0", "core==2.0", "core@2.0", "py/core/v2.0", "Core@2.0"])
+    @pytest.mark.parametrize(
+        "tag", ["core-v2.0", "core==2.0", "core@2.0", "py/core/v2.0", "Core@2.0"]
+    )
     def test_every_listed_format_is_read(self, tag: str) -> None:
         """A tag of any of the formats is a release."""
         assert self.last(f"core-v1.0 core==1.1 {tag}") == {"core": tag}
@@ -302,7 +363,10 @@ class TestFormatsOverTime:
         """Where tags without a name are written, they are everybody's, and the highest is the last."""
         formats = ("v{version}", "{name}-v{version}")
 
-        assert self.last("core-v1.0 v1.5 web-v2.0 v3.1", formats) == {"core": "v1.5", "web": "web-v2.0"}
+        assert self.last("core-v1.0 v1.5 web-v2.0 v3.1", formats) == {
+            "core": "v1.5",
+            "web": "web-v2.0",
+        }
         assert not TagScheme(formats).names_packages
 
     def test_tag_matches_an_existing_member(self) -> None:
@@ -333,17 +397,23 @@ class TestUmbrella:
             ("1.2", "v1.2 release-2026.11.22", "release-2026.11.22.2"),
         ],
     )
-    def test_umbrella_tag_has_version_or_date(self, version: str, taken: str, expected: str) -> None:
+    def test_umbrella_tag_has_version_or_date(
+        self, version: str, taken: str, expected: str
+    ) -> None:
         """It has the version of the release, or the date; a number follows if that tag exists."""
         of_release = Version(version) if version else None
 
-        assert umbrella_tag("v{version}", NAMED, of_release, "2026.11.22", taken.split()) == expected
+        assert (
+            umbrella_tag("v{version}", NAMED, of_release, "2026.11.22", taken.split()) == expected
+        )
 
     def test_umbrella_tag_includes_the_label(self) -> None:
         """The label stands in it as it does in a package's tag."""
         schemes = TagSchemes(TagScheme("{name}@{version}", "py"))
 
-        assert umbrella_tag("{label}@{version}", schemes, Version("1.0"), "2026.11.22", ()) == "py@1.0"
+        assert (
+            umbrella_tag("{label}@{version}", schemes, Version("1.0"), "2026.11.22", ()) == "py@1.0"
+        )
 
     @pytest.mark.parametrize(
         "schemes",
@@ -354,7 +424,10 @@ class TestUmbrella:
     )
     def test_umbrella_never_imitates_package_tag(self, schemes: TagSchemes) -> None:
         """A tag that would be read as one package's, or as everybody's, is not taken for the release as a whole."""
-        assert umbrella_tag("v{version}", schemes, Version("1.0"), "2026.11.22", ()) == "release-2026.11.22"
+        assert (
+            umbrella_tag("v{version}", schemes, Version("1.0"), "2026.11.22", ())
+            == "release-2026.11.22"
+        )
         assert umbrella_tag("all/{version}", schemes, Version("1.0"), "2026.11.22", ()) == "all/1.0"
 
     def test_invalid_umbrella_format_is_refused(self) -> None:
@@ -383,7 +456,14 @@ def test_tags_push_in_threes(tags: str, umbrella: str, pushes: str) -> None:
 
 def test_umbrella_needs_its_release_commit() -> None:
     """It has the form of one, stands beside a package's tag, and its commit says that it made that release."""
-    tags = {"v1.0": "a", "core-v1.0": "a", "v1.1": "b", "v1": "b", "release-2026.01.01": "c", "web-1.0": "c"}
+    tags = {
+        "v1.0": "a",
+        "core-v1.0": "a",
+        "v1.1": "b",
+        "v1": "b",
+        "release-2026.01.01": "c",
+        "web-1.0": "c",
+    }
     tags |= {"core-v2.0": "d", "web-v2.0": "d", "latest": "b", "all/2.0": "e", "web-v3.0": "e"}
 
     candidates = umbrella_candidates(tags, "v{version}")
@@ -413,7 +493,9 @@ def test_dated_umbrella_needs_no_title(tags: str, umbrellas: str) -> None:
     """A dated tag on a commit with the tags of several packages is an umbrella tag, whatever the commit says."""
     elsewhere = {"cli-v1.0": "b", "docs-v1.0": "b"}
 
-    assert dated_umbrellas({**dict.fromkeys(tags.split(), "a"), **elsewhere}) == set(umbrellas.split())
+    assert dated_umbrellas({**dict.fromkeys(tags.split(), "a"), **elsewhere}) == set(
+        umbrellas.split()
+    )
 
 
 def test_names_package_of_workspace() -> None:
@@ -421,4 +503,7 @@ def test_names_package_of_workspace() -> None:
     schemes = TagSchemes(TagScheme("{name}-{version}"), {"top": TagScheme("v{version}")})
     tags = ("core-1.0", "v1.0", "other-1.0", "release-2026.11.22", "all/1.0")
 
-    assert [tag for tag in tags if schemes.names_package(tag, {"core", "top"})] == ["core-1.0", "v1.0"]
+    assert [tag for tag in tags if schemes.names_package(tag, {"core", "top"})] == [
+        "core-1.0",
+        "v1.0",
+    ]

@@ -26,9 +26,15 @@ GITHUB = "https://github.com/ada/engine"
         ("ssh://git@ssh.github.com:443/ada/engine.git", GITHUB),
         ("git@github.com-work:ada/engine.git", GITHUB),
         ("git://GitHub.com/ada/engine.git", GITHUB),
-        ("https://github.example.org:8443/ada/engine.git", "https://github.example.org:8443/ada/engine"),
+        (
+            "https://github.example.org:8443/ada/engine.git",
+            "https://github.example.org:8443/ada/engine",
+        ),
         ("http://gitlab.example.org/ada/engine.git", "http://gitlab.example.org/ada/engine"),
-        ("ssh://git@gitlab.example.org:2222/a/b/engine.git", "https://gitlab.example.org/a/b/engine"),
+        (
+            "ssh://git@gitlab.example.org:2222/a/b/engine.git",
+            "https://gitlab.example.org/a/b/engine",
+        ),
         ("git@gitlab.com:ada/tools/engine.git", "https://gitlab.com/ada/tools/engine"),
         # nothing that is known
         ("", ""),
@@ -74,10 +80,30 @@ def test_gitlab_links_use_gitlab_paths() -> None:
     ("remote", "forge", "repository", "api"),
     [
         ("git@github.com-work:ada/engine.git", "auto", "ada/engine", "https://api.github.com"),
-        ("https://github.example.org/ada/engine", "auto", "ada/engine", "https://github.example.org/api/v3"),
-        ("http://git.example.org:8080/ada/engine", "github", "ada/engine", "http://git.example.org:8080/api/v3"),
-        ("git@gitlab.com:ada/tools/engine.git", "auto", "ada/tools/engine", "https://gitlab.com/api/v4"),
-        ("ssh://git@git.example.org:2222/a/b.git", "gitlab", "a/b", "https://git.example.org/api/v4"),
+        (
+            "https://github.example.org/ada/engine",
+            "auto",
+            "ada/engine",
+            "https://github.example.org/api/v3",
+        ),
+        (
+            "http://git.example.org:8080/ada/engine",
+            "github",
+            "ada/engine",
+            "http://git.example.org:8080/api/v3",
+        ),
+        (
+            "git@gitlab.com:ada/tools/engine.git",
+            "auto",
+            "ada/tools/engine",
+            "https://gitlab.com/api/v4",
+        ),
+        (
+            "ssh://git@git.example.org:2222/a/b.git",
+            "gitlab",
+            "a/b",
+            "https://git.example.org/api/v4",
+        ),
     ],
 )
 def test_forge_api_follows_from_remote(

@@ -36,7 +36,11 @@ def test_release_please_options_become_keys() -> None:
         ],
         "separate-pull-requests": False,
         "plugins": [
-            {"type": "linked-versions", "groupName": "the shop", "components": ["core", "shop-web", "ui"]},
+            {
+                "type": "linked-versions",
+                "groupName": "the shop",
+                "components": ["core", "shop-web", "ui"],
+            },
             "sentence-case",
         ],
         "packages": {
@@ -50,8 +54,16 @@ def test_release_please_options_become_keys() -> None:
             "web/ui": {"release-type": "node", "component": "ui"},
         },
     }
-    manifest = {"packages/core": "1.2.0-rc.1", "packages/web": "0.0.0", "web/ui": "3.0.0", "old": "1.0.0"}
-    texts = {"release-please-config.json": json.dumps(config), ".release-please-manifest.json": json.dumps(manifest)}
+    manifest = {
+        "packages/core": "1.2.0-rc.1",
+        "packages/web": "0.0.0",
+        "web/ui": "3.0.0",
+        "old": "1.0.0",
+    }
+    texts = {
+        "release-please-config.json": json.dumps(config),
+        ".release-please-manifest.json": json.dumps(manifest),
+    }
 
     setup = read_foreign("release-please", texts, PLACES)
 
@@ -62,7 +74,11 @@ def test_release_please_options_become_keys() -> None:
         "groups": {"the-shop": {"packages": ["shop-core", "shop-web"], "versioning": "fixed"}},
     }
     assert {name: values(keys) for name, keys in setup.member_keys.items()} == {
-        "shop-core": {"tag_format": "core-v{version}", "major_on_zero": True, "changelog_path": "NEWS.md"},
+        "shop-core": {
+            "tag_format": "core-v{version}",
+            "major_on_zero": True,
+            "changelog_path": "NEWS.md",
+        },
         "shop-web": {"types": {"feat": "patch"}},
     }
     assert leftovers(setup) == {
@@ -109,7 +125,9 @@ def test_changesets_groups_name_python_packages() -> None:
     texts = {
         ".changeset/config.json": json.dumps(config),
         "packages/core/package.json": json.dumps({"name": "@shop/core", "version": "2.1.0"}),
-        "packages/web/package.json": json.dumps({"name": "@shop/web", "version": "2.1.0", "private": True}),
+        "packages/web/package.json": json.dumps(
+            {"name": "@shop/web", "version": "2.1.0", "private": True}
+        ),
     }
 
     setup = read_foreign("changesets", texts, PLACES)
@@ -136,7 +154,10 @@ def test_semantic_release_tables_of_packages() -> None:
 
     setup = read_foreign("python-semantic-release", texts, PLACES)
 
-    assert values(setup.root_keys) == {"tag_format": "{name}-v{version}", "allow_branches": ["main", "master"]}
+    assert values(setup.root_keys) == {
+        "tag_format": "{name}-v{version}",
+        "allow_branches": ["main", "master"],
+    }
     assert {name: values(keys) for name, keys in setup.member_keys.items()} == {
         "shop-core": {"types": {"perf": "patch", "fix": "patch", "feat": "minor"}},
         "shop-web": {"tag_format": "web@{version}", "major_on_zero": True},
@@ -173,14 +194,20 @@ commitizen:
 """
 
 
-@pytest.mark.parametrize(("path", "text"), [("pyproject.toml", CZ_TOML), (".cz.json", CZ_JSON), (".cz.yaml", CZ_YAML)])
+@pytest.mark.parametrize(
+    ("path", "text"), [("pyproject.toml", CZ_TOML), (".cz.json", CZ_JSON), (".cz.yaml", CZ_YAML)]
+)
 def test_commitizen_files_say_the_same(path: str, text: str) -> None:
     """One version and one tag are for all packages, in each of the formats that commitizen has."""
     setup = read_foreign("commitizen", {path: text}, PLACES)
 
     assert setup.baselines == dict.fromkeys(("shop-core", "shop-web"), Version("1.4.0"))
     keys = values(setup.root_keys)
-    assert (keys["tag_format"], keys["versioning"], keys.get("major_on_zero")) == ("v{version}", "fixed", None)
+    assert (keys["tag_format"], keys["versioning"], keys.get("major_on_zero")) == (
+        "v{version}",
+        "fixed",
+        None,
+    )
     assert keys.get("types") == (None if path == ".cz.yaml" else {"feat": "minor"})
     assert leftovers(setup) == {f"version_files: src/a.py in {path}"}
 
@@ -222,7 +249,9 @@ search = VERSION = {current_version}
 """
 
 
-@pytest.mark.parametrize(("name", "text"), [(".bumpversion.toml", BUMP_TOML), (".bumpversion.cfg", BUMP_CFG)])
+@pytest.mark.parametrize(
+    ("name", "text"), [(".bumpversion.toml", BUMP_TOML), (".bumpversion.cfg", BUMP_CFG)]
+)
 def test_bump_my_version_files_become_bump(name: str, text: str) -> None:
     """A file with text around its version is a `bump`; a version alone would match too much, so it is said."""
     path = f"packages/core/{name}"
@@ -239,13 +268,20 @@ def test_bump_my_version_files_become_bump(name: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("tool", "path", "text", "location"),
     [
-        ("release-please", ".release-please-manifest.json", '{\n  "a": 1,,\n}', ".release-please-manifest.json:2"),
+        (
+            "release-please",
+            ".release-please-manifest.json",
+            '{\n  "a": 1,,\n}',
+            ".release-please-manifest.json:2",
+        ),
         ("changesets", ".changeset/config.json", "[]", ".changeset/config.json:1"),
         ("commitizen", ".cz.toml", "[tool.commitizen]\nversion =\n", ".cz.toml:2"),
         ("bump-my-version", ".bumpversion.cfg", "[bumpversion]\nno key\n", ".bumpversion.cfg:2"),
     ],
 )
-def test_broken_foreign_file_names_line(tool: ForeignTool, path: str, text: str, location: str) -> None:
+def test_broken_foreign_file_names_line(
+    tool: ForeignTool, path: str, text: str, location: str
+) -> None:
     """A broken file is refused with its line, and does not stop `init` from looking for tools."""
     with pytest.raises(Refusal) as refusal:
         read_foreign(tool, {path: text}, PLACES)
@@ -266,9 +302,14 @@ def test_missing_configuration_names_others() -> None:
 
 def test_unknown_keys_are_left_out() -> None:
     """A key that releasekit does not have, or not for a member, is not written, but said."""
-    keys = (ForeignKey("tag_format", "v{version}", "Tags."), ForeignKey("colour", "red", "The colour."))
+    keys = (
+        ForeignKey("tag_format", "v{version}", "Tags."),
+        ForeignKey("colour", "red", "The colour."),
+    )
 
-    setup = ForeignSetup("changesets", root_keys=keys, member_keys={"core": keys}).only_known(["tag_format"], [])
+    setup = ForeignSetup("changesets", root_keys=keys, member_keys={"core": keys}).only_known(
+        ["tag_format"], []
+    )
 
     assert (values(setup.root_keys), setup.member_keys) == ({"tag_format": "v{version}"}, {})
     assert leftovers(setup) == {"The colour", "The colour of core", "Tags of core"}

@@ -44,7 +44,12 @@ class TestRows:
         ]
         assert plan.steps == plan.packages
         core = row(plan, "core")
-        assert (str(core.current), str(core.next), core.bump, core.tag) == ("1.0", "1.1", "minor", "core-v1.1")
+        assert (str(core.current), str(core.next), core.bump, core.tag) == (
+            "1.0",
+            "1.1",
+            "minor",
+            "core-v1.1",
+        )
         assert (core.path, core.reason) == ("packages/core", "feat: it (0000000)")
         assert core.version == Version("1.1")
         assert row(plan, "app").needs == ("db", "web")
@@ -55,9 +60,20 @@ class TestRows:
 
         assert [step.name for step in plan.packages] == ["app", "core", "db", "web"]
         assert [step.name for step in plan.steps] == ["app"]
-        assert statuses(plan) == {"app": "included", "core": "skipped", "db": "skipped", "web": "skipped"}
+        assert statuses(plan) == {
+            "app": "included",
+            "core": "skipped",
+            "db": "skipped",
+            "web": "skipped",
+        }
         core = row(plan, "core")
-        assert (core.order, core.level, core.next, core.tag, core.bump) == (-1, -1, None, "", "none")
+        assert (core.order, core.level, core.next, core.tag, core.bump) == (
+            -1,
+            -1,
+            None,
+            "",
+            "none",
+        )
         assert row(plan, "app").needs == ()
 
     def test_every_plan_status_is_reachable(self) -> None:
@@ -82,7 +98,9 @@ class TestRows:
 
     def test_missing_first_release_warns(self) -> None:
         """What somebody needs and was never released should not be left out."""
-        (never,) = plan_of("app: core", selection={"exclude": ("core",)}, tags=("app-v1.0",)).warnings
+        (never,) = plan_of(
+            "app: core", selection={"exclude": ("core",)}, tags=("app-v1.0",)
+        ).warnings
         again = plan_of("app: core", selection={"exclude": ("core",)})
 
         assert "app requires core, which was never released and is not in this release" in never
@@ -116,7 +134,12 @@ class TestEdges:
         plan = plan_of("app: web", "app (build): tool", "app[x]: zeta")
 
         app = row(plan, "app")
-        assert (app.needs, app.build_needs, app.after, app.batch) == (("tool", "web"), ("tool",), ("zeta",), ())
+        assert (app.needs, app.build_needs, app.after, app.batch) == (
+            ("tool", "web"),
+            ("tool",),
+            ("zeta",),
+            (),
+        )
 
     def test_build_needs_are_transitive(self) -> None:
         """To build, all that a build requirement needs must be there, for its pins name unreleased versions."""
@@ -129,11 +152,17 @@ class TestEdges:
         """What is not released now is on the index already, with pins of its own."""
         changes = {"app": "feat: it", "core": "feat: it"}
 
-        assert row(plan_of("app (build): plugin", "plugin: core", changes=changes), "app").build_needs == ()
+        assert (
+            row(plan_of("app (build): plugin", "plugin: core", changes=changes), "app").build_needs
+            == ()
+        )
 
     def test_required_extra_adds_needs(self) -> None:
         """Who requires an extra at run time waits for what the extra requires."""
-        assert row(plan_of("press: store[fast]", "store[fast]: cache"), "press").needs == ("cache", "store")
+        assert row(plan_of("press: store[fast]", "store[fast]: cache"), "press").needs == (
+            "cache",
+            "store",
+        )
 
     def test_cycle_members_share_a_batch(self) -> None:
         """Members of a cycle are partners, and an outsider waits for all of them."""
@@ -168,7 +197,8 @@ class TestEdges:
 
         assert [(step.name, step.batch) for step in plan.steps] == [("a", ("b",)), ("b", ("a",))]
         assert (
-            row(plan, "b").reason == "b 1.0 requires a==1.0, and a 1.0.1 is released (assumed, not read from an index)"
+            row(plan, "b").reason
+            == "b 1.0 requires a==1.0, and a 1.0.1 is released (assumed, not read from an index)"
         )
         kept = plan_of("a: b", "b: a", settings={"cycles": "batch", "pins": "compatible"}, **given)
         assert [(step.name, step.needs, step.batch) for step in kept.steps] == [("a", (), ())]
@@ -226,14 +256,19 @@ class TestSelection:
     def test_group_and_package_selections_combine(self) -> None:
         """A group is a name for patterns; with packages, they add up."""
         settings = {"groups": {"data": ["d*"]}}
-        plan = plan_of(*DIAMOND, settings=settings, selection={"group": ("data",), "package": ("core",)})
+        plan = plan_of(
+            *DIAMOND, settings=settings, selection={"group": ("data",), "package": ("core",)}
+        )
 
         assert [step.name for step in plan.steps] == ["core", "db"]
 
     @pytest.mark.parametrize(
-        ("groups", "known"), [({"data": ["db"], "all": ["*"]}, "data, all"), ({}, "none is configured")]
+        ("groups", "known"),
+        [({"data": ["db"], "all": ["*"]}, "data, all"), ({}, "none is configured")],
     )
-    def test_unknown_selection_group_is_refused(self, groups: dict[str, list[str]], known: str) -> None:
+    def test_unknown_selection_group_is_refused(
+        self, groups: dict[str, list[str]], known: str
+    ) -> None:
         """An unknown group is refused, with those that there are."""
         with pytest.raises(Refusal) as caught:
             plan_of(*DIAMOND, settings={"groups": groups}, selection={"group": ("web",)})
@@ -282,7 +317,9 @@ class TestVersions:
             ("2.0", "fix: it\n\nRelease-As: 1.5", ("2.0", "major", "2.0 is declared")),
         ],
     )
-    def test_later_declared_version_wins(self, declared: str, message: str, expected: tuple[str, str, str]) -> None:
+    def test_later_declared_version_wins(
+        self, declared: str, message: str, expected: tuple[str, str, str]
+    ) -> None:
         """A later version that somebody wrote by hand wins."""
         app = row(plan_of(f"app=={declared}:", tags=["app-v1.0"], changes={"app": message}), "app")
 
@@ -290,7 +327,9 @@ class TestVersions:
 
     def test_dynamic_version_continues_from_tag(self) -> None:
         """A version that only the tag knows goes on from there."""
-        documents = {"app": {"build-system": {}, "project": {"name": "app", "dynamic": ["version"]}}}
+        documents = {
+            "app": {"build-system": {}, "project": {"name": "app", "dynamic": ["version"]}}
+        }
 
         plan = plan_of(documents=documents, tags=["app-v1.4.2"])
 
@@ -299,7 +338,10 @@ class TestVersions:
     def test_untagged_dynamic_version_blocks_one_package(self) -> None:
         """A dynamic version without a tag is an obstacle of that package; the plan has all others."""
         app = {"build-system": {}, "project": {"name": "app", "dynamic": ["version"]}}
-        user = {"build-system": {}, "project": {"name": "user", "version": "1.0", "dependencies": ["app"]}}
+        user = {
+            "build-system": {},
+            "project": {"name": "user", "version": "1.0", "dependencies": ["app"]},
+        }
         documents = {"app": app, "user": user, **documents_of("lone:")}
 
         plan = plan_of(documents=documents, tags=["lone-v1.0", "user-v1.0"])
@@ -307,27 +349,52 @@ class TestVersions:
         (obstacle,) = plan.obstacles
         assert (obstacle.code, obstacle.where) == (ErrorCode.VERSION_UNKNOWN, "app/pyproject.toml")
         assert obstacle.what == "app has a dynamic version and no tag"
-        assert {step.name: str(step.next) for step in plan.packages} == {"app": "None", "lone": "1.1", "user": "1.1"}
-        assert not plan_of(documents=documents, tags=["lone-v1.0"], selection={"package": ("lone",)}).obstacles
+        assert {step.name: str(step.next) for step in plan.packages} == {
+            "app": "None",
+            "lone": "1.1",
+            "user": "1.1",
+        }
+        assert not plan_of(
+            documents=documents, tags=["lone-v1.0"], selection={"package": ("lone",)}
+        ).obstacles
 
     def test_release_as_starts_dynamic_version(self) -> None:
         """A first release of such a package begins where a footer says; once there is a tag, only that counts."""
-        documents = {"app": {"build-system": {}, "project": {"name": "app", "dynamic": ["version"]}}}
+        documents = {
+            "app": {"build-system": {}, "project": {"name": "app", "dynamic": ["version"]}}
+        }
         changes = {"app": "feat: begin\n\nRelease-As: 2.0.0rc1"}
 
         app = row(plan_of(documents=documents, tags=["other-v1.0"], changes=changes), "app")
 
-        assert (app.current, str(app.next), app.bump, app.tag) == (None, "2.0.0rc1", "first", "app-v2.0.0rc1")
+        assert (app.current, str(app.next), app.bump, app.tag) == (
+            None,
+            "2.0.0rc1",
+            "first",
+            "app-v2.0.0rc1",
+        )
         assert app.reason == "first release, Release-As: 2.0.0rc1 (0000000)"
 
-    @pytest.mark.parametrize(("tags", "expected"), [(["other-v1.0"], "0.5"), (["app-v1.4.2"], "1.5.0")])
+    @pytest.mark.parametrize(
+        ("tags", "expected"), [(["other-v1.0"], "0.5"), (["app-v1.4.2"], "1.5.0")]
+    )
     def test_first_version_applies_without_tag(self, tags: list[str], expected: str) -> None:
         """The configured start is for packages without a tag; a footer wins over it, a declared version too."""
-        documents = {"app": {"build-system": {}, "project": {"name": "app", "dynamic": ["version"]}}}
+        documents = {
+            "app": {"build-system": {}, "project": {"name": "app", "dynamic": ["version"]}}
+        }
         first = {"first_version": "0.5"}
 
-        assert str(row(plan_of(documents=documents, tags=tags, settings=first), "app").next) == expected
-        told = plan_of(documents=documents, tags=tags, settings=first, changes={"app": "fix: it\n\nRelease-As: 3.0"})
+        assert (
+            str(row(plan_of(documents=documents, tags=tags, settings=first), "app").next)
+            == expected
+        )
+        told = plan_of(
+            documents=documents,
+            tags=tags,
+            settings=first,
+            changes={"app": "fix: it\n\nRelease-As: 3.0"},
+        )
         assert str(row(told, "app").next) == "3.0"
         assert str(row(plan_of("web: ", tags=["other-v1.0"], settings=first), "web").next) == "1.0"
 
@@ -354,9 +421,15 @@ class TestVersions:
         changes = {"docs": "docs: it", "zero": "feat!: it", "idle": "chore: it"}
         lines = ("docs:", "zero==0.3:", "idle:")
 
-        plan = plan_of(*lines, settings=settings, changes=changes, tags=["docs-v1.0", "zero-v0.3", "idle-v1.0"])
+        plan = plan_of(
+            *lines, settings=settings, changes=changes, tags=["docs-v1.0", "zero-v0.3", "idle-v1.0"]
+        )
 
-        assert {step.name: str(step.next) for step in plan.steps} == {"docs": "1.1", "zero": "1.0", "idle": "1.0.1"}
+        assert {step.name: str(step.next) for step in plan.steps} == {
+            "docs": "1.1",
+            "zero": "1.0",
+            "idle": "1.0.1",
+        }
 
 
 class TestDependents:
@@ -366,7 +439,9 @@ class TestDependents:
 
     def next(self, *lines: str, **given: Any) -> dict[str, str]:
         settings = {"propagate": "patch", **given.pop("settings", {})}
-        return {step.name: str(step.next) for step in plan_of(*lines, settings=settings, **given).steps}
+        return {
+            step.name: str(step.next) for step in plan_of(*lines, settings=settings, **given).steps
+        }
 
     @pytest.mark.parametrize("message", ["fix: it", "feat!: it"])
     def test_dependents_release_as_patch(self, message: str) -> None:
@@ -382,7 +457,13 @@ class TestDependents:
 
     def test_build_requirement_propagates_like_runtime(self) -> None:
         """To build counts as much as to run, and so does an extra that is asked for; other extras and groups do not."""
-        lines = ("a (build): core", "b: store[fast]", "store[fast]: core", "c[x]: core", "d (group): core")
+        lines = (
+            "a (build): core",
+            "b: store[fast]",
+            "store[fast]: core",
+            "c[x]: core",
+            "d (group): core",
+        )
 
         assert self.next(*lines, changes={"core": "fix: it"}).keys() == {"core", "a", "b"}
 
@@ -392,15 +473,26 @@ class TestDependents:
 
         assert self.next(*self.CHAIN, **given, selection={"exclude": ("core",)}) == {}
         assert self.next(*self.CHAIN, **given, selection={"exclude": ("web",)}).keys() == {"core"}
-        assert self.next(*self.CHAIN, **given, selection={"package": ("web",)}).keys() == {"core", "web"}
+        assert self.next(*self.CHAIN, **given, selection={"package": ("web",)}).keys() == {
+            "core",
+            "web",
+        }
 
     def test_propagation_releases_the_fixed_group(self) -> None:
         """A fixed group goes with a member that is pulled, and pulls on."""
         groups = {"g": {"packages": ["web", "other"], "versioning": "fixed"}}
 
-        found = self.next(*self.CHAIN, "last: other", changes={"core": "feat: it"}, settings={"groups": groups})
+        found = self.next(
+            *self.CHAIN, "last: other", changes={"core": "feat: it"}, settings={"groups": groups}
+        )
 
-        assert found == {"core": "1.1", "other": "1.0.1", "web": "1.0.1", "app": "1.0.1", "last": "1.0.1"}
+        assert found == {
+            "core": "1.1",
+            "other": "1.0.1",
+            "web": "1.0.1",
+            "app": "1.0.1",
+            "last": "1.0.1",
+        }
 
     def test_propagated_release_is_prerelease_too(self) -> None:
         """In a prerelease they are prereleases."""
@@ -443,7 +535,10 @@ class TestDependents:
                 "1 package still requires old versions: b 1.0 requires Core==1.0",
             ),
             ({"a": ["core<2"], "b": ["core!=1.1"]}, ""),
-            ({"a": [], "b": ["core>=1", 'core<1.0.1; extra == "old"']}, "b[old] 1.0 requires core<1.0.1"),
+            (
+                {"a": [], "b": ["core>=1", 'core<1.0.1; extra == "old"']},
+                "b[old] 1.0 requires core<1.0.1",
+            ),
         ],
         ids=["unknown", "exact", "bounds", "none"],
     )
@@ -456,24 +551,36 @@ class TestDependents:
 
     def test_irrelevant_dependents_give_no_warning(self) -> None:
         """Who was never published, is told to stay, or needs a first release, is not spoken of."""
-        assert plan_of("new: core", tags=["core-v1.0"], changes={"core": "fix: it"}, published={}).warnings == ()
+        assert (
+            plan_of(
+                "new: core", tags=["core-v1.0"], changes={"core": "fix: it"}, published={}
+            ).warnings
+            == ()
+        )
         quiet = plan_of("app: core", changes={"core": "fix: it"}, selection={"package": ("core",)})
         assert quiet.warnings == ()
         assert plan_of("app: core", tags=["app-v1.0"], changes={}, published={}).warnings == ()
 
     @pytest.mark.parametrize("selection", [{}, {"exclude": ("web",)}])
-    def test_pin_conflict_releases_the_dependent(self, selection: dict[str, tuple[str, ...]]) -> None:
+    def test_pin_conflict_releases_the_dependent(
+        self, selection: dict[str, tuple[str, ...]]
+    ) -> None:
         """Who needs the new version and, through one that stays, the old one, cannot be installed: that one comes."""
         changes = {"app": "feat: it", "core": "feat: it"}
         lines = ("app: core web", "web: core")
 
         plan = plan_of(*lines, changes=changes, selection=selection)
-        alone = plan_of(*lines, changes=changes, selection=selection, settings={"propagate": "none"})
+        alone = plan_of(
+            *lines, changes=changes, selection=selection, settings={"propagate": "none"}
+        )
 
         what = "app 1.1 cannot be installed: web 1.0 requires core==1.0, not 1.1 (assumed, not read from an index)"
         hint = "Release web too: `releasekit publish --force-unchanged -p app -p core -p web`."
         refused = [(ErrorCode.PIN_CONFLICT, what, "packages/app/pyproject.toml", hint)]
-        obstacles = [[(each.code, each.what, each.where, each.hint) for each in p.obstacles] for p in (plan, alone)]
+        obstacles = [
+            [(each.code, each.what, each.where, each.hint) for each in p.obstacles]
+            for p in (plan, alone)
+        ]
         if selection:
             assert obstacles == [refused, refused]
         else:
@@ -488,7 +595,10 @@ class TestDependents:
         """An extra counts: `core[plug]` brings app, which needs core in one version alone."""
         lines = ("core[plug]: app", "app: core")
 
-        assert [step.name for step in plan_of(*lines, changes={"core": "fix: it"}).steps] == ["core", "app"]
+        assert [step.name for step in plan_of(*lines, changes={"core": "fix: it"}).steps] == [
+            "core",
+            "app",
+        ]
         alone = plan_of(*lines, changes={"core": "fix: it"}, settings={"propagate": "none"})
         assert [each.what for each in alone.obstacles] == [
             (
@@ -519,7 +629,9 @@ class TestTags:
         """Where tags name no package, one tag is that of each package and of the release."""
         settings = {"tag_format": ["v{version}", "{name}-v{version}"], "versioning": "fixed"}
 
-        plan = plan_of("app:", "core:", tags=["v1.0"], changes={"app": "feat: it"}, settings=settings)
+        plan = plan_of(
+            "app:", "core:", tags=["v1.0"], changes={"app": "feat: it"}, settings=settings
+        )
 
         assert ({step.tag for step in plan.steps}, plan.tags) == ({"v1.1"}, ("v1.1",))
 
@@ -527,8 +639,16 @@ class TestTags:
         """One tag cannot stand for two versions."""
         changes = {"app": "feat: it", "core": "fix: it"}
 
-        with pytest.raises(Refusal, match=r"one tag would stand for the versions 1\.0\.1, 1\.1") as caught:
-            plan_of("app:", "core:", tags=["v1.0"], changes=changes, settings={"tag_format": "v{version}"})
+        with pytest.raises(
+            Refusal, match=r"one tag would stand for the versions 1\.0\.1, 1\.1"
+        ) as caught:
+            plan_of(
+                "app:",
+                "core:",
+                tags=["v1.0"],
+                changes=changes,
+                settings={"tag_format": "v{version}"},
+            )
 
         assert (caught.value.code, "fixed" in caught.value.hint) == (ErrorCode.TAG_INVALID, True)
 
@@ -537,7 +657,9 @@ class TestTags:
         tags = ["app-v1.0", "app-v1.1"]
         (taken,) = plan_of("app==1.0:", tags=tags).obstacles
         lockstep = {"tag_format": "v{version}", "versioning": "fixed"}
-        (shared,) = plan_of("a==1.0:", "b==1.0:", tags=["v1.0", "v1.1"], settings=lockstep).obstacles
+        (shared,) = plan_of(
+            "a==1.0:", "b==1.0:", tags=["v1.0", "v1.1"], settings=lockstep
+        ).obstacles
 
         assert (taken.code, taken.what, taken.where) == (
             ErrorCode.TAG_EXISTS,
@@ -559,33 +681,67 @@ class TestTags:
             (("app:", "core:"), BOTH, FIXED, "v1.1"),
             (("app:", "core:"), BOTH, {"versioning": "linked"}, "v1.1"),
             (("app:", "core:", "x:"), BOTH, {"versioning": "linked"}, "v1.1"),
-            (("app:", "core:"), BOTH, {"groups": {"all": {"packages": ["*"], "versioning": "linked"}}}, "v1.1"),
+            (
+                ("app:", "core:"),
+                BOTH,
+                {"groups": {"all": {"packages": ["*"], "versioning": "linked"}}},
+                "v1.1",
+            ),
             (("app:", "core:", "x:"), BOTH, {**FIXED, "exclude": ["x"]}, "v1.1"),
             # independent versions are equal by chance
             (("app:", "core:"), BOTH, {}, "release-2026.11.22"),
             (("app:", "core:", "x:"), BOTH, {"groups": {"two": TWO}}, "release-2026.11.22"),
             (("app:", "core:", "x:"), BOTH, {**FIXED, "groups": {"x": X}}, "release-2026.11.22"),
             # the version of the lead package, whose name can be spelled in any way
-            (("Fps_App:", "core:"), {"fps-app": "feat: it", "core": "fix: it"}, {"lead": "fps.APP"}, "v1.1"),
+            (
+                ("Fps_App:", "core:"),
+                {"fps-app": "feat: it", "core": "fix: it"},
+                {"lead": "fps.APP"},
+                "v1.1",
+            ),
             # neither: the date
             (("app:", "core:"), {"app": "feat: it", "core": "fix: it"}, {}, "release-2026.11.22"),
             # the lead package is not released
-            (("app:", "core:", "x:"), {"app": "feat: it", "core": "fix: it"}, {"lead": "x"}, "release-2026.11.22"),
+            (
+                ("app:", "core:", "x:"),
+                {"app": "feat: it", "core": "fix: it"},
+                {"lead": "x"},
+                "release-2026.11.22",
+            ),
             # the umbrella tag would be the tag of a package
-            (("app:", "core:"), BOTH, {**FIXED, "umbrella_tag_format": "app-v{version}"}, "release-2026.11.22"),
-            (("app:", "core:"), BOTH, {**FIXED, "umbrella_tag_format": "{label}@{version}", "label": "py"}, "py@1.1"),
+            (
+                ("app:", "core:"),
+                BOTH,
+                {**FIXED, "umbrella_tag_format": "app-v{version}"},
+                "release-2026.11.22",
+            ),
+            (
+                ("app:", "core:"),
+                BOTH,
+                {**FIXED, "umbrella_tag_format": "{label}@{version}", "label": "py"},
+                "py@1.1",
+            ),
             # a package that is released alone has no umbrella tag
             (("app:",), {"app": "feat: it"}, {}, "app-v1.1"),
             (("app:",), {"app": "feat: it"}, {**FIXED, "lead": "app"}, "app-v1.1"),
             (("app:", "core:"), {"app": "feat: it"}, {"lead": "app"}, "app-v1.1"),
             (("app:", "core:"), {"app": "feat: it"}, {"versioning": "linked"}, "app-v1.1"),
-            (("app:", "core:"), {"app": "feat: it"}, {"tag_format": "{name}/v{version}"}, "app/v1.1"),
+            (
+                ("app:", "core:"),
+                {"app": "feat: it"},
+                {"tag_format": "{name}/v{version}"},
+                "app/v1.1",
+            ),
             # nothing is released
             (("app:",), {}, {}, None),
         ],
     )
     def test_one_tag_names_whole_release(
-        self, lines: tuple[str, ...], changes: dict[str, str], settings: dict[str, Any], tag: str | None
+        self,
+        lines: tuple[str, ...],
+        changes: dict[str, str],
+        settings: dict[str, Any],
+        tag: str | None,
     ) -> None:
         """One tag names the release as a whole."""
         plan = plan_of(*lines, changes=changes, settings=settings)
@@ -609,7 +765,9 @@ class TestTags:
     def test_umbrella_avoids_own_tag_format(self) -> None:
         """A package may have tags of its own form, and the release as a whole is never called like one of them."""
         own = {"app": {"tag_format": "v{version}"}}
-        plan = plan_of("app:", "core:", tags=["v1.0", "core-v1.0"], own=own, settings={"lead": "core"})
+        plan = plan_of(
+            "app:", "core:", tags=["v1.0", "core-v1.0"], own=own, settings={"lead": "core"}
+        )
 
         assert {step.name: step.tag for step in plan.steps} == {"app": "v1.1", "core": "core-v1.1"}
         assert plan.tags == ("release-2026.11.22",)
@@ -621,10 +779,16 @@ class TestTags:
 
         def plan(**changes: str) -> Plan:
             tags = ["v1.0", "tool-1.0"]
-            return plan_of("app:", "core:", "tool:", changes=changes, tags=tags, own=own, settings=settings)
+            return plan_of(
+                "app:", "core:", "tool:", changes=changes, tags=tags, own=own, settings=settings
+            )
 
         both = plan(app="feat: it", tool="fix: it")
-        assert {step.name: step.tag for step in both.steps} == {"app": "v1.1", "core": "v1.1", "tool": "tool@1.0.1"}
+        assert {step.name: step.tag for step in both.steps} == {
+            "app": "v1.1",
+            "core": "v1.1",
+            "tool": "tool@1.0.1",
+        }
         assert both.tags == ("v1.1",)
         assert plan(tool="fix: it").tags == ("tool@1.0.1",)
 
@@ -643,7 +807,9 @@ class TestTags:
 
         def plan(**changes: str) -> Plan:
             tags = ["py-v1.0", "tool-v1.0"]
-            return plan_of(*lines, changes=changes, tags=tags, own=own, settings={"groups": {"py": group}})
+            return plan_of(
+                *lines, changes=changes, tags=tags, own=own, settings={"groups": {"py": group}}
+            )
 
         both = plan(app="feat: it", tool="feat: it")
 
@@ -665,8 +831,15 @@ class TestTags:
 
         def unallowed(allow_new: object, **published: list[str]) -> tuple[str, ...]:
             lines = ("app: core", "core:", "new-one:", "new-two:")
-            plan = plan_of(*lines, tags=["core-v1.0"], settings={"allow_new": allow_new}, published=published or None)
-            named = [warning for warning in plan.warnings if warning.startswith(ErrorCode.FIRST_RELEASE)]
+            plan = plan_of(
+                *lines,
+                tags=["core-v1.0"],
+                settings={"allow_new": allow_new},
+                published=published or None,
+            )
+            named = [
+                warning for warning in plan.warnings if warning.startswith(ErrorCode.FIRST_RELEASE)
+            ]
             assert bool(named) is bool(plan.unallowed_new)
             return plan.unallowed_new
 
@@ -678,7 +851,10 @@ class TestTags:
     def test_missing_tags_without_index_warn(self) -> None:
         """Where no index is asked, it is said of whom nobody knows whether it is out."""
         (warning,) = plan_of("app:", "core:", "new:", tags=["core-v1.0"]).warnings
-        assert warning == "RK-BASELINE-INDEX: app, new have no tag, and no index was asked for earlier releases"
+        assert (
+            warning
+            == "RK-BASELINE-INDEX: app, new have no tag, and no index was asked for earlier releases"
+        )
         assert plan_of("app:", tags=["x"], published={}).warnings == ()
 
 
@@ -699,7 +875,10 @@ class TestRelease:
         ]
 
         assert len({plan.release for plan in plans}) == 4
-        assert plans[3].release == plan_of("app:", "core:", "idle:", changes={"app": "feat: it"}).release
+        assert (
+            plans[3].release
+            == plan_of("app:", "core:", "idle:", changes={"app": "feat: it"}).release
+        )
         assert all(len(plan.release) == 12 for plan in plans)
 
 
@@ -707,7 +886,21 @@ class TestJson:
     """What other programs read."""
 
     KEYS = frozenset({"schema", "commit", "release", "tags", "warnings", "packages"})
-    ROW = frozenset({"order", "level", "name", "path", "current", "next", "bump", "status", "reason", "tag", "needs"})
+    ROW = frozenset(
+        {
+            "order",
+            "level",
+            "name",
+            "path",
+            "current",
+            "next",
+            "bump",
+            "status",
+            "reason",
+            "tag",
+            "needs",
+        }
+    )
 
     def test_plan_json_has_promised_keys(self) -> None:
         """The promised keys are there, versions are strings, and what is not released is null."""
@@ -715,7 +908,11 @@ class TestJson:
 
         assert given.keys() >= self.KEYS
         assert all(package.keys() >= self.ROW for package in given["packages"])
-        assert (given["schema"], given["commit"], given["tags"]) == ("releasekit.plan/1", SHA, ["app-v1.1"])
+        assert (given["schema"], given["commit"], given["tags"]) == (
+            "releasekit.plan/1",
+            SHA,
+            ["app-v1.1"],
+        )
         app, core = given["packages"]
         assert {key: app[key] for key in self.ROW} == {
             "order": 0,
@@ -744,7 +941,9 @@ class TestJson:
 def test_large_plan_keeps_its_order() -> None:
     """A plan for 500 packages has every package, after all that it needs."""
     names = [f"p{number:03}" for number in range(500)]
-    lines = [f"{name}: {' '.join(names[max(0, place - 3) : place])}" for place, name in enumerate(names)]
+    lines = [
+        f"{name}: {' '.join(names[max(0, place - 3) : place])}" for place, name in enumerate(names)
+    ]
 
     plan = plan_of(documents=documents_of(*lines))
 
@@ -797,9 +996,9 @@ class TestIsWhatWasSeen:
         """Another version, another commit or a new warning is another plan."""
         seen = plan_of(*DIAMOND)
 
-        assert not plan_of(*DIAMOND, changes=dict.fromkeys(("app", "core", "db", "web"), "fix: it")).matches_approved(
-            seen
-        )
+        assert not plan_of(
+            *DIAMOND, changes=dict.fromkeys(("app", "core", "db", "web"), "fix: it")
+        ).matches_approved(seen)
         assert not seen.model_copy(update={"commit": "f" * 40}).matches_approved(seen)
         assert not seen.model_copy(update={"warnings": ("look out",)}).matches_approved(seen)
         assert seen.matches_approved(seen.model_copy(update={"warnings": ("look out",)}))
@@ -808,10 +1007,17 @@ class TestIsWhatWasSeen:
 class TestObstacles:
     """What `publish` would refuse, as values."""
 
-    DIRTY = Obstacle(code=ErrorCode.PREFLIGHT_DIRTY_WORKTREE, what="uncommitted: a.py", where="/work", hint="Commit.")
+    DIRTY = Obstacle(
+        code=ErrorCode.PREFLIGHT_DIRTY_WORKTREE,
+        what="uncommitted: a.py",
+        where="/work",
+        hint="Commit.",
+    )
     READING, WRITING = (
         Obstacle(
-            code=ErrorCode.INDEX_UNREACHABLE, what="the index does not answer", where=f"https://index.invalid/{place}"
+            code=ErrorCode.INDEX_UNREACHABLE,
+            what="the index does not answer",
+            where=f"https://index.invalid/{place}",
         )
         for place in ("simple", "upload")
     )
@@ -831,21 +1037,32 @@ class TestObstacles:
         assert plan.headline == "1 package to release"
         assert with_obstacles(plan, self.DIRTY).headline == "1 package to release, 1 obstacle"
         nothing = plan.model_copy(update={"packages": ()})
-        assert with_obstacles(nothing, self.DIRTY, self.READING).headline == "nothing to release, 2 obstacles"
+        assert (
+            with_obstacles(nothing, self.DIRTY, self.READING).headline
+            == "nothing to release, 2 obstacles"
+        )
 
     def test_plan_refusal_lists_all_obstacles(self) -> None:
         """It has the code of the first and tells of all; that survives a way through another process."""
-        plan = with_obstacles(plan_of("app:", changes={"app": "feat: it"}), self.DIRTY, self.READING)
+        plan = with_obstacles(
+            plan_of("app:", changes={"app": "feat: it"}), self.DIRTY, self.READING
+        )
 
         for refusal in (PlanRefusal(plan), pickle.loads(pickle.dumps(PlanRefusal(plan)))):  # noqa: S301  our own
-            assert (refusal.code, refusal.status, refusal.plan) == (ErrorCode.PREFLIGHT_DIRTY_WORKTREE, 2, plan)
+            assert (refusal.code, refusal.status, refusal.plan) == (
+                ErrorCode.PREFLIGHT_DIRTY_WORKTREE,
+                2,
+                plan,
+            )
             assert str(refusal) == "RK-PREFLIGHT-DIRTY-WORKTREE: uncommitted: a.py (/work)"
             assert refusal.full_text.splitlines()[:2] == [str(refusal), "Commit."]
             assert "RK-INDEX-UNREACHABLE: the index does not answer" in refusal.full_text
 
     def test_obstacles_survive_json_round_trip(self) -> None:
         """A plan that was written down has them as they were."""
-        plan = with_obstacles(plan_of("app:", changes={"app": "feat: it"}), self.DIRTY, self.READING)
+        plan = with_obstacles(
+            plan_of("app:", changes={"app": "feat: it"}), self.DIRTY, self.READING
+        )
 
         assert Plan.model_validate_json(plan.model_dump_json()) == plan
 

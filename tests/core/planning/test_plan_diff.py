@@ -22,7 +22,8 @@ NOW = plan_of("core:", "app:", "web:", changes={"core": "feat: it", "app": "feat
 def earlier(date: str = "2026.11.21", **due: str) -> PlanSnapshot:
     """Return an earlier plan from words: `earlier(core="1.0.1 patch")`."""
     known = {
-        name: PlannedRelease(Version(said.partition(" ")[0]), said.partition(" ")[2]) for name, said in due.items()
+        name: PlannedRelease(Version(said.partition(" ")[0]), said.partition(" ")[2])
+        for name, said in due.items()
     }
     return PlanSnapshot(known, date, "c0ffee")
 
@@ -42,12 +43,20 @@ def test_plan_diff_names_each_change() -> None:
         "old 1.0 is no longer planned",
     )
     assert found.by_package["app"] == "changed, was 1.0.1"
-    assert [each["change"] for each in found.model_dump()["changes"]] == ["added", "changed", "released", "dropped"]
+    assert [each["change"] for each in found.model_dump()["changes"]] == [
+        "added",
+        "changed",
+        "released",
+        "dropped",
+    ]
 
 
 def test_equal_plans_have_no_difference() -> None:
     """The same plan again; also by the rows that Prefect keeps of it."""
-    assert diff_plans(snapshot_from_plan(NOW), NOW).headline == "since an earlier plan from today: nothing has changed"
+    assert (
+        diff_plans(snapshot_from_plan(NOW), NOW).headline
+        == "since an earlier plan from today: nothing has changed"
+    )
     assert (
         diff_plans(snapshot_from_rows(plan_rows(NOW), "2026.11.20"), NOW).headline
         == "since 2026-11-20: nothing has changed"
@@ -55,7 +64,9 @@ def test_equal_plans_have_no_difference() -> None:
     assert "## Since the last plan\n\nNothing.\n" in plan_markdown(NOW, [])
 
 
-@pytest.mark.parametrize(("date", "words"), [("", "the earlier plan"), ("2026.11.22", "an earlier plan from today")])
+@pytest.mark.parametrize(
+    ("date", "words"), [("", "the earlier plan"), ("2026.11.22", "an earlier plan from today")]
+)
 def test_plan_diff_names_earlier_day(date: str, words: str) -> None:
     """The day of the earlier plan is told in words, as far as it is known."""
     assert diff_plans(earlier(date), NOW).headline.startswith(f"since {words}: +2 packages")

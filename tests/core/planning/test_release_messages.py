@@ -7,10 +7,17 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from releasekit.core.config.message_templates import DEFAULT_COMMIT_MESSAGE, commit_message_problem
-from releasekit.core.planning.release_messages import ReleaseCommits, commit_message, commit_title, tag_message
+from releasekit.core.planning.release_messages import (
+    ReleaseCommits,
+    commit_message,
+    commit_title,
+    tag_message,
+)
 from tests.support.builders import commit, plan_of
 
-PLAN = plan_of("app: core", "db:", "web:").model_copy(update={"tags": ("v1.1",), "date": "2026.11.26"})
+PLAN = plan_of("app: core", "db:", "web:").model_copy(
+    update={"tags": ("v1.1",), "date": "2026.11.26"}
+)
 ONE = plan_of("core:").model_copy(update={"tags": (), "date": "2026.11.26"})
 
 
@@ -26,13 +33,18 @@ class TestWriting:
         message = commit_message(PLAN, "\nRelease {release} ({date})\n\n{packages}\n\n{tags}\n")
 
         title, empty, *body = message.split("\n")
-        assert title == "Release v1.1 (2026-11-26)" == commit_title(PLAN, "Release {release} ({date})")
+        assert (
+            title == "Release v1.1 (2026-11-26)" == commit_title(PLAN, "Release {release} ({date})")
+        )
         assert (empty, body[:4]) == ("", ["core 1.1", "db 1.1", "web 1.1", "app 1.1"])
         assert body[4:] == ["", "core-v1.1", "db-v1.1", "web-v1.1", "app-v1.1", "v1.1"]
 
     def test_body_follows_an_empty_line(self) -> None:
         """Git takes the first paragraph as the title."""
-        assert commit_message(ONE, "Release {release}\n{packages}").split("\n")[1:] == ["", "core 1.1"]
+        assert commit_message(ONE, "Release {release}\n{packages}").split("\n")[1:] == [
+            "",
+            "core 1.1",
+        ]
 
     @pytest.mark.parametrize(
         ("template", "tag", "message"),
@@ -50,7 +62,9 @@ class TestWriting:
     def test_shared_tag_has_no_name(self) -> None:
         """A tag of several packages names none of them; the tag of a single package does."""
         shared = PLAN.model_copy(
-            update={"packages": tuple(step.model_copy(update={"tag": "v1.1"}) for step in PLAN.packages)}
+            update={
+                "packages": tuple(step.model_copy(update={"tag": "v1.1"}) for step in PLAN.packages)
+            }
         )
 
         assert tag_message(shared, "v1.1", "{name} {version}") == "v1.1"
@@ -103,7 +117,11 @@ class TestRecognising:
         """A list keeps the titles that were written before."""
         releases = ReleaseCommits(("Ship {release}", "Release {release}"))
 
-        assert [releases.title_in(f"{verb} v1") for verb in ("Ship", "Release", "Publish")] == ["v1", "v1", ""]
+        assert [releases.title_in(f"{verb} v1") for verb in ("Ship", "Release", "Publish")] == [
+            "v1",
+            "v1",
+            "",
+        ]
 
     def test_mark_keeps_other_commits(self) -> None:
         """Only release commits get the title of their release."""
@@ -117,9 +135,15 @@ class TestRecognising:
 WORDS = st.text(st.characters(exclude_categories=("C", "Z"), exclude_characters="{}"), max_size=12)
 
 
-@given(st.sampled_from(["", " "]), st.lists(WORDS, max_size=4), st.permutations(["{release}", "{date}", "and"]))
+@given(
+    st.sampled_from(["", " "]),
+    st.lists(WORDS, max_size=4),
+    st.permutations(["{release}", "{date}", "and"]),
+)
 @example(" ", ["(#1)"], ["{release}", "and"])
-def test_written_titles_are_always_recognised(between: str, words: list[str], parts: list[str]) -> None:
+def test_written_titles_are_always_recognised(
+    between: str, words: list[str], parts: list[str]
+) -> None:
     """Whatever template is accepted, its commits are found again, with the right name of the release."""
     template = between.join([*words, *parts, *words])
     if commit_message_problem(template):

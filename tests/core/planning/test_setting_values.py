@@ -38,7 +38,9 @@ def test_unknown_name_has_place(key: str, value: object) -> None:
 
 def test_known_names_are_accepted() -> None:
     """Names, patterns and `all` for first releases are no mistake."""
-    settings = settings_of(packages=("core", "a*"), allow_new=("all",), lead="core", groups={"web": ["app"]})
+    settings = settings_of(
+        packages=("core", "a*"), allow_new=("all",), lead="core", groups={"web": ["app"]}
+    )
 
     refuse_unknown_names(workspace_of("core:", "app: core"), settings)
 
@@ -46,7 +48,9 @@ def test_known_names_are_accepted() -> None:
 @pytest.mark.parametrize("key", ["tag_format", "root_tag_format", "umbrella_tag_format"])
 def test_unreadable_tag_format_has_place(key: str) -> None:
     """Of a list, only the format that cannot be read is quoted."""
-    formats = ("v{version}", "{nam}-{version}") if key != "umbrella_tag_format" else "{nam}-{version}"
+    formats = (
+        ("v{version}", "{nam}-{version}") if key != "umbrella_tag_format" else "{nam}-{version}"
+    )
 
     with pytest.raises(Refusal) as caught:
         refuse_unreadable_tags(settings_of(**{key: formats}), {})

@@ -15,7 +15,10 @@ SHA = "0123456789" * 4
 @pytest.mark.parametrize(
     ("since", "expected"),
     [
-        ("", "no tag found, so the version on the index counts as the last release, from the commit that set it: "),
+        (
+            "",
+            "no tag found, so the version on the index counts as the last release, from the commit that set it: ",
+        ),
         (
             "core-v1.2",
             (

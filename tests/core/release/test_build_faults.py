@@ -13,13 +13,34 @@ FETCH = f"{REQUIREMENTS}  cause: Failed to fetch: https://simple.example/hatchli
 @pytest.mark.parametrize(
     ("output", "passes"),
     [
-        (f"{FETCH}  cause: error sending request for url (https://simple.example/hatchling/)\n", True),
-        (f"{FETCH}  cause: HTTP status server error (503 Service Unavailable) for url (https://simple.example)", True),
-        (f"{FETCH}  cause: HTTP status client error (429 Too Many Requests) for url (https://simple.example)", True),
-        (f"{FETCH}  cause: HTTP status client error (403 Forbidden) for url (https://simple.example)", False),
-        (f"{REQUIREMENTS}  ╰─▶ Failed to download `x==1`\n  ╰─▶ error decoding response body", True),
-        (f"{REQUIREMENTS}  cause: Because x was not found in the package registry and you require x, …", False),
-        ("  cause: Call to `backend.build_wheel` failed\nFailed to fetch: x\nerror sending request", False),
+        (
+            f"{FETCH}  cause: error sending request for url (https://simple.example/hatchling/)\n",
+            True,
+        ),
+        (
+            f"{FETCH}  cause: HTTP status server error (503 Service Unavailable) for url (https://simple.example)",
+            True,
+        ),
+        (
+            f"{FETCH}  cause: HTTP status client error (429 Too Many Requests) for url (https://simple.example)",
+            True,
+        ),
+        (
+            f"{FETCH}  cause: HTTP status client error (403 Forbidden) for url (https://simple.example)",
+            False,
+        ),
+        (
+            f"{REQUIREMENTS}  ╰─▶ Failed to download `x==1`\n  ╰─▶ error decoding response body",
+            True,
+        ),
+        (
+            f"{REQUIREMENTS}  cause: Because x was not found in the package registry and you require x, …",
+            False,
+        ),
+        (
+            "  cause: Call to `backend.build_wheel` failed\nFailed to fetch: x\nerror sending request",
+            False,
+        ),
         ("core.c:3: error: expected ';' before '}' token", False),
         ("", False),
     ],

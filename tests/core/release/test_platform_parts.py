@@ -9,7 +9,13 @@ from packaging.version import Version
 
 from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.planning.model import Plan, Status, Step
-from releasekit.core.release.platform_parts import StagedPart, merge_parts, provable_packages, split_jobs, worker_error
+from releasekit.core.release.platform_parts import (
+    StagedPart,
+    merge_parts,
+    provable_packages,
+    split_jobs,
+    worker_error,
+)
 from releasekit.core.release.release_manifest import BuiltFile, BuiltPackage, ReleaseManifest
 
 if TYPE_CHECKING:
@@ -58,11 +64,15 @@ def package(name: str, *files: str, platform: str = "", sha256: str = "0" * 64) 
     )
 
 
-PURE = tuple(package(name, f"{name}-1.0-py3-none-any.whl", f"{name}-1.0.tar.gz") for name in ("lone", "app"))
+PURE = tuple(
+    package(name, f"{name}-1.0-py3-none-any.whl", f"{name}-1.0.tar.gz") for name in ("lone", "app")
+)
 BASE = (package("core", "core-1.0.tar.gz"), *PURE)
 
 
-def part(*packages: BuiltPackage, platform: str = "", plan: Plan = PLAN, **changes: Any) -> StagedPart:
+def part(
+    *packages: BuiltPackage, platform: str = "", plan: Plan = PLAN, **changes: Any
+) -> StagedPart:
     """Return a staged release, or a part of it."""
     manifest = ReleaseManifest(
         release=plan.release,
@@ -94,7 +104,11 @@ def test_merge_adds_all_wheels() -> None:
 UNFIT: list[tuple[Callable[[], list[StagedPart]], ErrorCode, str]] = [
     (lambda: [part_of(LINUX), part_of(MACOS)], ErrorCode.PARTS_DIFFER, "these have it: none"),
     (lambda: [part(*BASE), part(*BASE)], ErrorCode.PARTS_DIFFER, "these have it: base, base"),
-    (lambda: [part(*BASE), part_of(LINUX)], ErrorCode.PLATFORM_MISSING, "wheels are missing: core (macos-arm64)"),
+    (
+        lambda: [part(*BASE), part_of(LINUX)],
+        ErrorCode.PLATFORM_MISSING,
+        "wheels are missing: core (macos-arm64)",
+    ),
     (
         lambda: [part(*BASE), part_of(LINUX), part(platform=MACOS)],
         ErrorCode.PLATFORM_MISSING,
@@ -128,7 +142,9 @@ UNFIT: list[tuple[Callable[[], list[StagedPart]], ErrorCode, str]] = [
 
 
 @pytest.mark.parametrize(("parts", "code", "said"), UNFIT, ids=range(len(UNFIT)))
-def test_unfit_parts_are_refused(parts: Callable[[], list[StagedPart]], code: ErrorCode, said: str) -> None:
+def test_unfit_parts_are_refused(
+    parts: Callable[[], list[StagedPart]], code: ErrorCode, said: str
+) -> None:
     """Parts of another release or commit, with other contents, or with wheels for another machine do not fit."""
     with pytest.raises(Refusal) as caught:
         merge_parts(parts())
@@ -142,7 +158,11 @@ def test_proof_needs_installable_closure() -> None:
     linux, windows = frozenset({"manylinux_2_17_x86_64"}), frozenset({"win_amd64"})
 
     assert [built.name for built in provable_packages(PLAN, BASE, linux)] == ["lone"]
-    assert [built.name for built in provable_packages(PLAN, (core, *PURE), linux)] == ["core", "lone", "app"]
+    assert [built.name for built in provable_packages(PLAN, (core, *PURE), linux)] == [
+        "core",
+        "lone",
+        "app",
+    ]
     assert [built.name for built in provable_packages(PLAN, (core, *PURE), windows)] == ["lone"]
 
 
@@ -153,13 +173,17 @@ def test_worker_error_names_the_reason() -> None:
     error = worker_error("the worker of the queue linux could not build core", "flow run x", output)
 
     assert error.code is ErrorCode.STAGE_ON_FAILED
-    assert error.message.endswith("could not build core: core: RK-BUILD-FAILED: core 1.0 did not build")
+    assert error.message.endswith(
+        "could not build core: core: RK-BUILD-FAILED: core 1.0 did not build"
+    )
     assert error.output == output
     assert worker_error("no wheels", "s3://bucket", "").message == "no wheels"
 
 
 def test_jobs_split_many_packages() -> None:
     """Each run of a worker gets so many packages, and only those that name its platform."""
-    plan = PLAN.model_copy(update={"packages": tuple(step(f"p{number}", platforms=(LINUX,)) for number in range(5))})
+    plan = PLAN.model_copy(
+        update={"packages": tuple(step(f"p{number}", platforms=(LINUX,)) for number in range(5))}
+    )
     assert list(split_jobs(plan, LINUX, 2)) == [("p0", "p1"), ("p2", "p3"), ("p4",)]
     assert not list(split_jobs(plan, MACOS, 2))

@@ -6,7 +6,11 @@ import pytest
 from packaging.version import Version
 
 from releasekit.core.planning.model import Status
-from releasekit.core.release.pr_status import next_development_version, not_in_release, stale_reasons
+from releasekit.core.release.pr_status import (
+    next_development_version,
+    not_in_release,
+    stale_reasons,
+)
 from releasekit.core.versioning.versions import PackageHistory
 from releasekit.formats.pr_text import draft_release_body, release_pr_body
 from tests.support.builders import decide, plan_of, settings_of
@@ -26,7 +30,10 @@ def test_release_pr_body_fits_limit(packages: int) -> None:
         400: (True, False, False),
         4000: (False, False, True),
     }[packages]
-    assert "Merge this pull request, with any merge method, to release the packages in the table" in body
+    assert (
+        "Merge this pull request, with any merge method, to release the packages in the table"
+        in body
+    )
 
 
 def test_draft_body_says_not_published() -> None:
@@ -55,19 +62,27 @@ def test_changed_plan_makes_pr_stale() -> None:
 
     higher = [step.model_copy(update={"next": Version("9")}) for step in pull.packages]
     assert list(stale_reasons(pull, pull, pull.model_copy(update={"packages": tuple(higher)}))) == [
-        f"{step.name} would become 9 instead of {step.version}: {step.reason}" for step in pull.steps
+        f"{step.name} would become 9 instead of {step.version}: {step.reason}"
+        for step in pull.steps
     ]
     apart = plan_of("app:", "core:")
-    assert list(stale_reasons(pull, pull, apart)) == ["app now needs different packages of this release"]
+    assert list(stale_reasons(pull, pull, apart)) == [
+        "app now needs different packages of this release"
+    ]
     assert list(stale_reasons(pull, pull, plan_of("core:"))) == ["app is no longer a package"]
 
 
 def test_reverted_change_keeps_pr_current() -> None:
     """What lands and takes back what asked for a release changes nothing: the version is in the files."""
     pull = plan_of("core:")
-    reverted = [step.model_copy(update={"next": None, "status": Status.SKIPPED, "order": -1}) for step in pull.packages]
+    reverted = [
+        step.model_copy(update={"next": None, "status": Status.SKIPPED, "order": -1})
+        for step in pull.packages
+    ]
 
-    assert list(stale_reasons(pull, pull, pull.model_copy(update={"packages": tuple(reverted)}))) == []
+    assert (
+        list(stale_reasons(pull, pull, pull.model_copy(update={"packages": tuple(reverted)}))) == []
+    )
 
 
 @pytest.mark.parametrize(
@@ -89,6 +104,8 @@ def test_development_version_causes_no_release(released: str, following: str | N
         last = Version(released)
         assert found > last
         stable = None if last.is_prerelease else last
-        past = PackageHistory(declared=found, last=last, stable=stable, since_last=() if stable is None else None)
+        past = PackageHistory(
+            declared=found, last=last, stable=stable, since_last=() if stable is None else None
+        )
         rules = settings_of(prerelease="rc" if last.is_prerelease else "none").rules()
         assert decide(past, rules).target is None

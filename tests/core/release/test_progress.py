@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from releasekit.core.release.progress import BUILD_STAGES, UPLOAD_STAGES, PackageStage, ReleaseProgress
+from releasekit.core.release.progress import (
+    BUILD_STAGES,
+    UPLOAD_STAGES,
+    PackageStage,
+    ReleaseProgress,
+)
 from tests.support.builders import plan_of
 
 CHAIN = ("app: web", "web: core", "core:", "lone:")
@@ -15,7 +20,9 @@ def progress_of(*lines: str, smoke_test: bool = True, proof: bool = False) -> Re
     return ReleaseProgress(plan_of(*lines).steps, smoke_test=smoke_test, proof=proof)
 
 
-def walk(progress: ReleaseProgress, name: str, now: float, *stages: PackageStage, each: float = 1.0) -> float:
+def walk(
+    progress: ReleaseProgress, name: str, now: float, *stages: PackageStage, each: float = 1.0
+) -> float:
     """Bring *name* through *stages*, so many seconds *each*; returns the time after the last."""
     for stage in stages:
         progress.set_stage(name, stage, now)
@@ -30,7 +37,11 @@ def test_each_package_counts_once() -> None:
     progress.set_stage("core", PackageStage.UPLOADING, 50)
     progress.set_stage("lone", PackageStage.PINNING, 50)
 
-    assert progress.stage_counts() == {PackageStage.WAITING: 2, PackageStage.PINNING: 1, PackageStage.UPLOADING: 1}
+    assert progress.stage_counts() == {
+        PackageStage.WAITING: 2,
+        PackageStage.PINNING: 1,
+        PackageStage.UPLOADING: 1,
+    }
     assert progress.packages["core"].total_seconds(52) == 3 + 2
     assert progress.packages["app"].total_seconds(52) == 0
     assert (progress.packages["core"].fraction, progress.packages["app"].fraction) == (7 / 10, 0)
@@ -68,14 +79,21 @@ def test_eta_is_unknown_at_first() -> None:
 @pytest.mark.parametrize(
     ("lines", "builders", "uploaders", "left"),
     [
-        (CHAIN, 5, 5, 3 + 2 * 3),  # core is out; web and app are built side by side, and published one after the other
+        (
+            CHAIN,
+            5,
+            5,
+            3 + 2 * 3,
+        ),  # core is out; web and app are built side by side, and published one after the other
         (CHAIN, 1, 5, 3 * 3 + 2 * 3),  # one builder builds three packages
         (("core:", "a:", "b:", "c:"), 5, 5, 3 + 3),  # the average times what is left would be 18
         (("core:", "a:", "b:", "c:"), 5, 1, 3 + 3 * 3),  # one upload at a time
         (("core:",), 5, 5, 0),
     ],
 )
-def test_eta_is_the_critical_path(lines: tuple[str, ...], builders: int, uploaders: int, left: float) -> None:
+def test_eta_is_the_critical_path(
+    lines: tuple[str, ...], builders: int, uploaders: int, left: float
+) -> None:
     """It is the critical path of what is left, or all the work if there are few to do it."""
     progress = progress_of(*lines)
     now = walk(progress, "core", 0, *BUILD_STAGES, PackageStage.BUILT) - 1
@@ -107,7 +125,9 @@ def test_eta_includes_the_installation_test() -> None:
     walk(progress, "a", 200, PackageStage.PROVING, PackageStage.PROVEN, each=2)
 
     assert progress.packages["a"].total_seconds(500) == 3 + 2
-    assert progress.eta(500, 1, 5) == pytest.approx(2 + 3), "b is proven; both are published side by side"
+    assert progress.eta(500, 1, 5) == pytest.approx(2 + 3), (
+        "b is proven; both are published side by side"
+    )
     assert [row.name for row in progress.visible_packages(2)[0]] == ["core"]
 
 

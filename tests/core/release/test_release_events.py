@@ -12,15 +12,22 @@ from releasekit.core.release.report import PackageOutcome, PackageReport, Releas
 from releasekit.core.release.target import Target
 
 PLAN = Plan(commit="c0", release="r1", tags=("v1",))
-TARGET = Target("https://ada:hunter2@index.example/simple/", "https://ada:hunter2@index.example/legacy/")
+TARGET = Target(
+    "https://ada:hunter2@index.example/simple/", "https://ada:hunter2@index.example/legacy/"
+)
 CORE = BuiltPackage(
-    name="core", version=Version("1.0"), tag="core-v1.0", files=(BuiltFile(name="core.whl", sha256="ab", size=1),)
+    name="core",
+    version=Version("1.0"),
+    tag="core-v1.0",
+    files=(BuiltFile(name="core.whl", sha256="ab", size=1),),
 )
 
 
 def manifest_at(commit: str) -> ReleaseManifest:
     """Return the manifest of a release whose commit is *commit*."""
-    return ReleaseManifest(release="r1", commit="c0", release_commit=commit, branch="main", packages=(CORE,))
+    return ReleaseManifest(
+        release="r1", commit="c0", release_commit=commit, branch="main", packages=(CORE,)
+    )
 
 
 def report_of(**outcomes: PackageOutcome) -> ReleaseReport:
@@ -29,7 +36,9 @@ def report_of(**outcomes: PackageOutcome) -> ReleaseReport:
         PackageReport(name=name, version=Version("1.0"), tag=f"{name}-v1.0", outcome=outcome)
         for name, outcome in outcomes.items()
     ]
-    return ReleaseReport(release="r1", title="v1", packages=tuple(packages), page="https://forge.example/v1")
+    return ReleaseReport(
+        release="r1", title="v1", packages=tuple(packages), page="https://forge.example/v1"
+    )
 
 
 def test_same_publication_has_one_id() -> None:
@@ -44,7 +53,10 @@ def test_same_publication_has_one_id() -> None:
 
 def test_event_addresses_have_no_credentials() -> None:
     """The index and the page in a payload are without user name and password."""
-    events = [package_event(manifest_at("c1"), PLAN, CORE, TARGET), report_event(report_of(), TARGET)]
+    events = [
+        package_event(manifest_at("c1"), PLAN, CORE, TARGET),
+        report_event(report_of(), TARGET),
+    ]
 
     assert [event.payload["index"] for event in events] == ["https://index.example/simple/"] * 2
     assert "hunter2" not in str(events)
@@ -64,7 +76,9 @@ def test_report_gives_one_event() -> None:
 
 def test_error_fails_the_release() -> None:
     """A release that an error ends is failed, with the code and the next step."""
-    event = error_event(ReleaseError(ErrorCode.PUSH_REJECTED, "no", "origin", "Pull."), PLAN, TARGET)
+    event = error_event(
+        ReleaseError(ErrorCode.PUSH_REJECTED, "no", "origin", "Pull."), PLAN, TARGET
+    )
 
     assert (event.name, event.subject) == ("release.failed", "release.v1")
     assert (event.payload["code"], event.payload["hint"]) == ("RK-PUSH-REJECTED", "Pull.")

@@ -34,7 +34,9 @@ def manifest(*versions: str) -> ReleaseManifest:
         )
         for version in versions
     )
-    return ReleaseManifest(release="1a2b3c", commit="a" * 40, release_commit="b" * 40, branch="main", packages=packages)
+    return ReleaseManifest(
+        release="1a2b3c", commit="a" * 40, release_commit="b" * 40, branch="main", packages=packages
+    )
 
 
 @pytest.mark.parametrize("versions", [(), ("1.0",), ("1!1.0rc1.post2.dev3+local", "2.0")])
@@ -51,7 +53,10 @@ def test_manifest_round_trip_is_exact(versions: tuple[str, ...]) -> None:
 
 def test_sums_list_each_file() -> None:
     """The sums are what `sha256sum --check` reads, in the order of the names."""
-    assert sums_text(manifest("2.0", "1.0")) == f"{'ab' * 32}  core-1.0.tar.gz\n{'ab' * 32}  core-2.0.tar.gz\n"
+    assert (
+        sums_text(manifest("2.0", "1.0"))
+        == f"{'ab' * 32}  core-1.0.tar.gz\n{'ab' * 32}  core-2.0.tar.gz\n"
+    )
 
 
 def test_requirements_cover_each_extra() -> None:
@@ -68,7 +73,9 @@ def test_requirements_cover_each_extra() -> None:
 
 def changed(**values: object) -> str:
     document: dict[str, Any] = json.loads(manifest("1.0").model_dump_json())
-    return json.dumps({key: value for key, value in {**document, **values}.items() if value is not None})
+    return json.dumps(
+        {key: value for key, value in {**document, **values}.items() if value is not None}
+    )
 
 
 @pytest.mark.parametrize(
@@ -78,10 +85,16 @@ def changed(**values: object) -> str:
         (manifest("1.0").model_dump_json()[:-40], "Invalid JSON"),
         ("\0" * 100, "Invalid JSON"),
         ("[]", "Input should be an object"),
-        (changed(schema="releasekit.manifest/2"), "schema: Input should be 'releasekit.manifest/1'"),
+        (
+            changed(schema="releasekit.manifest/2"),
+            "schema: Input should be 'releasekit.manifest/1'",
+        ),
         (changed(release=None), "release: Field required"),
         (changed(packages=[{"name": "core"}]), "packages.0.version: Field required"),
-        (manifest("1.0").model_dump_json().replace('"1.0"', '"x"'), "packages.0.version: Value error, Invalid"),
+        (
+            manifest("1.0").model_dump_json().replace('"1.0"', '"x"'),
+            "packages.0.version: Value error, Invalid",
+        ),
         (changed(finished="perhaps"), "finished: Input should be a valid boolean"),
     ],
 )
@@ -110,7 +123,9 @@ def exported(**changes: object) -> ReleaseManifest:
         )
         for step in plan.steps
     )
-    made = ReleaseManifest(release=plan.release, commit=plan.commit, release_commit="b" * 40, branch="main", held="x")
+    made = ReleaseManifest(
+        release=plan.release, commit=plan.commit, release_commit="b" * 40, branch="main", held="x"
+    )
     return made.model_copy(update={"packages": packages}).with_plan(plan)
 
 
@@ -127,7 +142,9 @@ def test_exported_manifest_contains_its_plan() -> None:
     assert json.loads(read.lock_text())["plan"] is None, "it stands beside it"
 
 
-OWN = IndexAddress(name="own", check_url="https://a.example/simple/", publish_url="https://a.example/up")
+OWN = IndexAddress(
+    name="own", check_url="https://a.example/simple/", publish_url="https://a.example/up"
+)
 OTHER = IndexAddress(check_url="https://b.example/simple/")
 
 
@@ -156,19 +173,47 @@ def test_old_manifest_has_no_index() -> None:
     ("here", "there", "said"),
     [
         ('"plan": {', '"plan": null, "was": {', "it contains no plan"),
-        ('"branch": "main"', '"branch": "--force"', "'--force' is not a valid name of a tag or branch"),
-        ('"tag": "core-v1.1"', '"tag": "--delete"', "'--delete' is not a valid name of a tag or branch"),
+        (
+            '"branch": "main"',
+            '"branch": "--force"',
+            "'--force' is not a valid name of a tag or branch",
+        ),
+        (
+            '"tag": "core-v1.1"',
+            '"tag": "--delete"',
+            "'--delete' is not a valid name of a tag or branch",
+        ),
         ('"release_commit": "bbb', '"release_commit": "--b', "release_commit: '--bbbbbb"),
         ('"path": "packages/core"', '"path": "/etc"', "'/etc' leads out of the workspace"),
-        ('"path": "packages/core"', '"path": "packages/../../x"', "'packages/../../x' leads out of the workspace"),
-        ('"needs": ["core"]', '"needs": ["../core"]', "app needs ../core, which the plan does not release"),
+        (
+            '"path": "packages/core"',
+            '"path": "packages/../../x"',
+            "'packages/../../x' leads out of the workspace",
+        ),
+        (
+            '"needs": ["core"]',
+            '"needs": ["../core"]',
+            "app needs ../core, which the plan does not release",
+        ),
         ('"name": "core-1.1.tar.gz"', '"name": "../core-1.1.tar.gz"', "../core-1.1.tar.gz"),
         ('"name": "core-1.1.tar.gz"', '"name": "/x/core-1.1.tar.gz"', "/x/core-1.1.tar.gz"),
-        ('"name": "core-1.1.tar.gz"', '"name": "core-1.2.tar.gz"', "core-1.2.tar.gz has the version 1.2, but 1.1 is"),
+        (
+            '"name": "core-1.1.tar.gz"',
+            '"name": "core-1.2.tar.gz"',
+            "core-1.2.tar.gz has the version 1.2, but 1.1 is",
+        ),
         ('"name": "core-1.1-py3', '"name": "core-1.1-../py3', "core-1.1-../py3-none-any.whl"),
         ('"sha256": "abab', '"sha256": "--ab', "or its sha256 is not valid"),
-        ('"indexes": []', '"indexes": [{"check_url": "file:///etc"}]', "an address is not http or https"),
-        ('"indexes": []', '"indexes": [{"check_url": "https://ada:pw@a.example"}]', "more than host and path"),
+        (
+            '"indexes": []',
+            '"indexes": [{"check_url": "file:///etc"}]',
+            "an address is not http or https",
+        ),
+        (
+            '"indexes": []',
+            '"indexes": [{"check_url": "https://ada:pw@a.example"}]',
+            "more than host and path",
+        ),
         ('"version": "1.1"', '"version": "1.2"', "its packages differ from those of its plan"),
     ],
 )

@@ -13,7 +13,13 @@ from releasekit.core.changelog.note_entries import PackageNotes, package_notes
 from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.history.commits import parse
 from releasekit.core.history.web_links import RepositoryUrls
-from releasekit.core.release.release_notes import PullRequest, ReleaseNotes, build_release_notes, render, truncate
+from releasekit.core.release.release_notes import (
+    PullRequest,
+    ReleaseNotes,
+    build_release_notes,
+    render,
+    truncate,
+)
 from releasekit.core.release.target import Target
 from tests.support.builders import commit, plan_of, settings_of
 
@@ -31,7 +37,9 @@ def sha(number: int) -> str:
 
 def tale(*messages: str, since: str = "x-v1.0", author: str = "Ada") -> PackageNotes:
     """Return the tale of a package with these commits since its tag; their shas count up from 1."""
-    changes = [parse(commit(sha(number), message=message)) for number, message in enumerate(messages, 1)]
+    changes = [
+        parse(commit(sha(number), message=message)) for number, message in enumerate(messages, 1)
+    ]
     before = PreviousRelease(Version("1.0") if since else None, since)
     entry = changelog_entry(Version("1.1"), "2026-11-22", changes, before, settings_of())
     return package_notes(entry, before, {change.sha: author for change in changes})
@@ -48,7 +56,9 @@ def notes(
     plan = plan_of(*(f"{name}:" for name in tales)).model_copy(update={"tales": tales})
     by_sha = {sha(number): pull for number, pull in (pulls or {}).items()}
     files = {name: f"packages/{name}/CHANGELOG.md" for name in tales}
-    return build_release_notes(plan, Target(INDEX, f"{INDEX}/"), web, pull_requests=by_sha, newcomers=new, files=files)
+    return build_release_notes(
+        plan, Target(INDEX, f"{INDEX}/"), web, pull_requests=by_sha, newcomers=new, files=files
+    )
 
 
 def text(found: ReleaseNotes, template: str = TEMPLATE, limit: int = 125_000) -> str:
@@ -58,9 +68,17 @@ def text(found: ReleaseNotes, template: str = TEMPLATE, limit: int = 125_000) ->
 
 def test_umbrella_notes_start_with_breaking() -> None:
     """What breaks comes first, then packages with links to the index, then what changed in each, then who is new."""
-    core = tale("feat(api)!: take all\n\nBREAKING CHANGE: call `take()`\n  twice", "feat: pears (#9)", "fix: cores")
+    core = tale(
+        "feat(api)!: take all\n\nBREAKING CHANGE: call `take()`\n  twice",
+        "feat: pears (#9)",
+        "fix: cores",
+    )
 
-    assert text(notes({"app": tale("fix(app): it", author="Bea"), "core": core}, pulls={1: PULL}, new=("Bea",))) == (
+    assert text(
+        notes(
+            {"app": tale("fix(app): it", author="Bea"), "core": core}, pulls={1: PULL}, new=("Bea",)
+        )
+    ) == (
         f"""\
 ## Breaking changes
 
@@ -114,14 +132,22 @@ def test_notes_name_people_without_mentions() -> None:
     """With a pull request people are named as on the forge, else by name; programs are nobody, and nobody is called."""
     bot = PullRequest(8, "bump", f"{PAGE}/pull/8", "dependabot[bot]")
     found = notes(
-        {"core": tale("feat: @dataclass, not `@property`", "fix: b", "fix: c", author="Bo @home <b>")},
+        {
+            "core": tale(
+                "feat: @dataclass, not `@property`", "fix: b", "fix: c", author="Bo @home <b>"
+            )
+        },
         pulls={2: PULL, 3: bot},
     )
 
     assert found.contributors == ("@bea", "Bo @<!-- -->home \\<b>")
     first, second, third = [line for part in found.packages[0].parts for line in part.changes]
     assert first.text == "@<!-- -->dataclass, not `@property`"
-    assert (second.by, second.title, second.labels) == ("@bea", "Take \\<b>things\\</b>", ("fruit",))
+    assert (second.by, second.title, second.labels) == (
+        "@bea",
+        "Take \\<b>things\\</b>",
+        ("fruit",),
+    )
     assert third.by == ""
 
 
@@ -130,7 +156,9 @@ def test_notes_follow_forge_conventions() -> None:
     lab = RepositoryUrls("https://gitlab.com/ada/engine", is_gitlab=True)
     merge = PullRequest(7, "t", f"{lab.base}/-/merge_requests/7", "bea")
 
-    assert f"- a ([!7]({merge.page})) by @bea" in text(notes({"core": tale("feat: a")}, pulls={1: merge}, web=lab))
+    assert f"- a ([!7]({merge.page})) by @bea" in text(
+        notes({"core": tale("feat: a")}, pulls={1: merge}, web=lab)
+    )
     said = text(notes({"core": tale("feat: a")}, web=RepositoryUrls()))
     assert "- a (0000000) by Ada" in said
     assert "All changes" not in said
@@ -139,7 +167,10 @@ def test_notes_follow_forge_conventions() -> None:
 @pytest.mark.parametrize("limit", [125_000, 65_536, 9_000, 500])
 def test_long_notes_fit_the_limit(limit: int) -> None:
     """However much there is to tell, it fits: fewer changes a package first, and lines are cut only at last."""
-    many = tale("feat!: b\n\nBREAKING CHANGE: " + "long " * 200, *(f"feat: number {n} " + "x" * 60 for n in range(60)))
+    many = tale(
+        "feat!: b\n\nBREAKING CHANGE: " + "long " * 200,
+        *(f"feat: number {n} " + "x" * 60 for n in range(60)),
+    )
     found = notes({f"package-{number}": many for number in range(80)})
 
     said = text(found, limit=limit)
@@ -164,7 +195,10 @@ def test_notes_within_limit_stay_whole() -> None:
 def test_truncate_cuts_at_line_end() -> None:
     """A text is cut at the end of a line, and says where the rest is, if that is known."""
     assert truncate("one\ntwo\n", 8, "x") == "one\ntwo\n"
-    assert truncate("one\ntwo\n" + "x" * 50, 40, "there") == "one\ntwo\n\n… shortened; full text: there\n"
+    assert (
+        truncate("one\ntwo\n" + "x" * 50, 40, "there")
+        == "one\ntwo\n\n… shortened; full text: there\n"
+    )
     assert truncate("one\ntwo\n" + "x" * 50, 25, "") == "one\ntwo\n\n… shortened\n"
 
 
@@ -215,6 +249,6 @@ def test_notes_link_pages_without_passwords() -> None:
     assert Target("https://ada:pw@index.example.org/simple/", "").package_url("a-b", one) == (
         "https://index.example.org/project/a-b/1.0/"
     )
-    assert Target("https://ada:pw@example.org:8443/x/simple", "https://example.org/x").package_url("a", one) == (
-        "https://example.org:8443/x/simple/a/"
-    )
+    assert Target("https://ada:pw@example.org:8443/x/simple", "https://example.org/x").package_url(
+        "a", one
+    ) == ("https://example.org:8443/x/simple/a/")

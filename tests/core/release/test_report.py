@@ -13,7 +13,12 @@ from releasekit.core.release.report import PackageOutcome, PackageReport, Releas
 def report(*outcomes: str, problems: tuple[str, ...] = ()) -> ReleaseReport:
     """Return the report of a release with one package for each of *outcomes*."""
     packages = tuple(
-        PackageReport(name=f"p{number}", version=Version("1.0"), tag=f"p{number}-v1.0", outcome=PackageOutcome(outcome))
+        PackageReport(
+            name=f"p{number}",
+            version=Version("1.0"),
+            tag=f"p{number}-v1.0",
+            outcome=PackageOutcome(outcome),
+        )
         for number, outcome in enumerate(outcomes)
     )
     return ReleaseReport(release="1a2b3c", title="v1.0", packages=packages, problems=problems)
@@ -28,7 +33,12 @@ def report(*outcomes: str, problems: tuple[str, ...] = ()) -> ReleaseReport:
         (("blocked", "failed", "blocked"), (), False, "v1.0: 1 failed, 2 blocked"),
         (("built", "failed"), (), False, "v1.0: 1 built, 1 failed"),
         (("built",), (), False, "v1.0: 1 built"),
-        (("confirmed",), ("not pushed\n! [rejected]",), False, "v1.0: 1 confirmed, 1 problem; not pushed"),
+        (
+            ("confirmed",),
+            ("not pushed\n! [rejected]",),
+            False,
+            "v1.0: 1 confirmed, 1 problem; not pushed",
+        ),
         ((), ("not pushed", "no notes"), False, "v1.0: 2 problems; not pushed; no notes"),
     ],
 )
@@ -39,12 +49,17 @@ def test_report_is_successful_if_complete(
     found = report(*outcomes, problems=problems)
 
     assert (found.is_successful, found.summary) == (done, summary)
-    assert found.headline == summary.partition(";")[0], "what follows it in a table is not said twice"
+    assert found.headline == summary.partition(";")[0], (
+        "what follows it in a table is not said twice"
+    )
 
 
 def test_only_confirmed_packages_get_tags() -> None:
     """Those that are out are known apart: only they are tagged."""
-    assert [package.name for package in report("failed", "confirmed", "blocked", "confirmed").confirmed_packages] == [
+    assert [
+        package.name
+        for package in report("failed", "confirmed", "blocked", "confirmed").confirmed_packages
+    ] == [
         "p1",
         "p3",
     ]

@@ -47,7 +47,12 @@ def test_public_dependents_include_indirect_ones() -> None:
 
     found = public_dependents(plan, {"app", "core", "lone"})
 
-    assert (found["core"], found["web"], found["app"], found["lone"]) == (("app",), ("app",), (), ())
+    assert (found["core"], found["web"], found["app"], found["lone"]) == (
+        ("app",),
+        ("app",),
+        (),
+        (),
+    )
 
 
 def test_many_dependents_are_listed_fast() -> None:
@@ -65,14 +70,26 @@ def test_many_dependents_are_listed_fast() -> None:
 @pytest.mark.parametrize(
     ("check_url", "publish_url", "page"),
     [
-        ("https://index.example/simple", "", "https://index.example/manage/project/core/release/1.0/"),
+        (
+            "https://index.example/simple",
+            "",
+            "https://index.example/manage/project/core/release/1.0/",
+        ),
         (
             "https://test.example/simple/",
             "https://test.example/legacy/",
             "https://test.example/manage/project/core/release/1.0/",
         ),
-        ("http://127.0.0.1:7001/simple/", "http://127.0.0.1:7001/legacy/", "http://127.0.0.1:7001/simple/core/"),
-        ("http://127.0.0.1:80/a/simple/", "http://127.0.0.1:80/a/", "http://127.0.0.1:80/a/simple/core/"),
+        (
+            "http://127.0.0.1:7001/simple/",
+            "http://127.0.0.1:7001/legacy/",
+            "http://127.0.0.1:7001/simple/core/",
+        ),
+        (
+            "http://127.0.0.1:80/a/simple/",
+            "http://127.0.0.1:80/a/",
+            "http://127.0.0.1:80/a/simple/core/",
+        ),
         (
             "https://ada:secret@private.example:8443/simple",
             "https://private.example:8443/up",
@@ -89,14 +106,24 @@ def test_yank_page_follows_index_address(check_url: str, publish_url: str, page:
 def test_public_packages_need_a_fix() -> None:
     """Where nothing is public there is nothing to repair; else a fix is committed and published, without a version."""
     private = Rollback(release="r1", title="v1.0", done=True)
-    package = PublicPackage(name="core", version=Version("1.0"), files=("a",), page="p", next=Version("1.0.1"))
-    public = private.model_copy(update={"public": (package, package.model_copy(update={"index": "another"}))})
+    package = PublicPackage(
+        name="core", version=Version("1.0"), files=("a",), page="p", next=Version("1.0.1")
+    )
+    public = private.model_copy(
+        update={"public": (package, package.model_copy(update={"index": "another"}))}
+    )
 
     assert (private.next_steps, private.summary) == ("", "v1.0: rolled back")
-    assert "commit the fix for the broken package as `fix: …` and run `releasekit publish`" in public.next_steps
+    assert (
+        "commit the fix for the broken package as `fix: …` and run `releasekit publish`"
+        in public.next_steps
+    )
     assert "uv version" not in public.next_steps
     assert public.summary == "v1.0: rolled back, 1 package stays on the index"
-    assert Rollback(release="", title="").summary == "nothing to roll back: no release is unfinished here"
+    assert (
+        Rollback(release="", title="").summary
+        == "nothing to roll back: no release is unfinished here"
+    )
 
 
 @pytest.mark.parametrize(
@@ -118,16 +145,25 @@ def test_tags_of_public_packages_stay(tags: str, complete: str, kept: str) -> No
 
     assert [*reasons] == kept.split()
     assert reasons.get("core-v1.1", "core is on PyPI") == "core is on PyPI"
-    assert reasons.get("v1.1", "all its packages are on the index") == "all its packages are on the index"
+    assert (
+        reasons.get("v1.1", "all its packages are on the index")
+        == "all its packages are on the index"
+    )
 
 
 def test_shared_tag_follows_its_packages() -> None:
     """A tag that stands for some packages is true when these are out."""
-    steps = [step.model_copy(update={"tag": "pair-v1.1"}) for step in plan_of("app: core", "core:").steps]
+    steps = [
+        step.model_copy(update={"tag": "pair-v1.1"}) for step in plan_of("app: core", "core:").steps
+    ]
 
     assert tag_keep_reasons(["pair-v1.1"], steps, {"core": "out"}, ()) == {}
-    assert [*tag_keep_reasons(["pair-v1.1"], steps, {"core": "out", "app": "out"}, ())] == ["pair-v1.1"]
-    assert tag_keep_reasons(["pair-v1.1"], [], {}, ["pair-v1.1"]) == {}, "of no package nothing is known to be out"
+    assert [*tag_keep_reasons(["pair-v1.1"], steps, {"core": "out", "app": "out"}, ())] == [
+        "pair-v1.1"
+    ]
+    assert tag_keep_reasons(["pair-v1.1"], [], {}, ["pair-v1.1"]) == {}, (
+        "of no package nothing is known to be out"
+    )
 
 
 def test_rollback_report_explains_kept_items() -> None:
@@ -135,6 +171,8 @@ def test_rollback_report_explains_kept_items() -> None:
     kept = KeptTag(tag="core-v1.0", places=("here", "on origin"), reason="core 1.0 is on PyPI")
     rollback = Rollback(release="r1", title="v1.0", kept_tags=(kept,))
 
-    assert rollback.model_dump(mode="json")["kept"] == ["core-v1.0 here and on origin stays: core 1.0 is on PyPI"]
+    assert rollback.model_dump(mode="json")["kept"] == [
+        "core-v1.0 here and on origin stays: core 1.0 is on PyPI"
+    ]
     assert rollback.summary == "v1.0: to be rolled back, 1 tag stays"
     assert Rollback.model_validate_json(rollback.model_dump_json()) == rollback

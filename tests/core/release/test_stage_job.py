@@ -54,7 +54,12 @@ def test_key_covers_the_build(change: dict[str, object]) -> None:
 
 def test_key_ignores_the_machine() -> None:
     """The same package staged elsewhere has the same key; the job survives a pickle and JSON on its way there."""
-    elsewhere = {"record": "/there", "uv": "/bin/uv", "python": "3.12", "secrets": {"UV_INDEX_X": "X"}}
+    elsewhere = {
+        "record": "/there",
+        "uv": "/bin/uv",
+        "python": "3.12",
+        "secrets": {"UV_INDEX_X": "X"},
+    }
 
     assert JOB.model_copy(update=elsewhere).key == JOB.key
     assert pickle.loads(pickle.dumps(JOB)) == JOB  # noqa: S301  our own value

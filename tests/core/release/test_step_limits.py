@@ -8,7 +8,9 @@ from tests.support.builders import settings_of
 
 def test_commands_end_before_their_step() -> None:
     """A slow command fails by its own limit, which says what is slow, and not by the limit of its step."""
-    limits = step_limits(settings_of(build_timeout=100, confirm_timeout=200, upload_timeout=300), packages=1)
+    limits = step_limits(
+        settings_of(build_timeout=100, confirm_timeout=200, upload_timeout=300), packages=1
+    )
 
     assert (limits.stage, limits.confirm) == (160, 260)
     assert limits.upload > 300

@@ -36,14 +36,34 @@ def test_install_index_is_never_default(target: Target, install_index: str, is_p
             "https://test.index.example/legacy/",
             "https://test.index.example/project/core/1.0/",
         ),
-        ("http://127.0.0.1:80/simple/", "http://127.0.0.1:80/legacy/", "http://127.0.0.1:80/simple/core/"),
-        ("https://127.0.0.1/simple/", "https://127.0.0.1/legacy/", "https://127.0.0.1/simple/core/"),
+        (
+            "http://127.0.0.1:80/simple/",
+            "http://127.0.0.1:80/legacy/",
+            "http://127.0.0.1:80/simple/core/",
+        ),
+        (
+            "https://127.0.0.1/simple/",
+            "https://127.0.0.1/legacy/",
+            "https://127.0.0.1/simple/core/",
+        ),
         ("https://index/simple/", "https://index/legacy/", "https://index/simple/core/"),
-        ("https://a.example:8443/simple/", "https://a.example:8443/legacy/", "https://a.example:8443/simple/core/"),
-        ("https://a.example/simple/", "https://b.example/legacy/", "https://a.example/simple/core/"),
+        (
+            "https://a.example:8443/simple/",
+            "https://a.example:8443/legacy/",
+            "https://a.example:8443/simple/core/",
+        ),
+        (
+            "https://a.example/simple/",
+            "https://b.example/legacy/",
+            "https://a.example/simple/core/",
+        ),
         ("https://a.example/pypi/simple/", "", "https://a.example/pypi/simple/core/"),
         ("http://127.0.0.1:7001/simple/", "", "http://127.0.0.1:7001/simple/core/"),
-        ("https://ada:pw@a.example:1/x/simple?t=1", "https://a.example:1/x", "https://a.example:1/x/simple/core/"),
+        (
+            "https://ada:pw@a.example:1/x/simple?t=1",
+            "https://a.example:1/x",
+            "https://a.example:1/x/simple/core/",
+        ),
     ],
 )
 def test_package_page_depends_on_index(check_url: str, publish_url: str, page: str) -> None:
@@ -53,7 +73,11 @@ def test_package_page_depends_on_index(check_url: str, publish_url: str, page: s
 
 def test_recorded_address_has_no_secrets() -> None:
     """What is put on record holds no user, password or query, whatever the addresses hold."""
-    target = Target("https://ada:hunter2@a.example:8443/simple/?t=hunter2", "https://bea@a.example/up#hunter2", "own")
+    target = Target(
+        "https://ada:hunter2@a.example:8443/simple/?t=hunter2",
+        "https://bea@a.example/up#hunter2",
+        "own",
+    )
 
     assert target.address == IndexAddress(
         name="own", check_url="https://a.example:8443/simple/", publish_url="https://a.example/up"
@@ -64,7 +88,9 @@ def test_only_known_targets_get_credentials() -> None:
     """An index that the workspace knows is asked with its credentials; one that somebody else wrote gets none."""
     known = Target("https://ada:hunter2@a.example/simple/", "https://a.example/up", "own")
     recorded = [
-        IndexAddress(name="own", check_url="https://a.example/simple", publish_url="https://a.example/up"),
+        IndexAddress(
+            name="own", check_url="https://a.example/simple", publish_url="https://a.example/up"
+        ),
         IndexAddress(name="own", check_url="http://a.example/simple"),
         IndexAddress(name="own", check_url="https://b.example/simple"),
     ]

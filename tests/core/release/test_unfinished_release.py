@@ -9,7 +9,12 @@ import pytest
 from packaging.version import Version
 
 from releasekit.core.release.release_manifest import BuiltFile, BuiltPackage, ReleaseManifest
-from releasekit.core.release.unfinished_release import ReleaseStatus, ReleaseTraces, describe_release, unfinished_note
+from releasekit.core.release.unfinished_release import (
+    ReleaseStatus,
+    ReleaseTraces,
+    describe_release,
+    unfinished_note,
+)
 from tests.support.builders import SHA, plan_of
 
 COMMIT = "beef" * 10
@@ -25,9 +30,13 @@ def traces_of(**changes: Any) -> ReleaseTraces:
     plan = plan_of("app: core", "core:")
     files = tuple(BuiltFile(name=name, sha256=f"sha of {name}", size=1) for name in (WHEEL, SDIST))
     package = BuiltPackage(name="core", version=Version("1.1"), tag="core-v1.1", files=files)
-    fields = {name: changes.pop(name) for name in tuple(changes) if name in ReleaseManifest.model_fields}
+    fields = {
+        name: changes.pop(name) for name in tuple(changes) if name in ReleaseManifest.model_fields
+    }
     told: dict[str, Any] = {"by": "Ada", "host": "laptop", "packages": (package,), **fields}
-    manifest = ReleaseManifest(release=plan.release, commit=SHA, release_commit=COMMIT, branch="main", **told)
+    manifest = ReleaseManifest(
+        release=plan.release, commit=SHA, release_commit=COMMIT, branch="main", **told
+    )
     traces = ReleaseTraces("record", plan.release, "/record", plan, manifest, remote="origin")
     return replace(traces, **changes)
 
@@ -56,7 +65,10 @@ def test_progress_compares_files_with_index(
     """A package is confirmed when the index lists each file with its sha256; what is not built is planned."""
     release = describe_release(traces_of(index_files=None if listed is None else {"core": listed}))
 
-    assert {package.name: package.progress for package in release.packages} == {"core": progress, "app": "planned"}
+    assert {package.name: package.progress for package in release.packages} == {
+        "core": progress,
+        "app": "planned",
+    }
     assert release.published == published
     if progress == "differs":
         assert (release.next.command, release.others) == ("releasekit rollback", ())
@@ -64,7 +76,9 @@ def test_progress_compares_files_with_index(
 
 def test_tags_count_on_release_commit() -> None:
     """A tag counts where it is on the release commit, and nowhere else."""
-    release = describe_release(traces_of(tags_here={"core-v1.1": COMMIT, "app-v1.1": SHA}, tags_there={DATED: COMMIT}))
+    release = describe_release(
+        traces_of(tags_here={"core-v1.1": COMMIT, "app-v1.1": SHA}, tags_there={DATED: COMMIT})
+    )
 
     assert {p.name: (p.tagged_here, p.tagged_there) for p in release.packages} == {
         "core": (True, False),
@@ -98,7 +112,9 @@ def test_tags_count_on_release_commit() -> None:
         ({"source": "copy", "plan": None, "manifest": None}, "orphaned", ["git update-ref -d /record"]),
     ],
 )  # fmt: skip
-def test_each_stage_has_its_commands(changes: dict[str, Any], stage: str, wanted: list[str]) -> None:
+def test_each_stage_has_its_commands(
+    changes: dict[str, Any], stage: str, wanted: list[str]
+) -> None:
     """Each kind of unfinished release has its name and its commands."""
     traces = traces_of(**changes)
 
@@ -112,7 +128,11 @@ def test_each_stage_has_its_commands(changes: dict[str, Any], stage: str, wanted
         ({"source": "pull"}, "proposed", ""),
         ({"source": "pull", "pull_state": "open"}, "proposed", ""),
         ({"source": "pull", "pull_state": "closed"}, "closed", "releasekit prepare"),
-        ({"source": "pull", "pull_state": "merged"}, "merged", "releasekit publish --publish-from ci"),
+        (
+            {"source": "pull", "pull_state": "merged"},
+            "merged",
+            "releasekit publish --publish-from ci",
+        ),
         ({"source": "draft"}, "draft", f"releasekit publish --manifest {DATED}"),
     ],
 )
@@ -123,14 +143,20 @@ def test_release_elsewhere_needs_its_id(changes: dict[str, Any], stage: str, fir
 
     assert (describe_release(traces).stage, found[0]) == (stage, first)
     assert found[-1] == f"releasekit rollback {traces.release}"
-    assert not any(file.here for package in describe_release(traces).packages for file in package.files)
+    assert not any(
+        file.here for package in describe_release(traces).packages for file in package.files
+    )
 
 
 def test_running_release_allows_only_status() -> None:
     """A process that runs is waited for, whatever it does; of one on another machine nobody can be sure."""
     holder = "process 12 on laptop since noon"
 
-    assert commands(traces_of(), holder) == commands(traces_of(undoing=True), holder) == ["releasekit status"]
+    assert (
+        commands(traces_of(), holder)
+        == commands(traces_of(undoing=True), holder)
+        == ["releasekit status"]
+    )
     assert describe_release(traces_of(undoing=True), holder).what.startswith(
         f"Release {DATED} is being rolled back now by process 12 on laptop"
     )

@@ -15,18 +15,25 @@ CORE = BuiltPackage(
     name="core",
     version=Version("1.1"),
     tag="core-v1.1",
-    files=tuple(BuiltFile(name=name, sha256="a" * 64, size=1) for name in ("core.whl", "core.tar.gz")),
+    files=tuple(
+        BuiltFile(name=name, sha256="a" * 64, size=1) for name in ("core.whl", "core.tar.gz")
+    ),
 )
 
 
 def test_partial_upload_has_start_time() -> None:
     """It is one of which some files are there, and since when is known."""
     later = BEGUN + timedelta(days=2)
-    three = CORE.model_copy(update={"files": (*CORE.files, BuiltFile(name="other.whl", sha256="b" * 64, size=1))})
+    three = CORE.model_copy(
+        update={"files": (*CORE.files, BuiltFile(name="other.whl", sha256="b" * 64, size=1))}
+    )
 
     assert list(find_partial_uploads([CORE], {})) == []
     assert list(find_partial_uploads([CORE], {"core": {}})) == []
-    assert list(find_partial_uploads([CORE], {"core": {"core.whl": BEGUN, "core.tar.gz": BEGUN}})) == []
+    assert (
+        list(find_partial_uploads([CORE], {"core": {"core.whl": BEGUN, "core.tar.gz": BEGUN}}))
+        == []
+    )
     assert list(find_partial_uploads([CORE], {"core": {"core.whl": None}})) == [], "nobody knows"
     (half,) = find_partial_uploads([three], {"core": {"core.tar.gz": later, "core.whl": BEGUN}})
     assert (half.name, half.version, half.first_upload) == ("core", Version("1.1"), BEGUN)

@@ -18,8 +18,13 @@ from tests.support.builders import commit, decide, settings_of
 
 def history_of(*files: str, commits: tuple[str, ...] = (), last: str = "1.2.3") -> PackageHistory:
     """Return the history of a package with files of these bumps, all new, and with commits."""
-    changes = [parse(commit(f"{number:040x}", message=message)) for number, message in enumerate(commits)]
-    listed = tuple(FileChange(f"{number}.md", Bump[bump.upper()], "Add it") for number, bump in enumerate(files))
+    changes = [
+        parse(commit(f"{number:040x}", message=message)) for number, message in enumerate(commits)
+    ]
+    listed = tuple(
+        FileChange(f"{number}.md", Bump[bump.upper()], "Add it")
+        for number, bump in enumerate(files)
+    )
     version = Version(last)
     return PackageHistory(version, version, version, changes, files=PendingChanges(listed, listed))
 
@@ -37,11 +42,21 @@ def outcome(decision: Decision) -> tuple[str | None, str]:
         ("both", ("minor",), ("feat: a",), ("1.3.0", "0.md: Add it, +1 more")),
         ("both", ("none",), ("docs: a",), (None, "its only commit triggers no release")),
         ("files", ("patch",), ("feat!: a",), ("1.2.4", "0.md: Add it")),
-        ("files", (), ("feat: a", "fix: b"), (None, "no change file for it; 2 commits not counted")),
+        (
+            "files",
+            (),
+            ("feat: a", "fix: b"),
+            (None, "no change file for it; 2 commits not counted"),
+        ),
         ("files", (), (), (None, "no change file for it")),
         ("files", ("none",), ("feat: a",), (None, "no change file for it; 1 commit not counted")),
         ("files", (), ("feat: a\n\nRelease-As: 4.0.0",), ("4.0.0", "Release-As: 4.0.0 (0000000)")),
-        ("files", ("patch",), ("docs: a\n\nRelease-As: 4.0.0",), ("4.0.0", "Release-As: 4.0.0 (0000000)")),
+        (
+            "files",
+            ("patch",),
+            ("docs: a\n\nRelease-As: 4.0.0",),
+            ("4.0.0", "Release-As: 4.0.0 (0000000)"),
+        ),
     ],
 )
 def test_mode_decides_what_counts(

@@ -35,7 +35,9 @@ class TestFixed:
 
     def test_fixed_versioning_releases_all_together(self) -> None:
         """A whole repository in lockstep is one line."""
-        assert released(*THREE, changes={"b": "fix: it"}, settings=FIXED) == dict.fromkeys("abc", "1.0.1")
+        assert released(*THREE, changes={"b": "fix: it"}, settings=FIXED) == dict.fromkeys(
+            "abc", "1.0.1"
+        )
         assert (
             reasons(*THREE, changes={"b": "fix: it"}, settings=FIXED)["a"]
             == 'released together with b (versioning = "fixed")'
@@ -49,11 +51,17 @@ class TestFixed:
     def test_fixed_group_respects_own_rules(self, broken: str, version: str) -> None:
         """What a change leads to is the matter of the package that it is in: only `a` has `major_on_zero`."""
         changes = dict.fromkeys("ab", "fix: it") | {broken: "feat!: it"}
-        given = {"settings": FIXED, "own": {"a": {"major_on_zero": True}}, "tags": [f"{name}-v0.5" for name in "abc"]}
+        given = {
+            "settings": FIXED,
+            "own": {"a": {"major_on_zero": True}},
+            "tags": [f"{name}-v0.5" for name in "abc"],
+        }
 
         found = released("a==0.5:", "b==0.5:", "c==0.5:", changes=changes, **given)
 
-        assert {name: Version(text) for name, text in found.items()} == dict.fromkeys("abc", Version(version))
+        assert {name: Version(text) for name, text in found.items()} == dict.fromkeys(
+            "abc", Version(version)
+        )
 
     def test_strongest_change_decides_fixed_version(self) -> None:
         """The strongest change of any decides, from the highest version of any."""
@@ -87,16 +95,26 @@ class TestFixed:
         """A group may be taken out of a lockstep; a group without versioning is a name for --group alone."""
         changes = {"a": "fix: it"}
 
-        assert released(*THREE, changes=changes, settings={**FIXED, **grouped("independent", "c")}).keys() == {"a", "b"}
-        assert released(*THREE, changes=changes, settings={**FIXED, "groups": {"g": ["c"]}}).keys() == {"a", "b", "c"}
+        assert released(
+            *THREE, changes=changes, settings={**FIXED, **grouped("independent", "c")}
+        ).keys() == {"a", "b"}
+        assert released(
+            *THREE, changes=changes, settings={**FIXED, "groups": {"g": ["c"]}}
+        ).keys() == {"a", "b", "c"}
 
     def test_first_fixed_release_takes_highest(self) -> None:
         """Before any release, all go out at the highest version that is declared."""
-        assert released("a==0.1:", "b==0.3:", tags=["x-v1"], changes={}, settings=FIXED) == {"a": "0.3", "b": "0.3"}
+        assert released("a==0.1:", "b==0.3:", tags=["x-v1"], changes={}, settings=FIXED) == {
+            "a": "0.3",
+            "b": "0.3",
+        }
 
     def test_new_member_takes_group_version(self) -> None:
         """A new package takes part; it does so alone where its files say the version that the others have."""
-        assert released("a:", "b==0.1:", tags=["a-v1.0"], changes={}, settings=FIXED) == {"a": "1.0.1", "b": "1.0.1"}
+        assert released("a:", "b==0.1:", tags=["a-v1.0"], changes={}, settings=FIXED) == {
+            "a": "1.0.1",
+            "b": "1.0.1",
+        }
         assert released("a:", "b:", tags=["a-v1.0"], changes={}, settings=FIXED) == {"b": "1.0"}
         assert released("a:", "b:", tags=["a-v1.0"], changes={"a": "feat: x"}, settings=FIXED) == {
             "a": "1.1",
@@ -108,7 +126,9 @@ class TestFixed:
         told = {"a": "docs: it\n\nRelease-As: 3.0"}
 
         assert released(*THREE, changes=told, settings=FIXED) == dict.fromkeys("abc", "3.0")
-        with pytest.raises(Refusal, match=r"Release-As: 3\.0 is not above the current version, 4\.0") as caught:
+        with pytest.raises(
+            Refusal, match=r"Release-As: 3\.0 is not above the current version, 4\.0"
+        ) as caught:
             plan_of("a:", "b==4.0:", tags=["a-v1.0", "b-v4.0"], changes=told, settings=FIXED)
         assert caught.value.location == "commit 0000000, a"
 
@@ -127,18 +147,29 @@ class TestFixed:
         tags = ["a-v1.0", "b-v1.0", "a-v1.1rc1", "b-v1.1rc1"]
         lines = ("a==1.1rc1:", "b==1.1rc1:")
 
-        assert released("a:", "b:", changes={"b": "feat: it"}, settings=rc) == {"a": "1.1rc1", "b": "1.1rc1"}
+        assert released("a:", "b:", changes={"b": "feat: it"}, settings=rc) == {
+            "a": "1.1rc1",
+            "b": "1.1rc1",
+        }
         given: Any = {"changes": {"a": "fix: it"}, "old": {"b": "feat: it"}, "tags": tags}
         assert released(*lines, **given, settings=rc) == {"a": "1.1rc2", "b": "1.1rc2"}
         assert released(*lines, **given, settings=FIXED) == {"a": "1.1rc2", "b": "1.1rc2"}
-        assert released(*lines, **given, settings=FIXED | {"prerelease": "none"}) == {"a": "1.1", "b": "1.1"}
+        assert released(*lines, **given, settings=FIXED | {"prerelease": "none"}) == {
+            "a": "1.1",
+            "b": "1.1",
+        }
 
     def test_selecting_one_selects_fixed_group(self) -> None:
         """Who asks for one gets all, with what they need; who is excluded stays home."""
         lines = ("a: lib", "b: core", "core:", "lib:", "x:")
         settings = grouped("fixed", "a", "b")
 
-        assert released(*lines, settings=settings, selection={"package": ("a",)}).keys() == {"a", "b", "core", "lib"}
+        assert released(*lines, settings=settings, selection={"package": ("a",)}).keys() == {
+            "a",
+            "b",
+            "core",
+            "lib",
+        }
         only = {"package": ("a",), "exclude": ("b",)}
         assert released(*lines, settings=settings, selection=only).keys() == {"a", "lib"}
 
@@ -154,9 +185,9 @@ class TestLinked:
 
     def test_linked_version_exceeds_every_member(self) -> None:
         """The version is above what any of the group has."""
-        assert released("a:", "b==1.5:", tags=["a-v1.0", "b-v1.5"], changes={"a": "fix: it"}, settings=LINKED) == {
-            "a": "1.5.1"
-        }
+        assert released(
+            "a:", "b==1.5:", tags=["a-v1.0", "b-v1.5"], changes={"a": "fix: it"}, settings=LINKED
+        ) == {"a": "1.5.1"}
 
 
 class TestMistakes:
@@ -183,7 +214,9 @@ class TestMistakes:
         """A pattern that fits nobody is refused, with the nearest name, whether or not the group is asked for."""
         groups = {"g": {"packages": ["coer"], "versioning": versioning}}
 
-        with pytest.raises(Refusal, match="no workspace member matches coer; did you mean core") as caught:
+        with pytest.raises(
+            Refusal, match="no workspace member matches coer; did you mean core"
+        ) as caught:
             plan_of("core:", settings={"groups": groups})
 
         assert (caught.value.code, caught.value.location) == (
@@ -201,15 +234,21 @@ class TestMistakes:
 
         with pytest.raises(Refusal, match="step back"):
             plan_of("a:", "b==1.1rc1:", **given)
-        assert released("a:", "b==1.1rc1:", **given, selection={"exclude": ("b",)}) == {"a": "1.1a1"}
+        assert released("a:", "b==1.1rc1:", **given, selection={"exclude": ("b",)}) == {
+            "a": "1.1a1"
+        }
 
 
-MESSAGES = st.dictionaries(st.sampled_from("abcd"), st.sampled_from(["feat: x", "fix: x", "feat!: x", "docs: x"]))
+MESSAGES = st.dictionaries(
+    st.sampled_from("abcd"), st.sampled_from(["feat: x", "fix: x", "feat!: x", "docs: x"])
+)
 
 
 @given(
     MESSAGES,
-    st.dictionaries(st.sampled_from("abcd"), st.sampled_from(["0.9", "1.0", "1.2rc1", "2.3"]), min_size=1),
+    st.dictionaries(
+        st.sampled_from("abcd"), st.sampled_from(["0.9", "1.0", "1.2rc1", "2.3"]), min_size=1
+    ),
     st.sampled_from(["fixed", "linked"]),
     st.sampled_from(["none", "rc"]),
 )
@@ -220,7 +259,12 @@ def test_group_shares_one_higher_version(
     lines = [f"{name}=={tagged.get(name, '0.1')}:" for name in "abcd"]
     tags = [f"{name}-v{version}" for name, version in tagged.items()]
 
-    plan = plan_of(*lines, changes=changes, tags=tags, settings={"versioning": versioning, "prerelease": prerelease})
+    plan = plan_of(
+        *lines,
+        changes=changes,
+        tags=tags,
+        settings={"versioning": versioning, "prerelease": prerelease},
+    )
 
     targets = {step.version for step in plan.steps}
     assert len(targets) <= 1
@@ -229,5 +273,7 @@ def test_group_shares_one_higher_version(
         assert target.is_prerelease == (prerelease == "rc")
     if versioning == "fixed" and targets:
         assert len(plan.steps) == 4
-    news = {name for name in "abcd" if name not in tagged or changes.get(name, "docs: x") != "docs: x"}
+    news = {
+        name for name in "abcd" if name not in tagged or changes.get(name, "docs: x") != "docs: x"
+    }
     assert news <= {step.name for step in plan.steps}

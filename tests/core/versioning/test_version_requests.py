@@ -33,7 +33,9 @@ def test_name_counts_more_than_pattern() -> None:
 
 def test_bare_bump_needs_selected_packages() -> None:
     """A bump without a name is for the packages that -p names."""
-    assert [name for name, request in requests_of("web", bump=("minor",)).items() if request.bump] == ["web"]
+    assert [
+        name for name, request in requests_of("web", bump=("minor",)).items() if request.bump
+    ] == ["web"]
     with pytest.raises(Refusal, match="--bump minor names no package"):
         requests_of(bump=("minor",))
 
@@ -43,15 +45,33 @@ def test_bare_bump_needs_selected_packages() -> None:
     [
         ({"bump": ("core=huge",)}, ErrorCode.USAGE, "'huge' is not a bump"),
         ({"bump": ("cor=minor",)}, ErrorCode.WORKSPACE_UNKNOWN_PACKAGE, "did you mean core"),
-        ({"bump": ("core=minor", "core=major")}, ErrorCode.USAGE, "contradicts another --bump for core"),
-        ({"set_version": ("core=1.x",)}, ErrorCode.VERSION_INVALID, "'1.x' is not a PEP 440 version"),
+        (
+            {"bump": ("core=minor", "core=major")},
+            ErrorCode.USAGE,
+            "contradicts another --bump for core",
+        ),
+        (
+            {"set_version": ("core=1.x",)},
+            ErrorCode.VERSION_INVALID,
+            "'1.x' is not a PEP 440 version",
+        ),
         ({"set_version": ("1.0",)}, ErrorCode.USAGE, "names no package"),
-        ({"bump": ("core=minor",), "set_version": ("core=2.0",)}, ErrorCode.USAGE, "contradict each other for core"),
-        ({"bump": ("core=none",), "promote": ("core",)}, ErrorCode.USAGE, "contradict each other for core"),
+        (
+            {"bump": ("core=minor",), "set_version": ("core=2.0",)},
+            ErrorCode.USAGE,
+            "contradict each other for core",
+        ),
+        (
+            {"bump": ("core=none",), "promote": ("core",)},
+            ErrorCode.USAGE,
+            "contradict each other for core",
+        ),
         ({"promote": ("cor",)}, ErrorCode.WORKSPACE_UNKNOWN_PACKAGE, "did you mean core"),
     ],
 )
-def test_unusable_requests_are_refused(options: dict[str, tuple[str, ...]], code: ErrorCode, message: str) -> None:
+def test_unusable_requests_are_refused(
+    options: dict[str, tuple[str, ...]], code: ErrorCode, message: str
+) -> None:
     """What cannot be read, or contradicts itself, is refused by name."""
     with pytest.raises(Refusal, match=message) as refused:
         requests_of(**options)
@@ -69,9 +89,14 @@ def test_group_has_one_prerelease_kind() -> None:
     kinds = {"a": {"prerelease": "rc"}, "b": {"prerelease": "none"}}
 
     assert [str(step.next) for step in stays.steps] == ["1.1b2", "1.1b2"]
-    with pytest.raises(Refusal, match='need one kind of prerelease: a has "rc", b has "none"') as refused:
+    with pytest.raises(
+        Refusal, match='need one kind of prerelease: a has "rc", b has "none"'
+    ) as refused:
         plan_of(*lines, tags=tags, changes=changes, settings=fixed, own=kinds)
-    assert (refused.value.code, refused.value.location) == (ErrorCode.CONFIG_INVALID_VALUE, "fixed group g")
+    assert (refused.value.code, refused.value.location) == (
+        ErrorCode.CONFIG_INVALID_VALUE,
+        "fixed group g",
+    )
 
 
 def test_group_key_decides_the_kind() -> None:
@@ -91,8 +116,12 @@ def test_low_version_is_a_warning() -> None:
     requested = {"versions": VersionOptions(bump=("a=patch",))}
     plan = plan_of("a:", "b:", changes={"a": "feat: it"}, selection=requested)
 
-    assert [(step.name, str(step.next), step.reason) for step in plan.steps] == [("a", "1.0.1", "--bump patch")]
-    assert plan.warnings == (f"{ErrorCode.VERSION_LOW}: a 1.0.1 (--bump patch): its commits ask for 1.1 (packages/a)",)
+    assert [(step.name, str(step.next), step.reason) for step in plan.steps] == [
+        ("a", "1.0.1", "--bump patch")
+    ]
+    assert plan.warnings == (
+        f"{ErrorCode.VERSION_LOW}: a 1.0.1 (--bump patch): its commits ask for 1.1 (packages/a)",
+    )
     assert plan.requested == ("--bump a=patch",)
 
 

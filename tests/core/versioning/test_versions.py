@@ -26,7 +26,10 @@ RELEASED = "-- the last prerelease --"
 
 def changes_of(*messages: str) -> list[Change]:
     """Parse messages that are written newest first; the shas are 0000000, 1111111 and so on."""
-    return [parse(Commit(f"{place:x}" * 40, ("f" * 40,), message, ("a.py",))) for place, message in enumerate(messages)]
+    return [
+        parse(Commit(f"{place:x}" * 40, ("f" * 40,), message, ("a.py",)))
+        for place, message in enumerate(messages)
+    ]
 
 
 def decided(
@@ -40,7 +43,9 @@ def decided(
 ) -> Decision:
     return decide(
         replace(past_of(current, *messages, tagged=tagged), requested=request),
-        settings_of(force_unchanged=force, major_on_zero=major_on_zero, prerelease=prerelease).rules(),
+        settings_of(
+            force_unchanged=force, major_on_zero=major_on_zero, prerelease=prerelease
+        ).rules(),
     )
 
 
@@ -52,7 +57,9 @@ def past_of(current: str, *messages: str, tagged: bool = True) -> PackageHistory
     changes = changes_of(*(message for message in messages if message != RELEASED))
     new = messages.index(RELEASED) if RELEASED in messages else len(messages)
     fresh = frozenset(change.sha for change in changes[:new])
-    return PackageHistory(versions[0], last, stable, changes, fresh if versions[0].is_prerelease else None, versions)
+    return PackageHistory(
+        versions[0], last, stable, changes, fresh if versions[0].is_prerelease else None, versions
+    )
 
 
 def summary(decision: Decision) -> tuple[str, str | None, str]:
@@ -102,7 +109,11 @@ def summary(decision: Decision) -> tuple[str, str | None, str]:
 )
 def test_each_bump_has_next_version(current: str, patch: str, minor: str, major: str) -> None:
     """Each bump leads to the next stable version."""
-    assert [str(next_version(Version(current), bump)) for bump in (PATCH, MINOR, MAJOR)] == [patch, minor, major]
+    assert [str(next_version(Version(current), bump)) for bump in (PATCH, MINOR, MAJOR)] == [
+        patch,
+        minor,
+        major,
+    ]
     assert next_version(Version(current), NONE) is None
 
 
@@ -141,7 +152,9 @@ def test_next_version_is_always_higher(current: Version, bump: Bump, major_on_ze
 @given(versions(), st.booleans())
 def test_stronger_bumps_lead_further(current: Version, major_on_zero: bool) -> None:
     """A stronger bump never leads to a lower version."""
-    steps = [next_version(current, bump, major_on_zero=major_on_zero) for bump in (PATCH, MINOR, MAJOR)]
+    steps = [
+        next_version(current, bump, major_on_zero=major_on_zero) for bump in (PATCH, MINOR, MAJOR)
+    ]
 
     assert steps == sorted(step for step in steps if step)
 
@@ -184,7 +197,13 @@ def test_bump_types_are_configurable() -> None:
     types = {"feat": PATCH, "docs": MINOR, "revert": NONE}
     messages = ["feat: x", "Docs: x", "fix: x", "fix!: x", 'Revert "feat: x"']
 
-    assert [bump_of(change, types) for change in changes_of(*messages)] == [PATCH, MINOR, NONE, MAJOR, NONE]
+    assert [bump_of(change, types) for change in changes_of(*messages)] == [
+        PATCH,
+        MINOR,
+        NONE,
+        MAJOR,
+        NONE,
+    ]
     assert decide(past_of("1.0.0", "docs: x"), BumpRules(types)).label == "minor"
 
 
@@ -198,26 +217,49 @@ def test_bump_types_are_configurable() -> None:
         (["fix: x"], ("patch", "1.2.4", "fix: x (0000000)")),
         (["docs: x", "perf: y"], ("patch", "1.2.4", "perf: y (1111111)")),
         (["feat!: x"], ("major", "2.0.0", "feat!: x (0000000)")),
-        (["fix: a", "feat: b", "docs: c", "feat: d"], ("minor", "1.3.0", "feat: b (1111111), +2 more")),
+        (
+            ["fix: a", "feat: b", "docs: c", "feat: d"],
+            ("minor", "1.3.0", "feat: b (1111111), +2 more"),
+        ),
         (["docs: x", "y"], ("none", None, "none of its 2 commits triggers a release")),
         ([], ("none", None, "no commits since the last release")),
-        (['Revert "feat: x"', "feat: x"], ("none", None, "none of its 2 commits triggers a release")),
+        (
+            ['Revert "feat: x"', "feat: x"],
+            ("none", None, "none of its 2 commits triggers a release"),
+        ),
         (['Revert "feat: x"'], ("patch", "1.2.4", 'Revert "feat: x" (0000000)')),
-        (['Reapply "feat: x"', 'Revert "feat: x"', "feat: x"], ("minor", "1.3.0", "feat: x (2222222)")),
+        (
+            ['Reapply "feat: x"', 'Revert "feat: x"', "feat: x"],
+            ("minor", "1.3.0", "feat: x (2222222)"),
+        ),
         (["feat: x\n\nRelease-As: 4.0"], ("major", "4.0", "Release-As: 4.0 (0000000)")),
-        (["chore: x\n\nRelease-As: 1.2.9", "feat: y"], ("patch", "1.2.9", "Release-As: 1.2.9 (0000000)")),
+        (
+            ["chore: x\n\nRelease-As: 1.2.9", "feat: y"],
+            ("patch", "1.2.9", "Release-As: 1.2.9 (0000000)"),
+        ),
         (["chore: x\n\nRelease-As: 1.5.0"], ("minor", "1.5.0", "Release-As: 1.5.0 (0000000)")),
-        (["chore: x\n\nRelease-As: 1.2.3.1"], ("patch", "1.2.3.1", "Release-As: 1.2.3.1 (0000000)")),
-        (["chore: x\n\nRelease-As: 1.2.3.post1"], ("patch", "1.2.3.post1", "Release-As: 1.2.3.post1 (0000000)")),
+        (
+            ["chore: x\n\nRelease-As: 1.2.3.1"],
+            ("patch", "1.2.3.1", "Release-As: 1.2.3.1 (0000000)"),
+        ),
+        (
+            ["chore: x\n\nRelease-As: 1.2.3.post1"],
+            ("patch", "1.2.3.post1", "Release-As: 1.2.3.post1 (0000000)"),
+        ),
         (["chore: x\n\nRelease-As: 1!0.1"], ("major", "1!0.1", "Release-As: 1!0.1 (0000000)")),
-        (["chore: x\n\nRelease-As: v2.0.0-rc.1"], ("prerelease", "2.0.0rc1", "Release-As: 2.0.0rc1 (0000000)")),
+        (
+            ["chore: x\n\nRelease-As: v2.0.0-rc.1"],
+            ("prerelease", "2.0.0rc1", "Release-As: 2.0.0rc1 (0000000)"),
+        ),
         (
             ["chore: new\n\nRelease-As: 2.0.0", "chore: old\n\nRelease-As: 3.0.0"],
             ("major", "2.0.0", "Release-As: 2.0.0 (0000000)"),
         ),
     ],
 )
-def test_strongest_change_decides_the_version(messages: list[str], expected: tuple[str, str | None, str]) -> None:
+def test_strongest_change_decides_the_version(
+    messages: list[str], expected: tuple[str, str | None, str]
+) -> None:
     """From 1.2.3 the strongest change that stands decides, and a Release-As footer over all."""
     assert summary(decided("1.2.3", *messages)) == expected
 
@@ -232,8 +274,16 @@ def test_decision_on_zero_says_minor() -> None:
 def test_first_release_ignores_the_history() -> None:
     """Without a tag, the version that stands in pyproject.toml is released, whatever happened before."""
     for version in ("0.1.0", "1.0.0rc1", "0.1.0.dev0"):
-        assert summary(decided(version, "feat!: x", tagged=False)) == ("first", version, "first release")
-    assert summary(decided("0.1.0", tagged=False, force=True)) == ("first", "0.1.0", "first release")
+        assert summary(decided(version, "feat!: x", tagged=False)) == (
+            "first",
+            version,
+            "first release",
+        )
+    assert summary(decided("0.1.0", tagged=False, force=True)) == (
+        "first",
+        "0.1.0",
+        "first release",
+    )
 
 
 def test_first_release_as_may_decrease() -> None:
@@ -247,8 +297,14 @@ def test_first_release_as_accepts_prerelease() -> None:
     """A Release-As that names a prerelease is taken as it stands, also below the version that a first release has."""
     for version in ("1.0.0rc1", "0.9.0b2"):
         for kind in ("none", "rc"):
-            decision = decided("1.0.0", f"feat: x\n\nRelease-As: {version}", tagged=False, prerelease=kind)
-            assert summary(decision) == ("first", version, f"first release, Release-As: {version} (0000000)")
+            decision = decided(
+                "1.0.0", f"feat: x\n\nRelease-As: {version}", tagged=False, prerelease=kind
+            )
+            assert summary(decision) == (
+                "first",
+                version,
+                f"first release, Release-As: {version} (0000000)",
+            )
     # What a prerelease announces comes next, unless the file was not lowered with it.
     promotion = VersionRequest(promote=True)
     assert summary(decided("0.9.0b2", request=promotion)) == ("minor", "0.9.0", "promotes 0.9.0b2")
@@ -259,8 +315,16 @@ def test_first_release_as_accepts_prerelease() -> None:
 def test_force_gives_at_least_patch() -> None:
     """Forced, a package with nothing to release gets a patch; one with changes gets what they ask for."""
     assert summary(decided("1.2.3", "docs: x", force=True)) == ("patch", "1.2.4", "forced")
-    assert summary(decided("1.3.0rc2 1.2.3", force=True, prerelease="rc")) == ("prerelease", "1.3.0rc3", "forced")
-    assert summary(decided("1.2.3", "feat: x", force=True)) == ("minor", "1.3.0", "feat: x (0000000)")
+    assert summary(decided("1.3.0rc2 1.2.3", force=True, prerelease="rc")) == (
+        "prerelease",
+        "1.3.0rc3",
+        "forced",
+    )
+    assert summary(decided("1.2.3", "feat: x", force=True)) == (
+        "minor",
+        "1.3.0",
+        "feat: x (0000000)",
+    )
 
 
 @pytest.mark.parametrize(
@@ -305,7 +369,10 @@ def test_newer_release_as_hides_older(messages: list[str]) -> None:
     older = ["fix: b\n\nRelease-As: 1.3.0rc1", "fix: a\n\nRelease-As: soon"]
 
     assert str(decided("1.2.3", *messages, *older).target) in {"1.3.0rc1", "1.3.0rc2"}
-    assert str(decided("1.3.0rc1 1.2.3", *messages, RELEASED, *older, prerelease="rc").target) == "1.3.0rc2"
+    assert (
+        str(decided("1.3.0rc1 1.2.3", *messages, RELEASED, *older, prerelease="rc").target)
+        == "1.3.0rc2"
+    )
 
 
 def test_local_version_is_no_target() -> None:
@@ -316,14 +383,20 @@ def test_local_version_is_no_target() -> None:
         assert refused.value.code is ErrorCode.VERSION_INVALID
     with pytest.raises(Refusal, match="local version"):
         decided("1.2.3+x", "feat: x", tagged=False)
-    marked = PackageHistory(Version("1.2.3+x"), Version("1.2.3"), Version("1.2.3"), changes_of("fix: x"))
+    marked = PackageHistory(
+        Version("1.2.3+x"), Version("1.2.3"), Version("1.2.3"), changes_of("fix: x")
+    )
     assert str(decide(marked).target) == "1.2.4"
     assert decide(replace(marked, changes=())).target is None
 
 
 def test_revert_drops_the_release_as() -> None:
     """A Release-As footer goes with the commit that it stands in."""
-    messages = [f"Back out\n\nThis reverts commit {'1' * 40}.", "chore: x\n\nRelease-As: 9.0", "fix: y"]
+    messages = [
+        f"Back out\n\nThis reverts commit {'1' * 40}.",
+        "chore: x\n\nRelease-As: 9.0",
+        "fix: y",
+    ]
 
     assert summary(decided("1.2.3", *messages)) == ("patch", "1.2.4", "fix: y (2222222)")
 
@@ -450,7 +523,11 @@ def test_settings_promote_with_next_change(kind: str) -> None:
 )
 def test_first_release_may_be_prerelease(declared: str, kind: str, expected: str) -> None:
     """A first release can be a prerelease of the version that is declared."""
-    assert summary(decided(declared, tagged=False, prerelease=kind)) == ("first", expected, "first release")
+    assert summary(decided(declared, tagged=False, prerelease=kind)) == (
+        "first",
+        expected,
+        "first release",
+    )
 
 
 @pytest.mark.parametrize(
@@ -462,11 +539,23 @@ def test_first_release_may_be_prerelease(declared: str, kind: str, expected: str
             ["fix: y", RELEASED, "feat: x"],
             r"1\.3\.0rc1 is already released, and 1\.3\.0a1 would be a step back",
         ),
-        ("1.3.0a1 1.2.3", "dev", ["fix: y", RELEASED, "feat: x"], r"1\.3\.0\.dev1 would be a step back"),
-        ("2.0.0", "rc", ["x\n\nRelease-As: 2.0.0"], r"Release-As: 2\.0\.0 is not above the current version, 2\.0\.0"),
+        (
+            "1.3.0a1 1.2.3",
+            "dev",
+            ["fix: y", RELEASED, "feat: x"],
+            r"1\.3\.0\.dev1 would be a step back",
+        ),
+        (
+            "2.0.0",
+            "rc",
+            ["x\n\nRelease-As: 2.0.0"],
+            r"Release-As: 2\.0\.0 is not above the current version, 2\.0\.0",
+        ),
     ],
 )
-def test_earlier_prerelease_kind_is_refused(current: str, kind: str, messages: list[str], said: str) -> None:
+def test_earlier_prerelease_kind_is_refused(
+    current: str, kind: str, messages: list[str], said: str
+) -> None:
     """An earlier kind of what is out already is refused: installers would never see it."""
     with pytest.raises(Refusal, match=said) as refused:
         decided(current, *messages, prerelease=kind)
@@ -487,7 +576,11 @@ def test_prerelease_announces_the_declared_version() -> None:
     """A later version that was written by hand is what a prerelease announces."""
     past = PackageHistory(Version("2.0"), Version("1.2.3"), Version("1.2.3"), changes_of("fix: x"))
 
-    assert summary(decide(past, settings_of(prerelease="b").rules())) == ("prerelease", "2.0b1", "fix: x (0000000)")
+    assert summary(decide(past, settings_of(prerelease="b").rules())) == (
+        "prerelease",
+        "2.0b1",
+        "fix: x (0000000)",
+    )
     assert summary(decide(past)) == ("major", "2.0", "2.0 is declared")
 
 
@@ -534,10 +627,18 @@ def test_any_release_sequence_moves_forward(
     since: list[str] = []
     for kind, messages in runs:
         since = [*messages, *since]
-        changes = [parse(Commit(f"{len(taken):x}{place:039x}", ("f",), text, ())) for place, text in enumerate(since)]
+        changes = [
+            parse(Commit(f"{len(taken):x}{place:039x}", ("f",), text, ()))
+            for place, text in enumerate(since)
+        ]
         fresh = frozenset(change.sha for change in changes[: len(messages)])
         past = PackageHistory(
-            last or declared, last, stable, changes, fresh if last and last.is_prerelease else None, taken
+            last or declared,
+            last,
+            stable,
+            changes,
+            fresh if last and last.is_prerelease else None,
+            taken,
         )
         past = replace(past, requested=VersionRequest(prerelease=kind))
         rules = settings_of(major_on_zero=major_on_zero).rules()
@@ -595,7 +696,9 @@ def written(declared: str, current: str, *messages: str, **fields: Any) -> Decis
         ("1.0.0b1", "1.0.0b2.dev0", ["fix: x", RELEASED], "1.0.0b2"),
     ],
 )
-def test_version_in_files_is_next(current: str, declared: str, messages: list[str], expected: str | None) -> None:
+def test_version_in_files_is_next(
+    current: str, declared: str, messages: list[str], expected: str | None
+) -> None:
     """A version written by hand is the version, with or without commits; development releases are markers."""
     target = written(declared, current, *messages).target
 
@@ -618,20 +721,28 @@ def test_proposed_version_is_a_minimum() -> None:
     """A version that a release commit has written was not written by hand, so later commits can ask for more."""
     proposed = Version("1.3.0")
 
-    assert str(written("1.3.0", "1.2.3", "feat!: y", "feat: x", proposed=proposed).target) == "2.0.0"
+    assert (
+        str(written("1.3.0", "1.2.3", "feat!: y", "feat: x", proposed=proposed).target) == "2.0.0"
+    )
     assert str(written("1.3.0", "1.2.3", "feat: x", proposed=proposed).target) == "1.3.0"
     assert str(written("1.3.0", "1.2.3", proposed=proposed).target) == "1.3.0"
 
 
 def test_published_written_version_is_history() -> None:
     """A version that the index has already is no wish: the next one follows."""
-    assert str(written("1.2.4", "1.2.3", "fix: x", consumed=frozenset({Version("1.2.4")})).target) == "1.2.5"
+    assert (
+        str(written("1.2.4", "1.2.3", "fix: x", consumed=frozenset({Version("1.2.4")})).target)
+        == "1.2.5"
+    )
 
 
 def test_new_release_as_promotes_beta() -> None:
     """A stable version in a new footer promotes a package that stays in prereleases; an old one does not."""
     assert str(decided("1.0.0b3", "fix: x\n\nRelease-As: 1.0.0", RELEASED).target) == "1.0.0"
-    assert str(decided("1.0.0b3", "fix: y", RELEASED, "fix: x\n\nRelease-As: 1.0.0").target) == "1.0.0b4"
+    assert (
+        str(decided("1.0.0b3", "fix: y", RELEASED, "fix: x\n\nRelease-As: 1.0.0").target)
+        == "1.0.0b4"
+    )
 
 
 @pytest.mark.parametrize(
@@ -641,9 +752,17 @@ def test_new_release_as_promotes_beta() -> None:
         ("0.5.0", VersionRequest(bump=MAJOR), ("major", "1.0.0", "--bump major")),
         ("1.0.0b3", VersionRequest(bump=MINOR), ("prerelease", "1.0.0b4", "--bump minor")),
         ("1.2.3", VersionRequest(version=Version("1.9")), ("minor", "1.9", "--set-version 1.9")),
-        ("1.0.0b3", VersionRequest(version=Version("1.0.0")), ("major", "1.0.0", "--set-version 1.0.0")),
+        (
+            "1.0.0b3",
+            VersionRequest(version=Version("1.0.0")),
+            ("major", "1.0.0", "--set-version 1.0.0"),
+        ),
         ("1.2.3", VersionRequest(bump=NONE), ("none", None, "--bump none")),
-        ("1.2.3", VersionRequest(promote=True), ("none", None, "no commits since the last release")),
+        (
+            "1.2.3",
+            VersionRequest(promote=True),
+            ("none", None, "no commits since the last release"),
+        ),
     ],
 )
 def test_maintainer_decides_without_commits(
@@ -656,9 +775,21 @@ def test_maintainer_decides_without_commits(
 @pytest.mark.parametrize(
     ("declared", "request_", "problem"),
     [
-        ("1.2.3", VersionRequest(version=Version("1.2.3")), "--set-version 1.2.3 is not above the last release, 1.2.3"),
-        ("3.0.0", VersionRequest(version=Version("2.0.0")), "is below the version in the files, 3.0.0"),
-        ("3.0.0", VersionRequest(bump=MINOR), "--bump minor leads to 1.3.0, which is below the version in the files"),
+        (
+            "1.2.3",
+            VersionRequest(version=Version("1.2.3")),
+            "--set-version 1.2.3 is not above the last release, 1.2.3",
+        ),
+        (
+            "3.0.0",
+            VersionRequest(version=Version("2.0.0")),
+            "is below the version in the files, 3.0.0",
+        ),
+        (
+            "3.0.0",
+            VersionRequest(bump=MINOR),
+            "--bump minor leads to 1.3.0, which is below the version in the files",
+        ),
         ("1.2.3", VersionRequest(version=Version("2.0+x")), "is a local version"),
     ],
 )
@@ -699,7 +830,9 @@ def test_untyped_documentation_triggers_nothing() -> None:
     st.lists(st.sampled_from(["feat: x", "fix: x", "feat!: x", "docs: x"]), max_size=3),
     st.sampled_from(["stay", "none"]),
 )
-def test_plan_is_never_below_files(last: Version, declared: Version, messages: list[str], kind: str) -> None:
+def test_plan_is_never_below_files(
+    last: Version, declared: Version, messages: list[str], kind: str
+) -> None:
     """The next version is above the last and not below the files, and nothing is promoted unasked."""
     stable = None if last.is_prerelease else last
     history = PackageHistory(declared, last, stable, changes_of(*messages), tagged=[last])

@@ -27,10 +27,22 @@ def test_equal_requirements_share_an_environment() -> None:
         pytest.param(HATCHLING.replace(">=1.27", " @ file:///hatchling.whl"), "", id="direct URL"),
         pytest.param(HATCHLING.replace(">=1.27", " not a requirement"), "", id="unreadable"),
         pytest.param(f'{HATCHLING}backend-path = ["."]\n', "", id="backend in the source"),
-        pytest.param('[build-system]\nrequires = ["uv_build>=0.9"]\nbuild-backend = "uv_build"\n', "", id="uv_build"),
+        pytest.param(
+            '[build-system]\nrequires = ["uv_build>=0.9"]\nbuild-backend = "uv_build"\n',
+            "",
+            id="uv_build",
+        ),
         pytest.param("", "", id="no build system"),
-        pytest.param(HATCHLING, '[tool.uv]\nbuild-constraint-dependencies = ["hatchling<2"]\n', id="constraints"),
-        pytest.param(f"{HATCHLING}[tool.uv]\nconfig-settings = {{ a = 'b' }}\n", "", id="settings of the package"),
+        pytest.param(
+            HATCHLING,
+            '[tool.uv]\nbuild-constraint-dependencies = ["hatchling<2"]\n',
+            id="constraints",
+        ),
+        pytest.param(
+            f"{HATCHLING}[tool.uv]\nconfig-settings = {{ a = 'b' }}\n",
+            "",
+            id="settings of the package",
+        ),
     ],
 )
 def test_special_builds_get_an_own_environment(package: str, of_root: str) -> None:

@@ -20,7 +20,10 @@ EXPECTED = "expected one sdist (.tar.gz) and a wheel, found: "
         ([WHEEL], f"{EXPECTED}{WHEEL}"),
         ([SDIST, SDIST, WHEEL], f"{EXPECTED}{SDIST}, {SDIST}, {WHEEL}"),
         (["other-1.0.tar.gz", WHEEL], "other-1.0.tar.gz is named after other, not fps-auth"),
-        (["fps_auth-0.9.tar.gz", WHEEL], "fps_auth-0.9.tar.gz has the version 0.9, but 1.0 is planned"),
+        (
+            ["fps_auth-0.9.tar.gz", WHEEL],
+            "fps_auth-0.9.tar.gz has the version 0.9, but 1.0 is planned",
+        ),
         (
             [SDIST, LOCAL],
             f"{LOCAL} has the version 1.0+g1a2b3c4, but 1.0 is planned{BY_GIT}",
@@ -32,7 +35,9 @@ def test_file_names_match_the_plan(names: list[str], expected: str) -> None:
     assert list(file_name_problems("fps-auth", Version("1.0"), names)) == [expected]
 
 
-@pytest.mark.parametrize("names", [(SDIST, "fps_auth-1.0.whl"), ("fps_auth-x.tar.gz", WHEEL), ("fps.tar.gz", WHEEL)])
+@pytest.mark.parametrize(
+    "names", [(SDIST, "fps_auth-1.0.whl"), ("fps_auth-x.tar.gz", WHEEL), ("fps.tar.gz", WHEEL)]
+)
 def test_invalid_file_name_is_problem(names: tuple[str, ...]) -> None:
     """A name that installers cannot parse is a problem, with the message of packaging."""
     (only,) = file_name_problems("fps-auth", Version("1.0"), names)
@@ -44,7 +49,10 @@ def test_invalid_file_name_is_problem(names: tuple[str, ...]) -> None:
     ("files", "expected"),
     [
         ("pyproject.toml PKG-INFO README.md", True),
-        ("pyproject.toml setup.py tests/test_a.py docs/conf.py .github/x.py src/notes.txt noxfile.py", True),
+        (
+            "pyproject.toml setup.py tests/test_a.py docs/conf.py .github/x.py src/notes.txt noxfile.py",
+            True,
+        ),
         ("pyproject.toml fps_auth/__init__.py", False),
         ("pyproject.toml src/lib.rs", False),
         ("pyproject.toml a/b.pyx", False),

@@ -21,7 +21,9 @@ from releasekit.core.workspace.candidates import Candidate, allows, release_requ
         (">=1", "2.0rc2", "2.0rc1", True),
     ],
 )
-def test_stable_version_hides_the_prerelease(specifier: str, version: str, others: str, allowed: bool) -> None:
+def test_stable_version_hides_the_prerelease(
+    specifier: str, version: str, others: str, allowed: bool
+) -> None:
     """A prerelease counts if the specifier names one, or if the package has no stable version."""
     versions = [version, *others.split()]
     candidates = {"core": [Candidate("core", Version(number)) for number in versions]}

@@ -6,7 +6,11 @@ import tomllib
 
 import pytest
 
-from releasekit.core.workspace.dynamic_version import is_dynamic, version_environment, version_source
+from releasekit.core.workspace.dynamic_version import (
+    is_dynamic,
+    version_environment,
+    version_source,
+)
 
 DYNAMIC = '[project]\nname = "my-pkg"\ndynamic = ["version"]\n'
 
@@ -31,7 +35,13 @@ class TestFiles:
     """The version is in a file that the build backend reads."""
 
     @pytest.mark.parametrize(
-        "line", ['__version__ = "1.2.3"', "VERSION = '1.2.3'", '__version__: str = "v1.2.3"', "__version__='1.2.3'"]
+        "line",
+        [
+            '__version__ = "1.2.3"',
+            "VERSION = '1.2.3'",
+            '__version__: str = "v1.2.3"',
+            "__version__='1.2.3'",
+        ],
     )
     def test_hatch_path_finds_version_line(self, line: str) -> None:
         """`path` names the file, and all forms that hatch reads are found."""
@@ -54,7 +64,9 @@ class TestFiles:
         """An invalid pattern, or one without a group for the version, finds nothing."""
         assert find(f"{HATCH}path = 'it.h'\npattern = '{pattern}'", "V = 1.0") == ""
 
-    @pytest.mark.parametrize(("expression", "found"), [("", "1.0"), ('expression = "RELEASE"', "2.0")])
+    @pytest.mark.parametrize(
+        ("expression", "found"), [("", "1.0"), ('expression = "RELEASE"', "2.0")]
+    )
     def test_hatch_code_finds_version_assignment(self, expression: str, found: str) -> None:
         """Source `code` finds the line that assigns the version to a name."""
         table = f'{HATCH}source = "code"\npath = "it.py"\n{expression}'
@@ -85,14 +97,25 @@ class TestFiles:
 
         found = paths(f'[tool.setuptools.dynamic]\nversion = {{ attr = "{module}.__version__" }}')
 
-        assert found == [f"src/{file}.py", f"src/{file}/__init__.py", f"{file}.py", f"{file}/__init__.py"]
+        assert found == [
+            f"src/{file}.py",
+            f"src/{file}/__init__.py",
+            f"{file}.py",
+            f"{file}/__init__.py",
+        ]
 
     def test_configured_setuptools_directories_come_first(self) -> None:
         """Configured directories come first."""
         attr = '[tool.setuptools]\ndynamic.version = { attr = "pkg.sub.V" }\n'
 
-        assert paths(f'{attr}package-dir = {{ pkg = "lib" }}')[:2] == ["lib/sub.py", "lib/sub/__init__.py"]
-        assert paths(f'{attr}package-dir = {{ "pkg.sub" = "lib/x" }}')[:2] == ["lib/x.py", "lib/x/__init__.py"]
+        assert paths(f'{attr}package-dir = {{ pkg = "lib" }}')[:2] == [
+            "lib/sub.py",
+            "lib/sub/__init__.py",
+        ]
+        assert paths(f'{attr}package-dir = {{ "pkg.sub" = "lib/x" }}')[:2] == [
+            "lib/x.py",
+            "lib/x/__init__.py",
+        ]
         assert paths(f'{attr}package-dir = {{ "" = "python" }}')[0] == "python/pkg/sub.py"
         assert paths(f'{attr}packages.find.where = ["python"]')[0] == "python/pkg/sub.py"
         assert paths(f'{attr}packages = ["pkg"]')[0] == "src/pkg/sub.py"
@@ -201,7 +224,10 @@ def test_wrongly_typed_table_is_empty(table: str) -> None:
     ("table", "named"),
     [
         (f'{HATCH}source = "nodejs"', "[tool.hatch.version] source = 'nodejs'"),
-        ('[build-system]\nrequires = ["maturin"]\nbuild-backend = "maturin"', "build-backend = 'maturin'"),
+        (
+            '[build-system]\nrequires = ["maturin"]\nbuild-backend = "maturin"',
+            "build-backend = 'maturin'",
+        ),
         ('[build-system]\nrequires = ["not one", "setuptools"]', "no known build backend"),
         ('[tool.pdm.version]\nsource = "call"', "[tool.pdm.version] source = 'call'"),
     ],

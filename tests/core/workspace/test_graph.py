@@ -39,9 +39,14 @@ def any_edges(draw: st.DrawFn, *, cycles: bool = True) -> Edges:
     names: list[str] = list("abcdefghi"[: draw(st.integers(1, 9))])
     pairs = [(one, two) for one in names for two in names if (one != two if cycles else one > two)]
     chosen = draw(st.sets(st.sampled_from(pairs))) if pairs else set[tuple[str, str]]()
-    shuffled = draw(st.permutations(names))  # results must not depend on the alphabet or on the order of insertion
+    shuffled = draw(
+        st.permutations(names)
+    )  # results must not depend on the alphabet or on the order of insertion
     turned: dict[str, str] = dict(zip(names, shuffled, strict=True))
-    return {turned[one]: frozenset(turned[two] for start, two in chosen if start == one) for one in names}
+    return {
+        turned[one]: frozenset(turned[two] for start, two in chosen if start == one)
+        for one in names
+    }
 
 
 def reachable(graph: Edges) -> dict[str, set[str]]:
@@ -96,7 +101,9 @@ class TestExtrasAtRunTime:
 
     def test_unused_extra_adds_no_edge(self) -> None:
         """An extra that is not required adds nothing."""
-        assert graph_of("press: store[slow]", "store[fast]: cache", "store[slow]: disk").hard["press"] == {
+        assert graph_of("press: store[slow]", "store[fast]: cache", "store[slow]: disk").hard[
+            "press"
+        ] == {
             "store",
             "disk",
         }
@@ -121,7 +128,10 @@ class TestExtrasAtRunTime:
 
     def test_build_extra_adds_build_edges(self) -> None:
         """The requirements of a build requirement's extra are build requirements."""
-        assert graph_of("press (build): tool[fast]", "tool[fast]: cache").build["press"] == {"tool", "cache"}
+        assert graph_of("press (build): tool[fast]", "tool[fast]: cache").build["press"] == {
+            "tool",
+            "cache",
+        }
 
     def test_extra_makes_no_self_edge(self) -> None:
         """An extra that requires its dependent gives that package no edge to itself."""
@@ -151,7 +161,9 @@ class TestUnsatisfied:
             ("core!=1.0", "1.0", False),
         ],
     )
-    def test_unsatisfied_requirement_has_no_edge(self, written: str, version: str, gates: bool) -> None:
+    def test_unsatisfied_requirement_has_no_edge(
+        self, written: str, version: str, gates: bool
+    ) -> None:
         """It has no edge and gives a warning. Prereleases in the workspace count as versions."""
         graph, warnings = graph_and_warnings(f"app: {written}", f"core=={version}:")
 
@@ -175,11 +187,18 @@ class TestUnsatisfied:
         [
             ("1.0", "0.9", None, "1.0"),  # the declared version counts, not the last release
             ("1.0", "1.0", "1.1", "1.0 1.1"),
-            ("1.1.dev0", "1.0", None, "1.1.dev0 1.0"),  # a development version only announces the next release
+            (
+                "1.1.dev0",
+                "1.0",
+                None,
+                "1.1.dev0 1.0",
+            ),  # a development version only announces the next release
             ("1.1rc1", "1.0", None, "1.1rc1"),
         ],
     )
-    def test_offers_include_planned_versions(self, declared: str, last: str, planned: str | None, offered: str) -> None:
+    def test_offers_include_planned_versions(
+        self, declared: str, last: str, planned: str | None, offered: str
+    ) -> None:
         """Declared and planned versions count. The last release does not, except for development versions."""
         workspace = workspace_of(f"core=={declared}:")
         targets = {"core": Version(planned)} if planned else {}
@@ -203,7 +222,9 @@ class TestSelfDependency:
 
     def test_self_dependency_through_extra_works(self) -> None:
         """`all = ["me[a,b]"]` is common and allowed. The requirements of a and b are soft."""
-        graph = graph_of("app[all]: app[a,b]", "app[a]: cache", "app[b]: disk", "app (group): app[all]")
+        graph = graph_of(
+            "app[all]: app[a,b]", "app[a]: cache", "app[b]: disk", "app (group): app[all]"
+        )
 
         assert (graph.hard["app"], graph.soft["app"]) == (frozenset(), {"cache", "disk"})
 
@@ -237,26 +258,39 @@ def test_needs_come_before_dependents(needs: Edges, data: st.DataObject) -> None
     level = found.level_of()
     assert sorted(found.names) == sorted(needs) == sorted(level)
     assert found.needs == needs
-    assert all(place[need] < place[name] and level[need] < level[name] for name in needs for need in needs[name])
+    assert all(
+        place[need] < place[name] and level[need] < level[name]
+        for name in needs
+        for need in needs[name]
+    )
     assert all(place[other] < place[name] for name in needs for other in found.soft_needs[name])
 
 
 @given(any_edges(), any_edges())
 def test_batch_mode_orders_every_graph(needs: Edges, soft: Edges) -> None:
     """In batch mode every graph has an order, with each package after all its needs."""
-    soft = {name: (soft.get(name, frozenset()) & needs.keys()) - {name} - needs[name] for name in needs}
+    soft = {
+        name: (soft.get(name, frozenset()) & needs.keys()) - {name} - needs[name] for name in needs
+    }
 
     found = order(hard(needs, soft), "batch")
 
     place = {name: number for number, name in enumerate(found.names)}
     assert sorted(place) == sorted(needs)
-    assert all(place[need] < place[name] for name in needs for need in found.needs[name] | found.soft_needs[name])
+    assert all(
+        place[need] < place[name]
+        for name in needs
+        for need in found.needs[name] | found.soft_needs[name]
+    )
     far = reachable(needs)
     assert all(
-        need in found.needs[name] or need in found.cycle_members.get(name, ()) for name in needs for need in needs[name]
+        need in found.needs[name] or need in found.cycle_members.get(name, ())
+        for name in needs
+        for need in needs[name]
     )
     assert all(
-        found.cycle_members.get(name, {name}) == {two for two in far[name] if name in far[two]} for name in needs
+        found.cycle_members.get(name, {name}) == {two for two in far[name] if name in far[two]}
+        for name in needs
     )
 
 
@@ -268,7 +302,9 @@ def test_components_are_strongly_connected(graph: Edges) -> None:
     found = components(graph)
 
     assert sorted(name for group in found for name in group) == sorted(graph)
-    assert all(group == {two for two in far[one] if one in far[two]} for group in found for one in group)
+    assert all(
+        group == {two for two in far[one] if one in far[two]} for group in found for one in group
+    )
     place = {name: number for number, group in enumerate(found) for name in group}
     assert all(place[target] <= place[name] for name in graph for target in graph[name])
 
@@ -286,7 +322,9 @@ def test_closures_match_a_slow_search(graph: Edges) -> None:
 
 def test_subgraph_keeps_only_inner_edges() -> None:
     """A subgraph has only the edges between its packages."""
-    part = graph_of("app: web", "web: core", "app (build): core", "app[x]: web").subgraph(["app", "core", "no-member"])
+    part = graph_of("app: web", "web: core", "app (build): core", "app[x]: web").subgraph(
+        ["app", "core", "no-member"]
+    )
 
     assert (part.hard, part.build, part.soft) == (
         edges(app="core", core=""),

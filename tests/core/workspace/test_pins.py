@@ -15,7 +15,17 @@ from packaging.version import Version
 from releasekit.core.workspace.pins import Pins, pin_requirement, pin_requirements
 
 VERSIONS = {"core": Version("2.0"), "fps-auth": Version("0.5.1"), "next": Version("3.0rc1")}
-OLDER = frozenset({"core<2", "core==1.*", "core!=2.0", "next>=3.0rc2", "next>3", "next<3", "fps-auth!=0.5.1,>=0.1"})
+OLDER = frozenset(
+    {
+        "core<2",
+        "core==1.*",
+        "core!=2.0",
+        "next>=3.0rc2",
+        "next>3",
+        "next<3",
+        "fps-auth!=0.5.1,>=0.1",
+    }
+)
 PINS = Pins("exact", VERSIONS, older=OLDER)
 
 
@@ -27,8 +37,14 @@ PINS = Pins("exact", VERSIONS, older=OLDER)
         ("core ~= 2.0", "core==2.0"),
         ("core==2.0", "core==2.0"),
         # the name as written, extras and marker stay
-        ("Fps_Auth[b,a]>=0.5 ; python_version < '3.13'", 'Fps_Auth[a,b]==0.5.1; python_version < "3.13"'),
-        ('core; extra == "x" and sys_platform == "win32"', 'core==2.0; extra == "x" and sys_platform == "win32"'),
+        (
+            "Fps_Auth[b,a]>=0.5 ; python_version < '3.13'",
+            'Fps_Auth[a,b]==0.5.1; python_version < "3.13"',
+        ),
+        (
+            'core; extra == "x" and sys_platform == "win32"',
+            'core==2.0; extra == "x" and sys_platform == "win32"',
+        ),
         # prereleases of the workspace count
         ("next", "next==3.0rc1"),
         ("next>=2", "next==3.0rc1"),
@@ -105,7 +121,9 @@ def test_pinning_handles_every_table_form(form: str) -> None:
     assert pin_requirements(form, PINS) == form.replace('"core"', '"core==2.0"')
 
 
-@pytest.mark.parametrize("text", ["", '[project]\nname = "a"\ndynamic = ["version"]\n', "[tool.uv]\npackage = true\n"])
+@pytest.mark.parametrize(
+    "text", ["", '[project]\nname = "a"\ndynamic = ["version"]\n', "[tool.uv]\npackage = true\n"]
+)
 def test_file_without_requirements_stays_unchanged(text: str) -> None:
     """A file without requirements stays as it is."""
     assert pin_requirements(text, PINS) == text
@@ -114,7 +132,10 @@ def test_file_without_requirements_stays_unchanged(text: str) -> None:
 def test_pinning_covers_the_hatch_hook() -> None:
     """Requirements of a build hook are pinned too: the hook's version may differ from the sibling's."""
     hook = "[tool.hatch.metadata.hooks.uv-dynamic-versioning]\n"
-    before = hook + 'dependencies = ["core[x]=={{ version }}", "httpx", "other=={{ version }}", "core>=1"]\n'
+    before = (
+        hook
+        + 'dependencies = ["core[x]=={{ version }}", "httpx", "other=={{ version }}", "core>=1"]\n'
+    )
     after = hook + 'dependencies = ["core[x]==2.0", "httpx", "other=={{ version }}", "core==2.0"]\n'
 
     assert pin_requirements(before, PINS) == after
@@ -124,11 +145,15 @@ names = st.sampled_from(["core", "Core", "fps_auth", "FPS.auth", "next", "httpx"
 extras = st.sampled_from(["", "[a]", "[b,a]"])
 specifiers = st.sampled_from(["", ">=1", "<2", "==2.0", "~=0.5", "==3.*", " >= 0.1 , != 0.5.1"])
 markers = st.sampled_from(["", "; python_version >= '3.12'", ' ; sys_platform == "win32"'])
-requirements = st.lists(st.builds("{}{}{}{}".format, names, extras, specifiers, markers), max_size=4)
+requirements = st.lists(
+    st.builds("{}{}{}{}".format, names, extras, specifiers, markers), max_size=4
+)
 
 
 @given(requirements, requirements, requirements)
-def test_pinning_is_idempotent_and_minimal(runtime: list[str], extra: list[str], build: list[str]) -> None:
+def test_pinning_is_idempotent_and_minimal(
+    runtime: list[str], extra: list[str], build: list[str]
+) -> None:
     """Pinning is idempotent. It keeps the requirements and their order, and changes nothing else."""
     text = "\n".join(
         [
@@ -155,12 +180,20 @@ def test_pinning_is_idempotent_and_minimal(runtime: list[str], extra: list[str],
 
 def _requirements(document: dict[str, Any]) -> list[str]:
     project = document["project"]
-    return [*project["dependencies"], *project["optional-dependencies"]["x"], *document["build-system"]["requires"]]
+    return [
+        *project["dependencies"],
+        *project["optional-dependencies"]["x"],
+        *document["build-system"]["requires"],
+    ]
 
 
 def _all_but_version(written: str) -> tuple[str, frozenset[str], str]:
     requirement = Requirement(written)
-    return canonicalize_name(requirement.name), frozenset(requirement.extras), str(requirement.marker)
+    return (
+        canonicalize_name(requirement.name),
+        frozenset(requirement.extras),
+        str(requirement.marker),
+    )
 
 
 def _without_requirements(document: dict[str, Any]) -> dict[str, Any]:

@@ -42,7 +42,10 @@ def test_documented_requirement_table_is_correct(row: Row) -> None:
     ("written", "raised"),
     [
         ("core (==1.2.3)", "core (==1.3.0)"),
-        ("core [a, b]== 1.2.3 ; python_version<'3.12'", "core [a, b]== 1.3.0 ; python_version<'3.12'"),
+        (
+            "core [a, b]== 1.2.3 ; python_version<'3.12'",
+            "core [a, b]== 1.3.0 ; python_version<'3.12'",
+        ),
         ("core == 1.2.3 , != 1.0", "core == 1.3.0 , != 1.0"),
         ("core!=1.3.0", "core"),
         ("core=={{ version }}", "core=={{ version }}"),
@@ -116,7 +119,9 @@ def test_next_version_satisfies_raised_requirement(
 
 
 @given(specifiers, versions, st.booleans())
-def test_compatible_range_ends_before_limit(specifier: str, version: Version, major_on_zero: bool) -> None:
+def test_compatible_range_ends_before_limit(
+    specifier: str, version: Version, major_on_zero: bool
+) -> None:
     """A compatible range starts at the version, ends before the limit, and is no wider than the requirement."""
     limit = next_breaking(version, major_on_zero=major_on_zero)
     wanted = SpecifierSet(specifier)

@@ -42,10 +42,21 @@ def workspaces(draw: st.DrawFn) -> Documents:
     for number, name in enumerate(NAMES):
         earlier = NAMES[:number]
         needs = draw(st.lists(st.sampled_from(earlier), unique=True, max_size=3)) if earlier else []
-        extra = draw(st.lists(st.sampled_from([each for each in NAMES if each != name]), unique=True, max_size=1))
+        extra = draw(
+            st.lists(
+                st.sampled_from([each for each in NAMES if each != name]), unique=True, max_size=1
+            )
+        )
         written = [f"{each}{draw(st.sampled_from(FORMS))}" for each in needs]
-        optional = {"x": [f"{each}{draw(st.sampled_from(FORMS))}" for each in extra]} if extra else {}
-        project = {"name": name, "version": "1.0", "dependencies": written, "optional-dependencies": optional}
+        optional = (
+            {"x": [f"{each}{draw(st.sampled_from(FORMS))}" for each in extra]} if extra else {}
+        )
+        project = {
+            "name": name,
+            "version": "1.0",
+            "dependencies": written,
+            "optional-dependencies": optional,
+        }
         documents[f"packages/{name}"] = {
             "project": project,
             "build-system": {"requires": ["backend"], "build-backend": "backend"},
@@ -62,7 +73,9 @@ settings = st.fixed_dictionaries(
 )
 changes = st.dictionaries(st.sampled_from(NAMES), st.sampled_from(sorted(NEXT)), min_size=1)
 everything: dict[str, tuple[str, ...]] = {}
-selections = st.one_of(st.just(everything), st.fixed_dictionaries({"package": st.tuples(st.sampled_from(NAMES))}))
+selections = st.one_of(
+    st.just(everything), st.fixed_dictionaries({"package": st.tuples(st.sampled_from(NAMES))})
+)
 
 
 @hypothesis.settings(max_examples=40)
@@ -94,7 +107,10 @@ def test_released_packages_install_together(
         check_order(plan, documents)
         if plan.obstacles:
             event("refused")
-            assert {each.code for each in plan.obstacles} <= {ErrorCode.PIN_CONFLICT, ErrorCode.SIBLING_MISSING}
+            assert {each.code for each in plan.obstacles} <= {
+                ErrorCode.PIN_CONFLICT,
+                ErrorCode.SIBLING_MISSING,
+            }
             sensible = without_needless(published_after(plan, documents, published))
             assert any(not can_be_installed(sensible, step) for step in plan.steps)
             return
@@ -117,7 +133,9 @@ def check_order(plan: Plan, documents: Documents) -> None:
     place = {step.name: step.order for step in plan.steps}
     for step in plan.steps:
         for requirement in map(Requirement, project_of(documents, step.name)["dependencies"]):
-            live = requirement.specifier.contains(project_of(documents, requirement.name)["version"])
+            live = requirement.specifier.contains(
+                project_of(documents, requirement.name)["version"]
+            )
             if live and requirement.name in place:
                 assert place[requirement.name] < step.order
                 assert requirement.name in step.needs
@@ -126,7 +144,10 @@ def check_order(plan: Plan, documents: Documents) -> None:
 def check_requirements(published: Published, step: Step) -> None:
     """Assert that a release on the index satisfies each requirement of the uploaded package."""
     for requirement in published[step.name][str(step.version)]:
-        assert any(requirement.specifier.filter(map(Version, published[requirement.name]))), (step.name, requirement)
+        assert any(requirement.specifier.filter(map(Version, published[requirement.name]))), (
+            step.name,
+            requirement,
+        )
 
 
 def publish_all(documents: Documents, keys: Mapping[str, str]) -> Published:
@@ -142,21 +163,37 @@ def published_after(plan: Plan, documents: Documents, published: Published) -> P
     sources = sources_after(plan, documents)
     after = {name: dict(versions) for name, versions in published.items()}
     for step in plan.steps:
-        built = tomllib.loads(pin_requirements(text_of(sources[f"packages/{step.name}"]), plan.pins_of(step)))[
-            "project"
-        ]
+        built = tomllib.loads(
+            pin_requirements(text_of(sources[f"packages/{step.name}"]), plan.pins_of(step))
+        )["project"]
         extras = built["optional-dependencies"].items()
-        needs = [*built["dependencies"], *(f'{each}; extra == "{x}"' for x, those in extras for each in those)]
+        needs = [
+            *built["dependencies"],
+            *(f'{each}; extra == "{x}"' for x, those in extras for each in those),
+        ]
         after[step.name][str(step.version)] = list(map(Requirement, needs))
     return after
 
 
 def without_needless(published: Published) -> Published:
     """Return the index without unneeded oldest releases: no plan relies on them."""
-    needs = [each for versions in published.values() for requires in versions.values() for each in requires]
-    asked_for = {each.name for each in needs if each.specifier.contains("0.9") and not each.specifier.contains("1.0")}
+    needs = [
+        each
+        for versions in published.values()
+        for requires in versions.values()
+        for each in requires
+    ]
+    asked_for = {
+        each.name
+        for each in needs
+        if each.specifier.contains("0.9") and not each.specifier.contains("1.0")
+    }
     return {
-        name: {version: requires for version, requires in versions.items() if version != "0.9" or name in asked_for}
+        name: {
+            version: requires
+            for version, requires in versions.items()
+            if version != "0.9" or name in asked_for
+        }
         for name, versions in published.items()
     }
 
@@ -167,7 +204,9 @@ def sources_after(plan: Plan, documents: Documents) -> Documents:
     for path, document in documents.items():
         raised = [each for each in plan.raises if each.file == f"{path}/pyproject.toml"]
         text = write_raised_requirements(text_of(document), "pyproject.toml", raised)
-        assert sum(a != b for a, b in zip(text.split("\n"), text_of(document).split("\n"), strict=True)) <= len(raised)
+        assert sum(
+            a != b for a, b in zip(text.split("\n"), text_of(document).split("\n"), strict=True)
+        ) <= len(raised)
         after[path] = tomllib.loads(text)
     for step in plan.steps:
         after[step.path]["project"]["version"] = str(step.version)
@@ -177,13 +216,21 @@ def sources_after(plan: Plan, documents: Documents) -> Documents:
 def text_of(document: Mapping[str, Any]) -> str:
     """Return the pyproject.toml of *document*, one requirement a line."""
     project = document["project"]
-    lines = ["[project]", f"name = {json.dumps(project['name'])}", f"version = {json.dumps(project['version'])}"]
+    lines = [
+        "[project]",
+        f"name = {json.dumps(project['name'])}",
+        f"version = {json.dumps(project['version'])}",
+    ]
     lines += ["dependencies = [", *(f"  {each!r}," for each in project["dependencies"]), "]"]
     lines += ["[project.optional-dependencies]"]
     for extra, needs in project["optional-dependencies"].items():
         lines += [f"{extra} = [", *(f"  {json.dumps(each)}," for each in needs), "]"]
     system = document["build-system"]
-    lines += ["[build-system]", f"requires = {system['requires']!r}", f"build-backend = '{system['build-backend']}'"]
+    lines += [
+        "[build-system]",
+        f"requires = {system['requires']!r}",
+        f"build-backend = '{system['build-backend']}'",
+    ]
     return "\n".join([*lines, ""])
 
 
@@ -201,7 +248,9 @@ def can_be_installed(published: Published, step: Step) -> bool:
     """Return whether the package of *step* can be installed, alone and with its extra. Try all versions."""
     others = [name for name in NAMES if name != step.name]
     for extra in ("", "x"):
-        for choice in product(*(sorted(published[name], key=Version, reverse=True) for name in others)):
+        for choice in product(
+            *(sorted(published[name], key=Version, reverse=True) for name in others)
+        ):
             chosen = {**dict(zip(others, choice, strict=True)), step.name: str(step.version)}
             brought = list(bring(published, chosen, step.name, extra))
             if not any(broken(published, chosen, *each) for each in brought):
@@ -211,7 +260,9 @@ def can_be_installed(published: Published, step: Step) -> bool:
     return True
 
 
-def bring(published: Published, chosen: Mapping[str, str], name: str, extra: str) -> Iterator[tuple[str, str]]:
+def bring(
+    published: Published, chosen: Mapping[str, str], name: str, extra: str
+) -> Iterator[tuple[str, str]]:
     """Yield all packages and extras that are installed if *chosen* are the versions."""
     seen: set[tuple[str, str]] = set()
     todo = [(name, extra)]
@@ -223,25 +274,42 @@ def bring(published: Published, chosen: Mapping[str, str], name: str, extra: str
             todo += [(each.name, "") for each in asked(published, chosen, *node)]
 
 
-def asked(published: Published, chosen: Mapping[str, str], name: str, extra: str) -> list[Requirement]:
+def asked(
+    published: Published, chosen: Mapping[str, str], name: str, extra: str
+) -> list[Requirement]:
     needs = published[name][chosen[name]]
     return [each for each in needs if each.marker is None or each.marker.evaluate({"extra": extra})]
 
 
-def broken(published: Published, chosen: Mapping[str, str], name: str, extra: str) -> Sequence[Requirement]:
+def broken(
+    published: Published, chosen: Mapping[str, str], name: str, extra: str
+) -> Sequence[Requirement]:
     needs = asked(published, chosen, name, extra)
-    return [each for each in needs if not each.specifier.contains(chosen[each.name], prereleases=True)]
+    return [
+        each for each in needs if not each.specifier.contains(chosen[each.name], prereleases=True)
+    ]
 
 
 def test_missing_sibling_is_an_obstacle() -> None:
     """A sibling that is tagged but not on the index is reported before the build, with the full solution."""
     (obstacle,) = plan_of(
-        "app: core", changes={"app": "fix: x"}, published={"app": ["1.0"], "core": ["0.9"]}, requires={"app": []}
+        "app: core",
+        changes={"app": "fix: x"},
+        published={"app": ["1.0"], "core": ["0.9"]},
+        requires={"app": []},
     ).obstacles
 
-    assert (obstacle.code, obstacle.where) == (ErrorCode.SIBLING_MISSING, "packages/app/pyproject.toml")
-    assert obstacle.what == "core is tagged core-v1.0, but not on the index; app 1.0.1 requires core==1.0"
-    assert obstacle.hint == "Release core too: `releasekit publish --force-unchanged -p app -p core`."
+    assert (obstacle.code, obstacle.where) == (
+        ErrorCode.SIBLING_MISSING,
+        "packages/app/pyproject.toml",
+    )
+    assert (
+        obstacle.what
+        == "core is tagged core-v1.0, but not on the index; app 1.0.1 requires core==1.0"
+    )
+    assert (
+        obstacle.hint == "Release core too: `releasekit publish --force-unchanged -p app -p core`."
+    )
 
 
 def test_index_must_have_older_release() -> None:
@@ -252,7 +320,9 @@ def test_index_must_have_older_release() -> None:
     (obstacle,) = plan_of("app: core<1", published=published, **given).obstacles
     fine = plan_of("app: core<1", published={**published, "core": ["0.9", "1.0"]}, **given)
 
-    assert obstacle.what == "core is tagged core-v1.0, but not on the index; app 1.0.1 requires core<1"
+    assert (
+        obstacle.what == "core is tagged core-v1.0, but not on the index; app 1.0.1 requires core<1"
+    )
     assert obstacle.hint.startswith("Change the requirement")
     assert fine.obstacles == ()
 
@@ -277,7 +347,9 @@ def test_pin_mode_applies_by_scope(keys: dict[str, Any], pins: list[str]) -> Non
 def test_sibling_without_version_is_unpinned() -> None:
     """A sibling that is neither released now nor before has no version, so nothing is pinned to it."""
     workspace = workspace_of("app: core>=1", "core:")
-    siblings = Siblings(workspace, {}, {"core": None}, {"app": Version("1.0")}, {"app": "exact", "core": "exact"})
+    siblings = Siblings(
+        workspace, {}, {"core": None}, {"app": Version("1.0")}, {"app": "exact", "core": "exact"}
+    )
 
     last = siblings.last_candidate("app", Version("0.9"), None)
 

@@ -19,8 +19,14 @@ NEW = Version("1.3.0rc1")
             '# Top.\r\n[project]\r\nversion   =   "1.2"   # by hand\r\n\r\n[tool.x]\r\nversion = "1.2"\r\n',
             '# Top.\r\n[project]\r\nversion   =   "1.3.0rc1"   # by hand\r\n\r\n[tool.x]\r\nversion = "1.2"\r\n',
         ),
-        ('project.version = "1.2"\nproject.name = "a"\n', 'project.version = "1.3.0rc1"\nproject.name = "a"\n'),
-        ('project = { version = "1.2", name = "a" }\n', 'project = { version = "1.3.0rc1", name = "a" }\n'),
+        (
+            'project.version = "1.2"\nproject.name = "a"\n',
+            'project.version = "1.3.0rc1"\nproject.name = "a"\n',
+        ),
+        (
+            'project = { version = "1.2", name = "a" }\n',
+            'project = { version = "1.3.0rc1", name = "a" }\n',
+        ),
         (
             '[tool.a]\n[project]\nversion = "1.2"\n',
             '[tool.a]\n[project]\nversion = "1.3.0rc1"\n',
@@ -58,7 +64,10 @@ def test_only_the_declared_version_changes(line: str) -> None:
         ("{version}", "<>\n"),
         ("tag = '{version}'", "tag = 'v<>'"),
         ("version {version}", "This is version <>. It is the best."),
-        ("[package]\nversion = '{version}'", "[other]\r\nversion = '1'\r\n[package]\r\nversion = '<>'\r\n"),
+        (
+            "[package]\nversion = '{version}'",
+            "[other]\r\nversion = '1'\r\n[package]\r\nversion = '<>'\r\n",
+        ),
         ("é {version} ", "é <> \udcff"),
     ],
 )

@@ -6,7 +6,12 @@ import pytest
 from packaging.version import Version
 
 from releasekit.core.config.platforms import fits_platform, system_and_machine
-from releasekit.core.workspace.wheel_tags import last_release_files, missing_wheels, plain_linux_wheels, runs_on
+from releasekit.core.workspace.wheel_tags import (
+    last_release_files,
+    missing_wheels,
+    plain_linux_wheels,
+    runs_on,
+)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +65,11 @@ def _wheel(tags: str) -> str:
     [
         (["cp311-cp311-manylinux_2_17_x86_64"], ["cp311-cp311-manylinux_2_28_x86_64"], []),
         (["cp311-cp311-manylinux_2_17_x86_64"], ["cp311-cp311-musllinux_1_2_x86_64"], [0]),
-        (["cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64"], ["cp311-abi3-manylinux_2_28_x86_64"], []),
+        (
+            ["cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64"],
+            ["cp311-abi3-manylinux_2_28_x86_64"],
+            [],
+        ),
         (["cp313-cp313t-win_amd64"], ["cp311-abi3-win_amd64"], [0]),
         (["cp310-cp310-win_amd64", "cp311-cp311-win_amd64"], ["cp311-cp311-win_amd64"], [0]),
         (["cp39-cp39-win_amd64"], ["cp311-abi3-win_amd64"], [0]),
@@ -77,7 +86,9 @@ def _wheel(tags: str) -> str:
         (["cp311-cp311-win_amd64"], [], [0]),
     ],
 )
-def test_wheels_of_last_release_count(before: list[str], now: list[str], missing: list[int]) -> None:
+def test_wheels_of_last_release_count(
+    before: list[str], now: list[str], missing: list[int]
+) -> None:
     """What could install a wheel of the last release must find one that serves it now."""
     names = [_wheel(tags) for tags in before]
     assert missing_wheels(names, map(_wheel, now)) == [names[position] for position in missing]
@@ -85,7 +96,13 @@ def test_wheels_of_last_release_count(before: list[str], now: list[str], missing
 
 def test_last_release_is_below_this() -> None:
     """The files of the highest earlier version count, whatever else an index lists."""
-    names = ["core-0.9.tar.gz", "core-1.0.tar.gz", "core-2.0.tar.gz", "core-1.1rc1-py3-none-any.whl", "readme.html"]
+    names = [
+        "core-0.9.tar.gz",
+        "core-1.0.tar.gz",
+        "core-2.0.tar.gz",
+        "core-1.1rc1-py3-none-any.whl",
+        "readme.html",
+    ]
     assert last_release_files(names, Version("1.1")) == ["core-1.1rc1-py3-none-any.whl"]
     assert last_release_files(names, Version("1.0")) == ["core-0.9.tar.gz"]
     assert last_release_files(names, Version("0.1")) == []
@@ -93,6 +110,10 @@ def test_last_release_is_below_this() -> None:
 
 def test_plain_linux_wheels_are_named() -> None:
     """Only the tags that PyPI refuses are meant, not those of auditwheel."""
-    names = [_wheel("cp311-cp311-linux_x86_64"), _wheel("cp311-cp311-manylinux_2_17_x86_64"), "core-1.0.tar.gz"]
+    names = [
+        _wheel("cp311-cp311-linux_x86_64"),
+        _wheel("cp311-cp311-manylinux_2_17_x86_64"),
+        "core-1.0.tar.gz",
+    ]
     assert plain_linux_wheels(names) == names[:1]
     assert [runs_on(name, {"linux_x86_64"}) for name in names] == [True, False, False]

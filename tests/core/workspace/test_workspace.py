@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from releasekit.core.workspace.workspace import Member
 
 
-def member(pyproject: str, *, declared: DeclaredVersion | None = None, path: str = "packages/it") -> Member:
+def member(
+    pyproject: str, *, declared: DeclaredVersion | None = None, path: str = "packages/it"
+) -> Member:
     """Return the only member, whose pyproject.toml is *pyproject*."""
     documents = {path: tomllib.loads(pyproject)}
     (only,) = workspace_of(documents, builders.settings_of(), {path: declared} if declared else {})
@@ -32,7 +34,9 @@ def publishable(documents: dict[str, dict[str, Any]], **settings: object) -> lis
 class TestNames:
     """PEP 503: case, hyphen, underscore and dot make no difference."""
 
-    @pytest.mark.parametrize("written", ["fps-auth", "fps_auth", "Fps.Auth", "FPS--auth", "fps-_.auth"])
+    @pytest.mark.parametrize(
+        "written", ["fps-auth", "fps_auth", "Fps.Auth", "FPS--auth", "fps-_.auth"]
+    )
     def test_requirement_matches_every_name_spelling(self, written: str) -> None:
         """A requirement finds its member in every spelling of both names."""
         workspace = builders.workspace_of("Fps_Auth: ", f"app: {written}>=1")
@@ -127,7 +131,9 @@ class TestRequirements:
 
         assert workspace.external_requirements(workspace["it"]) == ("httpx>=0.27", "uvloop")
 
-    @pytest.mark.parametrize("template", ["=={{ version }}", "~={{version}}", ">= {{ version.base }}, <9", "==={{v}}"])
+    @pytest.mark.parametrize(
+        "template", ["=={{ version }}", "~={{version}}", ">= {{ version.base }}, <9", "==={{v}}"]
+    )
     def test_version_template_allows_every_version(self, template: str) -> None:
         """A template in place of a version allows every version."""
         assert str(requirement_of(f"core[x]{template}")) == "core[x]"
@@ -141,10 +147,22 @@ class TestPublishable:
         [
             ('[build-system]\nrequires = []\n[project]\nname = "it"', True),
             ('[project]\nname = "it"', False),
-            ('[build-system]\nrequires = []\n[project]\nname = "it"\n[tool.uv]\npackage = false', False),
-            ('[build-system]\nrequires = []\n[project]\nname = "it"\n[tool.uv]\npackage = true', True),
-            ('[build-system]\nrequires = []\n[project]\nname = "it"\nclassifiers = ["Private :: No"]', False),
-            ('[build-system]\nrequires = []\n[project]\nname = "it"\nclassifiers = ["Typing :: Typed"]', True),
+            (
+                '[build-system]\nrequires = []\n[project]\nname = "it"\n[tool.uv]\npackage = false',
+                False,
+            ),
+            (
+                '[build-system]\nrequires = []\n[project]\nname = "it"\n[tool.uv]\npackage = true',
+                True,
+            ),
+            (
+                '[build-system]\nrequires = []\n[project]\nname = "it"\nclassifiers = ["Private :: No"]',
+                False,
+            ),
+            (
+                '[build-system]\nrequires = []\n[project]\nname = "it"\nclassifiers = ["Typing :: Typed"]',
+                True,
+            ),
         ],
     )
     def test_package_files_decide_publishable(self, pyproject: str, expected: bool) -> None:
@@ -164,7 +182,9 @@ class TestPublishable:
         documents = builders.documents_of("core:", "sample-one:", "sample-two:")
 
         assert publishable(documents, exclude=("sample-*",)) == ["core"]
-        assert publishable(documents, packages=("core", "sample-one"), exclude=("sample-one",)) == ["core"]
+        assert publishable(documents, packages=("core", "sample-one"), exclude=("sample-one",)) == [
+            "core"
+        ]
 
 
 class TestPatterns:
@@ -210,7 +230,10 @@ class TestPatterns:
         with pytest.raises(Refusal) as caught:
             builders.workspace_of("core:", "web:").matching_names(["web", pattern])
 
-        assert (caught.value.code, caught.value.message) == (ErrorCode.WORKSPACE_UNKNOWN_PACKAGE, said)
+        assert (caught.value.code, caught.value.message) == (
+            ErrorCode.WORKSPACE_UNKNOWN_PACKAGE,
+            said,
+        )
 
     @pytest.mark.parametrize("key", ["packages", "exclude"])
     def test_unmatched_pattern_in_settings_fails(self, key: str) -> None:
@@ -234,7 +257,10 @@ class TestVersions:
         with pytest.raises(Refusal, match="'one' is not a PEP 440 version") as caught:
             member('[project]\nname = "it"\nversion = "one"')
 
-        assert (caught.value.code, caught.value.location) == (ErrorCode.VERSION_INVALID, "packages/it/pyproject.toml")
+        assert (caught.value.code, caught.value.location) == (
+            ErrorCode.VERSION_INVALID,
+            "packages/it/pyproject.toml",
+        )
 
     def test_file_may_declare_the_version(self) -> None:
         """A file may declare the version of a package. Errors name that file."""
@@ -242,7 +268,11 @@ class TestVersions:
 
         found = member(pyproject, declared=DeclaredVersion("1.2.3", "src/it/about.py"))
 
-        assert (found.version, found.dynamic, found.version_file) == (Version("1.2.3"), True, "src/it/about.py")
+        assert (found.version, found.dynamic, found.version_file) == (
+            Version("1.2.3"),
+            True,
+            "src/it/about.py",
+        )
         with pytest.raises(Refusal, match="'one' is not a PEP 440 version") as caught:
             member(pyproject, declared=DeclaredVersion("one", "about.py"))
         assert caught.value.location == "packages/it/about.py"
