@@ -45,6 +45,9 @@ PATIENCE = 90.0
 TELLS = "import os\nraise RuntimeError(f\"token {os.environ.get('UV_PUBLISH_TOKEN')}\")"
 
 
+FINAL_STATES = ("COMPLETED", "FAILED", "CRASHED")
+
+
 @dataclass(frozen=True)
 class Recorder:
     """The session's Prefect server at *api*."""
@@ -65,17 +68,18 @@ class Recorder:
             if len(page) < 200:
                 return found
 
+    def runs_since(self, begun: datetime) -> list[dict[str, Any]]:
+        """Return the flow runs that were started since then, without those that a schedule has yet to start."""
+        found = self.all("flow_runs", flow_runs={"start_time": {"after_": begun.isoformat()}})
+        return [run for run in found if run["start_time"]]
+
     def run_since(self, begun: datetime) -> dict[str, Any]:
         """Return the one flow run that was started since then, once it has ended."""
         deadline = time.monotonic() + PATIENCE
         while True:
-            found = self.all("flow_runs", flow_runs={"start_time": {"after_": begun.isoformat()}})
-            runs = [
-                run for run in found if run["start_time"]
-            ]  # and not those that a schedule has yet to start
-            if runs and all(
-                run["state_type"] in ("COMPLETED", "FAILED", "CRASHED") for run in runs
-            ):
+            runs = self.runs_since(begun)
+            open_runs = [run for run in runs if run["state_type"] not in FINAL_STATES]
+            if runs and not open_runs:
                 assert len(runs) == 1
                 return runs[0]
             assert time.monotonic() < deadline, runs
@@ -379,8 +383,7 @@ def test_resumed_staging_is_cached(recorder: Recorder, tmp_path: Path) -> None:
         os.kill(program.process.pid, signal.SIGKILL)
         program.end()
         until(lambda: not program.relatives(), program)
-    started = {"start_time": {"after_": begun.isoformat()}}
-    (dead,) = recorder.all("flow_runs", flow_runs=started)
+    (dead,) = recorder.runs_since(begun)
     assert dead["state_type"] == "RUNNING"
     resumed_at = datetime.now(UTC)
 
@@ -669,7 +672,7 @@ def test_record_key_decides_the_server(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Without a terminal, auto starts no server; always starts one; never leaves out a server that runs."""
-    runs_before = len(recorder.all("flow_runs"))
+    begun = datetime.now(UTC)
     world = make_world(tmp_path, "unheard")
 
     def release(record: str, version: str) -> Said:
@@ -686,7 +689,7 @@ def test_record_key_decides_the_server(
     monkeypatch.delenv("PREFECT_API_URL")
     world.commit("fix: one", {"packages/unheard/one.txt": ""})
     assert SERVER_COMMAND not in release("auto", "0.1.1").err
-    assert len(recorder.all("flow_runs")) == runs_before
+    assert not recorder.runs_since(begun)
     world.commit("fix: two", {"packages/unheard/two.txt": ""})
     home = prefect_home("always")
     env = {"PREFECT_HOME": str(home), "RELEASEKIT_RECORD": "always"}
