@@ -9,6 +9,7 @@ if __name__ == "__main__":  # before Prefect is imported: --help and --dry-run m
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -54,6 +55,7 @@ from releasekit.core.planning.model import Step
 from releasekit.core.release.platform_parts import missing_platforms
 from releasekit.core.release.release_manifest import BuiltPackage, ReleaseManifest
 from releasekit.core.release.report import PackageOutcome, PackageReport, ReleaseReport
+from releasekit.core.release.timeline import TimelineObserver
 from releasekit.core.text import count_as, summarize
 from releasekit.integrations.filesystem import remove_tree
 from releasekit.integrations.git import Repo
@@ -129,7 +131,8 @@ def final_state(report: ReleaseReport) -> State[Any]:
 async def run_release(started: StartedRelease) -> ReleaseReport:
     """Carry out a release that has *started*, and save its report and its events in the flow run, if there is one."""
     events = events_of(started)
-    release = replace(started.release, observer=events)
+    timeline = TimelineObserver(events, time.monotonic)
+    release = replace(started.release, observer=timeline)
     await end_dead_runs(release.record)
     try:
         async with open_index(started.project, release.target) as index:
@@ -137,6 +140,7 @@ async def run_release(started: StartedRelease) -> ReleaseReport:
     except ReleaseError as error:
         events.send_error(error)
         raise
+    report = report.model_copy(update={"timeline": timeline.spans()})
     if release.plan.steps:
         await show_report(report, release)
     events.send_report(report)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from releasekit.core.release.progress import BUILD_STAGES, PROOF_STAGES, UPLOAD_STAGES, PackageStage
+from releasekit.core.release.progress import ACTIVE_STAGES, PackageStage
 from releasekit.core.text import summarize
 
 if TYPE_CHECKING:
     from releasekit.core.release.observer import Observer
 
-_IN_PROGRESS = frozenset((*BUILD_STAGES, *PROOF_STAGES, *UPLOAD_STAGES))
 _MAX_NAMES = 10
 
 
@@ -47,7 +46,7 @@ class StageTracker:
             "published": [
                 name for name, stage in self.stages.items() if stage is PackageStage.PUBLISHED
             ],
-            "in progress": [name for name, stage in self.stages.items() if stage in _IN_PROGRESS],
+            "in progress": [name for name, stage in self.stages.items() if stage in ACTIVE_STAGES],
         }
         parts = [
             f"{label}: {summarize(names, _MAX_NAMES)}"

@@ -35,7 +35,7 @@ BUILD_STAGES = (PackageStage.PINNING, PackageStage.BUILDING, PackageStage.VERIFY
 UPLOAD_STAGES = (PackageStage.UPLOADING, PackageStage.CONFIRMING, PackageStage.TESTING)
 PROOF_STAGES = (PackageStage.PROVING,)
 FINAL_STAGES = frozenset({PackageStage.PUBLISHED, PackageStage.FAILED, PackageStage.BLOCKED})
-_ACTIVE_STAGES = frozenset((*BUILD_STAGES, *PROOF_STAGES, *UPLOAD_STAGES))
+ACTIVE_STAGES = frozenset((*BUILD_STAGES, *PROOF_STAGES, *UPLOAD_STAGES))
 _STAGE_ORDER = tuple(
     stage for stage in PackageStage if stage not in (PackageStage.FAILED, PackageStage.BLOCKED)
 )
@@ -60,7 +60,7 @@ class PackageProgress:
 
     def total_seconds(self, now: float) -> float:
         """Return the seconds of work on the package until *now*. Waiting does not count."""
-        if self.stage not in _ACTIVE_STAGES:
+        if self.stage not in ACTIVE_STAGES:
             return self.worked_seconds
         return self.worked_seconds + now - self.since
 
@@ -83,7 +83,7 @@ class ReleaseProgress:
     def set_stage(self, name: str, stage: PackageStage, now: float, error: str = "") -> None:
         """Record that the package *name* has reached *stage* at *now*. *error* says why it failed."""
         package = self.packages[name]
-        if package.stage in _ACTIVE_STAGES:
+        if package.stage in ACTIVE_STAGES:
             duration = now - package.since
             package.worked_seconds += duration
             if stage is not PackageStage.FAILED:
@@ -149,7 +149,7 @@ class ReleaseProgress:
 
 
 _DISPLAY_PRIORITY = {
-    PackageStage.FAILED: 0, **dict.fromkeys(_ACTIVE_STAGES, 1), PackageStage.BLOCKED: 2,
+    PackageStage.FAILED: 0, **dict.fromkeys(ACTIVE_STAGES, 1), PackageStage.BLOCKED: 2,
     PackageStage.PUBLISHED: 3, PackageStage.PROVEN: 4,
     PackageStage.BUILT: 4, PackageStage.WAITING: 5,
 }  # fmt: skip

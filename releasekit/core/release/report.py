@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from releasekit.core.artifacts.problems import ArtifactFinding
 from releasekit.core.errors import ERRORS
+from releasekit.core.release.timeline import StageSpan
 from releasekit.core.text import count_as
 from releasekit.core.version_numbers import PyVersion
 
@@ -89,7 +90,8 @@ class ReleaseReport(BaseModel):
 
     *problems* are failures that belong to no single package, *notes* are remarks for the reader. *page* is the URL of
     the release on GitHub or GitLab. *goal* is the outcome that each package should reach: less than confirmed if the
-    release is set to stop earlier.
+    release is set to stop earlier. *timeline* is what this run did, and when: without what an
+    earlier run of the release did.
     """
 
     model_config = ConfigDict(frozen=True, serialize_by_alias=True, populate_by_name=True)
@@ -105,6 +107,7 @@ class ReleaseReport(BaseModel):
     page: str = ""
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    timeline: tuple[StageSpan, ...] = ()
 
     def with_findings(self, findings: Mapping[str, tuple[ArtifactFinding, ...]]) -> ReleaseReport:
         """Return the report with the *findings* of verification, by package."""
