@@ -29,6 +29,7 @@ Flatten = Parameter(name="*")
 RunModeOption = Parameter(group=RUN_MODE)
 Format = Annotated[Literal["table", "json"], RunModeOption]
 TableFormat = Annotated[Literal["table", "json", "csv", "markdown"], RunModeOption]
+PageFormat = Annotated[Literal["table", "json", "csv", "markdown", "html"], RunModeOption]
 Packages = Annotated[str, Parameter(completer=complete_packages)]
 Switch = Annotated[bool, Parameter(group=RUN_MODE)]
 Yes = Annotated[bool, Parameter(alias="-y", group=RUN_MODE)]

@@ -72,9 +72,13 @@ class DryRunResult:
 
 @dataclass(frozen=True, slots=True)
 class PublishResult:
-    """The result of a release; after a rehearsal also *pins*: each wheel name with its internal requirements."""
+    """The result of a release; after a rehearsal also *pins*: each wheel name with its internal requirements.
+
+    *plan* is empty if a run that asks for approval has made it.
+    """
 
     report: ReleaseReport
+    plan: Plan
     pins: tuple[tuple[str, str], ...] = ()
 
 
@@ -265,7 +269,10 @@ async def publish(
         stack.enter_context(termination_as_interrupt())
         rehearsing = options.rehearse
         if options.approve and not rehearsing:  # the run asks, so the run starts the release
-            return PublishResult(await _run_flow(options, _shared_api()))
+            from releasekit.core.planning.model import Plan
+
+            report = await _run_flow(options, _shared_api())
+            return PublishResult(report, Plan(commit=report.commit, release=report.release))
         options = stack.enter_context(checkout_workspace(options, keep=not rehearsing))
         if rehearsing:
             from releasekit.operations.rehearsal import rehearsal
@@ -280,9 +287,8 @@ async def publish(
         confirmation = TerminalConfirmation(yes=yes or rehearsing or options.stage_only)
         started = await start_release(options, project, repo, confirmation, stack)
         if not started.plan.steps:
-            return PublishResult(
-                ReleaseReport(release=started.plan.release, title="nothing to release")
-            )
+            report = ReleaseReport(release=started.plan.release, title="nothing to release")
+            return PublishResult(report, started.plan)
         if terminal.is_terminal():
             started = started.with_observer(
                 stack.enter_context(terminal.show_live_table(started.plan, project.settings))
@@ -292,10 +298,11 @@ async def publish(
             started = started.with_observer(tracker)
         report = await (_run_flow(options, api, started) if api else _run_unrecorded(started))
         if not rehearsing:
-            return PublishResult(report)
+            return PublishResult(report, started.plan)
         from releasekit.operations.rehearsal import list_published_pins
 
-        return PublishResult(report, tuple(await list_published_pins(project, report)))
+        pins = tuple(await list_published_pins(project, report))
+        return PublishResult(report, started.plan, pins)
 
 
 def _recording_api(record: str, stack: AsyncExitStack) -> _PrefectApi | None:

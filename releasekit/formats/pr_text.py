@@ -60,6 +60,16 @@ def plan_body(plan: Plan, limit: int) -> str:
     return truncate(text, limit, "")
 
 
+def plan_comment(plan: Plan, limit: int, job_page: str) -> str:
+    """Return *plan* with a link to the page of the CI job that made it, if known, in at most *limit* characters."""
+    link = (
+        f"\n[This run]({job_page}) made the plan. It may keep it as a page, too.\n"
+        if job_page
+        else ""
+    )
+    return plan_body(plan, limit - len(link)) + link
+
+
 def draft_release_body(notes: str, limit: int, link: str) -> str:
     """Return the body of a draft release in at most *limit* characters; *link* is the URL of the full *notes*."""
     return _DRAFT_NOTICE + truncate(notes, limit - len(_DRAFT_NOTICE), link)

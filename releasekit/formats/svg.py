@@ -1,4 +1,4 @@
-"""Graphs as SVG pictures. The graph of a Prefect run has a bar for each step, without room for package names."""
+"""Graphs and timelines as SVG pictures. The graph of a Prefect run has no room for package names."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
+from releasekit.core.release.progress import PackageStage
 from releasekit.core.release.report import PackageOutcome
+from releasekit.core.release.timeline import spans_by_package
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from releasekit.core.planning.model import Plan
+    from releasekit.core.release.timeline import PackageWait, StageSpan
     from releasekit.core.workspace.graph import Graph
     from releasekit.core.workspace.workspace import Workspace
 
@@ -29,10 +32,14 @@ _LETTER = 8
 """The approximate width of a letter in pixels."""
 
 
-def graph_svg(plan: Plan, outcomes: Mapping[str, PackageOutcome] | None = None) -> str:
+def graph_svg(
+    plan: Plan,
+    outcomes: Mapping[str, PackageOutcome] | None = None,
+    links: Mapping[str, str] | None = None,
+) -> str:
     """Return a picture of which package waits for which, dependencies on the left, coloured by *outcomes*.
 
-    Columns are only for layout: no package waits for a whole column.
+    *links* are by package where its box leads to. Columns are only for layout: no package waits for a whole column.
     """
     outcome_by_name = outcomes or {}
     columns: dict[str, int] = {}
@@ -46,7 +53,7 @@ def graph_svg(plan: Plan, outcomes: Mapping[str, PackageOutcome] | None = None) 
         boxes.append(
             _Box(step.name, columns[step.name], text, tooltip, _COLOURS[outcome], step.needs)
         )
-    return _draw(boxes)
+    return _draw(boxes, links=links)
 
 
 def workspace_svg(workspace: Workspace, graph: Graph) -> str:
@@ -62,11 +69,65 @@ def workspace_svg(workspace: Workspace, graph: Graph) -> str:
             needs = tuple(sorted(graph.hard[name]))
             extra_needs = tuple(sorted(graph.soft[name]))
             boxes.append(_Box(name, column, text, tooltip, colour, needs, extra_needs))
-    text_widths = [_LETTER * (len(box.text) + 1) for box in boxes]
-    return _draw(boxes, max([_WIDTH, *text_widths]))
+    return _draw(boxes)
 
 
 _PRIVATE = "#8a93a6"
+
+STAGE_COLOURS = {
+    PackageStage.PINNING: "#9aa5b8",
+    PackageStage.BUILDING: "#5b6b8c",
+    PackageStage.VERIFYING: "#7c5cbf",
+    PackageStage.PROVING: "#0f8b8d",
+    PackageStage.UPLOADING: "#2f6fde",
+    PackageStage.CONFIRMING: "#d18b1f",
+    PackageStage.TESTING: "#2a7d4f",
+}
+_ROW, _CHART_WIDTH, _MIN_BAR = 20, 900, 1.5
+
+
+def timeline_svg(
+    spans: Sequence[StageSpan], waits: Mapping[str, PackageWait], links: Mapping[str, str]
+) -> str:
+    """Return a picture with a row for each package, and in it a bar for each stage, as long as it took.
+
+    *links* are by package where its name leads to. The bars of a stage are one path, which keeps large pictures small.
+    """
+    grouped = spans_by_package(spans)
+    left = 10 + _LETTER * (max(map(len, grouped), default=0) + 1)
+    scale = _CHART_WIDTH / (max((span.end for span in spans), default=0.0) or 1.0)
+    width, height = left + _CHART_WIDTH + 10, _ROW * len(grouped) + 10
+    bars: dict[PackageStage, list[str]] = {stage: [] for stage in STAGE_COLOURS}
+    names: list[str] = []
+    for number, (name, own) in enumerate(grouped.items()):
+        y = 15 + _ROW * number
+        label = f'<text x="10" y="{y + 4}">{escape(name)}</text>'
+        tooltip = escape(_timeline_text(name, own, waits))
+        names.append(_link(f"<g><title>{tooltip}</title>{label}</g>", links.get(name)))
+        for span in own:
+            length = max(_MIN_BAR, span.seconds * scale)
+            bars[span.stage].append(f"M{left + span.start * scale:.1f} {y}h{length:.1f}")
+    paths = [
+        f'<path d="{"".join(drawn)}" stroke="{STAGE_COLOURS[stage]}"/>'
+        for stage, drawn in bars.items()
+        if drawn
+    ]
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif">'
+    style = '<g font-size="13" fill="currentColor">'
+    return (
+        "\n".join([head, style, *names, "</g>", '<g stroke-width="12">', *paths, "</g></svg>"])
+        + "\n"
+    )
+
+
+def _timeline_text(name: str, spans: Sequence[StageSpan], waits: Mapping[str, PackageWait]) -> str:
+    """Return how long all stages took, and what the package waited for."""
+    worked = sum(span.seconds for span in spans)
+    text = f"{name}: {worked:.1f} s of work"
+    wait = waits.get(name)
+    return (
+        f"{text}, waited {wait.seconds:.1f} s for {wait.reason}" if wait and wait.reason else text
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +143,9 @@ class _Box:
     soft: tuple[str, ...] = ()
 
 
-def _draw(boxes: Sequence[_Box], box_width: int = _WIDTH) -> str:
-    """Return the SVG of *boxes*, each *box_width* pixels wide."""
+def _draw(boxes: Sequence[_Box], links: Mapping[str, str] | None = None) -> str:
+    """Return the SVG of *boxes*, all wide enough for the longest text; *links* are by name."""
+    box_width = max([_WIDTH, *(_LETTER * (len(box.text) + 1) for box in boxes)])
     positions: dict[str, tuple[int, int]] = {}
     columns: Counter[int] = Counter()
     for box in boxes:
@@ -91,7 +153,7 @@ def _draw(boxes: Sequence[_Box], box_width: int = _WIDTH) -> str:
         columns[box.column] += 1
     width = (max(columns, default=0) + 1) * (box_width + _GAP_X) - _GAP_X + 20
     height = max(columns.values(), default=0) * (_HEIGHT + _GAP_Y) - _GAP_Y + 20
-    lines = [
+    arrows = [
         _arrow(positions[need], positions[box.name], box_width, dotted=need in box.soft)
         for box in boxes
         for need in (*box.needs, *box.soft)
@@ -99,19 +161,26 @@ def _draw(boxes: Sequence[_Box], box_width: int = _WIDTH) -> str:
     ]
     head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif">'
     background = f'<rect width="{width}" height="{height}" fill="white"/>'
-    rectangles = [_rectangle(box, positions[box.name], box_width) for box in boxes]
-    return "\n".join([head, background, *lines, *rectangles, "</svg>"]) + "\n"
+    rectangles = [
+        _link(_rectangle(box, positions[box.name], box_width), (links or {}).get(box.name))
+        for box in boxes
+    ]
+    lines = ['<g fill="none" stroke="#8a93a6">', *arrows, "</g>"]
+    style = '<g text-anchor="middle" fill="white" font-size="13">'
+    return "\n".join([head, background, *lines, style, *rectangles, "</g></svg>"]) + "\n"
+
+
+def _link(drawing: str, target: str | None) -> str:
+    return f'<a href="{escape(target)}">{drawing}</a>' if target else drawing
 
 
 def _rectangle(box: _Box, position: tuple[int, int], box_width: int) -> str:
     x, y = _corner(position, box_width)
-    max_letters = box_width // _LETTER
-    label = box.text if len(box.text) <= max_letters else f"{box.text[: max_letters - 1]}…"
     rect = (
         f'<rect x="{x}" y="{y}" width="{box_width}" height="{_HEIGHT}" rx="5" fill="{box.colour}"/>'
     )
-    attributes = f'x="{x + box_width // 2}" y="{y + _HEIGHT // 2 + 5}" text-anchor="middle"'
-    text = f'<text {attributes} fill="white" font-size="13">{escape(label)}</text>'
+    attributes = f'x="{x + box_width // 2}" y="{y + _HEIGHT // 2 + 5}"'
+    text = f"<text {attributes}>{escape(box.text)}</text>"
     return f"<g><title>{escape(box.tooltip)}</title>{rect}{text}</g>"
 
 
@@ -120,7 +189,7 @@ def _arrow(start: tuple[int, int], end: tuple[int, int], box_width: int, *, dott
     x1, y1, y2 = x1 + box_width, y1 + _HEIGHT // 2, y2 + _HEIGHT // 2
     bend = _GAP_X // 2
     dash = ' stroke-dasharray="2 4"' if dotted else ""
-    return f'<path d="M{x1} {y1} C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}" fill="none" stroke="#8a93a6"{dash}/>'
+    return f'<path d="M{x1} {y1} C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}"{dash}/>'
 
 
 def _corner(position: tuple[int, int], box_width: int) -> tuple[int, int]:

