@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, ReleaseWarning
 from releasekit.core.history.tags import push_batches
+from releasekit.core.picking import drop, pick
 from releasekit.core.planning.release_messages import tag_message
 from releasekit.core.release.release_manifest import manifest_text, sums_text
 from releasekit.formats.pr_text import draft_release_body
@@ -147,7 +148,7 @@ def _refuse_stale(release: ReleaseContext, repo: Repo, own_lock: str) -> None:
     remote = release.settings.remote
     remote_refs = repo.ls_remote(remote)
     not_at_release = _not_at_release(release, remote_refs, _tag_refs(release.plan.all_tags))
-    taken = [name for name in not_at_release if name in remote_refs]
+    taken = pick(not_at_release, remote_refs)
     if taken:
         repo.delete_remote_refs(remote, {LOCK_REF: own_lock})
         tag_name = taken[0].removeprefix(TAGS)
@@ -185,7 +186,7 @@ def tag(release: ReleaseContext, repo: Repo, tags: Sequence[str]) -> None:
     """
     manifest = release.record.require_manifest()
     existing = repo.tag_refs()
-    new_tags = [name for name in tags if name not in existing]
+    new_tags = drop(tags, existing)
     own_tags = tuple(dict.fromkeys([*manifest.tags, *new_tags]))
     if own_tags != manifest.tags:
         release.record.amend(tags=own_tags)

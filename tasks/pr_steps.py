@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from releasekit.core.errors import ErrorCode, Refusal, as_refusal
+from releasekit.core.picking import drop, names_of
 from releasekit.core.planning.release_messages import tag_message
 from releasekit.core.release.pr_status import PR_LABEL, release_pr_ref
 from releasekit.formats.pr_text import release_pr_body, release_pr_title
@@ -185,7 +186,7 @@ def find_foreign_tags(
     plan: Plan, settings: Settings, remote_state: RemoteState, local_tags: Mapping[str, str]
 ) -> Iterator[Refusal]:
     """Find a tag of *plan* that the remote has and *local_tags* lack. Obstacle: RK-RELEASE-ELSEWHERE."""
-    taken = [tag for tag in remote_tags(remote_state, plan) if tag not in local_tags]
+    taken = drop(remote_tags(remote_state, plan), local_tags)
     if taken:
         message = f"{settings.remote} already has the tag {taken[0]}, but this clone does not"
         yield Refusal(
@@ -331,7 +332,7 @@ def _proposed_versions(
     proposal: RemoteLock, read_versions: VersionReader
 ) -> dict[str, Version | None]:
     """Return the versions that the proposed commit writes into files. Those of other packages exist only in tags."""
-    names = [step.name for step in proposal.plan.steps]
+    names = names_of(proposal.plan.steps)
     before = read_versions(names, proposal.plan.commit)
     after = read_versions(names, proposal.manifest.release_commit)
     return {name: after[name] for name in names if after[name] != before[name]}

@@ -16,6 +16,7 @@ from releasekit.core.addresses import is_unencrypted
 from releasekit.core.config.settings import CHANGELOG, bump_files
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, ReleaseWarning
 from releasekit.core.history.build_tags import unread_tag_warnings
+from releasekit.core.picking import names_of
 from releasekit.core.planning.model import Obstacle, Status
 from releasekit.core.release.branches import branch_refusal
 from releasekit.core.release.release_notes import MIN_BODY_LIMIT
@@ -388,7 +389,7 @@ def _new_projects(
     plan: Plan, published: Mapping[str, frozenset[Version]]
 ) -> Iterator[PreflightFinding]:
     without_version = {name for name, versions in published.items() if not versions}
-    count = len(without_version.intersection(step.name for step in plan.steps))
+    count = len(without_version.intersection(names_of(plan.steps)))
     if count > _NEW_PROJECTS_A_DAY:
         message = f"{count} projects are new to the index; PyPI lets a user create {_NEW_PROJECTS_A_DAY} a day"
         yield ReleaseWarning(ErrorCode.PREFLIGHT_NEW_PROJECTS, message)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from releasekit.core.picking import drop
 from releasekit.core.workspace.declarations import (
     MANIFESTS,
     NAME_LINE,
@@ -63,7 +64,7 @@ class DeclarationReader:
         asked = tuple(dict.fromkeys(places))
         here = {place: (place[0], self._directory_of[place[1]]) for place in asked}
         declarations = self._declarations(here)
-        absent = [place for place in asked if place not in declarations]
+        absent = drop(asked, declarations)
         for moved in self._moved_directories(absent):
             declarations = {**self._declarations(moved), **declarations}
         return {place: declarations.get(place) for place in asked}

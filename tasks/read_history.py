@@ -19,6 +19,7 @@ from releasekit.core.history.baselines import find_baselines, package_tags, stra
 from releasekit.core.history.commits import parse, parse_history
 from releasekit.core.history.tag_evidence import objection
 from releasekit.core.history.tags import dated_umbrellas, umbrella_candidates, umbrellas_among
+from releasekit.core.picking import drop_keys, pick_keys, true_keys
 from releasekit.core.version_numbers import parse_version
 from releasekit.core.workspace.dynamic_version import table_at
 from releasekit.integrations.filesystem import read_toml
@@ -109,7 +110,7 @@ def read_history(
     all_changes = _parse_changes(attribution)
     changes = _since_last_release(all_changes, attribution)
     unreleased = chain.from_iterable(changes.values())
-    changed_names = [name for name, package_changes in changes.items() if package_changes]
+    changed_names = list(true_keys(changes))
     homes = _homes(owners, layouts)
     mentioning_release_as = map(parse, attribution.unmatched_release_as)
     return History(
@@ -117,7 +118,7 @@ def read_history(
         baselines=last,
         changes=changes,
         unreleased=frozenset(change.sha for change in unreleased),
-        since_stable={name: all_changes[name] for name in attribution.since_prerelease},
+        since_stable=pick_keys(all_changes, attribution.since_prerelease),
         homes=homes,
         manifests=attribution.pyproject_changes,
         unmatched_release_as=[
@@ -225,7 +226,7 @@ def umbrella_tags(
     settings = project.settings
     candidates = umbrella_candidates(tags, settings.umbrella_tag_format, settings.label)
     dated = dated_umbrellas(tags)
-    undecided = {tag: commit for tag, commit in candidates.items() if tag not in dated}
+    undecided = drop_keys(candidates, dated)
     if not in_any_format:
         undecided = {
             tag: commit for tag, commit in undecided.items() if project.schemes.readings(tag)
@@ -323,7 +324,7 @@ def package_directories_at(
     commits = _commits_of_moves(attribution, repo.head, contested)
     names = _package_names(repo, product(commits, ordered))
     members = frozenset(owners.values())
-    fixed = {directory: name for directory, name in owners.items() if directory not in contested}
+    fixed = drop_keys(owners, contested)
     cache: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
     layouts: dict[str, Mapping[str, str]] = {}
     for sha in commits:

@@ -20,6 +20,7 @@ from releasekit.core.config.settings import (
 )
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseWarning
 from releasekit.core.history.tags import TagScheme
+from releasekit.core.picking import drop_empty, drop_keys, true_keys
 from releasekit.core.planning.setting_values import refuse_unknown_names, refuse_unreadable_tags
 from releasekit.core.release.target import Target
 from releasekit.core.toml_lines import locate_excerpt
@@ -70,7 +71,7 @@ def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
     declarations = {
         path: declared_version(root / path, document, path) for path, document in documents.items()
     }
-    declared = {path: version for path, version in declarations.items() if version}
+    declared = drop_empty(declarations)
     try:
         refuse_unreadable_tags(settings, own, overrides)
         files = {
@@ -111,7 +112,7 @@ def _own_settings(
             _root_keys(settings) if path == "." else parse_member_settings(document, location, text)
         )
         keys = _with_build_tags(keys, document, settings)
-        member_settings = {key: value for key, value in keys.items() if key not in overrides}
+        member_settings = drop_keys(keys, overrides)
         if member_settings:
             yield path, member_settings
 
@@ -124,7 +125,7 @@ def _version_variables(document: Mapping[str, Any]) -> Iterator[str]:
 def _refuse_keys_without_package(settings: Settings, manifests: Container[str]) -> None:
     """Refuse keys that only a package at the root can have, if there is none among *manifests* (by path)."""
     keys = {"bump": settings.bump, "root_tag_format": settings.root_tag_format}
-    misplaced = [key for key, value in keys.items() if value]
+    misplaced = list(true_keys(keys))
     if misplaced and "." not in manifests:
         message = f"{misplaced[0]} is a setting of a package, and the root of the workspace is not a package"
         raise Refusal(ErrorCode.CONFIG_INVALID_VALUE, message, "pyproject.toml, [tool.releasekit]")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from releasekit.core.changelog.changelog import insert_section
 from releasekit.core.errors import ErrorCode, Refusal
+from releasekit.core.picking import drop, names_of
 from releasekit.core.planning.release_messages import commit_message
 from releasekit.core.release.release_manifest import ReleaseManifest
 from releasekit.core.text import summarize
@@ -68,9 +69,7 @@ def prove_commit(release: ReleaseContext, repo: Repo) -> None:
     lock_file = (PurePosixPath(release.workspace) / "uv.lock").as_posix()
     command_changes = manifest.command_changes if release.settings.pre_release else ()
     explained = {lock_file, *command_changes}
-    extra_paths = [
-        path for path in repo.differing_paths(tree, release_sha) if path not in explained
-    ]
+    extra_paths = drop(repo.differing_paths(tree, release_sha), explained)
     remove_whole_worktree(repo, tree)
     if extra_paths:
         paths = ", ".join(extra_paths[:3])
@@ -213,7 +212,7 @@ def update_lock_file(release: ReleaseContext, repo: Repo) -> list[str]:
     lock_file = root / "uv.lock"
     if not repo.is_tracked(lock_file):
         return []
-    names = [step.name for step in release.plan.steps]
+    names = names_of(release.plan.steps)
     run(release.uv.lock_command(root, names))
     return [lock_file.relative_to(tree).as_posix()]
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from releasekit.core.artifacts.reproduction import describe_mismatch
 from releasekit.core.errors import ErrorCode, ReleaseError
+from releasekit.core.picking import by_name
 from releasekit.core.workspace.dynamic_version import version_environment
 from releasekit.integrations.filesystem import read_toml
 from releasekit.integrations.packed_members import read_members
@@ -36,7 +37,7 @@ async def reproduce(
     """
     slots = asyncio.Semaphore(jobs)
     errors: dict[str, ReleaseError] = {}
-    steps = {step.name: step for step in release.plan.steps}
+    steps = by_name(release.plan.steps)
     with TemporaryDirectory(prefix="releasekit-second-build-") as directory:
         second = Path(directory, "tree")
         # Only what is tracked: the first build may have left files that a second one would find.

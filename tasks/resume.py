@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, as_refusal
+from releasekit.core.picking import drop
 from releasekit.core.release.release_manifest import EMPTY_MANIFEST, parse_manifest, parse_plan
 from releasekit.core.release.upload_window import closing_warnings, find_partial_uploads
 from releasekit.integrations.filesystem import make_directory, read_text, wrap_os_errors
@@ -326,7 +327,7 @@ def unrecoverable_files(
     lost: dict[str, tuple[str, ...]] = {}
     for package in packages:
         on_index = listed.get(package.name, {})
-        files = tuple(name for name in record.missing_files(package) if name not in on_index)
+        files = tuple(drop(record.missing_files(package), on_index))
         if files:
             lost[package.name] = files
     return lost

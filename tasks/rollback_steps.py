@@ -11,6 +11,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, as_refusal, did_you_mean
+from releasekit.core.picking import drop_keys, names_of, pick
 from releasekit.core.release.pr_status import release_pr_ref
 from releasekit.core.release.release_manifest import parse_staged_manifest
 from releasekit.core.release.rollback_plan import (
@@ -430,7 +431,7 @@ class Tags:
 
     def without(self, excluded: Container[str]) -> dict[str, str]:
         """Return the object of each tag of the release, except those *excluded*."""
-        return {name: sha for name, sha in self.own_tags.items() if name not in excluded}
+        return drop_keys(self.own_tags, excluded)
 
     def moved_tags(self) -> Iterator[KeptTag]:
         """Yield the tags with names of the release that are on another commit now."""
@@ -495,7 +496,7 @@ def _unpushed_notes(tags: ReleaseTags, remote: str) -> Iterator[str]:
     if not remote:
         return
     unpushed = tags.local.own_tags.keys() - tags.remote.refs.keys()
-    names = [name for name in tags.keep_reasons if name in unpushed]
+    names = pick(tags.keep_reasons, unpushed)
     if names:
         refs = " ".join(f"{TAGS}{name}" for name in names)
         yield f"{remote} does not have {', '.join(names)}: `git push {remote} {refs}`"
@@ -557,7 +558,7 @@ async def _published_packages(
     for target, index in indexes:
         public += await _listed_packages(packages, target, index)
         public += await _listed_versions(steps, target, index)
-    names = {package.name for package in public}
+    names = set(names_of(public))
     dependents = public_dependents(candidate.plan, names)
     return tuple(
         package.model_copy(update={"dependents": dependents.get(package.name, ())})

@@ -15,6 +15,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE, CacheKeyFnPolicy
 
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, as_refusal
+from releasekit.core.picking import drop
 from releasekit.core.release.upload_response import UploadOutcome, classify_response
 from releasekit.core.release.upload_window import find_partial_uploads
 from releasekit.integrations.built_artifacts import ATTESTATION
@@ -129,9 +130,7 @@ async def upload(job: UploadJob) -> None:
     """
     release, step, built, index, uploads = job.release, job.step, job.built, job.index, job.uploads
     existing: set[str] = set()
-    while missing := [
-        name for name in await _unsent_files(release, step, built, index) if name not in existing
-    ]:
+    while missing := drop(await _unsent_files(release, step, built, index), existing):
         detail.info("the index lacks %s", ", ".join(missing))
         attested = release.settings.attestations
         paths = [

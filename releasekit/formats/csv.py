@@ -10,6 +10,7 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
+from releasekit.core.picking import names_of
 from releasekit.core.workspace.workspace import Kind
 from releasekit.formats.graphs import labelled_edges
 
@@ -39,7 +40,7 @@ def plan_csv(plan: Plan, changes: Mapping[str, str] | None = None) -> str:
     rows: list[Sequence[object]] = [
         (*_plan_row(step), changes.get(step.name)) for step in plan.packages
     ]
-    planned = {step.name for step in plan.packages}
+    planned = set(names_of(plan.packages))
     empty_cells = [""] * (len(_PLAN_HEAD) - 3)
     for name, change in changes.items():
         if name not in planned:  # an earlier plan had this package

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from releasekit.core.artifacts.differences import Difference
 from releasekit.core.config.bump_rules import Bump
+from releasekit.core.picking import pick_named
 from releasekit.core.version_numbers import PyVersion
 from releasekit.core.versioning.versions import rule_of
 
@@ -63,7 +64,7 @@ class Explanation(BaseModel):
 
 def explain_versions(plan: Plan, decisions: Decisions, names: Collection[str]) -> Explanation:
     """Return the explanation of *plan* for the packages *names*, with all commits since the last release."""
-    selected = [step for step in plan.packages if step.name in names]
+    selected = pick_named(plan.packages, names)
     rows = [_explain_package(step, decisions, plan) for step in selected]
     return Explanation(packages=tuple(rows))
 

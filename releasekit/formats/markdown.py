@@ -8,6 +8,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from releasekit.core.changelog.changelog import escape
+from releasekit.core.picking import pick_named
 from releasekit.core.planning.model import calm_obstacles, count_obstacles
 from releasekit.core.release.report import PackageOutcome
 from releasekit.core.similar_texts import calm_warnings
@@ -236,7 +237,7 @@ def published_rows(
     packages: Iterable[BuiltPackage], pages: Mapping[str, str]
 ) -> list[dict[str, str]]:
     """Return those of the built *packages* that have a page on the index as rows of a table. *pages* are the URLs."""
-    published = [package for package in packages if package.name in pages]
+    published = pick_named(packages, pages)
     return [
         {
             "package": package.name,

@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, TypeVar
 
 from releasekit.core.history.web_links import repository_urls
+from releasekit.core.picking import names_of
 from releasekit.core.planning.installable import packages_to_query
 from releasekit.integrations.git import Repo
 from releasekit.integrations.process import mask
@@ -98,7 +99,7 @@ async def create_plan_context(
         return PlanContext(project, repo, plan, target)
     async with open_index(project, target) as index:
         if partially_published:  # a version on the index without a tag belongs to this release
-            names = [step.name for step in plan.steps]
+            names = names_of(plan.steps)
             published = await ask_index.ask_index(index, names)
             plan = decide.with_release_title(plan, project, repo, history)
         else:
@@ -134,7 +135,7 @@ async def _ask_and_plan(
             questions = packages_to_query(project.workspace, plan)
             names = sorted(questions - answers.published.keys())
             if names:
-                released_now = {step.name for step in plan.steps}
+                released_now = set(names_of(plan.steps))
                 answers = await ask_index.ask_versions(
                     indexes, names, answers, released_here=released_now
                 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from releasekit.core.config.command_lines import wheel_command
 from releasekit.core.history.tags import push_batches
 from releasekit.core.history.web_links import repository_urls
+from releasekit.core.picking import names_of
 from releasekit.core.planning.release_messages import commit_message, tag_message
 from releasekit.core.text import count_packages
 from releasekit.integrations.filesystem import changelog_path
@@ -86,7 +87,7 @@ class _CommandOutline:
         return display_command(self.repo.add_worktree_command(TREE, commit))
 
     def prepare(self) -> Iterator[str]:
-        names = [step.name for step in self.plan.steps]
+        names = names_of(self.plan.steps)
         yield f"# write the new versions of {count_packages(names)} into the files of {TREE}"
         for requirement in self.plan.raises:
             yield f"# raise {requirement}"

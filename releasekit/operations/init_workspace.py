@@ -15,6 +15,7 @@ from releasekit.core.adoption.tagging import find_unread
 from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.history.build_tags import unread_tag_warnings
 from releasekit.core.history.web_links import repository_urls
+from releasekit.core.picking import by_name, names_of
 from releasekit.core.workspace.pins import text_diff
 from releasekit.integrations.filesystem import make_directory, read_text, write_atomic
 from releasekit.integrations.git import Repo
@@ -146,7 +147,7 @@ async def _read_published(
     """Return the versions on the index, and a note if it cannot be reached: then only tags count."""
     if offline:
         return None, ()
-    names = [member.name for member in project.workspace.publishable]
+    names = names_of(project.workspace.publishable)
     try:
         async with open_index(project, read_workspace.target_of(project)) as index:
             return await ask_index.ask_index(index, names), ()
@@ -186,7 +187,7 @@ async def _ask(
         answer = await interview.choose(Question("publish_from", text, ("local", "ci")))
         if answer == "ci":
             answers = replace(answers, ci="gitlab" if urls.is_gitlab else "github")
-    names = [target.name for target in read_workspace.named_targets(project)]
+    names = names_of(read_workspace.named_targets(project))
     if names and not project.settings.index and not project.settings.publish_url:
         answer = await interview.choose(
             Question("index", "Which index do you publish to?", ("default", *names))
@@ -227,7 +228,7 @@ def make_draft(repo: Repo, project: Project, inspection: Inspection, answers: An
 
     Raises Refusal as `read_history` does, and RK-CONFIG-INVALID-VALUE.
     """
-    excluded = {package.name for package in answers.excluded}
+    excluded = set(names_of(answers.excluded))
     tagging, evidence = decide_tagging(project, inspection, excluded)
     is_configured = "tag_format" in project.settings_table
     unread = find_unread(evidence, tagging, is_configured=is_configured)
@@ -276,8 +277,8 @@ def _root_keys(
 ) -> list[MissingKey]:
     """Return the keys that the root's [tool.releasekit] lacks."""
     workspace = project.workspace
-    excluded = {package.name for package in answers.excluded}
-    names = {member.name for member in workspace.publishable} - excluded
+    excluded = set(names_of(answers.excluded))
+    names = set(names_of(workspace.publishable)) - excluded
     proposals = configuration.Proposals(
         tagging=tagging,
         pins=configuration.choose_pins(workspace, names),
@@ -307,9 +308,11 @@ def _config_texts(
             key.name: configuration.MissingKey(key.name, key.value, key.comment)
             for key in foreign_keys
         }
-        by_name = {**taken, **{key.name: key for key in by_path.get(path, ())}}
+        missing_by_name = {**taken, **by_name(by_path.get(path, ()))}
         # In a new file, a table below [tool.releasekit] comes after the plain keys.
-        by_path[path] = sorted(by_name.values(), key=lambda key: isinstance(key.value, dict))
+        by_path[path] = sorted(
+            missing_by_name.values(), key=lambda key: isinstance(key.value, dict)
+        )
     before = {path: read_text(project.root / path) for path in by_path}
     after: dict[str, str] = {}
     for path, missing in by_path.items():

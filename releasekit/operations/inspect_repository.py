@@ -13,6 +13,7 @@ from releasekit.core.adoption.form_evidence import DatedTag, tags_by_form, weigh
 from releasekit.core.adoption.internal_packages import ReleaseFacts, find_internal
 from releasekit.core.adoption.tag_forms import package_words, parse_tags, unclaimed_tags
 from releasekit.core.adoption.tagging import choose_tagging
+from releasekit.core.picking import drop, drop_named, names_of, true_keys
 from releasekit.operations.take_over import NO_TAKE_OVER
 from tasks import read_history
 from tasks.read_declarations import DeclarationReader, member_directories
@@ -82,7 +83,7 @@ def inspect_repository(
 def _read_forms(repo: Repo, project: Project, tags: Mapping[str, str]) -> list[FormTags]:
     """Return the tags by form, without umbrella tags and those of packages that have a tag format of their own."""
     umbrellas = read_history.umbrella_tags(repo, project, tags, in_any_format=True)
-    package_tags = (tag for tag in tags if tag not in umbrellas)
+    package_tags = drop(tags, umbrellas)
     common = unclaimed_tags(package_tags, project.schemes.own)
     directories = {member.name: member.path for member in project.workspace}
     parsed = parse_tags(common, package_words(directories))
@@ -107,7 +108,7 @@ def _find_internal(
     published: PublishedVersions | None,
 ) -> tuple[InternalPackage, ...]:
     """Return the packages that were never released and have a sign that they never will be."""
-    on_index = {name for name, versions in (published or {}).items() if versions}
+    on_index = set(true_keys(published or {}))
     tagged, sharing = _tagged_names(evidence)
     in_own_format = {
         name for name, scheme in project.schemes.own.items() if _reads_any(scheme, name, tags)
@@ -116,7 +117,7 @@ def _find_internal(
     if not on_index:  # the index knows better who shares a tag
         released |= sharing
     commits = _newest_releases(evidence)
-    unreleased = [name for name in project.workspace.publishable_names if name not in released]
+    unreleased = drop(project.workspace.publishable_names, released)
     declarations = reader.read(product(commits, unreleased))
     present = Counter(
         name for (_, name), declaration in declarations.items() if declaration is not None
@@ -162,8 +163,8 @@ def decide_tagging(
 ) -> tuple[Tagging, list[FormEvidence]]:
     """Return the tag formats for all packages but those *excluded*, and the evidence for each form."""
     left_out = {*excluded, *project.schemes.own}
-    members = [member for member in project.workspace.publishable if member.name not in left_out]
-    evidence = inspection.weigh(member.name for member in members)
+    members = drop_named(project.workspace.publishable, left_out)
+    evidence = inspection.weigh(names_of(members))
     is_configured = "tag_format" in project.settings_table
     tagging = choose_tagging(evidence, members, project.settings, is_configured=is_configured)
     return tagging, evidence

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from releasekit.core.errors import ErrorCode, Refusal, as_refusal
+from releasekit.core.picking import by_name
 from releasekit.core.release.platform_parts import StagedPart, merge_parts
 from releasekit.core.release.release_manifest import expected_contents
 from releasekit.integrations.verify_files import verified_package
@@ -54,7 +55,7 @@ def _manifest_in(directory: Path) -> Path:
 
 def _verify_files(bundle: ReleaseBundle) -> None:
     """Open all files of *bundle* and compare them with its plan; raises ReleaseError RK-VERIFY-FAILED."""
-    steps = {step.name: step for step in bundle.plan.steps}
+    steps = by_name(bundle.plan.steps)
     for package in bundle.manifest.packages:
         step = steps[package.name]
         paths = [bundle.directory / DIST / package.name / name for name in package.file_names]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from releasekit.core.config.settings import VersionOptions
 from releasekit.core.errors import ErrorCode, Refusal, as_refusal
+from releasekit.core.picking import names_of
 from releasekit.core.planning.make_plan import release_id
 from releasekit.core.planning.model import PlanRefusal, unique_obstacles
 from releasekit.core.planning.selection import named_packages
@@ -477,7 +478,7 @@ async def propose_next_versions(release: ReleaseContext, repo: Repo) -> str:
 def next_plan(context: PullRequestContext, released: Plan) -> Plan:
     """Return the plan that writes the next development versions, at the branch's current commit."""
     tip = context.remote_state.tip
-    declared = context.declared_versions([step.name for step in released.steps], tip)
+    declared = context.declared_versions(names_of(released.steps), tip)
     steps: list[Step] = []
     for step in released.steps:
         next_version = next_development_version(step.version)

@@ -15,6 +15,7 @@ from releasekit.core.config.settings import (
 )
 from releasekit.core.migration import foreign_tools, semversioner_setup
 from releasekit.core.migration.foreign_setup import ForeignSetup, Places
+from releasekit.core.picking import by_name, drop_empty, drop_named
 from releasekit.integrations.filesystem import read_text_if_exists
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class TakeOver:
         by_path = {"pyproject.toml": self.setup.root_keys}
         for name, keys in self.setup.member_keys.items():
             by_path[f"{project.workspace[name].path}/pyproject.toml"] = keys
-        return {path: keys for path, keys in by_path.items() if keys}
+        return drop_empty(by_path)
 
 
 NO_TAKE_OVER = TakeOver()
@@ -104,7 +105,7 @@ def _read_texts(directory: Path, place: str) -> dict[str, str]:
     releases = directory / place / semversioner_setup.DIRECTORY
     release_files = sorted(releases.glob(f"*{semversioner_setup.SUFFIX}"))
     unread = {_relative(file, directory): "" for file in release_files}
-    present = {path: text for path, text in texts.items() if text}
+    present = drop_empty(texts)
     return present | unread
 
 
@@ -125,12 +126,12 @@ def _without_present_keys(setup: ForeignSetup, project: Project) -> ForeignSetup
         if missing:
             member_keys[name] = missing
     missing_at_root = _missing_keys((*keys_at_root, *known.root_keys), project.settings_table)
-    root_keys = {key.name: key for key in missing_at_root}
+    root_keys = by_name(missing_at_root)
     return replace(known, root_keys=tuple(root_keys.values()), member_keys=member_keys)
 
 
 def _missing_keys(keys: Iterable[ForeignKey], present: Container[str]) -> tuple[ForeignKey, ...]:
-    return tuple(key for key in keys if key.name not in present)
+    return tuple(drop_named(keys, present))
 
 
 def apply_take_over(project: Project, take_over: TakeOver) -> Project:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from releasekit.core.artifacts.attestations import attestation_problem
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, as_refusal
+from releasekit.core.picking import names_of
 from releasekit.core.release.release_manifest import manifest_text, parse_staged_manifest
 from releasekit.integrations.built_artifacts import ATTESTATION
 from releasekit.integrations.filesystem import (
@@ -127,7 +128,7 @@ def check_output_directory(directory: Path) -> None:
     """Check that *directory* is missing, empty, or has an earlier bundle; raises Refusal RK-USAGE."""
     existing: set[str] = set()
     with wrap_os_errors(directory), suppress(FileNotFoundError):
-        existing = {path.name for path in directory.iterdir()}
+        existing = set(names_of(directory.iterdir()))
     if not existing:
         return
     is_bundle_content = existing <= {MANIFEST, SUMS, BUNDLE, DIST, GITIGNORE}

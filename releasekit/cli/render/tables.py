@@ -13,6 +13,7 @@ from rich.text import Text
 from releasekit.cli.render.diagnostics import Diagnostic
 from releasekit.cli.render.sheet import Indented, ResponsiveTable
 from releasekit.core.adoption.setup_steps import describe_step
+from releasekit.core.picking import drop, names_of
 from releasekit.core.planning.model import Status
 from releasekit.core.release.report import PackageOutcome
 from releasekit.core.similar_texts import calm_warnings, select_texts
@@ -192,7 +193,7 @@ def adoption_table(adoption: Adoption, *, verbose: bool = False) -> RenderableTy
     by_cells = _group_by(rows, lambda row: _adoption_cells(row, adoption))
     for cells, equal_rows in by_cells.items():
         *first_cells, common_note = cells
-        names = [row.name for row in equal_rows]
+        names = names_of(equal_rows)
         _, style = _BASELINE_STYLES[equal_rows[0].baseline]
         is_long = len(names) > _MAX_EQUAL_ROWS and not verbose
         if is_long:
@@ -258,7 +259,7 @@ def _unread_lines(adoption: Adoption, *, verbose: bool) -> list[Text]:
             )
         )
     unread = {tag for tags in adoption.unread for tag in tags.tags}
-    others = [tag for tag in adoption.unexplained if tag not in unread]
+    others = drop(adoption.unexplained, unread)
     return [
         *lines,
         *_styled_lines([summarize(others, 5)], "dim", prefix="tags that match no package: "),
@@ -301,7 +302,7 @@ def _missing_tags_table(adoption: Adoption) -> RenderableType:
         rows = [row for row in adoption.packages if row.missing_tag == tag]
         source = "the manifest" if any(row.baseline == "manifest" for row in rows) else "the index"
         evidence = f"{source} has {rows[0].version}, and this commit set it"
-        table.add(summarize([row.name for row in rows]), tag, commit[:7], evidence)
+        table.add(summarize(names_of(rows)), tag, commit[:7], evidence)
     return table
 
 

@@ -12,6 +12,7 @@ from releasekit.core.adoption.internal_packages import describe_internal, exclud
 from releasekit.core.adoption.tagging import DEFAULT_TAG_FORMAT, uses_label
 from releasekit.core.config.settings import parse_member_settings, settings_of
 from releasekit.core.errors import ErrorCode, Refusal
+from releasekit.core.picking import names_of
 from releasekit.core.workspace.toml_edits import edit_toml, line_end, parses_to
 from releasekit.core.workspace.workspace import Kind
 
@@ -64,7 +65,7 @@ def root_keys(
     tagging = proposals.tagging
     versioning = "fixed" if tagging.is_fixed else ""
     unconventional = "patch" if proposals.counts_untyped else ""
-    excluded = [package.name for package in proposals.excluded]
+    excluded = names_of(proposals.excluded)
     keys = [
         *_tag_keys(tagging, workspace),
         MissingKey(

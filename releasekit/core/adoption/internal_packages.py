@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from releasekit.core.adoption.findings import InternalPackage
+from releasekit.core.picking import drop_named, true_keys
 from releasekit.core.workspace.workspace import PUBLISHED, Kind
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def find_internal(workspace: Workspace, facts: ReleaseFacts) -> tuple[InternalPa
         return ()
     unreleased = [member for member in workspace.publishable if member.name not in facts.released]
     reasons = {member.name: _reason(member, facts) for member in unreleased}
-    candidates = [name for name, reason in reasons.items() if reason]
+    candidates = list(true_keys(reasons))
     internal = _without_required(workspace, candidates)
     if len(internal) == len(workspace.publishable):
         return ()  # the repository has nothing else to publish
@@ -92,7 +93,7 @@ def _reason(member: Member, facts: ReleaseFacts) -> str:
         and member.name not in facts.shared,
         f"never released, although it was there at the last {facts.releases} releases": was_left_out,
     }
-    reasons = (reason for reason, applies in signs.items() if applies)
+    reasons = true_keys(signs)
     return next(reasons, "")
 
 
@@ -108,7 +109,7 @@ def _without_required(workspace: Workspace, candidates: Collection[str]) -> set[
     internal = set(candidates)
     required = candidates
     while required:
-        published = [member for member in workspace.publishable if member.name not in internal]
+        published = drop_named(workspace.publishable, internal)
         needs = (workspace.required_members(member, *PUBLISHED, Kind.BUILD) for member in published)
         required = internal.intersection(chain.from_iterable(needs))
         internal -= required

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from releasekit.core.adoption.findings import SetupStep
+from releasekit.core.picking import true_keys
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -90,7 +91,7 @@ def _publisher_steps(
             "environment": ENVIRONMENT,
         }
     new = tuple(name for name, exists in projects.items() if not exists)
-    known = tuple(name for name, exists in projects.items() if exists)
+    known = tuple(true_keys(projects))
     steps: list[SetupStep] = []
     if new:
         what = "add a pending trusted publisher for each new project"

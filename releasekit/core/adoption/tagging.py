@@ -11,6 +11,7 @@ from releasekit.core.adoption.findings import UnreadTags
 from releasekit.core.adoption.form_evidence import last_by_package
 from releasekit.core.adoption.tag_forms import formats_of, with_literal_label
 from releasekit.core.history.tags import TagScheme
+from releasekit.core.picking import drop
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -181,7 +182,7 @@ def _with_lockstep(tagging: Tagging, choice: _TagFacts, shared: Sequence[FormEvi
     why_fixed = _why_fixed(tagging, choice, shared)
     if why_fixed:
         return replace(tagging, is_fixed=True, why_lockstep=why_fixed)
-    unshared = [weighed for weighed in choice.evidence if weighed not in shared]
+    unshared = drop(choice.evidence, shared)
     for weighed in unshared:
         together = choice.last_in(weighed)
         is_group = len(together) > 1 and choice.versions_agree(together)

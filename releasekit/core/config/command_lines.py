@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import AfterValidator, BeforeValidator
 from pydantic_core import PydanticCustomError
 
+from releasekit.core.picking import pick
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -22,7 +24,7 @@ def _split_command(value: object) -> object:
         words = shlex.split(value)
     except ValueError as error:
         raise PydanticCustomError("command", "not a command: {why}", {"why": str(error)}) from None
-    shell_words = [word for word in words if word in _SHELL_WORDS]
+    shell_words = pick(words, _SHELL_WORDS)
     if shell_words:
         why = f"no shell runs the command, so {shell_words[0]} has no effect; use `sh -c '…'`, or more commands"
         raise PydanticCustomError("command", "{why}", {"why": why})

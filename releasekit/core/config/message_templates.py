@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from releasekit.core.picking import drop
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -50,7 +52,7 @@ def commit_message_problem(template: str) -> str:
     placeholders = PLACEHOLDER.findall(title)
     if placeholders.count("release") != 1:
         return "the title must contain {release} exactly once"
-    lists = [name for name in placeholders if name not in _TITLE_PLACEHOLDERS]
+    lists = drop(placeholders, _TITLE_PLACEHOLDERS)
     if lists:
         return f"{{{lists[0]}}} is a list, which only the body can contain; the body is the text after the first line"
     text_beside_placeholders = PLACEHOLDER.sub(" ", title)
@@ -76,7 +78,7 @@ def _message_problem(template: str, placeholders: Sequence[str]) -> str:
     if len(title_without_placeholders) > TITLE_LENGTH:
         return f"the title is longer than {TITLE_LENGTH} characters; text after the first line is the body"
     known = ", ".join(f"{{{name}}}" for name in placeholders)
-    unknown = [name for name in PLACEHOLDER.findall(template) if name not in placeholders]
+    unknown = drop(PLACEHOLDER.findall(template), placeholders)
     if unknown:
         return f"{{{unknown[0]}}} is unknown; the placeholders are {known}"
     text_without_placeholders = PLACEHOLDER.sub("", template)

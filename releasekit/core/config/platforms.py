@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from releasekit.core.errors import ErrorCode, Refusal, did_you_mean
+from releasekit.core.picking import drop
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -21,7 +22,7 @@ def is_all(names: Iterable[str]) -> bool:
 
 def refuse_unknown_platforms(names: Collection[str], table: Collection[str], package: str) -> None:
     """Raise Refusal RK-CONFIG-INVALID-VALUE if the *package* in this directory names a platform outside *table*."""
-    unknown = [] if is_all(names) else [name for name in names if name not in table]
+    unknown = [] if is_all(names) else drop(names, table)
     if unknown:
         message = f"platforms: no platform is named {unknown[0]}{did_you_mean(unknown[0], table)}"
         hint = f"Add [tool.releasekit.platforms.{unknown[0]}] to the root, or correct the name."

@@ -35,6 +35,7 @@ from releasekit.core.config.message_templates import (
 )
 from releasekit.core.config.ref_names import is_tag_name
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, did_you_mean
+from releasekit.core.picking import drop, drop_keys
 from releasekit.core.toml_lines import excerpt_of
 
 if TYPE_CHECKING:
@@ -843,7 +844,7 @@ def parse_member_settings(
     table = _table_of(pyproject)
     settings = _validate(Settings, table, text, display_path, MEMBER_KEYS)
     _refuse_form_of_platforms(settings.platforms, dict, display_path, text)
-    root_keys = (key for key in table if key not in MEMBER_KEYS)
+    root_keys = drop(table, MEMBER_KEYS)
     for key in root_keys:
         excerpt = excerpt_of(text, display_path, (*TABLE, key), of_key=True)
         location = f"{display_path}:{excerpt.line}, [tool.releasekit]"
@@ -887,11 +888,7 @@ def _table_of(pyproject: Mapping[str, Any]) -> Mapping[str, Any]:
     table = pyproject.get("tool", {}).get("releasekit", {})
     if not isinstance(table, dict):
         return cast("Mapping[str, Any]", table)
-    return {
-        key: value
-        for key, value in cast("dict[str, Any]", table).items()
-        if key not in NEEDLESS_KEYS
-    }
+    return drop_keys(cast("dict[str, Any]", table), NEEDLESS_KEYS)
 
 
 def _values_of(settings: Settings, keys: Iterable[str]) -> dict[str, Any]:

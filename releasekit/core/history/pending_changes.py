@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from releasekit.core.history.change_files import FileChange  # noqa: TC001  pydantic reads the types of the fields
+from releasekit.core.picking import pick
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Mapping, Sequence
@@ -108,7 +109,7 @@ def _consume(
     file: ChangeFile, pending_paths: Mapping[str, Container[str]], published: Collection[str]
 ) -> ConsumedFile:
     """Return what happens to *file*; *pending_paths* are by package the files that no stable release has."""
-    released = tuple(name for name in file.bumps if name in published)
+    released = tuple(pick(file.bumps, published))
     others = file.bumps.keys() - released
     waiting = [name for name in others if file.path in pending_paths.get(name, ())]
     is_of_others = bool(file.bumps) and not released

@@ -14,6 +14,7 @@ from packaging.version import Version
 
 from releasekit.core.config.ref_names import is_tag_name
 from releasekit.core.errors import ErrorCode, Refusal
+from releasekit.core.picking import drop, drop_keys, pick
 from releasekit.core.version_numbers import parse_version
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class TagScheme:
         If the written format names no package, a release as a whole and its packages share a tag, so it stays.
         """
         unowned = {tag for tag in tags if tag in umbrellas and not self._is_shared(tag)}
-        return {tag: commit for tag, commit in tags.items() if tag not in unowned}
+        return drop_keys(tags, unowned)
 
     def _is_shared(self, tag: str) -> bool:
         """Return whether *tag* may be the tag of a release as a whole and also of its packages."""
@@ -196,8 +197,8 @@ def push_batches(tags: Iterable[str], umbrella: Container[str]) -> tuple[tuple[s
     A workflow that an umbrella tag starts then finds all other tags on the remote.
     """
     distinct = dict.fromkeys(tags)
-    single = [tag for tag in distinct if tag not in umbrella]
-    last = tuple(tag for tag in distinct if tag in umbrella)
+    single = drop(distinct, umbrella)
+    last = tuple(pick(distinct, umbrella))
     starts = range(0, len(single), TAGS_PER_PUSH)
     batches = [tuple(single[start : start + TAGS_PER_PUSH]) for start in starts]
     return tuple(filter(None, [*batches, last]))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from packaging.utils import canonicalize_name
 from pydantic import BaseModel, ConfigDict
 
+from releasekit.core.picking import drop_empty, drop_named, names_of
 from releasekit.core.version_numbers import parse_version
 
 if TYPE_CHECKING:
@@ -202,8 +203,8 @@ def combine_files(tool: ForeignTool, files: Iterable[ForeignFile]) -> ForeignSet
         if file.tag_format:
             formats[name] = with_name_field(file.tag_format, name)
     root_tags, member_tags = tag_keys(formats, tool)
-    root_names = {key.name for key in root_keys}
-    root_keys += [key for key in root_tags if key.name not in root_names]
+    root_names = set(names_of(root_keys))
+    root_keys += drop_named(root_tags, root_names)
     return ForeignSetup(
         tool=tool,
         baselines=baselines,
@@ -243,7 +244,7 @@ def tag_keys(
     *formats* are by package; an empty one is unknown.
     """
     comment = _describe_tags(tool)
-    stated = {name: form for name, form in formats.items() if form}
+    stated = drop_empty(formats)
     shared = common_format(stated)
     root_key = ForeignKey("tag_format", value=shared, comment=comment)
     member_keys: dict[str, tuple[ForeignKey, ...]] = {}

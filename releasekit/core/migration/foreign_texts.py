@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 
 from releasekit.core.errors import ErrorCode, Excerpt, Refusal
+from releasekit.core.picking import drop_empty
 from releasekit.core.toml_lines import parse_error_excerpt
 from releasekit.core.workspace.dynamic_version import Table, table_at
 
@@ -42,7 +43,7 @@ def find_options(
         file = PurePosixPath(path)
         if file.name in names and word in text:
             by_path[path] = options_of(file.suffix, read_table(path, text))
-    return {path: options for path, options in by_path.items() if options}
+    return drop_empty(by_path)
 
 
 def directory_of(path: str) -> str:

@@ -14,6 +14,7 @@ from releasekit.core.migration import (
     semantic_release,
     semversioner_setup,
 )
+from releasekit.core.picking import true_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -55,7 +56,7 @@ def detect_tools(texts: Mapping[str, str]) -> tuple[ForeignTool, ...]:
             PurePosixPath(path).parent.name == semversioner_setup.DIRECTORY for path in texts
         ),
     }
-    return tuple(tool for tool, is_there in signs.items() if is_there)
+    return tuple(true_keys(signs))
 
 
 def _has_table(read: Callable[[Mapping[str, str]], object], texts: Mapping[str, str]) -> bool:

@@ -20,6 +20,7 @@ from releasekit.core.migration.foreign_setup import (
     with_own_name,
 )
 from releasekit.core.migration.foreign_texts import as_list, as_texts, read_table, tables_in
+from releasekit.core.picking import pick
 from releasekit.core.workspace.dynamic_version import table_at
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def read_release_please(texts: Mapping[str, str], places: Places) -> ForeignSetu
         root_keys=stated_keys(root_keys),
         member_keys=merge_keys(member_tags, own_keys),
         not_taken_over=tuple(_leftovers(config, manifest, places)),
-        removable=tuple(path for path in FILES if path in texts),
+        removable=tuple(pick(FILES, texts)),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseWarning
+from releasekit.core.picking import drop
 from releasekit.core.text import count_packages, summarize
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def without_allowed(
     if ALL in patterns:
         return ()
     allowed = workspace.matching_names(patterns)
-    return tuple(name for name in names if name not in allowed)
+    return tuple(drop(names, allowed))
 
 
 def first_release_question(names: Sequence[str]) -> str:

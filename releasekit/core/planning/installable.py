@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
+from releasekit.core.picking import drop_empty, names_of
 from releasekit.core.text import summarize
 from releasekit.core.workspace.candidates import Candidate, allows, release_requirements
 from releasekit.core.workspace.graph import closure
@@ -156,7 +157,7 @@ def keeps_all_installable(settings: Settings, siblings: Siblings) -> bool:
 def candidate_versions(basis: PlanBasis, siblings: Siblings) -> dict[str, list[Candidate]]:
     """Return the versions of each publishable member that the index will have after the release, latest first."""
     latest = {name: list(_latest_candidates(basis, siblings, name)) for name in siblings.modes}
-    candidates = {name: versions for name, versions in latest.items() if versions}
+    candidates = drop_empty(latest)
     todo = list(chain.from_iterable(candidates.values()))
     while todo:  # an older release may satisfy what none of these does
         todo = list(_older_releases(todo, candidates, basis.inputs))
@@ -229,7 +230,7 @@ def packages_to_query(workspace: Workspace, plan: Plan) -> frozenset[str]:
     internal = {
         member.name: workspace.required_members(member, *PUBLIC_KINDS) for member in workspace
     }
-    released = {step.name for step in plan.steps}
+    released = set(names_of(plan.steps))
     dependents = {
         member.name for member in workspace.publishable if internal[member.name] & released
     }

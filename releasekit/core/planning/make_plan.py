@@ -11,6 +11,7 @@ from releasekit.core.config.command_lines import command_texts
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseWarning
 from releasekit.core.history.pending_changes import consumed_files
 from releasekit.core.history.tags import schemes_of, umbrella_tag
+from releasekit.core.picking import drop, pick_keys
 from releasekit.core.planning.first_releases import first_release_warnings, first_releases_to_allow
 from releasekit.core.planning.installable import (
     IndexAfterRelease,
@@ -180,9 +181,9 @@ def _choose_packages(
         graph, _ = graph_of(basis.workspace, offers)
         statuses = package_statuses(basis, next_decisions, graph)
         released = released_names(statuses)
-        index = IndexAfterRelease(basis, basis.siblings({name: targets[name] for name in released}))
+        index = IndexAfterRelease(basis, basis.siblings(pick_keys(targets, released)))
         skipped = [name for name, status in statuses.items() if status is Status.SKIPPED]
-        waiting = [name for name in skipped if name not in propagated]
+        waiting = drop(skipped, propagated)
         added = packages_to_add(index, graph, waiting) if propagates else {}
         if not added:
             return next_decisions, statuses, index
@@ -199,7 +200,7 @@ def _make_steps(
     siblings: Siblings,
 ) -> list[Step]:
     level = ordered.level_of()
-    unreleased = [name for name in statuses if name not in level]
+    unreleased = drop(statuses, level)
     steps: list[Step] = []
     for number, name in enumerate([*ordered.names, *unreleased]):
         decision, status = decisions[name], statuses[name]

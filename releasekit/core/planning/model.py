@@ -16,6 +16,7 @@ from releasekit.core.config.settings import PinMode
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
 from releasekit.core.history.pending_changes import ConsumedFile
 from releasekit.core.history.tags import is_dated
+from releasekit.core.picking import drop, drop_named
 from releasekit.core.similar_texts import select_texts
 from releasekit.core.text import count_as, count_packages
 from releasekit.core.version_numbers import PyVersion
@@ -229,7 +230,7 @@ class Plan(BaseModel):
         reached = {name: None}
         todo = [name]
         while todo:
-            fresh = [need for need in needs[todo.pop()] if need not in reached]
+            fresh = drop(needs[todo.pop()], reached)
             reached |= dict.fromkeys(fresh)
             todo += fresh
         return tuple(reached)
@@ -268,7 +269,7 @@ class Plan(BaseModel):
         new_warnings = set(self.warnings).difference(approved.warnings)
         if new_warnings:
             return False
-        remaining = [step for step in approved.steps if step.name not in without]
+        remaining = drop_named(approved.steps, without)
         return set(map(_identity, self.steps)) == set(map(_identity, remaining))
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from packaging.version import Version
 from pydantic import BaseModel, ConfigDict, Field
 
+from releasekit.core.picking import by_name
 from releasekit.core.planning.model import Plan, Step
 from releasekit.core.text import count_packages
 from releasekit.core.version_numbers import PyVersion
@@ -122,7 +123,7 @@ def snapshot_from_rows(rows: Iterable[Mapping[str, str]], day: str) -> PlanSnaps
 
 def diff_plans(earlier: PlanSnapshot, plan: Plan) -> PlanDifference:
     """Return how *plan* differs from an *earlier* one: packages added, changed, released and dropped."""
-    new = {step.name: step for step in plan.steps}
+    new = by_name(plan.steps)
     current = {step.name: step.current for step in plan.packages}
     added: list[PlanChange] = []
     changed: list[PlanChange] = []

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from releasekit.core.config.platforms import is_all
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
+from releasekit.core.picking import by_name, pick_named, true_keys
 from releasekit.core.text import summarize
 from releasekit.core.workspace.wheel_tags import foreign_wheels, missing_wheels, runs_on
 
@@ -56,7 +57,7 @@ def _refuse_another_release(base: StagedPart, part: StagedPart) -> None:
         "the release commit": ours.release_commit != theirs.release_commit,
         "the plan": base.plan != part.plan,
     }
-    different = next((name for name, differs in differences.items() if differs), "")
+    different = next(true_keys(differences), "")
     if different:
         raise Refusal(
             ErrorCode.PARTS_DIFFER, f"{different} is not that of {base.location}", part.location
@@ -84,7 +85,7 @@ def with_wheels(package: BuiltPackage, other: BuiltPackage, location: str) -> Bu
 
     Raises Refusal RK-PARTS-DIFFER if both have a file of one name with different content.
     """
-    files: dict[str, BuiltFile] = {file.name: file for file in package.files}
+    files: dict[str, BuiltFile] = by_name(package.files)
     for file in other.files:
         known = files.setdefault(file.name, file)
         if known != file:
@@ -161,7 +162,7 @@ def provable_packages(
     """
     installable = {package.name for package in packages if _has_wheel(package, machine_tags)}
     provable = {name for name in installable if installable.issuperset(plan.install_closure(name))}
-    return tuple(package for package in packages if package.name in provable)
+    return tuple(pick_named(packages, provable))
 
 
 def _has_wheel(package: BuiltPackage, machine_tags: Container[str]) -> bool:

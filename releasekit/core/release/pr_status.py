@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from packaging.version import Version
 from pydantic import BaseModel, ConfigDict, Field
 
+from releasekit.core.picking import by_name, drop
 from releasekit.core.planning.model import Obstacle, Status
 from releasekit.core.version_numbers import next_version_after
 
@@ -89,7 +90,7 @@ def stale_reasons(proposed: Plan, before: Plan, after: Plan) -> Iterator[str]:
 
 
 def _by_name(steps: Iterable[Step]) -> dict[str, Step]:
-    return {step.name: step for step in steps}
+    return by_name(steps)
 
 
 def _has_higher_version(new: Step, old: Step) -> bool:
@@ -112,7 +113,7 @@ def not_in_release(proposed: Plan, after: Plan) -> tuple[str, ...]:
     """Return the names of packages that are due at the merged commit, but are not in this release."""
     released = _by_name(proposed.steps)
     included = [step.name for step in after.steps if step.status is Status.INCLUDED]
-    return tuple(name for name in included if name not in released)
+    return tuple(drop(included, released))
 
 
 # ---- afterwards ------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from releasekit.core.artifacts.problems import ArtifactFinding
 from releasekit.core.config.ref_names import is_tag_name
 from releasekit.core.errors import ErrorCode, ReleaseError
+from releasekit.core.picking import names_of
 from releasekit.core.planning.model import Plan
 from releasekit.core.release.target import IndexAddress, strip_credentials
 from releasekit.core.version_numbers import PyVersion
@@ -64,7 +65,7 @@ class BuiltPackage(BaseModel):
     @property
     def file_names(self) -> tuple[str, ...]:
         """The names of its files."""
-        return tuple(file.name for file in self.files)
+        return tuple(names_of(self.files))
 
     @property
     def requirement(self) -> str:
@@ -240,7 +241,7 @@ _WEB_ADDRESS = re.compile(r"https?://[^/]")
 
 
 def _step_problems(plan: Plan) -> Iterator[str]:
-    names = {step.name for step in plan.steps}
+    names = set(names_of(plan.steps))
     has_unique_names = len(names) == len(plan.steps)
     if not (names and has_unique_names):
         yield "its plan releases no package, or one package twice"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from releasekit.core.addresses import split_address
+from releasekit.core.picking import names_of, pick
 from releasekit.core.release.target import strip_credentials
 from releasekit.core.text import count_as
 from releasekit.core.version_numbers import PyVersion
@@ -108,7 +109,7 @@ class Rollback(BaseModel):
             return "nothing to roll back: no release is unfinished here"
         state = "rolled back" if self.done else "to be rolled back"
         parts = [f"{self.title}: {state}"]
-        names = {package.name for package in self.public}
+        names = set(names_of(self.public))
         if names:
             parts.append(f"{_count_that_stay('package', names)} on the index")
         tags = {kept_tag.tag for kept_tag in self.kept_tags}
@@ -171,7 +172,7 @@ def public_dependents(plan: Plan, public: Container[str]) -> dict[str, tuple[str
     by_name: dict[str, tuple[str, ...]] = {}
     for step in plan.steps:
         dependents = closure(needed_by, [step.name]) - {step.name}
-        by_name[step.name] = tuple(name for name in public_names if name in dependents)
+        by_name[step.name] = tuple(pick(public_names, dependents))
     return by_name
 
 

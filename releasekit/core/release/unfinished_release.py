@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from releasekit.core.picking import by_name, true_keys
 from releasekit.core.release.release_manifest import EMPTY_MANIFEST
 from releasekit.core.text import count_as, count_packages
 from releasekit.core.version_numbers import PyVersion
@@ -200,7 +201,7 @@ def describe_release(
     """
     steps = traces.plan.steps if traces.plan else ()
     umbrella = traces.plan.tags if traces.plan else ()
-    built = {package.name: package for package in traces.packages}
+    built = by_name(traces.packages)
     packages = tuple(_package_status(step, built.get(step.name), traces) for step in steps)
     is_index_asked = traces.index_files is not None or not traces.packages
     published = sum(package.is_published for package in packages) if is_index_asked else None
@@ -329,7 +330,7 @@ def _release_stage(traces: ReleaseTraces, running: str) -> ReleaseStage:
         "staged": manifest.staged,
         "begun": True,
     }
-    return next(stage for stage, applies in stages.items() if applies)
+    return next(true_keys(stages))
 
 
 _PULL_REQUEST_STAGES: Mapping[str, ReleaseStage] = {

@@ -8,6 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from releasekit.core.errors import ErrorCode, Refusal, did_you_mean
+from releasekit.core.picking import drop, names_of, pick, pick_keys
 from releasekit.core.versioning.versions import (
     BumpRequest,
     Decision,
@@ -96,7 +97,7 @@ def decide_all(
     """
     rules: dict[str, BumpRules] = {}
     for group in groups:
-        rules |= with_release_kind({name: histories[name] for name in group.names}, group.title)
+        rules |= with_release_kind(pick_keys(histories, group.names), group.title)
     requests: dict[str, BumpRequest] = {}
     for name, (history, _) in histories.items():
         requests[name] = request_bump(history, rules[name], unreleased)
@@ -109,9 +110,9 @@ def decide_groups(
     """Decide the versions of each group independently of the other groups."""
     decisions: dict[str, Decision] = {}
     for group in groups:
-        group_requests = {name: requests[name] for name in group.names}
+        group_requests = pick_keys(requests, group.names)
         decisions |= decide_versions(group_requests, fixed=group.fixed, title=group.title)
-    in_order = {name: decisions[name] for name in requests}
+    in_order = pick_keys(decisions, requests)
     return Decisions(requests, groups, in_order)
 
 
@@ -175,7 +176,7 @@ def version_groups(workspace: Workspace, settings: Settings) -> tuple[VersionGro
     Raises Refusal RK-WORKSPACE-UNKNOWN-PACKAGE for a pattern that matches no member, RK-CONFIG-INVALID-VALUE for a
     package in two groups with `versioning`.
     """
-    publishable = [member.name for member in workspace.publishable]
+    publishable = names_of(workspace.publishable)
     group_of: dict[str, str] = {}
     groups: list[VersionGroup] = []
     for title, group in settings.groups.items():
@@ -184,9 +185,9 @@ def version_groups(workspace: Workspace, settings: Settings) -> tuple[VersionGro
             continue
         _refuse_second_group(names, group_of, title)
         group_of |= dict.fromkeys(names, title)
-        group_names = [name for name in publishable if name in names]
+        group_names = pick(publishable, names)
         groups += _shared_group(group_names, group.versioning, f"{group.versioning} group {title}")
-    ungrouped = [name for name in publishable if name not in group_of]
+    ungrouped = drop(publishable, group_of)
     groups += _shared_group(ungrouped, settings.versioning, f'versioning = "{settings.versioning}"')
     with_shared_version = set(chain.from_iterable(group.names for group in groups))
     single = [VersionGroup((name,)) for name in publishable if name not in with_shared_version]

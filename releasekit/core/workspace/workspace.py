@@ -18,6 +18,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from releasekit.core.errors import ErrorCode, Excerpt, Refusal, did_you_mean
+from releasekit.core.picking import by_name, names_of
 from releasekit.core.workspace.dynamic_version import is_dynamic, table_at, texts_in
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class Workspace:
     @classmethod
     def of(cls, members: Iterable[Member]) -> Workspace:
         """Return the workspace of *members*, which are sorted by name."""
-        return cls({member.name: member for member in members})
+        return cls(by_name(members))
 
     def __iter__(self) -> Iterator[Member]:
         return iter(self.members.values())
@@ -106,7 +107,7 @@ class Workspace:
     @property
     def publishable_names(self) -> tuple[str, ...]:
         """The names of the members that may be published, sorted."""
-        return tuple(member.name for member in self.publishable)
+        return tuple(names_of(self.publishable))
 
     def with_publishable(self, names: Container[str]) -> Workspace:
         """Return the workspace in which only the members *names* may be published."""
