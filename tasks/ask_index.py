@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from releasekit.core.errors import ReleaseError, as_refusal
 from releasekit.core.history.tags import baseline_on_index
+from releasekit.core.picking import map_values
 from tasks.decorators import flow_task
 from tasks.read_history import History, version_file_in, version_reader, with_commits
 
@@ -83,7 +84,7 @@ async def ask_requirements(
 
     with as_refusal():
         answers = await asyncio.gather(*starmap(ask, releases))
-    requires = {name: dict(versions) for name, versions in previous.requires.items()}
+    requires = map_values(dict, previous.requires)
     for (name, version), answer in zip(releases, answers, strict=True):
         if answer is not None:
             requires.setdefault(name, {})[version] = answer

@@ -1,11 +1,11 @@
-"""Pick values from a collection: by their names, by membership, or by what a mapping says about them."""
+"""Pick values from a collection, and group them: by their names, by membership, or by a key."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 
 
 class Named(Protocol):
@@ -19,6 +19,7 @@ class Named(Protocol):
 
 N = TypeVar("N", bound=Named)
 K = TypeVar("K")
+R = TypeVar("R")
 V = TypeVar("V")
 
 
@@ -65,6 +66,19 @@ def drop_keys(mapping: Mapping[K, V], keys: Container[K]) -> dict[K, V]:
 def drop_empty(mapping: Mapping[K, V | None]) -> dict[K, V]:
     """Return *mapping* without the keys whose values are empty."""
     return {key: value for key, value in mapping.items() if value}
+
+
+def map_values(function: Callable[[V], R], mapping: Mapping[K, V]) -> dict[K, R]:
+    """Return what *function* makes of each value of *mapping*, by its key."""
+    return {key: function(value) for key, value in mapping.items()}
+
+
+def group_by(values: Iterable[V], key: Callable[[V], K]) -> dict[K, list[V]]:
+    """Return *values* by their *key*, in the order of the first value of each."""
+    groups: dict[K, list[V]] = {}
+    for value in values:
+        groups.setdefault(key(value), []).append(value)
+    return groups
 
 
 def true_keys(mapping: Mapping[K, object]) -> Iterator[K]:

@@ -6,8 +6,10 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING
 
+from releasekit.core.picking import group_by
 from releasekit.core.text import summarize
 
 if TYPE_CHECKING:
@@ -102,13 +104,9 @@ def select_texts(
     *codes* has the code of each text. Of many with the same code that still differ, the first ones are told.
     """
     if verbose:
-        return [SimilarTexts(position) for position in range(len(texts))]
-    by_code: defaultdict[str, list[SimilarTexts]] = defaultdict(list)
-    for group in group_similar(texts):
-        by_code[codes[group.position]].append(group)
-    selected: list[SimilarTexts] = []
-    for groups in by_code.values():
-        selected += _first_groups(groups)
+        return list(map(SimilarTexts, range(len(texts))))
+    by_code = group_by(group_similar(texts), lambda group: codes[group.position])
+    selected = chain.from_iterable(map(_first_groups, by_code.values()))
     return sorted(selected, key=lambda group: group.position)
 
 

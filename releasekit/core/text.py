@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence, Sized
+    from collections.abc import Iterable, Sequence, Sized
 
 
 def count_packages(packages: Sized) -> str:
@@ -17,6 +17,11 @@ def count_as(noun: str, things: Sized) -> str:
     """Return how many *things* there are, as a number with this *noun*: "1 tag", "3 tags"."""
     number = len(things)
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def join_lines(lines: Iterable[object]) -> str:
+    """Return *lines* as a text; each of them ends with a newline."""
+    return "".join(f"{line}\n" for line in lines)
 
 
 _MAX_NAMES = 3

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from releasekit.core.text import join_lines
 from releasekit.core.workspace.graph import components, reverse
 from releasekit.core.workspace.workspace import Kind
 
@@ -38,7 +39,7 @@ def ascii_text(graph: Graph, roots: Collection[str] = (), *, inverted: bool = Fa
     lines: list[str] = []
     for root in sorted(roots) or _roots(edges):
         lines += _tree(graph, edges, root, printed, inverted=inverted)
-    return "".join(f"{line}\n" for line in lines)
+    return join_lines(lines)
 
 
 def dot_text(workspace: Workspace, graph: Graph) -> str:
@@ -130,7 +131,7 @@ def _roots(edges: Edges) -> list[str]:
         targets = {end for start in group for end in edges[start]}
         targets_from_outside |= targets - group
     root_groups = [group for group in groups if not group & targets_from_outside]
-    return sorted(min(group) for group in root_groups)
+    return sorted(map(min, root_groups))
 
 
 def _tree(graph: Graph, edges: Edges, root: str, printed: set[str], *, inverted: bool) -> list[str]:

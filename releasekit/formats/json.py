@@ -105,7 +105,7 @@ def graph_json(workspace: Workspace, graph: Graph, order: Order | None) -> str:
         for member in workspace
         if member.name in graph.hard
     ]
-    levels = [list(level) for level in order.levels] if order else []
+    levels = list(map(list, order.levels)) if order else []
     return (
         json.dumps(
             {"packages": packages, "levels": levels, "cycles": list(map(list, graph.cycles()))},

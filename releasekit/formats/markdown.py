@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections import defaultdict
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from releasekit.core.changelog.changelog import escape
-from releasekit.core.picking import pick_named
+from releasekit.core.picking import group_by, names_of, pick_named
 from releasekit.core.planning.model import calm_obstacles, count_obstacles
 from releasekit.core.release.report import PackageOutcome
 from releasekit.core.similar_texts import calm_warnings
@@ -258,14 +258,12 @@ def _changes_section(changes: Sequence[str] | None) -> str:
 
 def _unreleased_section(plan: Plan) -> str:
     """Return a line on packages that are not released, by status: their names, or only their number if many."""
-    names_by_status: defaultdict[str, list[str]] = defaultdict(list)
-    unreleased = (step for step in plan.packages if step.order < 0)
-    for step in unreleased:
-        names_by_status[step.status].append(step.name)
-    if not names_by_status:
+    unreleased = [step for step in plan.packages if step.order < 0]
+    if not unreleased:
         return ""
     groups: list[str] = []
-    for status, names in names_by_status.items():
+    for status, steps in group_by(unreleased, lambda step: step.status).items():
+        names = names_of(steps)
         label = status.replace("_", " ")
         listed = ", ".join(names) if len(names) <= _NAME_LIMIT else count_packages(names)
         groups.append(f"{label}: {listed}")
@@ -275,17 +273,16 @@ def _unreleased_section(plan: Plan) -> str:
 _NAME_LIMIT = 10
 
 
-def report_markdown(report: ReleaseReport, pages: Mapping[str, str] | None = None) -> str:
+def report_markdown(report: ReleaseReport, pages: Mapping[str, str] = MappingProxyType({})) -> str:
     """Return the result of a release: each package with its outcome, error and next step, then problems and notes.
 
     *pages* are the URLs on the index, by package.
     """
-    page_by_name = pages or {}
     rows: list[tuple[str, ...]] = []
     for package in report.packages:
         name = package.name
-        if package.outcome is PackageOutcome.CONFIRMED and name in page_by_name:
-            name = f"[{name}]({page_by_name[name]})"
+        if package.outcome is PackageOutcome.CONFIRMED and name in pages:
+            name = f"[{name}]({pages[name]})"
         outcome = f"{_MARKS[package.outcome]} {package.outcome}"
         rows.append((name, str(package.version), outcome, package.error, package.hint))
     table = _table(("package", "version", "outcome", "error", "next step"), rows)

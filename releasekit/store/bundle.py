@@ -18,6 +18,7 @@ from releasekit.core.artifacts.attestations import attestation_problem
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, as_refusal
 from releasekit.core.picking import names_of
 from releasekit.core.release.release_manifest import manifest_text, parse_staged_manifest
+from releasekit.core.text import join_lines
 from releasekit.integrations.built_artifacts import ATTESTATION
 from releasekit.integrations.filesystem import (
     copy_files,
@@ -195,7 +196,7 @@ def _write_manifest(manifest: ReleaseManifest, directory: Path) -> None:
     text = manifest_text(manifest)
     write_atomic(directory / MANIFEST, text)
     sums.append(f"{sha256(text.encode()).hexdigest()}  {MANIFEST}")
-    write_atomic(directory / SUMS, "".join(f"{line}\n" for line in sums))
+    write_atomic(directory / SUMS, join_lines(sums))
 
 
 GITIGNORE, _IGNORE_ALL = ".gitignore", "*\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from itertools import groupby
 from operator import attrgetter
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from rich.console import Group
 from rich.text import Text
@@ -13,7 +13,7 @@ from rich.text import Text
 from releasekit.cli.render.diagnostics import Diagnostic
 from releasekit.cli.render.sheet import Indented, ResponsiveTable
 from releasekit.core.adoption.setup_steps import describe_step
-from releasekit.core.picking import drop, names_of
+from releasekit.core.picking import drop, group_by, names_of, true_keys
 from releasekit.core.planning.model import Status
 from releasekit.core.release.report import PackageOutcome
 from releasekit.core.similar_texts import calm_warnings, select_texts
@@ -24,7 +24,7 @@ from releasekit.logging import is_verbose
 from releasekit.store.record import MANIFEST
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from rich.console import RenderableType
@@ -47,9 +47,6 @@ if TYPE_CHECKING:
     from releasekit.formats.explained import Explanation
     from releasekit.operations.manage_changes import ChangeStatus
     from releasekit.operations.show_config import EffectiveSettings
-
-K = TypeVar("K")
-T = TypeVar("T")
 
 _STATUS_STYLES = {
     Status.INCLUDED: ("📦", "green"),
@@ -190,7 +187,7 @@ def adoption_table(adoption: Adoption, *, verbose: bool = False) -> RenderableTy
     )
     table = ResponsiveTable(*headers, droppable=("Evidence", "Published"))
     rows = [row for row in adoption.packages if row.baseline != "home"]
-    by_cells = _group_by(rows, lambda row: _adoption_cells(row, adoption))
+    by_cells = group_by(rows, lambda row: _adoption_cells(row, adoption))
     for cells, equal_rows in by_cells.items():
         *first_cells, common_note = cells
         names = names_of(equal_rows)
@@ -202,14 +199,6 @@ def adoption_table(adoption: Adoption, *, verbose: bool = False) -> RenderableTy
         for row in equal_rows:
             table.add(row.name, *first_cells, row.note, style=style)
     return Group(table, *_adoption_lines(adoption, verbose=verbose))
-
-
-def _group_by(values: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
-    """Return *values* by their *key*, in the order of the first value of each."""
-    groups: dict[K, list[T]] = {}
-    for value in values:
-        groups.setdefault(key(value), []).append(value)
-    return groups
 
 
 _MAX_EQUAL_ROWS = 3
@@ -229,7 +218,7 @@ def _adoption_lines(adoption: Adoption, *, verbose: bool) -> list[Text]:
     """Return the lines below the table."""
     label = f", label {adoption.label}" if adoption.label else ""
     lines = [Text(f"tag_format: {', '.join(adoption.tag_format)}{label}")]
-    names_by_formats = _group_by(adoption.own_tag_formats, adoption.own_tag_formats.__getitem__)
+    names_by_formats = group_by(adoption.own_tag_formats, adoption.own_tag_formats.__getitem__)
     for formats, names in names_by_formats.items():
         lines.append(Text(f"tag_format of {summarize(names, 5)}: {', '.join(formats)}"))
     unpublished = [row.name for row in adoption.packages if row.baseline == "home"]
@@ -517,8 +506,12 @@ def _count_listed(files: Sequence[FileStatus]) -> str:
 
 def _origin_text(release: UnfinishedRelease) -> str:
     """Return who began the release, where and when, as far as it is known."""
-    parts = {"begun by": release.by, "on": release.host, "since": release.since}
-    return " ".join(f"{preposition} {value}" for preposition, value in parts.items() if value)
+    parts = {
+        f"begun by {release.by}": release.by,
+        f"on {release.host}": release.host,
+        f"since {release.since}": release.since,
+    }
+    return " ".join(true_keys(parts))
 
 
 def _yes_or_no(value: bool | None) -> str:  # noqa: FBT001  a cell

@@ -20,7 +20,7 @@ _MIN_SHARE = 3
 
 def count_types(commits: Iterable[Commit]) -> CommitTypes:
     """Count the *commits* that have a type, or revert another commit; release commits of releasekit do not count."""
-    changes = [parse(commit) for commit in commits]
+    changes = map(parse, commits)
     counted = [change for change in changes if not (change.fixup or change.commit.release)]
     typed = [change for change in counted if change.type or change.is_revert]
     return CommitTypes(total=len(counted), typed=len(typed))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from releasekit.core.adoption.findings import InternalPackage
-from releasekit.core.picking import drop_named, true_keys
+from releasekit.core.picking import drop_named, group_by, map_values, names_of, true_keys
 from releasekit.core.workspace.workspace import PUBLISHED, Kind
 
 if TYPE_CHECKING:
@@ -122,12 +121,11 @@ def exclude_patterns(workspace: Workspace, names: Iterable[str]) -> list[str]:
     A directory of samples is one pattern if all packages in it are among *names*.
     """
     wanted = set(names)
-    by_pattern: defaultdict[str, set[str]] = defaultdict(set)
-    for member in workspace.publishable:
-        by_pattern[_sample_pattern(member.path)].add(member.name)
-    by_pattern.pop("", None)  # packages that are no samples
+    members = group_by(workspace.publishable, lambda member: _sample_pattern(member.path))
+    members.pop("", None)  # packages that are no samples
+    by_pattern = map_values(names_of, members)
     patterns = {
-        pattern: of_pattern for pattern, of_pattern in by_pattern.items() if of_pattern <= wanted
+        pattern: samples for pattern, samples in by_pattern.items() if wanted.issuperset(samples)
     }
     others = wanted.difference(*patterns.values())
     return [*sorted(patterns), *sorted(others)]
@@ -144,7 +142,5 @@ def _sample_pattern(path: str) -> str:
 
 def describe_internal(internal: Sequence[InternalPackage]) -> list[str]:
     """Return one line for each reason: the packages that have it."""
-    by_reason: defaultdict[str, list[str]] = defaultdict(list)
-    for package in internal:
-        by_reason[package.reason].append(package.name)
-    return [f"{', '.join(names)}: {reason}" for reason, names in by_reason.items()]
+    by_reason = group_by(internal, lambda package: package.reason)
+    return [f"{', '.join(names_of(group))}: {reason}" for reason, group in by_reason.items()]

@@ -234,14 +234,9 @@ class ApiWaiver(BaseModel):
 
     def covers(self, path: str, package: str) -> bool:
         """Return whether it accepts a change of the public name *path* in *package* (a normalised name)."""
-        names = [parent for end in ".(" for parent in _parents(path, end)]
-        is_covered = any(fnmatchcase(name, self.path) for name in (path, *names))
+        ends = (match.start() for match in re.finditer(r"[.(]|$", path))
+        is_covered = any(fnmatchcase(path[:end], self.path) for end in ends)
         return is_covered and _matches_package(self.package, package)
-
-
-def _parents(path: str, end: str) -> list[str]:
-    """Return the beginnings of *path* before each *end*."""
-    return [path[:position] for position, character in enumerate(path) if character == end]
 
 
 def _matches_package(pattern: str, package: str) -> bool:

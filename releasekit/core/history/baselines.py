@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from releasekit.core.history.tag_evidence import TagReading
 from releasekit.core.history.tags import Baseline
+from releasekit.core.picking import map_values
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -134,7 +135,7 @@ def _read_tags(
     for tag, commit in scheme.without_umbrellas(tags, umbrellas).items():
         for name, version in scheme.readings(tag):
             by_name[name].append(TagReading(name, tag, version, commit))
-    return {name: _highest_first(readings) for name, readings in by_name.items()}
+    return map_values(_highest_first, by_name)
 
 
 def _highest_first(readings: Iterable[TagReading]) -> tuple[TagReading, ...]:

@@ -58,7 +58,7 @@ def as_list(value: object) -> list[Any]:
 
 def tables_in(value: object) -> list[Table]:
     """Return the items of the list *value*; an empty table for an item that is no table."""
-    return [table_at(item) for item in as_list(value)]
+    return list(map(table_at, as_list(value)))
 
 
 def as_texts(value: object) -> list[str]:

@@ -132,7 +132,7 @@ def _tag_keys(
     formats: dict[str, str] = {}
     for table in tables:
         formats |= {name: _tag_format(name, table, places) for name in table.names}
-    stated = [form for form in formats.values() if form]
+    stated = list(filter(None, formats.values()))
     is_same_for_all = len(stated) > 1 and len(set(stated)) == 1
     if is_same_for_all:
         return (

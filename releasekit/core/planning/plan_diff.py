@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from packaging.version import Version
 from pydantic import BaseModel, ConfigDict, Field
 
-from releasekit.core.picking import by_name
+from releasekit.core.picking import by_name, group_by
 from releasekit.core.planning.model import Plan, Step
 from releasekit.core.text import count_packages
 from releasekit.core.version_numbers import PyVersion
@@ -186,24 +186,17 @@ def _gone_package(name: str, earlier: PlannedRelease, *, is_released: bool) -> P
 
 
 def _summarize_changes(changes: Iterable[PlanChange]) -> str:
-    by_kind: dict[str, list[PlanChange]] = {
-        "added": [],
-        "changed": [],
-        "released": [],
-        "dropped": [],
-    }
-    for change in changes:
-        by_kind[change.change].append(change)
+    by_kind = group_by(changes, lambda change: change.change)
     parts: list[str] = []
-    if added := by_kind["added"]:
+    if added := by_kind.get("added"):
         parts.append(f"+{count_packages(added)}")
-    changed = by_kind["changed"]
+    changed = by_kind.get("changed", [])
     parts += [change.short for change in changed[:_MAX_NAMED]]
     if more := changed[_MAX_NAMED:]:
         parts.append(f"{len(more)} more changed")
-    if released := by_kind["released"]:
+    if released := by_kind.get("released"):
         parts.append(f"{count_packages(released)} released")
-    if dropped := by_kind["dropped"]:
+    if dropped := by_kind.get("dropped"):
         parts.append(f"{count_packages(dropped)} no longer planned")
     return ", ".join(parts) or "nothing has changed"
 

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
 BuiltContents = Literal["all", "sdist", "wheels"]
 """Which files of a package must be there: an sdist and its wheels, the sdist at least, or wheels only."""
-_EXPECTED_FILES: Mapping[BuiltContents, str] = {
-    "all": "one sdist (.tar.gz) and a wheel",
-    "sdist": "one sdist (.tar.gz)",
-    "wheels": "wheels only",
+_EXPECTED_FILES: Mapping[BuiltContents, tuple[str, int, int]] = {
+    "all": ("one sdist (.tar.gz) and a wheel", 1, 1),
+    "sdist": ("one sdist (.tar.gz)", 1, 0),
+    "wheels": ("wheels only", 0, 1),
 }
+"""The contents in words, the number of sdists, and the lowest number of wheels."""
 
 
 def import_names(files: Iterable[str]) -> tuple[str, ...]:
@@ -77,11 +78,10 @@ def file_set_problems(names: Sequence[str], contents: BuiltContents) -> Iterator
     """Yield what is wrong if the files *names* of a package are not the expected *contents*."""
     sdists = [name for name in names if name.endswith(".tar.gz")]
     wheels = [name for name in names if name.endswith(".whl")]
-    has_sdists = not sdists if contents == "wheels" else len(sdists) == 1
-    has_wheels = bool(wheels) or contents == "sdist"
-    if not (has_sdists and has_wheels):
+    expected, sdist_count, wheel_count = _EXPECTED_FILES[contents]
+    if len(sdists) != sdist_count or len(wheels) < wheel_count:
         listed = ", ".join(names) or "nothing"
-        yield f"expected {_EXPECTED_FILES[contents]}, found: {listed}"
+        yield f"expected {expected}, found: {listed}"
 
 
 def _is_package_file(name: str) -> bool:

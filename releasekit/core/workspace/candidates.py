@@ -109,7 +109,7 @@ def _extras_in_marker(requirement: Requirement) -> list[str]:
     """Return the normalised extras that the marker of *requirement* names, or "" if it names none."""
     marker = str(requirement.marker or "")
     extras = _EXTRA.findall(marker)
-    return [canonicalize_name(extra) for extra in extras] or [""]
+    return list(map(canonicalize_name, extras)) or [""]
 
 
 def allows(specifier: SpecifierSet, candidate: Candidate, candidates: Candidates) -> bool:

@@ -15,6 +15,7 @@ from packaging.utils import canonicalize_name
 
 from releasekit.core.config.settings import bump_files
 from releasekit.core.errors import Refusal
+from releasekit.core.picking import map_values
 from releasekit.core.version_numbers import parse_version
 from releasekit.core.workspace.dynamic_version import (
     build_tag_pattern,
@@ -91,7 +92,7 @@ def directories_by_name(lines: Iterable[tuple[str, str]]) -> dict[str, tuple[str
         for name in _NAME_IN_LINE.findall(line):
             package = canonicalize_name(name)
             directories[package][directory] = None
-    return {name: tuple(paths) for name, paths in directories.items()}
+    return map_values(tuple, directories)
 
 
 def version_paths(document: Mapping[str, Any]) -> tuple[str, ...]:

@@ -10,6 +10,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import VERSION_PATTERN
 
+from releasekit.core.picking import map_values
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -300,7 +302,7 @@ def _setuptools(directive: Table, table: Table) -> VersionSource:
 
 def _modules(module: str, table: Table) -> Iterator[str]:
     """Yield the files in which setuptools looks for *module*: as configured, then in src, then in the package root."""
-    directories = {package: str(path) for package, path in table_at(table, "package-dir").items()}
+    directories = map_values(str, table_at(table, "package-dir"))
     search_paths = texts_in(table_at(table, "packages", "find").get("where"))
     parent, rest = module, ""
     while parent:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from packaging.utils import canonicalize_name
 
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseWarning
+from releasekit.core.picking import map_values
 from releasekit.core.workspace.requirements import is_live
 from releasekit.core.workspace.workspace import Kind
 
@@ -302,7 +303,7 @@ def reverse(edges: Mapping[N, frozenset[N]]) -> dict[N, frozenset[N]]:
     for name, targets in edges.items():
         for target in targets:
             reversed_edges[target].add(name)
-    return {name: frozenset(sources) for name, sources in reversed_edges.items()}
+    return map_values(frozenset, reversed_edges)
 
 
 def closure(edges: Mapping[N, frozenset[N]], names: Iterable[N]) -> frozenset[N]:

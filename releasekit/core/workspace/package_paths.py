@@ -28,7 +28,7 @@ def is_member(path: str, patterns: Iterable[str], excluded: Iterable[str]) -> bo
 
 def _matches(path: str, patterns: Iterable[str]) -> bool:
     parts = PurePosixPath(path).parts
-    globs = (PurePosixPath(pattern) for pattern in patterns)
+    globs = map(PurePosixPath, patterns)
     return any(
         len(glob.parts) == len(parts) and PurePosixPath(path).match(str(glob)) for glob in globs
     )

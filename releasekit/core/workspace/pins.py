@@ -13,6 +13,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from releasekit.core.text import join_lines
 from releasekit.core.version_numbers import next_breaking
 from releasekit.core.workspace.requirements import requirement_key
 from releasekit.core.workspace.toml_edits import rewrite_requirements
@@ -167,4 +168,4 @@ def text_diff(before: str, after: str, path: str) -> str:
         lineterm="",
         n=1,
     )
-    return "".join(f"{line}\n" for line in lines)
+    return join_lines(lines)

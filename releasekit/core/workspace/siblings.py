@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
+from releasekit.core.picking import group_by
 from releasekit.core.version_numbers import next_breaking
 from releasekit.core.workspace.candidates import Candidate, ReleaseRequirement, release_requirements
 from releasekit.core.workspace.graph import Offers, is_live_need
@@ -227,10 +228,7 @@ def _wheel_needs(needs: Iterable[Need]) -> Iterator[Need]:
 
 def group_by_file(raised: Iterable[RaisedRequirement]) -> dict[str, list[RaisedRequirement]]:
     """Return *raised* grouped by file, a path relative to the workspace."""
-    files: dict[str, list[RaisedRequirement]] = {}
-    for requirement in raised:
-        files.setdefault(requirement.file, []).append(requirement)
-    return files
+    return group_by(raised, lambda requirement: requirement.file)
 
 
 def write_raised_requirements(text: str, file: str, raised: Collection[RaisedRequirement]) -> str:

@@ -56,7 +56,7 @@ def edit_toml(text: str, edit: Callable[[Any], None]) -> str | None:
 
 def _has_only_crlf(text: str) -> bool:
     crlf_count = text.count("\r\n")
-    return crlf_count > 0 and crlf_count == text.count("\n")
+    return 0 < crlf_count == text.count("\n")
 
 
 def rewrite_requirements(
@@ -89,7 +89,7 @@ def _rewrite_array(array: MutableSequence[Any], change: Callable[[str], str]) ->
     texts = {position: item for position, item in enumerate(array) if isinstance(item, str)}
     for position, written in texts.items():
         after = change(str(written))
-        if after and after != written:
+        if after not in ("", written):
             array[position] = _in_its_quotes(written, after)
 
 
@@ -107,13 +107,11 @@ def _in_its_quotes(before: str, after: str) -> Any:  # noqa: ANN401  tomlkit's t
 
 def _rewrite_lines(text: str, change: Callable[[str], str]) -> str:
     lines = text.splitlines(keepends=True)
-    return "".join(_rewrite_line(line, change) for line in lines)
-
-
-def _rewrite_line(line: str, change: Callable[[str], str]) -> str:
-    written = next(requirement_lines(line), "")
-    after = change(written) if written else ""
-    return line.replace(written, after, 1) if after else line
+    for number, line in enumerate(lines):
+        for written in requirement_lines(line):
+            after = change(written) or written
+            lines[number] = line.replace(written, after, 1)
+    return "".join(lines)
 
 
 def parses_to(text: str, document: Mapping[str, Any]) -> bool:
