@@ -75,15 +75,14 @@ def system_and_machine(words: str) -> tuple[str, str]:
     "linux-x86_64" and "manylinux_2_17_x86_64" say the same; "gpu" says nothing.
     """
     text = words.lower().replace("-", "_")
-    system = next((_SYSTEMS[word] for word in _known_words(text, _SYSTEMS)), "")
-    machine = next((_MACHINES[word] for word in _known_words(text, _MACHINES)), "")
-    return system, machine
+    return _meaning_of(text, _SYSTEMS), _meaning_of(text, _MACHINES)
 
 
-def _known_words(text: str, table: Iterable[str]) -> Iterable[str]:
-    """Return the words of *table* that stand alone in *text*, the longest first: "x86_64" before "x86"."""
+def _meaning_of(text: str, table: Mapping[str, str]) -> str:
+    """Return what *table* says about the first of its words in *text*, the longest first: "x86_64" before "x86"."""
     by_length = sorted(table, key=len, reverse=True)
-    return (word for word in by_length if re.search(rf"(?:^|_){re.escape(word)}\d*(?:_|$)", text))
+    words = (word for word in by_length if re.search(rf"(?:^|_){re.escape(word)}\d*(?:_|$)", text))
+    return table.get(next(words, ""), "")
 
 
 def fits_platform(tag: str, platform: str) -> bool:
@@ -92,9 +91,11 @@ def fits_platform(tag: str, platform: str) -> bool:
         return True
     system, machine = system_and_machine(platform)
     tag_system, tag_machine = system_and_machine(tag)
-    universal = UNIVERSAL_MACHINES.get(tag.rpartition("_")[2], ())
-    fits_system = not (system and tag_system) or system == tag_system
-    fits_machine = not (machine and tag_machine) or machine == tag_machine
-    if universal:
-        fits_machine = not machine or machine in universal
-    return fits_system and fits_machine
+    tag_machines = UNIVERSAL_MACHINES.get(tag.rpartition("_")[2], (tag_machine,))
+    fits_machine = any(_agree(machine, name) for name in tag_machines)
+    return fits_machine and _agree(system, tag_system)
+
+
+def _agree(one: str, other: str) -> bool:
+    """Return whether two names may mean the same: they are equal, or one of them says nothing."""
+    return "" in (one, other) or one == other

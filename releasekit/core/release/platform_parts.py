@@ -13,7 +13,7 @@ from releasekit.core.text import summarize
 from releasekit.core.workspace.wheel_tags import foreign_wheels, missing_wheels, runs_on
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from releasekit.core.planning.model import Plan
     from releasekit.core.release.release_manifest import BuiltFile, BuiltPackage, ReleaseManifest
@@ -74,9 +74,8 @@ def _refuse_foreign_wheels(part: StagedPart) -> None:
 
 def _merge_package(package: BuiltPackage, parts: Iterable[StagedPart]) -> BuiltPackage:
     for part in parts:
-        for other in part.manifest.packages:
-            if other.name == package.name:
-                package = with_wheels(package, other, part.location)
+        for other in pick_named(part.manifest.packages, (package.name,)):
+            package = with_wheels(package, other, part.location)
     return package
 
 
@@ -154,7 +153,7 @@ def _is_allowed(name: str, patterns: Sequence[str]) -> bool:
 
 
 def provable_packages(
-    plan: Plan, packages: Sequence[BuiltPackage], machine_tags: Container[str]
+    plan: Plan, packages: Sequence[BuiltPackage], machine_tags: Collection[str]
 ) -> tuple[BuiltPackage, ...]:
     """Return those built *packages* that can be installed on a machine with these platform tags.
 
@@ -165,7 +164,7 @@ def provable_packages(
     return tuple(pick_named(packages, provable))
 
 
-def _has_wheel(package: BuiltPackage, machine_tags: Container[str]) -> bool:
+def _has_wheel(package: BuiltPackage, machine_tags: Collection[str]) -> bool:
     return any(runs_on(name, machine_tags) for name in package.wheel_names)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from itertools import chain, filterfalse
 from typing import TYPE_CHECKING, NamedTuple
 
 from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_wheel_filename
@@ -11,7 +13,7 @@ from releasekit.core.config.platforms import UNIVERSAL_MACHINES, fits_platform, 
 from releasekit.core.workspace.built_files import parse_file_name
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable
+    from collections.abc import Iterable
 
     from packaging.tags import Tag
 
@@ -31,12 +33,11 @@ class _Offer(NamedTuple):
             return False
         if self.abi == "none":
             return self.python.startswith("py") or self.python == other.python
-        is_same = (self.python, self.abi) == (other.python, other.abi)
-        is_stable_abi = self.abi == "abi3" and _minor_version(self.python) <= _minor_version(
-            other.python
-        )
+        if (self.python, self.abi) == (other.python, other.abi):
+            return True
+        is_old_enough = _minor_version(self.python) <= _minor_version(other.python)
         is_free_threaded = other.abi.endswith("t")
-        return is_same or (is_stable_abi and not is_free_threaded)
+        return self.abi == "abi3" and is_old_enough and not is_free_threaded
 
 
 def wheel_tags(name: str) -> frozenset[Tag]:
@@ -48,30 +49,38 @@ def wheel_tags(name: str) -> frozenset[Tag]:
     return tags
 
 
+def _platform_tags(name: str) -> frozenset[str]:
+    """Return the platform tags of the wheel *name*."""
+    return frozenset(tag.platform for tag in wheel_tags(name))
+
+
 def is_native(name: str) -> bool:
     """Return whether *name* is a wheel for some kinds of machines only."""
-    return any(tag.platform != ANY for tag in wheel_tags(name))
+    return not _platform_tags(name).issubset((ANY,))
 
 
-def runs_on(name: str, machine_tags: Container[str]) -> bool:
+def runs_on(name: str, machine_tags: Iterable[str]) -> bool:
     """Return whether the wheel *name* can be installed on a machine with these platform tags."""
-    return any(tag.platform == ANY or tag.platform in machine_tags for tag in wheel_tags(name))
+    installable_tags = (ANY, *machine_tags)
+    return not _platform_tags(name).isdisjoint(installable_tags)
 
 
 def plain_linux_wheels(names: Iterable[str]) -> list[str]:
     """Return those of *names* that are wheels for one Linux machine, such as `linux_x86_64`: PyPI refuses them."""
-    return [
-        name for name in names if any(tag.platform.startswith("linux_") for tag in wheel_tags(name))
-    ]
+    return list(filter(_is_plain_linux, names))
+
+
+def _is_plain_linux(name: str) -> bool:
+    return any(tag.startswith("linux_") for tag in _platform_tags(name))
 
 
 def foreign_wheels(names: Iterable[str], platform: str) -> list[str]:
     """Return those of *names* whose tags contradict the name of the *platform* that built them."""
-    return [
-        name
-        for name in names
-        if not any(fits_platform(tag.platform, platform) for tag in wheel_tags(name))
-    ]
+
+    def may_come_from_it(name: str) -> bool:
+        return any(fits_platform(tag, platform) for tag in _platform_tags(name))
+
+    return list(filterfalse(may_come_from_it, names))
 
 
 def last_release_files(names: Iterable[str], version: Version) -> list[str]:
@@ -83,8 +92,9 @@ def last_release_files(names: Iterable[str], version: Version) -> list[str]:
         except (InvalidSdistFilename, InvalidWheelFilename, InvalidVersion):
             continue
         by_version.setdefault(file_version, []).append(name)
-    earlier = [file_version for file_version in by_version if file_version < version]
-    return by_version[max(earlier)] if earlier else []
+    earlier = {older: files for older, files in by_version.items() if older < version}
+    last = max(earlier, default=version)
+    return earlier.get(last, [])
 
 
 def missing_wheels(before: Iterable[str], now: Iterable[str]) -> list[str]:
@@ -92,12 +102,12 @@ def missing_wheels(before: Iterable[str], now: Iterable[str]) -> list[str]:
 
     A wheel for every machine, or for the stable ABI, stands for many. A newer manylinux stands for an older one.
     """
-    offers = {offer for name in now for offer in _offers(name)}
-    return [name for name in before if is_native(name) and not _are_served(_offers(name), offers)]
+    offers = set(chain.from_iterable(map(_offers, now)))
 
+    def is_served(wanted: _Offer) -> bool:
+        return any(offer.serves(wanted) for offer in offers)
 
-def _are_served(wanted: Iterable[_Offer], offers: Iterable[_Offer]) -> bool:
-    return all(any(offer.serves(want) for offer in offers) for want in wanted)
+    return [name for name in filter(is_native, before) if not all(map(is_served, _offers(name)))]
 
 
 def _offers(name: str) -> set[_Offer]:
@@ -113,13 +123,17 @@ def _machines_of(tag: str) -> tuple[str, ...]:
     system, machine = system_and_machine(tag)
     if tag.startswith("musllinux"):
         system = "musllinux"
-    universal = UNIVERSAL_MACHINES.get(tag.rpartition("_")[2], ())
-    if system == "macos" and universal:
-        return tuple(f"{system} {name}" for name in universal)
-    return (f"{system} {machine}",) if system and machine else (tag,)
+    machines = UNIVERSAL_MACHINES.get(tag.rpartition("_")[2], ())
+    if system != "macos" or not machines:
+        machines = (machine,)
+    is_known = system and all(machines)
+    return tuple(f"{system} {name}" for name in machines) if is_known else (tag,)
+
+
+_MINOR_VERSION = re.compile(r"[a-z]*\d(\d+)")
 
 
 def _minor_version(python: str) -> int:
-    """Return the minor version of "cp311": 11."""
-    digits = python.lstrip("abcdefghijklmnopqrstuvwxyz")
-    return int(digits[1:] or 0) if digits.isdigit() else 0
+    """Return the minor version of "cp311": 11; 0 if there is none."""
+    match = _MINOR_VERSION.fullmatch(python)
+    return int(match[1]) if match else 0
