@@ -16,7 +16,7 @@ from prefect.cache_policies import NO_CACHE, CacheKeyFnPolicy
 from releasekit.core.artifacts.content_rules import modules_by_project
 from releasekit.core.config.command_lines import wheel_command
 from releasekit.core.config.settings import build_command_of
-from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
+from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, as_refusal
 from releasekit.core.release.progress import PackageStage
 from releasekit.core.release.release_manifest import BuiltPackage
 from releasekit.core.release.stage_job import StageJob
@@ -41,7 +41,7 @@ from releasekit.integrations.verify_files import verified_package
 from releasekit.integrations.version_files import rewritten_texts
 from releasekit.store import bundle
 from releasekit.store.record import Record
-from tasks.context import retry_if_request_failed, retry_unless_refused
+from tasks.context import explain_failure, retry_if_request_failed, retry_unless_refused
 from tasks.decorators import flow_task, read_secret
 
 if TYPE_CHECKING:
@@ -391,7 +391,8 @@ def export_bundle(
 async def _find_conflict(release: ReleaseContext, requirements: Sequence[str]) -> str:
     """Return why *requirements* cannot be installed together, in uv's words; empty if they can."""
     root = release.record.worktree / release.workspace
-    try:
+    message = "uv cannot determine whether the built packages can be installed"
+    with explain_failure(ErrorCode.RESOLVE_FAILED, message, summarize(requirements)):
         return await release.uv.find_conflict(
             root,
             requirements,
@@ -399,9 +400,6 @@ async def _find_conflict(release: ReleaseContext, requirements: Sequence[str]) -
             index=release.target.install_index,
             fresh=tuple(release.plan.versions),
         )
-    except ReleaseError as error:
-        message = "uv cannot determine whether the built packages can be installed"
-        raise failure(ErrorCode.RESOLVE_FAILED, error, message, summarize(requirements)) from None
 
 
 async def _install_and_import(release: ReleaseContext, step: Step, built: BuiltPackage) -> None:
@@ -418,13 +416,9 @@ async def _install_and_import(release: ReleaseContext, step: Step, built: BuiltP
     )
     try:
         async with environment as python:
-            try:
+            message = f"the built {step.name} {step.version} cannot be imported"
+            with as_refusal(), explain_failure(code, message, modules):  # a second import fails too
                 await release.uv.import_modules(python, built.imports)
-            except ReleaseError as error:
-                message = f"the built {step.name} {step.version} cannot be imported"
-                raise Refusal(
-                    *failure(code, error, message, modules).args
-                ) from None  # a second import would fail too
     except Refusal:
         raise
     except ReleaseError as error:

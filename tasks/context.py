@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 from releasekit.core.errors import Refusal, ReleaseError
 from releasekit.core.release.build_faults import may_pass
 from releasekit.core.release.observer import LogObserver
+from releasekit.integrations.uv import failure
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from pathlib import Path
 
     from prefect.client.schemas.objects import State, TaskRun
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from prefect.tasks import Task
 
     from releasekit.core.config.settings import Settings
+    from releasekit.core.errors import ErrorCode
     from releasekit.core.planning.model import Plan
     from releasekit.core.release.observer import Observer
     from releasekit.core.release.target import Target
@@ -73,6 +77,15 @@ def result_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
     ]
     digest = sha256("\n".join(parts).encode()).hexdigest()
     return f"{release.plan.release}/{digest}"
+
+
+@contextmanager
+def explain_failure(code: ErrorCode, message: str, location: str) -> Generator[None]:
+    """Give a command that fails inside the block the *code*, *message* and *location* of the step; see `failure`."""
+    try:
+        yield
+    except ReleaseError as error:
+        raise failure(code, error, message, location) from None
 
 
 def retry_unless_refused(_task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:

@@ -15,7 +15,7 @@ from releasekit.core.workspace.dynamic_version import version_environment
 from releasekit.integrations.filesystem import read_toml
 from releasekit.integrations.packed_members import read_members
 from releasekit.integrations.process import run_async
-from releasekit.integrations.uv import failure
+from tasks.context import explain_failure
 from tasks.decorators import flow_task
 
 if TYPE_CHECKING:
@@ -81,11 +81,9 @@ async def _build_again(
         },
         timeout=release.settings.build_timeout,
     )
-    try:
+    message = f"{step.name} {step.version} did not build a second time"
+    with explain_failure(ErrorCode.BUILD_FAILED, message, str(command)):
         await run_async(command)
-    except ReleaseError as error:
-        message = f"{step.name} {step.version} did not build a second time"
-        raise failure(ErrorCode.BUILD_FAILED, error, message, str(command)) from None
     mismatches = [
         _mismatch(release.record.dist(step.name) / file.name, out / file.name)
         for file in package.files

@@ -23,9 +23,8 @@ from releasekit.integrations.filesystem import describe_file
 from releasekit.integrations.http import MAX_DELAY, requested_delay
 from releasekit.integrations.index import files_on_index, upload_times
 from releasekit.integrations.process import mask
-from releasekit.integrations.uv import failure
 from releasekit.store.bundle import check_attestation
-from tasks.context import result_key, retry_unless_refused
+from tasks.context import explain_failure, result_key, retry_unless_refused
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Container, Sequence
@@ -341,7 +340,8 @@ async def smoke_test(job: UploadJob) -> None:
     """Install the package from the index into a fresh environment, as a user would, and import it."""
     release, step, built = job.release, job.step, job.built
     root = release.record.worktree / release.workspace
-    try:
+    message = f"{step.name} {step.version} cannot be installed and imported"
+    with explain_failure(ErrorCode.SMOKE_TEST_FAILED, message, ", ".join(built.imports)):
         async with job.uploads.slots:
             await release.uv.smoke_test(
                 root,
@@ -350,8 +350,3 @@ async def smoke_test(job: UploadJob) -> None:
                 index=release.target.install_index,
                 fresh=release.plan.install_closure(step.name),
             )
-    except ReleaseError as error:
-        message = f"{step.name} {step.version} cannot be installed and imported"
-        raise failure(
-            ErrorCode.SMOKE_TEST_FAILED, error, message, ", ".join(built.imports)
-        ) from None
