@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import Requirement
@@ -127,7 +128,7 @@ def plan_of(
     sha: str = SHA,
     documents: Mapping[str, Mapping[str, Any]] | None = None,
     old: Mapping[str, str] | None = None,
-    own: Mapping[str, Mapping[str, Any]] | None = None,
+    own: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> Plan:
     """Return the plan for the packages in *lines*, where each of *changes* is one commit since the package's tag.
 
@@ -146,7 +147,7 @@ def plan_of(
         name: (*commits.get(name, ()), parse(commit(f"01d{number:037x}", message=message)))
         for number, (name, message) in enumerate((old or {}).items())
     }
-    schemes = schemes_of(chosen, own or {})
+    schemes = schemes_of(chosen, own)
     known = dict.fromkeys(
         tags or [schemes.of(name).tag(name, Version("1.0")) for name in workspace.members], "a" * 40
     )

@@ -6,6 +6,7 @@ import asyncio
 import re
 import sys
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -106,7 +107,7 @@ class Scene:
 
     def prove(
         self,
-        own: Mapping[str, Mapping[str, Any]] | None = None,
+        own: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
         *,
         together: bool = False,
         **settings: object,

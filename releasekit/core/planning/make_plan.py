@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 from itertools import chain
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from releasekit.core.artifacts.source_changes import Waivers, rate_source_change
@@ -62,7 +63,7 @@ def make_plan(
     selection: Selection,
     settings: Settings,
     inputs: PlanInputs,
-    own: Mapping[str, Mapping[str, Any]] | None = None,
+    own: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> Plan:
     """Return the plan that follows from the *inputs*; the same inputs make the same plan.
 
@@ -72,7 +73,7 @@ def make_plan(
     Raises Refusal RK-GRAPH-CYCLE, RK-GRAPH-SELF-DEPENDENCY, RK-WORKSPACE-UNKNOWN-PACKAGE, RK-TAG-INVALID; and
     RK-VERSION-INVALID if a requested version cannot be released.
     """
-    basis = PlanBasis(workspace, baselines, selection, settings, inputs, own or {})
+    basis = PlanBasis(workspace, baselines, selection, settings, inputs, own)
     decisions, statuses, index = _choose_packages(basis, decisions)
     siblings = index.siblings
     undecided = tuple(undecided_packages(workspace, decisions, statuses))

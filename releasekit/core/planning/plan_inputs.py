@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import Requirement
@@ -182,10 +183,10 @@ def decisions(
     changes: Mapping[str, Sequence[Change]],
     settings: Settings,
     unreleased: Container[str] = frozenset(),
-    since_stable: Mapping[str, Sequence[Change]] | None = None,
-    own: Mapping[str, Mapping[str, Any]] | None = None,
-    consumed: Mapping[str, frozenset[Version]] | None = None,
-    files: Mapping[str, PendingChanges] | None = None,
+    since_stable: Mapping[str, Sequence[Change]] = MappingProxyType({}),
+    own: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    consumed: Mapping[str, frozenset[Version]] = MappingProxyType({}),
+    files: Mapping[str, PendingChanges] = MappingProxyType({}),
     facts: VersionFacts = VersionFacts(),
 ) -> Decisions:
     """Return the decision for each publishable member; *unreleased* is as `drop_reverted` has it.
@@ -197,15 +198,9 @@ def decisions(
     Raises Refusal RK-VERSION-INVALID, and RK-CONFIG-INVALID-VALUE or RK-WORKSPACE-UNKNOWN-PACKAGE for wrong
     groups.
     """
-    changes_since_stable = since_stable or {}
-    member_settings = own or {}
-    consumed_versions = consumed or {}
-    pending_files = files or {}
-    rules = _package_rules(workspace, settings, member_settings, facts.date)
+    rules = _package_rules(workspace, settings, own, facts.date)
     groups = version_groups(workspace, settings)
-    tagged_by_others = _versions_tagged_by_others(
-        groups, baselines, schemes_of(settings, member_settings)
-    )
+    tagged_by_others = _versions_tagged_by_others(groups, baselines, schemes_of(settings, own))
     histories: dict[str, tuple[PackageHistory, BumpRules]] = {}
     for member in workspace.publishable:
         name = member.name
@@ -213,14 +208,13 @@ def decisions(
             member,
             baselines.get(name),
             changes=changes.get(name, ()),
-            since_stable=changes_since_stable.get(name),
+            since_stable=since_stable.get(name),
             first=settings.first_version,
-            consumed=consumed_versions.get(name, frozenset())
-            | tagged_by_others.get(name, frozenset()),
+            consumed=consumed.get(name, frozenset()) | tagged_by_others.get(name, frozenset()),
         )
         history = replace(
             history,
-            files=pending_files.get(name, PendingChanges()),
+            files=files.get(name, PendingChanges()),
             documents=facts.documents.get(name, frozenset[str]()),
             proposed=facts.proposed.get(name),
             api_break=facts.api_breaks.get(name, ""),
