@@ -16,7 +16,7 @@ from releasekit.core.history.commits import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +46,14 @@ def drop_reverted(
     *unreleased* has the sha of every commit that is unreleased in some package. If a revert names one of *changes* and
     such a commit, the other commit concerns another package and does not make the revert count.
     """
+    return split_by_reason(with_revert_reasons(changes, unreleased))
+
+
+def split_by_reason(changes: Iterable[tuple[Change, str]]) -> EffectiveChanges:
+    """Return *changes*, each with the reason why it has no effect, which is empty if it has one."""
     effective: list[Change] = []
     ignored: list[IgnoredChange] = []
-    for change, reason in with_revert_reasons(changes, unreleased):
+    for change, reason in changes:
         if reason:
             ignored.append(IgnoredChange(change, reason))
         else:

@@ -9,6 +9,7 @@ from packaging.utils import canonicalize_name
 
 from releasekit.core.config.bump_rules import Bump
 from releasekit.core.errors import ErrorCode, Refusal, did_you_mean
+from releasekit.core.picking import pick
 from releasekit.core.version_numbers import parse_version
 from releasekit.core.versioning.prereleases import kind_of
 
@@ -62,6 +63,11 @@ class VersionRequest:
         if self.promote and not self.names_kind:
             return "none"
         return self.prerelease
+
+    @property
+    def kind_rank(self) -> int:
+        """How much its kind counts in a group: a promotion most, then an exact version."""
+        return max(2 * self.promote, int(self.version is not None))
 
     @property
     def decides_version(self) -> bool:
@@ -173,7 +179,7 @@ def _packages_to_promote(options: VersionOptions, workspace: Workspace) -> froze
 
 def _publishable(workspace: Workspace, names: Collection[str], option: str) -> frozenset[str]:
     """Return those of *names* that can be released; raises Refusal RK-USAGE if *option* names only others."""
-    publishable = frozenset(member.name for member in workspace.publishable if member.name in names)
+    publishable = frozenset(pick(workspace.publishable_names, names))
     if not publishable:
         raise Refusal(ErrorCode.USAGE, f"{option}: {', '.join(sorted(names))} is never published")
     return publishable

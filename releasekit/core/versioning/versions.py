@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, replace
-from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import chain, filterfalse
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from releasekit.core.config.bump_rules import Bump, BumpRules
 from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.history.pending_changes import PendingChanges
-from releasekit.core.history.reverts import IgnoredChange, with_revert_reasons
+from releasekit.core.history.reverts import IgnoredChange, split_by_reason, with_revert_reasons
+from releasekit.core.picking import map_values
 from releasekit.core.version_numbers import (
     bump_between,
     implied_bump,
@@ -21,12 +23,14 @@ from releasekit.core.versioning.prereleases import final_of, is_later_kind, kind
 from releasekit.core.versioning.version_requests import VersionRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 
     from packaging.version import Version
 
     from releasekit.core.history.change_files import FileChange
     from releasekit.core.history.commits import Change
+
+T = TypeVar("T")
 
 _TITLE_WIDTH = 72
 
@@ -174,6 +178,7 @@ def request_bump(
     cause = next(filter(None, causes), "")
     decided_by = requested.reason or release_as.reason
     is_first = history.last is None
+    has_reason = is_first or bool(cause)
     if is_first and not requested.is_held_back:
         reason = ", ".join(filter(None, ("first release", decided_by)))
     elif cause:
@@ -187,7 +192,7 @@ def request_bump(
     return BumpRequest(
         history=history,
         rules=rules,
-        wants_release=not requested.is_held_back and (is_first or bool(cause)),
+        wants_release=has_reason and not requested.is_held_back,
         bump=changes_bump if requested.bump is None else requested.bump,
         changes_bump=changes_bump,
         reason=reason,
@@ -232,11 +237,12 @@ def _kind_or_none(version: Version | None) -> str:
 
 def _requested_kinds(histories: Sequence[PackageHistory]) -> frozenset[str]:
     """Return the kinds that the maintainer requests: a promotion comes first, then an exact version."""
-    requests = [history.requested for history in histories if history.requested.kind]
-    promotions = [request for request in requests if request.promote]
-    exact = [request for request in requests if request.version is not None]
-    decisive = promotions or exact or requests
-    return frozenset(request.kind for request in decisive)
+    by_rank: defaultdict[int, set[str]] = defaultdict(set)
+    for history in histories:
+        request = history.requested
+        by_rank[request.kind_rank].add(request.kind)
+    highest = max(by_rank, default=0)
+    return frozenset(by_rank[highest] - {""})
 
 
 def _several_kinds_refusal(kinds: Mapping[str, str], title: str) -> Refusal:
@@ -345,15 +351,12 @@ class _ChangeSplitter:
         return ReleaseAs()
 
     def _split(self, changes: Sequence[Change], files: tuple[FileChange, ...]) -> _SplitChanges:
-        triggers: list[Change] = []
-        ignored: list[IgnoredChange] = []
-        for change, revert_reason in with_revert_reasons(changes, self._unreleased):
-            reason = revert_reason or self._ignored_reason(change)
-            if reason:
-                ignored.append(IgnoredChange(change, reason))
-            else:
-                triggers.append(change)
-        return _SplitChanges(tuple(triggers), tuple(ignored), files)
+        with_reasons = (
+            (change, revert_reason or self._ignored_reason(change))
+            for change, revert_reason in with_revert_reasons(changes, self._unreleased)
+        )
+        split = split_by_reason(with_reasons)
+        return _SplitChanges(split.effective, split.ignored, files)
 
     def _ignored_reason(self, change: Change) -> str:
         """Return why *change* triggers no release; empty if it triggers one."""
@@ -383,18 +386,18 @@ class _ChangeSplitter:
 
 def _consumed_commits(history: PackageHistory) -> frozenset[str]:
     """Return the shas of the changes whose Release-As a published prerelease has already followed."""
-    older_changes = [change for change in history.changes if not history.is_new(change)]
+    older_changes = filterfalse(history.is_new, history.changes)
     footers = {
         change.sha: change.release_as for change in older_changes if change.release_as is not None
     }
-    consumed: set[str] = set()
-    for sha, release_as in footers.items():
-        version = parse_version(release_as)
-        # A Release-As that is not a version did not stop that prerelease, because a later footer replaced it.
-        was_followed = version is None or history.reaches(version)
-        if was_followed:
-            consumed.add(sha)
-    return frozenset(consumed)
+    return frozenset(sha for sha, text in footers.items() if _was_followed(text, history))
+
+
+def _was_followed(release_as: str, history: PackageHistory) -> bool:
+    """Return whether a release of *history* has the version of a Release-As, or one that replaced it."""
+    version = parse_version(release_as)
+    # A Release-As that is not a version did not stop that prerelease, because a later footer replaced it.
+    return version is None or history.reaches(version)
 
 
 def _strongest_trigger(
@@ -427,7 +430,7 @@ def decide_versions(
     *title* names their group in the reasons.
     """
     releasing = {name: request for name, request in requests.items() if request.wants_release}
-    decisions = {name: _no_release(request) for name, request in requests.items()}
+    decisions = map_values(_no_release, requests)
     if not releasing:
         return decisions
     try:
@@ -561,7 +564,7 @@ class _TargetVersion:
         self._histories = [request.history for request in releasing]
         self._requested = [history.requested for history in self._histories]
         self._footers = [request.release_as for request in releasing]
-        self._footer = _latest(footer.version for footer in self._footers)
+        self._footer = _latest(self._footers, lambda footer: footer.version)
         self._kind = releasing[0].rules.prerelease
 
     def decide(self) -> Version:
@@ -757,22 +760,23 @@ class _TargetVersion:
 
 def _group_history(histories: Sequence[PackageHistory]) -> PackageHistory:
     """Return the releases of all packages of a group as one history."""
-    last = _latest(history.last for history in histories)
+    last = _latest(histories, lambda history: history.last)
     tagged = chain.from_iterable(history.tagged for history in histories)
-    first = _latest(history.declared for history in histories if history.last is None)
-    written = _latest(history.written for history in histories)
+    unreleased = [history for history in histories if history.last is None]
+    first = _latest(unreleased, lambda history: history.declared)
+    written = _latest(histories, lambda history: history.written)
     return PackageHistory(
-        declared=_latest((first, written)),
+        declared=max(filter(None, (first, written)), default=None),
         last=last,
-        stable=_latest(history.stable for history in histories),
+        stable=_latest(histories, lambda history: history.stable),
         tagged=(*tagged, *filter(None, (last,))),
-        proposed=_latest(history.proposed for history in histories),
+        proposed=_latest(histories, lambda history: history.proposed),
     )
 
 
-def _latest(versions: Iterable[Version | None]) -> Version | None:
-    """Return the latest of *versions*, None if there is none."""
-    return max(filter(None, versions), default=None)
+def _latest(values: Iterable[T], version_of: Callable[[T], Version | None]) -> Version | None:
+    """Return the latest version of *values*, None if none of them has a version."""
+    return max(filter(None, map(version_of, values)), default=None)
 
 
 # ---- parts ----------------------------------------------------------------------------------------------------------
@@ -789,10 +793,7 @@ def _invalid_release_as(change: Change) -> Refusal:
 
 def describe_file(file: FileChange) -> str:
     """Return the path of a change file and the first line of its text, for display."""
-    title = _shorten(file.title)
-    if not title:
-        return file.path
-    return f"{file.path}: {title}"
+    return ": ".join(filter(None, (file.path, _shorten(file.title))))
 
 
 def _shorten(title: str) -> str:
