@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import asdict, dataclass
-from itertools import chain
+from itertools import chain, product
 from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
@@ -17,9 +16,11 @@ from releasekit.core.artifacts.source_changes import (
     find_source_losses,
 )
 from releasekit.core.artifacts.source_outline import keeps_outline
+from releasekit.core.picking import drop, pick, pick_keys
+from releasekit.core.workspace.declarations import parse_document
 from releasekit.integrations.git_trees import changed_files, list_tree, tree_shas
 from releasekit.integrations.user_cache import read_cached, write_cached
-from tasks.read_declarations import directory_in_repository
+from tasks.read_declarations import member_directories
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -50,6 +51,12 @@ class SourcePair:
         """Return whether the file *path* is not in a directory of another package."""
         return not path.startswith(self.nested)
 
+    def source_tree(self, repo: Repo, number: int) -> SourceTree:
+        """Return the own files of the directory at its last release (0), or now (1)."""
+        files = list_tree(repo, self.trees[number])
+        own_files = pick_keys(files, filter(self.owns, files))
+        return SourceTree(own_files, self.documents[number])
+
 
 def read_source_changes(
     repo: Repo,
@@ -74,49 +81,50 @@ def _source_pairs(
     names: Iterable[str],
     homes: Mapping[str, AbstractSet[str]],
 ) -> Iterator[SourcePair]:
-    directories = {
-        member.name: directory_in_repository(repo, project.root, member.path)
-        for member in project.workspace
-    }
-    releases = {name: last[name].stable or last[name] for name in names if name in last}
-    places: dict[str, list[tuple[str, str]]] = {}
+    directories = member_directories(repo, project)
+    releases = {name: last[name].stable or last[name] for name in pick(names, last)}
+    places: dict[str, list[Place]] = {}
     for name, release in releases.items():
-        usual = directories[name]
-        others = sorted(homes.get(name, frozenset[str]()) - {usual})
-        places[name] = [
-            (release.commit, directory) for directory in (usual, *others) if release.commit
-        ]
+        directory = directories[name]
+        places[name] = _places_of_release(release, directory, homes.get(name, frozenset()))
     now = {name: (repo.head, directories[name]) for name in places}
     all_places = list(chain(now.values(), *places.values()))
     documents = _documents(repo, all_places)
     shas = tree_shas(repo, all_places)
     for name, candidates in places.items():
-        before = next(
-            (place for place in candidates if _name_of(documents.get(place, {})) == name), None
-        )
-        if before is None or before not in shas or now[name] not in shas:
-            continue
-        pair = (documents[before], documents.get(now[name], {}))
-        nested = _nested_directories(directories[name], directories.values())
-        yield SourcePair(
-            name, releases[name].version, (shas[before], shas[now[name]]), pair, nested
-        )
+        own_places = (place for place in candidates if _name_of(documents.get(place, {})) == name)
+        before, after = next(own_places, _NOWHERE), now[name]
+        are_there = shas.keys() >= {before, after}
+        if are_there:
+            yield SourcePair(
+                name=name,
+                since=releases[name].version,
+                trees=(shas[before], shas[after]),
+                documents=(documents[before], documents.get(after, {})),
+                nested=_nested_directories(directories[name], directories.values()),
+            )
 
 
-def _documents(
-    repo: Repo, places: Sequence[tuple[str, str]]
-) -> dict[tuple[str, str], Mapping[str, Any]]:
-    """Return the parsed pyproject.toml of each of *places* (commit, directory) that has one."""
+Place = tuple[str, str]
+"""A commit, and a directory from the top of the repository."""
+_NOWHERE: Place = ("", "")
+
+
+def _places_of_release(release: Baseline, directory: str, homes: AbstractSet[str]) -> list[Place]:
+    """Return where a package may be at the commit of *release*: in its *directory* of now first, then in its *homes*.
+
+    There is no place if the commit is unknown.
+    """
+    commits = filter(None, (release.commit,))
+    directories = (directory, *sorted(homes - {directory}))
+    return list(product(commits, directories))
+
+
+def _documents(repo: Repo, places: Sequence[Place]) -> dict[Place, Mapping[str, Any]]:
+    """Return the parsed pyproject.toml of each of *places* that has one."""
     files = {place: (place[0], f"{place[1]}/pyproject.toml".lstrip("/")) for place in places}
     texts = repo.texts(list(dict.fromkeys(files.values())))
-    return {place: _parse(texts[file]) for place, file in files.items() if file in texts}
-
-
-def _parse(text: str) -> Mapping[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
-        return {}
+    return {place: parse_document(texts[file]) for place, file in files.items() if file in texts}
 
 
 def _name_of(document: Mapping[str, Any]) -> str:
@@ -125,9 +133,9 @@ def _name_of(document: Mapping[str, Any]) -> str:
 
 def _nested_directories(directory: str, directories: Iterable[str]) -> tuple[str, ...]:
     """Return those of *directories* that are inside *directory*, by their path from there, with "/" at the end."""
-    prefix = f"{directory}/" if directory else ""
-    inside = (other for other in directories if other != directory and other.startswith(prefix))
-    return tuple(f"{other.removeprefix(prefix)}/" for other in inside)
+    prefix = f"{directory}/".lstrip("/")
+    inside = (other.removeprefix(prefix) for other in directories if other.startswith(prefix))
+    return tuple(f"{path}/" for path in filter(None, inside))
 
 
 def _source_change(
@@ -137,27 +145,21 @@ def _source_change(
     is_checked = project.effective_setting(pair.name, "api_check") != "off"
     api_changes = _api_changes(repo, pair, own_changes) if is_checked else ()
     old, new = pair.documents
-    may_lose = bool(api_changes) or old != new or any(change.kind == "D" for change in own_changes)
+    has_deleted_files = "D" in {change.kind for change in own_changes}
+    may_lose = api_changes or old != new or has_deleted_files
     if not may_lose:
         return SourceChange(pair.since)
-    before, after = (_source_tree(repo, pair, number) for number in range(2))
-    return SourceChange(pair.since, find_source_losses(before, after, api_changes), api_changes)
-
-
-def _source_tree(repo: Repo, pair: SourcePair, number: int) -> SourceTree:
-    files = list_tree(repo, pair.trees[number])
-    return SourceTree(
-        {path: size for path, size in files.items() if pair.owns(path)}, pair.documents[number]
-    )
+    before, after = pair.source_tree(repo, 0), pair.source_tree(repo, 1)
+    losses = find_source_losses(before, after, api_changes)
+    return SourceChange(pair.since, losses, api_changes)
 
 
 def _api_changes(
     repo: Repo, pair: SourcePair, changes: Sequence[TreeChange]
 ) -> tuple[ApiChange, ...]:
     """Return the changes of the API that break users. They are read once for the same two directories."""
-    edited = [
-        change.path for change in changes if change.kind != "A" and is_api_source(change.path)
-    ]
+    existing = (change.path for change in changes if change.kind != "A")
+    edited = list(filter(is_api_source, existing))
     if not edited:
         return ()
     from releasekit.integrations.api_reader import READER_VERSION, find_api_changes
@@ -166,19 +168,18 @@ def _api_changes(
     cached = read_cached("api", *key)
     if cached is not None:
         return tuple(ApiChange(**change) for change in cached)
-    old, new = pair.trees
-    texts = repo.texts([(tree, path) for path in edited for tree in pair.trees])
-    small = [
-        path
-        for path in edited
-        if all(len(texts.get((tree, path), "")) <= _MAX_SOURCE for tree in pair.trees)
-    ]
-    is_kept = all(
-        keeps_outline(texts.get((old, path), ""), texts.get((new, path), "")) for path in small
-    )
+    texts = repo.texts(list(product(pair.trees, edited)))
+    before, after = ([texts.get((tree, path), "") for path in edited] for tree in pair.trees)
+    is_kept = all(map(_keeps_outline, before, after))
     api_changes = () if is_kept else find_api_changes(*_sources(repo, pair))
     write_cached([asdict(change) for change in api_changes], "api", *key)
     return api_changes
+
+
+def _keeps_outline(before: str, after: str) -> bool:
+    """Return whether a module keeps its outline, or is too long to be read."""
+    is_small = max(len(before), len(after)) <= _MAX_SOURCE
+    return not is_small or keeps_outline(before, after)
 
 
 _MAX_SOURCE = 1_000_000
@@ -190,8 +191,8 @@ def _sources(repo: Repo, pair: SourcePair) -> Iterator[dict[str, str]]:
     sizes = [list_tree(repo, tree) for tree in pair.trees]
     too_long = {path for files in sizes for path, size in files.items() if size > _MAX_SOURCE}
     for tree, document, files in zip(pair.trees, pair.documents, sizes, strict=True):
-        own = [path for path in files if pair.owns(path) and path not in too_long]
+        own = list(filter(pair.owns, drop(files, too_long)))
         root = import_root(own, document)
-        paths = [path for path in own if path.startswith(root) and is_api_source(path)]
-        texts = repo.texts([(tree, path) for path in paths])
+        paths = [path for path in filter(is_api_source, own) if path.startswith(root)]
+        texts = repo.texts(list(product([tree], paths)))
         yield {path.removeprefix(root): text for (_, path), text in texts.items()}
