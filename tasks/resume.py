@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, as_refusal
 from releasekit.core.picking import drop
-from releasekit.core.release.release_manifest import EMPTY_MANIFEST, parse_manifest, parse_plan
+from releasekit.core.release.release_manifest import parse_manifest, parse_plan
 from releasekit.core.release.upload_window import closing_warnings, find_partial_uploads
 from releasekit.integrations.filesystem import make_directory, read_text, wrap_os_errors
 from releasekit.store.bundle import read_bundle, read_manifest
@@ -83,12 +83,7 @@ def find_resumable(
 
 def _is_staged(record: Record) -> bool:
     """Return whether the release of *record* was only staged, so that nothing of it is public."""
-    return _manifest_or_empty(record).staged
-
-
-def _manifest_or_empty(record: Record) -> ReleaseManifest:
-    """Return the manifest of *record*, an empty one before it is written."""
-    return record.manifest() or EMPTY_MANIFEST
+    return record.manifest_or_empty().staged
 
 
 def _begins_again(record: Record, staged_manifest: Path) -> bool:
@@ -120,7 +115,7 @@ def peek_resumable(repo: Repo, *, discard_staged: bool = False) -> Record | None
 def _refuse_unusable(record: Record) -> None:
     """Refuse a record that cannot be read, or whose release is being rolled back."""
     plan = record.plan()
-    manifest = _manifest_or_empty(record)
+    manifest = record.manifest_or_empty()
     if manifest.undoing:
         message = f"{plan.title} is being rolled back"
         raise Refusal(ErrorCode.ROLLBACK_UNFINISHED, message, str(record.directory))
@@ -160,7 +155,7 @@ def _refuse_another(bundle: ReleaseBundle, path: Path, resumable: Record) -> Non
     """Refuse a *bundle* of another release than *resumable*, or with other files."""
     if resumable.release != bundle.plan.release:
         raise unfinished_error(resumable)
-    recorded = _manifest_or_empty(resumable).packages
+    recorded = resumable.manifest_or_empty().packages
     staged = bundle.manifest.packages
     has_other_files = recorded and staged and staged != recorded
     if has_other_files:
@@ -235,7 +230,7 @@ def _refuse_other_lock(remote_lock: RemoteLock | None, release: str, remote: str
 def resume_summary(record: Record, repo: Repo) -> str:
     """Return which release resumes, and how far the branch has moved since it began."""
     plan = record.plan()
-    manifest = _manifest_or_empty(record)
+    manifest = record.manifest_or_empty()
     summary = f"resuming {plan.title}, begun at {plan.commit[:12]}"
     count = repo.count_commits_since(plan.commit, manifest.release_commit)
     if not count:
@@ -257,7 +252,7 @@ async def find_closing(record: Record, index: Index, now: datetime) -> list[Rele
         upload_times,
     )
 
-    packages = _manifest_or_empty(record).packages
+    packages = record.manifest_or_empty().packages
     listed = await files_on_index(packages, index, strict=False)
     partial_uploads = find_partial_uploads(packages, upload_times(listed))
     return closing_warnings(partial_uploads, now)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, as_refusal, did_you_mean
 from releasekit.core.picking import drop_keys, names_of, pick
 from releasekit.core.release.pr_status import release_pr_ref
-from releasekit.core.release.release_manifest import parse_staged_manifest
+from releasekit.core.release.release_manifest import EMPTY_MANIFEST, parse_staged_manifest
 from releasekit.core.release.rollback_plan import (
     KeptTag,
     PublicPackage,
@@ -28,7 +28,6 @@ from releasekit.integrations.git import LOCK_REF, NO_REF, TAGS, tags_among
 from releasekit.integrations.index import files_on_index
 from releasekit.store.record import (
     MANIFEST,
-    NO_MANIFEST,
     NO_PLAN,
     Record,
     list_records,
@@ -64,14 +63,14 @@ log = logging.getLogger("releasekit.undo")
 class RollbackCandidate:
     """The release to roll back. *record* is None for another clone's or a lost one.
 
-    *plan* is `NO_PLAN` and *manifest* is `NO_MANIFEST` if it is unknown. *lock* is its lock on the remote, `NO_LOCK` if
-    there is none. *intact* means that the record itself can be read.
+    *plan* is `NO_PLAN` and *manifest* is `EMPTY_MANIFEST` if it is unknown. *lock* is its lock on the remote, `NO_LOCK`
+    if there is none. *intact* means that the record itself can be read.
     """
 
     release: str
     record: Record | None = None
     plan: Plan = NO_PLAN
-    manifest: ReleaseManifest = NO_MANIFEST
+    manifest: ReleaseManifest = EMPTY_MANIFEST
     lock: RemoteLock = NO_LOCK
     intact: bool = True
 
@@ -83,7 +82,7 @@ class RollbackCandidate:
     @property
     def has_manifest(self) -> bool:
         """Whether the manifest is known."""
-        return self.manifest != NO_MANIFEST
+        return self.manifest != EMPTY_MANIFEST
 
     @property
     def title(self) -> str:
@@ -290,16 +289,12 @@ def _recorded_candidates(repo: Repo, remote_lock: RemoteLock) -> list[RollbackCa
     return [_read_candidate(record, repo, remote_lock) for record in list_records(repo.common_dir)]
 
 
-def _read_manifest(record: Record) -> ReleaseManifest:
-    return record.manifest() or NO_MANIFEST
-
-
 def _read_candidate(record: Record, repo: Repo, remote_lock: RemoteLock) -> RollbackCandidate:
     """Return the release of *record*. Damaged parts come from the copy in git."""
     lock = _own_lock(remote_lock, record.release)
     candidate = RollbackCandidate(record.release, record, lock=lock)
     try:
-        return replace(candidate, plan=record.plan(), manifest=_read_manifest(record))
+        return replace(candidate, plan=record.plan(), manifest=record.manifest_or_empty())
     except ReleaseError:
         copy = local_copy(repo, record.release) or lock
         candidate = replace(candidate, intact=False)
@@ -308,7 +303,7 @@ def _read_candidate(record: Record, repo: Repo, remote_lock: RemoteLock) -> Roll
     with suppress(ReleaseError):
         candidate = replace(candidate, plan=record.plan())
     with suppress(ReleaseError):
-        candidate = replace(candidate, manifest=_read_manifest(record))
+        candidate = replace(candidate, manifest=record.manifest_or_empty())
     return candidate
 
 

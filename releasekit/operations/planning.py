@@ -116,8 +116,7 @@ class PendingRelease:
 
 def _recorded_packages(record: Record | None) -> Sequence[BuiltPackage]:
     """Return the built packages on *record*; none if nothing is built, or if there is no record."""
-    manifest = record.manifest() if record else None
-    return manifest.packages if manifest else ()
+    return record.manifest_or_empty().packages if record else ()
 
 
 async def compute_plan(

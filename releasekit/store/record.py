@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, as_refusal
 from releasekit.core.planning.model import Plan
 from releasekit.core.release.release_manifest import (
-    ReleaseManifest,
+    EMPTY_MANIFEST,
     manifest_text,
     parse_manifest,
     parse_plan,
@@ -36,7 +36,7 @@ from releasekit.integrations.whole_checkout import remove_whole_worktree
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
 
-    from releasekit.core.release.release_manifest import BuiltPackage
+    from releasekit.core.release.release_manifest import BuiltPackage, ReleaseManifest
     from releasekit.integrations.git import Repo
 
 
@@ -46,8 +46,7 @@ _DISCARDED = ".dropped"
 _FLOW_RUN = "flow-run"
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 NO_PLAN = Plan(commit="", release="")
-NO_MANIFEST = ReleaseManifest(release="", commit="", release_commit="", branch="")
-"""The plan and the manifest of a release whose files cannot be read."""
+"""The plan of a release whose files cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +125,10 @@ class Record:
             raise ReleaseError(ErrorCode.RECORD_INVALID, message, str(path))
         return manifest
 
+    def manifest_or_empty(self) -> ReleaseManifest:
+        """Return the manifest, an empty one before it is written; raises ReleaseError RK-RECORD-INVALID."""
+        return self.manifest() or EMPTY_MANIFEST
+
     def require_manifest(self) -> ReleaseManifest:
         """Return the manifest of a release whose commit is made; raises ReleaseError RK-RECORD-INVALID."""
         manifest = self.manifest()
@@ -137,8 +140,7 @@ class Record:
 
     def is_finished(self) -> bool:
         """Return whether the release has ended; raises ReleaseError RK-RECORD-INVALID."""
-        manifest = self.manifest()
-        return manifest is not None and manifest.finished
+        return self.manifest_or_empty().finished
 
     def flow_run(self) -> str:
         """Return the id of the Prefect flow run that last carried out this release; empty if none is known."""
@@ -199,8 +201,8 @@ class Record:
 
         They may be public once all built files are recorded, unless the release is marked as staged.
         """
-        manifest = self.manifest()
-        may_be_public = manifest is not None and manifest.packages and not manifest.staged
+        manifest = self.manifest_or_empty()
+        may_be_public = manifest.packages and not manifest.staged
         if not may_be_public:
             self.discard(repo)
 

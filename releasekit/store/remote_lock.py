@@ -10,9 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
-from releasekit.core.release.release_manifest import parse_manifest, parse_plan, plan_text
+from releasekit.core.release.release_manifest import (
+    EMPTY_MANIFEST,
+    parse_manifest,
+    parse_plan,
+    plan_text,
+)
 from releasekit.integrations.git import LOCK_REF, NO_REF
-from releasekit.store.record import MANIFEST, NO_MANIFEST, NO_PLAN, PLAN, releases_with_manifest
+from releasekit.store.record import MANIFEST, NO_PLAN, PLAN, releases_with_manifest
 
 if TYPE_CHECKING:
     from releasekit.core.config.settings import Settings
@@ -39,7 +44,7 @@ class RemoteLock:
         return self.manifest.lock_identity() == manifest.lock_identity()
 
 
-NO_LOCK = RemoteLock("", NO_PLAN, NO_MANIFEST)
+NO_LOCK = RemoteLock("", NO_PLAN, EMPTY_MANIFEST)
 """Stands for a lock that does not exist, or cannot be read."""
 
 
