@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import tomllib
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -19,8 +18,9 @@ from releasekit.core.history.baselines import find_baselines, package_tags, stra
 from releasekit.core.history.commits import parse, parse_history
 from releasekit.core.history.tag_evidence import objection
 from releasekit.core.history.tags import dated_umbrellas, umbrella_candidates, umbrellas_among
-from releasekit.core.picking import drop_keys, pick_keys, true_keys
+from releasekit.core.picking import drop_empty, drop_keys, map_values, pick_keys, true_keys
 from releasekit.core.version_numbers import parse_version
+from releasekit.core.workspace.declarations import parse_document
 from releasekit.core.workspace.dynamic_version import table_at
 from releasekit.integrations.filesystem import read_toml
 from releasekit.integrations.version_files import version_location
@@ -177,7 +177,7 @@ def _proposed_versions(
         if is_ahead and releases:
             commits[name] = releases[0]
     versions = versions_at(repo, project, commits)
-    return {name: version for name, version in versions.items() if version is not None}
+    return drop_empty(versions)
 
 
 def publishable_versions(project: Project) -> dict[str, Version | None]:
@@ -231,9 +231,11 @@ def umbrella_tags(
         undecided = {
             tag: commit for tag, commit in undecided.items() if project.schemes.readings(tag)
         }
-    titles: dict[str, set[str]] = {}
-    for sha, subjects in repo.subjects(undecided.values()).items():
-        titles[sha] = set(map(project.release_commits.title_in, subjects))
+
+    def titles_in(subjects: Iterable[str]) -> set[str]:
+        return set(map(project.release_commits.title_in, subjects))
+
+    titles = map_values(titles_in, repo.subjects(undecided.values()))
     return dated | umbrellas_among(undecided, titles)
 
 
@@ -433,10 +435,7 @@ def _project_version(text: str, name: str) -> Version | None:
 
 
 def _project_table(text: str) -> Mapping[str, Any]:
-    try:
-        return table_at(tomllib.loads(text), "project")
-    except (ValueError, RecursionError):
-        return {}
+    return table_at(parse_document(text), "project")
 
 
 def refuse_unlocated(project: Project, released: Mapping[str, Baseline]) -> None:

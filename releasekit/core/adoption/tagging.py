@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from itertools import chain, filterfalse
 from typing import TYPE_CHECKING, NamedTuple
 
 from releasekit.core.adoption.findings import UnreadTags
 from releasekit.core.adoption.form_evidence import last_by_package
 from releasekit.core.adoption.tag_forms import formats_of, with_literal_label
 from releasekit.core.history.tags import TagScheme
-from releasekit.core.picking import drop
+from releasekit.core.picking import drop, group_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -71,12 +71,11 @@ class _TagFacts(NamedTuple):
 
     def common_forms(self, shared: Sequence[FormEvidence]) -> list[FormTags]:
         """Return the forms that one tag format reads for several packages: *shared* ones, and those with their name."""
-        forms: list[FormTags] = []
-        for weighed in self.evidence:
-            is_common = weighed.form.kind == "name" or weighed in shared
-            if is_common:
-                forms.append(weighed.form)
-        return forms
+        return [
+            weighed.form
+            for weighed in self.evidence
+            if weighed.form.kind == "name" or weighed in shared
+        ]
 
 
 def choose_tagging(
@@ -125,7 +124,11 @@ def _common_label(evidence: Iterable[FormEvidence]) -> str:
 
 def uses_label(patterns: Iterable[str]) -> bool:
     """Return whether one of the tag formats *patterns* contains the label."""
-    return any("{label}" in pattern for pattern in patterns)
+    return any(map(_has_label, patterns))
+
+
+def _has_label(pattern: str) -> bool:
+    return "{label}" in pattern
 
 
 def _reads(scheme: TagScheme, weighed: FormEvidence, tag: DatedTag) -> bool:
@@ -153,7 +156,7 @@ def _own_formats(choice: _TagFacts, common: Iterable[FormTags]) -> dict[str, tup
 def _formats_without_label(choice: _TagFacts, name: str) -> list[str]:
     """Return the formats in which the package *name* was released, without those that contain the label."""
     patterns = [weighed.form.pattern for weighed in choice.evidence if name in weighed.owners]
-    return [pattern for pattern in patterns if "{label}" not in pattern]
+    return list(filterfalse(_has_label, patterns))
 
 
 def _common_formats(
@@ -240,15 +243,17 @@ def find_unread(
     evidence: Sequence[FormEvidence], tagging: Tagging, *, is_configured: bool
 ) -> tuple[UnreadTags, ...]:
     """Return the forms of tags that look like versions and that *tagging* does not read, those with new tags first."""
-    by_pattern: defaultdict[str, list[FormEvidence]] = defaultdict(list)
-    for weighed in evidence:
-        if not _is_read(weighed, tagging):
-            newest = weighed.form.tags[0].parsed
-            by_pattern[with_literal_label(newest).pattern].append(weighed)
-    unread: list[UnreadTags] = []
-    for pattern, forms in by_pattern.items():
-        unread.append(_describe_unread(pattern, forms, tagging, is_configured=is_configured))
-    return tuple(unread)
+    unread = (weighed for weighed in evidence if not _is_read(weighed, tagging))
+    return tuple(
+        _describe_unread(pattern, forms, tagging, is_configured=is_configured)
+        for pattern, forms in group_by(unread, _literal_pattern).items()
+    )
+
+
+def _literal_pattern(weighed: FormEvidence) -> str:
+    """Return the tag format of a form, with its label as literal text."""
+    newest = weighed.form.tags[0].parsed
+    return with_literal_label(newest).pattern
 
 
 def _is_read(weighed: FormEvidence, tagging: Tagging) -> bool:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
@@ -19,6 +18,7 @@ from releasekit.core.history.commits import CONTROLS, Change
 from releasekit.core.history.reverts import drop_reverted
 from releasekit.core.history.web_links import RepositoryUrls
 from releasekit.core.markdown_spans import FENCE, ClosingLines, code_spans, opens_comment
+from releasekit.core.picking import group_by, pick, true_keys
 from releasekit.core.version_numbers import parse_version
 from releasekit.core.workspace.toml_edits import line_end
 
@@ -132,20 +132,21 @@ def parts_of(
     headings = headings_of(settings)
     breaking = headings.pop("breaking", "") or BREAKING
     excluded = [re.compile(pattern) for pattern in settings.changelog_exclude]
-    by_heading: defaultdict[str, list[Change]] = defaultdict(list)
-    for change in changes:
-        heading = breaking if change.breaking else _heading_of_type(change, headings, excluded)
-        by_heading[heading].append(change)
+
+    def heading_of(change: Change) -> str:
+        return breaking if change.breaking else _heading_of_type(change, headings, excluded)
+
+    by_heading = group_by(changes, heading_of)
     by_heading.pop(_HIDDEN, None)
     files_by_heading = _files_by_heading(files, headings | {"breaking": breaking})
     used = by_heading.keys() | files_by_heading.keys()
     order = dict.fromkeys((breaking, *headings.values(), *files_by_heading))
     parts: list[Part] = []
-    for heading in filter(used.__contains__, order):
+    for heading in pick(order, used):
         part = Part(
             heading=heading,
-            changes=tuple(by_heading[heading]),
-            files=tuple(files_by_heading[heading]),
+            changes=tuple(by_heading.get(heading, ())),
+            files=tuple(files_by_heading.get(heading, ())),
         )
         parts.append(part)
     return tuple(parts)
@@ -172,24 +173,23 @@ _FILE_TYPES = {Bump.MAJOR: "breaking", Bump.MINOR: "feat", Bump.PATCH: "fix"}
 
 def _files_by_heading(
     files: Sequence[FileChange], headings: Mapping[str, str]
-) -> defaultdict[str, list[FileChange]]:
+) -> dict[str, list[FileChange]]:
     """Return *files* that have a text, under the heading that each one chooses, or else that of its bump."""
     spelling = {heading.casefold(): heading for heading in headings.values()}
-    by_heading: defaultdict[str, list[FileChange]] = defaultdict(list)
-    listed = (file for file in files if file.text and file.bump in _FILE_TYPES)
-    for file in listed:
+
+    def heading_of(file: FileChange) -> str:
         kind = _FILE_TYPES[file.bump]
         own = spelling.get(file.heading.casefold(), file.heading)
-        heading = own or headings[kind] or HEADINGS[kind]
-        by_heading[heading].append(file)
-    return by_heading
+        return own or headings[kind] or HEADINGS[kind]
+
+    listed = (file for file in files if file.text and file.bump in _FILE_TYPES)
+    return group_by(listed, heading_of)
 
 
 def headings_of(settings: Settings) -> dict[str, str]:
     """Return the heading of each type, in the order of the sections; "" hides a type."""
     headings = dict(HEADINGS)
-    releasing_types = [name for name, bump in settings.bumps().items() if bump is not Bump.NONE]
-    for name in releasing_types:
+    for name in true_keys(settings.bumps()):
         headings.setdefault(name, name.capitalize() or _UNTYPED)
     for name, heading in settings.changelog_sections.items():
         headings[name.lower()] = heading.strip()
@@ -290,11 +290,9 @@ def _is_of_list(line: str) -> bool:
 
 def _closed_lines(lines: Sequence[str]) -> list[str]:
     """Return *lines* with the end of a code fence or comment that is left open."""
-    for start, end in _blocks(lines):
-        closing = _closing_line(lines[start])
-        if closing and end is None:
-            return [*lines, closing]
-    return list(lines)
+    open_lines = (lines[start] for start, end in _blocks(lines) if end is None)
+    closing_lines = filter(None, map(_closing_line, open_lines))
+    return [*lines, *islice(closing_lines, 1)]
 
 
 def _closing_line(line: str) -> str:
@@ -662,8 +660,7 @@ class _ParsedChangelog:
         level = self.headings[number].level
         following = (heading for heading in self.headings[number + 1 :] if heading.level <= level)
         starts = (self.block_start(heading.index) for heading in following)
-        next_start = next(starts, self.references)
-        return min(next_start, self.references)
+        return min(next(starts, self.references), self.references)
 
     def block_start(self, index: int) -> int:
         """Return the index of the first line that belongs to the heading at *index*: anchors may be above it."""

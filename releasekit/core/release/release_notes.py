@@ -14,6 +14,7 @@ from releasekit.core.changelog.changelog import escape, render_change_notes, ren
 from releasekit.core.changelog.note_entries import NoteChange, PackageNotes
 from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.markdown_spans import code_spans
+from releasekit.core.picking import group_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -196,15 +197,11 @@ def _render_package(
     target: Target,
     all_changes_url: str,
 ) -> NotesPackage:
-    changes_by_heading: dict[str, list[RenderedChange]] = {}
-    for change in package_notes.changes:
-        if not change.breaking:
-            changes_by_heading.setdefault(change.heading, []).append(
-                formatter.render_change(change)
-            )
+    listed = (change for change in package_notes.changes if not change.breaking)
     parts: list[NotesPart] = []
-    for heading, changes in changes_by_heading.items():
-        parts.append(NotesPart(heading=escape(heading), changes=tuple(changes)))
+    for heading, changes in group_by(listed, lambda change: change.heading).items():
+        rendered = tuple(map(formatter.render_change, changes))
+        parts.append(NotesPart(heading=escape(heading), changes=rendered))
     return NotesPackage(
         name=step.name,
         version=str(step.version),
