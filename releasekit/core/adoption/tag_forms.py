@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from releasekit.core.version_numbers import parse_version
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping
 
     from packaging.version import Version
 
@@ -170,8 +170,3 @@ def _reads_for(name: str, tag: str, scheme: TagScheme) -> bool:
     """Return whether *scheme* reads *tag* as a release of the package *name*, or of every package."""
     names = dict(scheme.readings(tag))
     return not names.keys().isdisjoint(("", name))
-
-
-def formats_of(tag_format: str | Sequence[str]) -> tuple[str, ...]:
-    """Return the value of a key `tag_format` as a tuple."""
-    return (tag_format,) if isinstance(tag_format, str) else tuple(tag_format)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from releasekit.core.adoption.findings import UnreadTags
 from releasekit.core.adoption.form_evidence import last_by_package
-from releasekit.core.adoption.tag_forms import formats_of, with_literal_label
-from releasekit.core.history.tags import TagScheme
+from releasekit.core.adoption.tag_forms import with_literal_label
+from releasekit.core.history.tags import TagScheme, formats_of
 from releasekit.core.picking import drop, group_by
 
 if TYPE_CHECKING:

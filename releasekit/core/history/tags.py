@@ -69,9 +69,7 @@ class TagScheme:
     @property
     def patterns(self) -> tuple[str, ...]:
         """All formats; the first one is written."""
-        if isinstance(self.pattern, str):
-            return (self.pattern,)
-        return self.pattern
+        return formats_of(self.pattern)
 
     @property
     def names_packages(self) -> bool:
@@ -156,6 +154,11 @@ class TagSchemes:
         """Return whether *tag* is the tag of one of *packages*, and not of a release as a whole."""
         is_own = any(scheme.read(tag) for scheme in self.own.values())
         return is_own or any(name in packages for name, _ in self.common.readings(tag))
+
+
+def formats_of(tag_format: str | Sequence[str]) -> tuple[str, ...]:
+    """Return the value of a key `tag_format` as a tuple."""
+    return (tag_format,) if isinstance(tag_format, str) else tuple(tag_format)
 
 
 def schemes_of(settings: Settings, own: Mapping[str, Mapping[str, Any]]) -> TagSchemes:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from releasekit.core.config.settings import variable
 from releasekit.core.errors import Excerpt, Refusal
-from releasekit.core.history.tags import TagScheme
+from releasekit.core.history.tags import TagScheme, formats_of
 from releasekit.core.planning.first_releases import ALL
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Mapping
+    from collections.abc import Container, Generator, Iterable, Iterator, Mapping
 
     from releasekit.core.config.settings import Settings
     from releasekit.core.workspace.workspace import Workspace
@@ -25,12 +26,8 @@ def refuse_unknown_names(
     RK-WORKSPACE-UNKNOWN-PACKAGE.
     """
     for key, pattern in _patterns(settings):
-        try:
+        with _place_of_refusals("pyproject.toml", key, pattern, overrides):
             workspace.matching_names([pattern])
-        except Refusal as error:
-            raise _refusal_at(
-                error, "pyproject.toml", key, pattern, in_file=key not in overrides
-            ) from None
 
 
 def _patterns(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -62,17 +59,28 @@ def refuse_unreadable_tags(
         if path != "." and "tag_format" in keys:
             formats.append((f"{path}/pyproject.toml", "tag_format", keys["tag_format"]))
     for file, key, value in formats:
-        for pattern in (value,) if isinstance(value, str) else value:
-            try:
-                if pattern or key == "tag_format":
+        for pattern in formats_of(value):
+            is_used = pattern or key == "tag_format"
+            with _place_of_refusals(file, key, pattern, overrides):
+                if is_used:
                     TagScheme(pattern, settings.label)
-            except Refusal as error:
-                raise _refusal_at(error, file, key, pattern, in_file=key not in overrides) from None
 
 
-def _refusal_at(error: Refusal, file: str, key: str, text: str, *, in_file: bool) -> Refusal:
-    """Return *error* about the *text* that the *key* has in *file*, or that an option or a variable gives."""
-    if not in_file:
+@contextmanager
+def _place_of_refusals(
+    file: str, key: str, text: str, overrides: Container[str]
+) -> Generator[None]:
+    """Give refusals inside the block the place of *text*: the *key* in *file*, or one of the *overrides*."""
+    try:
+        yield
+    except Refusal as error:
+        raise _refusal_at(error, file, key, text, overrides) from None
+
+
+def _refusal_at(
+    error: Refusal, file: str, key: str, text: str, overrides: Container[str]
+) -> Refusal:
+    if key in overrides:
         return Refusal(error.code, error.message, f"{variable(key)}, or an option", error.hint)
     location = f"{file}, {key} in [tool.releasekit]"
     return Refusal(error.code, error.message, location, error.hint, excerpt=Excerpt(file, 0, text))
