@@ -53,7 +53,7 @@ class ChangeFilePaths:
 
     def is_consumed_by(self, commit: Commit) -> bool:
         """Return whether *commit* is a release commit that edits or deletes change files."""
-        return bool(commit.release) and any(path in self for path in commit.files)
+        return bool(commit.release) and any(map(self.__contains__, commit.files))
 
 
 class NonPackageFiles(ChangeFilePaths):
@@ -87,7 +87,7 @@ def read_pending_changes(
     """
     if project.settings.changes == "commits":
         return {}
-    published = [member.name for member in project.workspace if member.publishable]
+    published = project.workspace.publishable_names
     files = ChangeFilePaths(repo, project)
     texts = _read_texts_around(repo, files, consumptions)
     removed = {
@@ -121,13 +121,11 @@ def _released_files(
     texts = repo.texts(list(positions))
 
     def files_at(name: str, commit: str) -> frozenset[str]:
-        packages = {
-            path: files.packages_in(
-                f"{files.prefix}{path}", texts.get((commit, files.prefix + path))
-            )
-            for path in paths[name]
-        }
-        return frozenset(path for path, names in packages.items() if name in names)
+        def names_package(path: str) -> bool:
+            place = f"{files.prefix}{path}"
+            return name in files.packages_in(place, texts.get((commit, place)))
+
+        return frozenset(filter(names_package, paths[name]))
 
     return {
         name: ReleasedFiles(files_at(name, stable), files_at(name, last))
@@ -165,9 +163,9 @@ def _find_removed(
     for commit in commits:
         for path in filter(files.__contains__, commit.files):
             earlier = texts.get((f"{commit.sha}^", path), "")
-            remaining = files.packages_in(path, texts.get((commit.sha, path)))
-            was_named = bool(earlier) and name in files.packages_in(path, earlier)
-            if was_named and name not in remaining:
+            packages_before = files.packages_in(path, earlier)
+            packages_after = files.packages_in(path, texts.get((commit.sha, path)))
+            if name in packages_before - packages_after:
                 yield from _parse_removed(project, files, path, earlier, name)
 
 

@@ -58,7 +58,7 @@ def read_facts(project: Project, repo: Repo, needs: Collection[str]) -> Workspac
 
 def _ignored_changelogs(project: Project, repo: Repo) -> dict[str, str]:
     """Return the changelogs that git ignores, by package and relative to it, whether they exist or not."""
-    names = [member.name for member in project.workspace if member.publishable]
+    names = project.workspace.publishable_names
     with_changelog = [name for name in names if project.effective_setting(name, "changelog")]
     directories = {
         name: (project.root / project.workspace[name].path).resolve() for name in with_changelog
