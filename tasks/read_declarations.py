@@ -137,7 +137,7 @@ class DeclarationReader:
 
     def _search_homes(self, commits: Iterable[str]) -> None:
         """Find the directories of all packages at *commits*, by name."""
-        unknown = [commit for commit in dict.fromkeys(commits) if commit not in self._homes]
+        unknown = drop(dict.fromkeys(commits), self._homes)
         lines = self._repo.matching_lines(unknown, NAME_LINE, MANIFESTS)
         for commit in unknown:
             self._homes[commit] = directories_by_name(lines.get(commit, ()))

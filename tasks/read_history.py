@@ -191,7 +191,7 @@ def _parse_changes(attribution: Attribution) -> dict[str, tuple[Change, ...]]:
     commits = [commit for commit in attribution.commits if commit.sha in wanted]
     parsed = {change.sha: change for change in parse_history(commits, attribution.commits)}
     return {
-        name: tuple(parsed[sha] for sha in shas) for name, shas in attribution.by_package.items()
+        name: tuple(map(parsed.__getitem__, shas)) for name, shas in attribution.by_package.items()
     }
 
 

@@ -8,6 +8,7 @@ from textwrap import shorten
 from typing import TYPE_CHECKING, cast, get_origin
 
 from releasekit.cli.command_types import LOOK, RELEASE, SET_UP
+from releasekit.core.picking import drop, pick
 from releasekit.options import INDEX, PACKAGES, RELEASE_GROUP, RUN_MODE, option_name
 
 if TYPE_CHECKING:
@@ -117,8 +118,8 @@ def usage_of(argument: Argument) -> str:
 def flags_of(argument: Argument) -> list[str]:
     """Return the flags of an option. If it is a switch that is on by default, the flag for off comes first."""
     names = sorted(argument.names, key=lambda name: not name.startswith("--"))
-    positives = [name for name in names if name not in argument.negatives]
+    positives = drop(names, argument.negatives)
     if argument.field_info.default is not True:
         return positives
-    negatives = [name for name in names if name in argument.negatives]
+    negatives = pick(names, argument.negatives)
     return [*negatives, *positives]

@@ -58,6 +58,11 @@ def pick_keys(mapping: Mapping[K, V], keys: Iterable[K]) -> dict[K, V]:
     return {key: mapping[key] for key in keys}
 
 
+def values_at(mapping: Mapping[K, V], keys: Iterable[K]) -> list[V]:
+    """Return the values of those of *keys* that *mapping* has, in the order of the keys."""
+    return [mapping[key] for key in keys if key in mapping]
+
+
 def drop_keys(mapping: Mapping[K, V], keys: Container[K]) -> dict[K, V]:
     """Return *mapping* without *keys*."""
     return {key: value for key, value in mapping.items() if key not in keys}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
+from releasekit.core.picking import values_at
 from releasekit.core.release.progress import PackageStage
 from releasekit.core.release.report import PackageOutcome
 from releasekit.core.release.timeline import spans_by_package
@@ -45,7 +46,7 @@ def graph_svg(
     columns: dict[str, int] = {}
     boxes: list[_Box] = []
     for step in plan.steps:
-        last_column = max((columns[need] for need in step.needs if need in columns), default=-1)
+        last_column = max(values_at(columns, step.needs), default=-1)
         columns[step.name] = last_column + 1
         text = f"{step.name} {step.version}"
         outcome = outcome_by_name.get(step.name)

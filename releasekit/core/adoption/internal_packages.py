@@ -66,7 +66,7 @@ def find_internal(workspace: Workspace, facts: ReleaseFacts) -> tuple[InternalPa
     is_anything_known = bool(facts.released) or facts.is_index_known
     if not is_anything_known:
         return ()
-    unreleased = [member for member in workspace.publishable if member.name not in facts.released]
+    unreleased = drop_named(workspace.publishable, facts.released)
     reasons = {member.name: _reason(member, facts) for member in unreleased}
     candidates = list(true_keys(reasons))
     internal = _without_required(workspace, candidates)

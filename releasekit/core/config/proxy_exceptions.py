@@ -44,7 +44,8 @@ def _split_port(entry: str) -> tuple[str, str]:
     """Return the host and the port of an *entry*; the port is empty if it has none."""
     bracketed = re.fullmatch(r"\[(?P<host>[^\]]*)\](?::(?P<port>\d+))?", entry)
     if bracketed:
-        return bracketed["host"], bracketed["port"] or ""
+        host, port = bracketed.groups(default="")
+        return host, port
     host, colon, port = entry.partition(":")
     is_plain_port = colon and port.isdecimal()  # an IPv6 address has more colons
     return (host, port) if is_plain_port else (entry, "")

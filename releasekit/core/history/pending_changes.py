@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from releasekit.core.history.change_files import FileChange  # noqa: TC001  pydantic reads the types of the fields
-from releasekit.core.picking import pick, pick_keys
+from releasekit.core.picking import pick
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Mapping, Sequence
@@ -87,7 +87,7 @@ def _changes_of(
     """Return what *files* say about the package *name*, and what was *removed*; a file that is there wins."""
     by_path = {change.path: change for change in removed}
     by_path |= {file.path: file.change_of(name) for file in files if name in file.bumps}
-    return list(pick_keys(by_path, sorted(by_path)).values())
+    return list(map(by_path.__getitem__, sorted(by_path)))
 
 
 def consumed_files(

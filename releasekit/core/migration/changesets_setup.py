@@ -119,7 +119,7 @@ def _matches(patterns: Iterable[str], names: Mapping[str, str]) -> list[str]:
     matching: dict[str, None] = {}
     for pattern in patterns:
         foreign_names = [name for name in names if fnmatchcase(name, pattern)]
-        matching |= dict.fromkeys(names[name] for name in foreign_names)
+        matching |= dict.fromkeys(map(names.__getitem__, foreign_names))
     return list(matching)
 
 

@@ -20,7 +20,7 @@ from releasekit.core.migration.foreign_setup import (
     with_own_name,
 )
 from releasekit.core.migration.foreign_texts import as_list, as_texts, read_table, tables_in
-from releasekit.core.picking import pick
+from releasekit.core.picking import pick, values_at
 from releasekit.core.workspace.dynamic_version import table_at
 
 if TYPE_CHECKING:
@@ -169,9 +169,7 @@ def _linked_groups(
     by_component = {str(_component(options) or name): name for name, options in ours.items()}
     for plugin in tables_in(config.get("plugins")):
         components = as_texts(plugin.get("components"))
-        packages = [
-            by_component[component] for component in components if component in by_component
-        ]
+        packages = values_at(by_component, components)
         is_group = bool(packages) and plugin.get("type") == _LINKED
         if is_group:
             title = str(plugin.get("groupName") or "linked")

@@ -12,7 +12,7 @@ from releasekit.core.config.command_lines import command_texts
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseWarning
 from releasekit.core.history.pending_changes import consumed_files
 from releasekit.core.history.tags import schemes_of, umbrella_tag
-from releasekit.core.picking import drop, pick_keys
+from releasekit.core.picking import drop, drop_keys, pick_keys
 from releasekit.core.planning.first_releases import first_release_warnings, first_releases_to_allow
 from releasekit.core.planning.installable import (
     IndexAfterRelease,
@@ -271,7 +271,7 @@ def _release_tags(
     released = {step.name: step.version for step in steps if step.is_released}
     if not released:
         return ()
-    sharing = {name: version for name, version in released.items() if name not in schemes.own}
+    sharing = drop_keys(released, schemes.own)
     if sharing and not schemes.common.names_packages:
         return (_shared_tag(sharing, schemes.common),)
     version = _version_of_release(basis, released, decisions)

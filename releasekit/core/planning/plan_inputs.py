@@ -17,6 +17,7 @@ from releasekit.core.config.platforms import is_all, refuse_unknown_platforms
 from releasekit.core.history.change_files import ChangeFile
 from releasekit.core.history.pending_changes import PendingChanges
 from releasekit.core.history.tags import schemes_of
+from releasekit.core.picking import values_at
 from releasekit.core.versioning.groups import (
     Decisions,
     decide_all,
@@ -233,7 +234,7 @@ def _versions_tagged_by_others(
     """
     versions: dict[str, frozenset[Version]] = {}
     for group in groups:
-        releases = [baselines[name] for name in group.names if name in baselines]
+        releases = values_at(baselines, group.names)
         for name in group.names:
             if name in baselines:
                 continue

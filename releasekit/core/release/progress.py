@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from releasekit.core.picking import drop
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -36,9 +38,7 @@ UPLOAD_STAGES = (PackageStage.UPLOADING, PackageStage.CONFIRMING, PackageStage.T
 PROOF_STAGES = (PackageStage.PROVING,)
 FINAL_STAGES = frozenset({PackageStage.PUBLISHED, PackageStage.FAILED, PackageStage.BLOCKED})
 ACTIVE_STAGES = frozenset((*BUILD_STAGES, *PROOF_STAGES, *UPLOAD_STAGES))
-_STAGE_ORDER = tuple(
-    stage for stage in PackageStage if stage not in (PackageStage.FAILED, PackageStage.BLOCKED)
-)
+_STAGE_ORDER = tuple(drop(PackageStage, (PackageStage.FAILED, PackageStage.BLOCKED)))
 
 
 @dataclass(slots=True)

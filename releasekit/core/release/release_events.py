@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
+from releasekit.core.picking import drop
+
 if TYPE_CHECKING:
     from releasekit.core.errors import ReleaseError
     from releasekit.core.planning.model import Plan
@@ -50,9 +52,7 @@ def package_event(
 
 def report_event(report: ReleaseReport, target: Target) -> ReleaseEvent:
     """Return the event of a release that has ended with *report*: published, or failed."""
-    unpublished = [
-        package for package in report.packages if package not in report.confirmed_packages
-    ]
+    unpublished = drop(report.packages, report.confirmed_packages)
     payload: dict[str, Any] = {
         "title": report.title,
         "summary": report.summary,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from releasekit.core.addresses import split_address
-from releasekit.core.picking import names_of, pick
+from releasekit.core.picking import group_by, map_values, names_of, pick
 from releasekit.core.release.target import strip_credentials
 from releasekit.core.text import count_as
 from releasekit.core.version_numbers import PyVersion
@@ -149,11 +148,9 @@ def tag_keep_reasons(
     *complete* has by package a sentence that says where all its files are. A tag stands for the *packages* that have
     it. A tag of the *umbrella*, or of no package, stands for all of them.
     """
-    all_names: list[str] = []
-    names_by_tag: dict[str, list[str]] = defaultdict(list)
-    for package in packages:
-        all_names.append(package.name)
-        names_by_tag[package.tag].append(package.name)
+    all_names = names_of(packages)
+    by_tag = group_by(packages, lambda package: package.tag)
+    names_by_tag = map_values(names_of, by_tag)
     reasons: dict[str, str] = {}
     for tag in tags:
         owners = all_names if tag in umbrella else names_by_tag.get(tag, all_names)

@@ -128,7 +128,7 @@ class Order:
 
     def level_of(self) -> dict[str, int]:
         """Return the level of each package, from 0."""
-        return {name: number for number, level in enumerate(self.levels) for name in level}
+        return _level_of_each(self.levels)
 
 
 def offers_of(
@@ -260,7 +260,7 @@ def _difference(one: Edges, other: Edges) -> Edges:
 
 def _union_of(edges: Edges, names: Iterable[str]) -> frozenset[str]:
     """Return all targets of *names*."""
-    return frozenset[str]().union(*(edges[name] for name in names))
+    return frozenset[str]().union(*map(edges.__getitem__, names))
 
 
 def _edges_within(edges: Edges, names: frozenset[str]) -> Edges:
@@ -397,16 +397,20 @@ def _acyclic_soft_needs(graph: Graph, needs: Edges) -> Edges:
     return _difference(only_soft, group_of)
 
 
+def _level_of_each(levels: Sequence[Sequence[str]]) -> dict[str, int]:
+    return {name: number for number, names in enumerate(levels) for name in names}
+
+
 def _topological_order(needs: Edges, levels: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
     """Return all names, dependencies first, then by level, then by name. *needs* has no cycle."""
-    rank = {name: (number, name) for number, row in enumerate(levels) for name in row}
+    level_of = _level_of_each(levels)
     sorter = TopologicalSorter(needs)
     sorter.prepare()
     ready: list[tuple[int, str]] = []
     names: list[str] = []
     while sorter.is_active():
         for name in sorter.get_ready():
-            heappush(ready, rank[name])
+            heappush(ready, (level_of[name], name))
         _, first = heappop(ready)
         names.append(first)
         sorter.done(first)

@@ -89,7 +89,7 @@ def conflicts(candidates: Candidates) -> tuple[Conflict, ...]:
     for candidate in planned:
         for extra in _uninstallable_extras(candidate, suspects, candidates):
             reached = sorted(closure(edges, [(candidate.name, extra)]))
-            causes = chain.from_iterable(exclusions_of[node] for node in reached)
+            causes = chain.from_iterable(map(exclusions_of.__getitem__, reached))
             results.append(Conflict(candidate, extra, tuple(dict.fromkeys(causes))))
     return tuple(results)
 

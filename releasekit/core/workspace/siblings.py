@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import filterfalse
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
-from releasekit.core.picking import group_by
+from releasekit.core.picking import drop_empty, group_by
 from releasekit.core.version_numbers import next_breaking
 from releasekit.core.workspace.candidates import Candidate, ReleaseRequirement, release_requirements
 from releasekit.core.workspace.graph import Offers, is_live_need
@@ -88,11 +89,7 @@ class Siblings:
     def _live_needs(self) -> dict[str, list[Need]]:
         """For each member, its requirements on the siblings in the workspace."""
         return {
-            member.name: [
-                need
-                for need in self.workspace.internal_needs(member)
-                if is_live_need(need, self.offers)
-            ]
+            member.name: list(filter(self._is_live, self.workspace.internal_needs(member)))
             for member in self.workspace
         }
 
@@ -100,13 +97,12 @@ class Siblings:
     def _older_needs(self) -> dict[str, list[Need]]:
         """For each member, its requirements on older releases of siblings."""
         return {
-            member.name: [
-                need
-                for need in self.workspace.internal_needs(member)
-                if not is_live_need(need, self.offers)
-            ]
+            member.name: list(filterfalse(self._is_live, self.workspace.internal_needs(member)))
             for member in self.workspace
         }
+
+    def _is_live(self, need: Need) -> bool:
+        return is_live_need(need, self.offers)
 
     def pins_for(self, name: str) -> Pins:
         """Return the requirements on siblings that the package *name* has once it is built."""
@@ -194,12 +190,7 @@ class Siblings:
 
     def _publishable(self, versions: Mapping[str, Version | None]) -> dict[str, Version]:
         """Return those of *versions* that exist and belong to publishable members."""
-        publishable: dict[str, Version] = {}
-        for name in self.modes:
-            version = versions.get(name)
-            if version is not None:
-                publishable[name] = version
-        return publishable
+        return drop_empty({name: versions.get(name) for name in self.modes})
 
     def _limits(self, versions: Mapping[str, Version]) -> dict[str, Version]:
         limits: dict[str, Version] = {}

@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from releasekit.core.errors import ErrorCode, Excerpt, Refusal, did_you_mean
-from releasekit.core.picking import by_name, names_of
+from releasekit.core.picking import by_name, names_of, pick_named
 from releasekit.core.workspace.dynamic_version import is_dynamic, table_at, texts_in
 
 if TYPE_CHECKING:
@@ -120,9 +120,9 @@ class Workspace:
         """Return the names of the members that *member* requires, in requirements of these *kinds*."""
         return frozenset(need.name for need in self.internal_needs(member) if need.kind in kinds)
 
-    def internal_needs(self, member: Member) -> Iterator[Need]:
+    def internal_needs(self, member: Member) -> list[Need]:
         """Return the requirements of *member* on members of the workspace, itself included."""
-        return (need for need in member.needs if need.name in self.members)
+        return pick_named(member.needs, self.members)
 
     def external_requirements(self, member: Member) -> tuple[str, ...]:
         """Return the published requirements of *member* on packages outside the workspace, as written."""
