@@ -16,7 +16,8 @@ from releasekit.core.migration.foreign_setup import (
     stated_keys,
     version_of,
 )
-from releasekit.core.migration.foreign_texts import as_list, as_texts, read_table
+from releasekit.core.migration.foreign_texts import as_list, read_table
+from releasekit.core.workspace.dynamic_version import texts_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -79,7 +80,7 @@ def read_changesets(texts: Mapping[str, str], places: Places) -> ForeignSetup:
 
 def _root_keys(config: Table, names: Mapping[str, str]) -> Iterator[ForeignKey]:
     groups = dict(_groups(config, names))
-    ignored = _matches(as_texts(config.get("ignore")), names)
+    ignored = _matches(texts_in(config.get("ignore")), names)
     yield ForeignKey("changes", value="files", comment="changesets counts files, not commits.")
     yield ForeignKey(
         "groups",
@@ -108,7 +109,7 @@ def _groups(config: Table, names: Mapping[str, str]) -> Iterator[tuple[str, dict
     for kind in ("fixed", "linked"):
         lists = as_list(config.get(kind))
         for number, patterns in enumerate(lists, start=1):
-            packages = _matches(as_texts(patterns), names)
+            packages = _matches(texts_in(patterns), names)
             if len(packages) > 1:
                 name = kind if len(lists) == 1 else f"{kind}-{number}"
                 yield name, {"packages": packages, "versioning": kind}
@@ -142,7 +143,7 @@ def _foreign_names(config: Table, names: Mapping[str, str]) -> Iterator[LeftOut]
         "ignore": [config.get("ignore")],
     }
     for key, values in lists.items():
-        for pattern in chain.from_iterable(map(as_texts, values)):
+        for pattern in chain.from_iterable(map(texts_in, values)):
             if not _matches([pattern], names):
                 yield LeftOut(
                     what=f"{key}: {pattern}",

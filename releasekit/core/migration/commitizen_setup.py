@@ -16,8 +16,8 @@ from releasekit.core.migration.foreign_setup import (
     stated_keys,
     version_of,
 )
-from releasekit.core.migration.foreign_texts import as_texts, directory_of, find_options
-from releasekit.core.workspace.dynamic_version import table_at
+from releasekit.core.migration.foreign_texts import directory_of, find_options
+from releasekit.core.workspace.dynamic_version import table_at, texts_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -135,7 +135,7 @@ def _leftovers(path: str, options: Table) -> Iterator[LeftOut]:
     place = f" in {path}"
     if not plain_format(options):
         yield LeftOut(what=f"tag_format{place}", advice=ADVICE["tag_format"])
-    for file in as_texts(options.get("version_files")):
+    for file in texts_in(options.get("version_files")):
         if not file.endswith("pyproject.toml:version"):
             yield LeftOut(what=f"version_files: {file}{place}", advice=ADVICE["version_files"])
     yield from _GUIDE.leftovers(options, place)

@@ -247,11 +247,11 @@ def tag_keys(
     stated = drop_empty(formats)
     shared = common_format(stated)
     root_key = ForeignKey("tag_format", value=shared, comment=comment)
-    member_keys: dict[str, tuple[ForeignKey, ...]] = {}
-    for name, form in stated.items():
-        if form != shared:
-            own_key = ForeignKey("tag_format", value=form, comment=comment)
-            member_keys[name] = (own_key,)
+    member_keys: dict[str, tuple[ForeignKey, ...]] = {
+        name: (ForeignKey("tag_format", value=form, comment=comment),)
+        for name, form in stated.items()
+        if form != shared
+    }
     return stated_keys([root_key]), member_keys
 
 

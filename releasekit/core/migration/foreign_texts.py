@@ -61,13 +61,6 @@ def tables_in(value: object) -> list[Table]:
     return list(map(table_at, as_list(value)))
 
 
-def as_texts(value: object) -> list[str]:
-    """Return the texts in the list *value*; a text alone counts as a list of one."""
-    if isinstance(value, str):
-        return [value]
-    return [item for item in as_list(value) if isinstance(item, str)]
-
-
 def _read_json(path: str, text: str) -> Table:
     try:
         value = json.loads(text)

@@ -19,9 +19,9 @@ from releasekit.core.migration.foreign_setup import (
     version_of,
     with_own_name,
 )
-from releasekit.core.migration.foreign_texts import as_list, as_texts, read_table, tables_in
+from releasekit.core.migration.foreign_texts import as_list, read_table, tables_in
 from releasekit.core.picking import pick, values_at
-from releasekit.core.workspace.dynamic_version import table_at
+from releasekit.core.workspace.dynamic_version import table_at, texts_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -168,7 +168,7 @@ def _linked_groups(
     """Yield the name and the value of a group for each plugin `linked-versions`."""
     by_component = {str(_component(options) or name): name for name, options in ours.items()}
     for plugin in tables_in(config.get("plugins")):
-        components = as_texts(plugin.get("components"))
+        components = texts_in(plugin.get("components"))
         packages = values_at(by_component, components)
         is_group = bool(packages) and plugin.get("type") == _LINKED
         if is_group:

@@ -19,8 +19,8 @@ from releasekit.core.migration.foreign_setup import (
     tag_keys,
     with_name_field,
 )
-from releasekit.core.migration.foreign_texts import as_texts, directory_of, read_table
-from releasekit.core.workspace.dynamic_version import table_at
+from releasekit.core.migration.foreign_texts import directory_of, read_table
+from releasekit.core.workspace.dynamic_version import table_at, texts_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -159,7 +159,7 @@ def _rules(options: Table) -> Iterator[ForeignKey]:
     types: dict[str, str] = {}
     parser_options = table_at(options, "commit_parser_options")
     for key, bump in _BUMPS.items():
-        types |= dict.fromkeys(as_texts(parser_options.get(key)), bump)
+        types |= dict.fromkeys(texts_in(parser_options.get(key)), bump)
     yield ForeignKey("types", value=types, comment="The types of `commit_parser_options`.")
 
 
@@ -179,7 +179,7 @@ def _branch_key(options: Table) -> ForeignKey:
 def _leftovers(table: _Table) -> Iterator[LeftOut]:
     place = f" in {table.path}"
     yield from _GUIDE.leftovers(_without_defaults(table.options), place)
-    for position in as_texts(table.options.get("version_toml")):
+    for position in texts_in(table.options.get("version_toml")):
         if not position.startswith("pyproject.toml:project.version"):
             yield LeftOut(
                 what=f"version_toml {position}{place}", advice=ADVICE["version_variables"]
