@@ -10,7 +10,7 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
-from releasekit.core.picking import names_of
+from releasekit.core.picking import drop, names_of
 from releasekit.core.workspace.workspace import Kind
 from releasekit.formats.graphs import labelled_edges
 
@@ -42,9 +42,8 @@ def plan_csv(plan: Plan, changes: Mapping[str, str] | None = None) -> str:
     ]
     planned = set(names_of(plan.packages))
     empty_cells = [""] * (len(_PLAN_HEAD) - 3)
-    for name, change in changes.items():
-        if name not in planned:  # an earlier plan had this package
-            rows.append(("", "", name, *empty_cells, change))
+    earlier_names = drop(changes, planned)  # an earlier plan had these packages
+    rows += [("", "", name, *empty_cells, changes[name]) for name in earlier_names]
     return csv_text((*_PLAN_HEAD, "change"), rows)
 
 
@@ -96,13 +95,15 @@ def members_csv(workspace: Workspace) -> str:
     """Return a row for each member of a workspace."""
     rows: list[Sequence[object]] = []
     for member in workspace:
-        dynamic = "yes" if member.dynamic else "no"
-        publishable = "yes" if member.publishable else "no"
+        dynamic, publishable = _YES_OR_NO[member.dynamic], _YES_OR_NO[member.publishable]
         internal = sorted(workspace.required_members(member, Kind.RUNTIME, Kind.BUILD, Kind.EXTRA))
         rows.append(
             (member.name, member.path, member.version, dynamic, publishable, " ".join(internal))
         )
     return csv_text(("name", "path", "version", "dynamic", "publishable", "internal"), rows)
+
+
+_YES_OR_NO = {True: "yes", False: "no"}
 
 
 def graph_csv(graph: Graph) -> str:

@@ -11,6 +11,8 @@ from releasekit.core.workspace.workspace import Kind
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from packaging.version import Version
+
     from releasekit.core.changelog.changelog import ChangelogEntry, Section
     from releasekit.core.history.change_files import FileChange
     from releasekit.core.history.commits import Change
@@ -25,7 +27,7 @@ def discover_json(workspace: Workspace) -> str:
         {
             "name": member.name,
             "path": member.path,
-            "version": str(member.version) if member.version else None,
+            "version": _text_or_none(member.version),
             "dynamic": member.dynamic,
             "publishable": member.publishable,
             "internal": sorted(
@@ -38,13 +40,17 @@ def discover_json(workspace: Workspace) -> str:
     return json.dumps(rows, indent=1) + "\n"
 
 
+def _text_or_none(version: Version | None) -> str | None:
+    return str(version) if version else None
+
+
 def changelog_json(rows: Iterable[tuple[Step, ChangelogEntry, Section]]) -> str:
     """Return the changelog entries of all packages, as sorted data and as Markdown."""
     packages = [
         {
             "name": step.name,
             "path": step.path,
-            "current": str(step.current) if step.current else None,
+            "current": _text_or_none(step.current),
             "next": str(step.version),
             "date": entry.date,
             "remark": entry.remark,
@@ -96,7 +102,7 @@ def graph_json(workspace: Workspace, graph: Graph, order: Order | None) -> str:
         {
             "name": member.name,
             "path": member.path,
-            "version": str(member.version) if member.version else None,
+            "version": _text_or_none(member.version),
             "publishable": member.publishable,
             "needs": sorted(graph.hard[member.name]),
             "extra_needs": sorted(graph.soft[member.name]),

@@ -168,10 +168,8 @@ def _steps_sections(steps: Sequence[Step], reason: int, rows: int | None) -> Ite
         table.append((str(step.order), step.name, *versions, step.bump, because))
     yield _table(("#", "package", "from", "to", "bump", "because"), table).rstrip("\n")
     more = steps[len(displayed) :]
-    if len(more) == 1:
-        yield "… and 1 more package"
-    elif more:
-        yield f"… and {len(more)} more packages"
+    if more:
+        yield f"… and {count_as('more package', more)}"
 
 
 def obstacles_markdown(obstacles: Sequence[Obstacle]) -> str:

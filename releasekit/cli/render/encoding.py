@@ -57,9 +57,8 @@ def plain_text(character: str) -> str:
         return ""
     is_symbol = unicodedata.category(character).startswith("S")
     is_wide = unicodedata.east_asian_width(character) in {"W", "F"}
-    if is_symbol:
-        return "  " if is_wide else " "
-    return "??" if is_wide else "?"
+    replacement = " " if is_symbol else "?"
+    return replacement * (1 + is_wide)
 
 
 def ascii_json(text: str) -> str:
