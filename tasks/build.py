@@ -17,6 +17,7 @@ from releasekit.core.artifacts.content_rules import modules_by_project
 from releasekit.core.config.command_lines import wheel_command
 from releasekit.core.config.settings import build_command_of
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, as_refusal
+from releasekit.core.picking import drop, names_of
 from releasekit.core.release.progress import PackageStage
 from releasekit.core.release.release_manifest import BuiltPackage
 from releasekit.core.release.stage_job import StageJob
@@ -119,9 +120,7 @@ def stage_job(
         older=step.older,
         build_needs=step.build_needs,
         need_sums=tuple(need_sums),
-        siblings=tuple(
-            package.name for package in release.plan.packages if package.name != step.name
-        ),
+        siblings=tuple(drop(names_of(release.plan.packages), (step.name,))),
         verify_ignore=release.settings.verify_ignore,
         has_platforms=bool(step.platforms),
         platform=platform,

@@ -16,7 +16,7 @@ from releasekit.core.addresses import is_unencrypted
 from releasekit.core.config.settings import CHANGELOG, bump_files
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, ReleaseWarning
 from releasekit.core.history.build_tags import unread_tag_warnings
-from releasekit.core.picking import names_of
+from releasekit.core.picking import names_of, pick
 from releasekit.core.planning.model import Obstacle, Status
 from releasekit.core.release.branches import branch_refusal
 from releasekit.core.release.release_notes import MIN_BODY_LIMIT
@@ -238,9 +238,9 @@ def _changelogs(project: Project, plan: Plan) -> dict[str, Path]:
 def _changelog_paths(project: Project, plan: Plan) -> Iterator[PreflightFinding]:
     """Find values of `changelog_path` that name no text file in the package."""
     chosen = {name for name, section in plan.changelogs.items() if section.path != CHANGELOG}
-    for name, path in _changelogs(project, plan).items():
-        if name not in chosen:
-            continue
+    changelogs = _changelogs(project, plan)
+    for name in pick(changelogs, chosen):
+        path = changelogs[name]
         directory = (project.root / project.workspace[name].path).resolve()
         problem = find_changelog_problem(directory, path)
         if problem:

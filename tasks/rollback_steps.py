@@ -566,13 +566,11 @@ async def _listed_packages(
 ) -> list[PublicPackage]:
     """Return those of *packages* that the index lists files of, with these files."""
     listed = await files_on_index(packages, index, strict=False)
-    public: list[PublicPackage] = []
-    for package in packages:
-        files = listed[package.name]
-        if files:
-            is_complete = len(files) == len(package.files)
-            public.append(_public_package(package, target, files, complete=is_complete))
-    return public
+    return [
+        _public_package(package, target, files, complete=len(files) == len(package.files))
+        for package in packages
+        if (files := listed[package.name])
+    ]
 
 
 async def _listed_versions(

@@ -297,10 +297,8 @@ def unfinished_record(common_dir: Path) -> Record | None:
 
     Raises ReleaseError RK-RECORD-INVALID for a record that cannot be read, because it may be unfinished.
     """
-    for record in list_records(common_dir):
-        if not record.is_finished():
-            return record
-    return None
+    unfinished = (record for record in list_records(common_dir) if not record.is_finished())
+    return next(unfinished, None)
 
 
 def remove_leftovers(repo: Repo) -> None:

@@ -75,18 +75,19 @@ def _publisher_steps(
     ci: CiSystem, urls: RepositoryUrls, projects: Mapping[str, bool], workflow: str
 ) -> list[SetupStep]:
     """Return the trusted publishers to add: pending ones for new projects, ordinary ones for the others."""
-    owner, _, repository = urls.repository.rpartition("/")
+    parts = urls.repository.rpartition("/")
+    owner, _, repository = (part or _UNKNOWN for part in parts)
     if ci == "github":
         values = {
-            "owner": owner or _UNKNOWN,
-            "repository": repository or _UNKNOWN,
+            "owner": owner,
+            "repository": repository,
             "workflow": workflow,
             "environment": ENVIRONMENT,
         }
     else:
         values = {
-            "namespace": owner or _UNKNOWN,
-            "project": repository or _UNKNOWN,
+            "namespace": owner,
+            "project": repository,
             "top-level pipeline file": ".gitlab-ci.yml",
             "environment": ENVIRONMENT,
         }

@@ -180,10 +180,11 @@ def _parse_markdown(path: str, text: str) -> tuple[list[_BumpLine], str]:
     """Return the lines `name: bump` of a change file, and the Markdown below them."""
     lines = text.removeprefix("\ufeff").splitlines()
     start, end = _front_matter(path, lines)
-    named_bumps: list[_BumpLine] = []
-    for number, line in enumerate(lines[start + 1 : end], start=start + 2):
-        if line.strip() and not line.startswith("#"):
-            named_bumps.append(_parse_bump_line(path, number, line))
+    named_bumps = [
+        _parse_bump_line(path, number, line)
+        for number, line in enumerate(lines[start + 1 : end], start=start + 2)
+        if line.strip() and not line.startswith("#")
+    ]
     return named_bumps, _clean_text(lines[end + 1 :])
 
 

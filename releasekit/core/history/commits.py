@@ -398,11 +398,12 @@ class _RevertResolver:
     def __init__(self, commits: Sequence[Commit]) -> None:
         self._commits = commits
         self._shas = ShaIndex(commits)
-        self._merges: dict[str, str] = {}
-        for commit in commits:
-            if commit.is_merge and (match := _MERGED_PULL_REQUEST.match(commit.message)):
-                number = match[1]
-                self._merges[number] = commit.sha
+        # By number, the commit that merged a pull request.
+        self._merges = {
+            match[1]: commit.sha
+            for commit in commits
+            if commit.is_merge and (match := _MERGED_PULL_REQUEST.match(commit.message))
+        }
 
     def complete(self, change: Change) -> Change:
         """Return *change* with full shas, and with the merged commits in place of a merge."""

@@ -164,9 +164,8 @@ def _plan_warnings(
 
 def _assumed_releases(candidates: Candidates) -> Iterator[tuple[str, Version]]:
     """Yield the releases whose requirements are assumed."""
-    for candidate in chain.from_iterable(candidates.values()):
-        if candidate.assumed:
-            yield candidate.name, candidate.version
+    every_candidate = chain.from_iterable(candidates.values())
+    return ((release.name, release.version) for release in every_candidate if release.assumed)
 
 
 def _choose_packages(

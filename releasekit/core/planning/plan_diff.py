@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from packaging.version import Version
 from pydantic import BaseModel, ConfigDict, Field
 
-from releasekit.core.picking import by_name, group_by
+from releasekit.core.picking import by_name, drop_keys, group_by
 from releasekit.core.planning.model import Plan, Step
 from releasekit.core.text import count_packages
 from releasekit.core.version_numbers import PyVersion
@@ -134,10 +134,9 @@ def diff_plans(earlier: PlanSnapshot, plan: Plan) -> PlanDifference:
         elif release.version != step.version:
             changed.append(_changed_package(step, release))
     gone: list[PlanChange] = []
-    for name, release in earlier.releases.items():
-        if name not in new:
-            is_released = current.get(name) == release.version
-            gone.append(_gone_package(name, release, is_released=is_released))
+    for name, release in drop_keys(earlier.releases, new).items():
+        is_released = current.get(name) == release.version
+        gone.append(_gone_package(name, release, is_released=is_released))
     changes = (*added, *changed, *gone)
     day = _describe_day(earlier, plan.date)
     return PlanDifference(

@@ -17,7 +17,7 @@ from releasekit.core.config.platforms import is_all, refuse_unknown_platforms
 from releasekit.core.history.change_files import ChangeFile
 from releasekit.core.history.pending_changes import PendingChanges
 from releasekit.core.history.tags import schemes_of
-from releasekit.core.picking import values_at
+from releasekit.core.picking import drop, values_at
 from releasekit.core.versioning.groups import (
     Decisions,
     decide_all,
@@ -235,9 +235,7 @@ def _versions_tagged_by_others(
     versions: dict[str, frozenset[Version]] = {}
     for group in groups:
         releases = values_at(baselines, group.names)
-        for name in group.names:
-            if name in baselines:
-                continue
+        for name in drop(group.names, baselines):
             scheme = schemes.of(name)
             taken = [
                 last.version for last in releases if last.tag == scheme.tag(name, last.version)

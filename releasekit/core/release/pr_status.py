@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Literal
 from packaging.version import Version
 from pydantic import BaseModel, ConfigDict, Field
 
-from releasekit.core.picking import by_name, drop
+from releasekit.core.picking import by_name, drop, names_of
 from releasekit.core.planning.model import Obstacle, Status
 from releasekit.core.version_numbers import next_version_after
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from releasekit.core.planning.model import Plan, Step
 
@@ -72,9 +72,9 @@ def stale_reasons(proposed: Plan, before: Plan, after: Plan) -> Iterator[str]:
     *before* is the plan at the commit of the pull request alone, *after* the plan at the merged commit, with all other
     changes on the branch.
     """
-    steps_before = _by_name(before.packages)
-    steps_after = _by_name(after.packages)
-    proposed_names = set(_by_name(proposed.steps))
+    steps_before = by_name(before.packages)
+    steps_after = by_name(after.packages)
+    proposed_names = set(names_of(proposed.steps))
     for step in proposed.steps:
         new = steps_after.get(step.name)
         if new is None:
@@ -87,10 +87,6 @@ def stale_reasons(proposed: Plan, before: Plan, after: Plan) -> Iterator[str]:
             yield f"{step.name} would become {new.next} instead of {step.version}: {new.reason}"
         elif _edges(old, proposed_names) != _edges(new, proposed_names):
             yield f"{step.name} now needs different packages of this release"
-
-
-def _by_name(steps: Iterable[Step]) -> dict[str, Step]:
-    return by_name(steps)
 
 
 def _has_higher_version(new: Step, old: Step) -> bool:
@@ -111,7 +107,7 @@ def _edges(step: Step, names: set[str]) -> tuple[set[str], ...]:
 
 def not_in_release(proposed: Plan, after: Plan) -> tuple[str, ...]:
     """Return the names of packages that are due at the merged commit, but are not in this release."""
-    released = _by_name(proposed.steps)
+    released = by_name(proposed.steps)
     included = [step.name for step in after.steps if step.status is Status.INCLUDED]
     return tuple(drop(included, released))
 

@@ -22,7 +22,7 @@ def count_arrows(steps: Sequence[Step]) -> int:
     """
     needed = {need for step in steps for need in step.needs}
     packages, last = len(steps), sum(step.name not in needed for step in steps)
-    repeats = {step.name: 1 + len(step.build_needs) if step.build_needs else 1 for step in steps}
+    repeats = {step.name: 1 + len(step.build_needs) for step in steps}
     begins = sum(not step.build_needs for step in steps)
     builds = begins + sum(repeats[need] for step in steps for need in step.build_needs)
     proofs = (

@@ -22,11 +22,12 @@ def next_prerelease(
     The numbers start at *first_number*, and continue from there if it is above all others.
     """
     stem = final_of(base)
-    number = first_number
-    for version in existing:
-        is_same_kind = kind_of(version) == kind
-        if is_same_kind and final_of(version) == stem:
-            number = max(number, _number_of(version) + 1)
+    numbers = [
+        _number_of(version) + 1
+        for version in existing
+        if (kind_of(version), final_of(version)) == (kind, stem)
+    ]
+    number = max([first_number, *numbers])
     separator = "." if kind == "dev" else ""
     return Version(f"{stem}{separator}{kind}{number}")
 

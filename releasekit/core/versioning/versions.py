@@ -467,11 +467,9 @@ class _GroupRelease:
             return ""
         if self._is_declared_by(request):
             return f"{self.target} is declared"
-        follows_leader = request.bump < self.bump
-        if request.wants_release and follows_leader:
-            return f"{request.reason}; same version as {self.leader}"
         if request.wants_release:
-            return request.reason
+            remark = f"; same version as {self.leader}" if request.bump < self.bump else ""
+            return f"{request.reason}{remark}"
         if self.fixed and request.history.last != self.target:
             return f"released together with {self.leader}"
         return ""

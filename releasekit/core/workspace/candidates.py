@@ -47,9 +47,11 @@ class Candidate:
     def requirements_for(self, extra: str) -> Iterator[Requirement]:
         """Yield the requirements that apply in this environment; with *extra*, only those that the extra adds."""
         environment = {"extra": extra}
-        for requirement, of_extra in self.requirements:
-            if of_extra == extra and _applies(requirement, environment):
-                yield requirement
+        return (
+            requirement
+            for requirement, of_extra in self.requirements
+            if of_extra == extra and _applies(requirement, environment)
+        )
 
     @property
     def extras(self) -> tuple[str, ...]:
