@@ -8,6 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from releasekit.core.errors import ReleaseError
+from releasekit.core.picking import drop
 from releasekit.core.release.unfinished_release import ReleaseTraces
 from releasekit.integrations.git import LOCK_REF, NO_REF, tags_among
 from releasekit.store.record import list_records, releases_with_manifest
@@ -36,10 +37,8 @@ def read_records(repo: Repo) -> list[ReleaseTraces]:
     all_traces = [*filter(None, from_records)]
     releases = {traces.release for traces in all_traces}
     known_names = {*releases, *releases_with_manifest(repo.common_dir), _LOCK_NAME}
-    for name in repo.saved_refs():
-        is_release = "/" not in name
-        if is_release and name not in known_names:
-            all_traces.append(_from_copy(name, repo))
+    saved_releases = [name for name in repo.saved_refs() if "/" not in name]
+    all_traces += [_from_copy(name, repo) for name in drop(saved_releases, known_names)]
     return all_traces
 
 

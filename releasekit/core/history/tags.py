@@ -299,12 +299,8 @@ def dated_umbrellas(tags: Mapping[str, str]) -> frozenset[str]:
     releasekit makes such a tag only for several packages. So it is recognized without the title of a release commit.
     """
     dated = {tag: commit for tag, commit in tags.items() if is_dated(tag)}
-    commits = frozenset(dated.values())
-    counts: Counter[str] = Counter()
-    for tag, commit in tags.items():
-        is_version = tag not in dated and _VERSION_TAG.fullmatch(tag) is not None
-        if commit in commits and is_version:
-            counts[commit] += 1
+    version_tags = filter(_VERSION_TAG.fullmatch, drop(tags, dated))
+    counts = Counter(map(tags.__getitem__, version_tags))
     return frozenset(tag for tag, commit in dated.items() if counts[commit] > 1)
 
 

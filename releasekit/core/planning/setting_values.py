@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from releasekit.core.config.settings import variable
 from releasekit.core.errors import Excerpt, Refusal
 from releasekit.core.history.tags import TagScheme, formats_of
+from releasekit.core.picking import drop_keys
 from releasekit.core.planning.first_releases import ALL
 
 if TYPE_CHECKING:
@@ -55,9 +56,11 @@ def refuse_unreadable_tags(
     """
     root_keys = ("tag_format", "root_tag_format", "umbrella_tag_format")
     formats = [("pyproject.toml", key, getattr(settings, key)) for key in root_keys]
-    for path, keys in own.items():
-        if path != "." and "tag_format" in keys:
-            formats.append((f"{path}/pyproject.toml", "tag_format", keys["tag_format"]))
+    formats += [
+        (f"{path}/pyproject.toml", "tag_format", keys["tag_format"])
+        for path, keys in drop_keys(own, (".",)).items()
+        if "tag_format" in keys
+    ]
     for file, key, value in formats:
         for pattern in formats_of(value):
             is_used = pattern or key == "tag_format"

@@ -9,7 +9,7 @@ from packaging.utils import canonicalize_name
 
 from releasekit.core.config.bump_rules import Bump
 from releasekit.core.errors import ErrorCode, Refusal, did_you_mean
-from releasekit.core.picking import pick
+from releasekit.core.picking import pick, true_keys
 from releasekit.core.version_numbers import parse_version
 from releasekit.core.versioning.prereleases import kind_of
 
@@ -110,13 +110,13 @@ def version_requests(
 
 def _refuse_contradiction(name: str, request: VersionRequest) -> None:
     """Refuse a *request* for the package *name* that is none."""
-    conflict = ""
     is_prerelease = request.version is not None and request.version.is_prerelease
-    if request.bump is not None and request.version is not None:
-        conflict = "--bump and --set-version"
-    elif request.promote and (request.is_held_back or is_prerelease):
-        conflict = f"--promote and {request.reason}"
-    if conflict:
+    prevents_promotion = request.is_held_back or is_prerelease
+    conflicts = {
+        "--bump and --set-version": None not in (request.bump, request.version),
+        f"--promote and {request.reason}": request.promote and prevents_promotion,
+    }
+    for conflict in true_keys(conflicts):
         message = f"{conflict} contradict each other for {name}"
         raise Refusal(ErrorCode.USAGE, message, hint="Use only one of them.")
 
