@@ -11,6 +11,7 @@ from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, as_refusal
 from releasekit.core.picking import drop
 from releasekit.core.release.release_manifest import parse_manifest, parse_plan
 from releasekit.core.release.upload_window import closing_warnings, find_partial_uploads
+from releasekit.core.text import list_names
 from releasekit.integrations.filesystem import make_directory, read_text, wrap_os_errors
 from releasekit.store.bundle import read_bundle, read_manifest
 from releasekit.store.record import (
@@ -177,7 +178,7 @@ def refuse_other_requests(plan: Plan, options: VersionOptions) -> None:
     other = sorted(set(options.recorded) - set(plan.requested))
     if not other:
         return
-    decided_by = ", ".join(plan.requested) or "no such option"
+    decided_by = list_names(plan.requested, "no such option")
     message = f"{plan.title} has begun with {decided_by}, and {', '.join(other)} cannot change it"
     hint = (
         "`releasekit publish` without these options resumes it; `releasekit rollback` abandons it."

@@ -19,6 +19,16 @@ def count_as(noun: str, things: Sized) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def list_names(names: Iterable[str], empty: str = "none") -> str:
+    """Return *names* separated by commas; the text *empty* if there are none."""
+    return ", ".join(names) or empty
+
+
+def join_texts(separator: str, *texts: object) -> str:
+    """Return those of *texts* that are not empty, with *separator* between them."""
+    return separator.join(str(text) for text in texts if text)
+
+
 def join_lines(lines: Iterable[object]) -> str:
     """Return *lines* as a text; each of them ends with a newline."""
     return "".join(f"{line}\n" for line in lines)

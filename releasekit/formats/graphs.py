@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from releasekit.core.text import join_lines
+from releasekit.core.text import join_lines, join_texts
 from releasekit.core.workspace.graph import components, reverse
 from releasekit.core.workspace.workspace import Kind
 
@@ -119,8 +119,7 @@ def _number_nodes(graph: Graph) -> dict[str, str]:
 
 
 def _title(workspace: Workspace, name: str, separator: str) -> str:
-    version = workspace[name].version
-    return f"{name}{separator}{version}" if version else name
+    return join_texts(separator, name, workspace[name].version)
 
 
 def _roots(edges: Edges) -> list[str]:

@@ -12,7 +12,7 @@ from releasekit.core.picking import group_by, names_of, pick_named
 from releasekit.core.planning.model import calm_obstacles, count_obstacles
 from releasekit.core.release.report import PackageOutcome
 from releasekit.core.similar_texts import calm_warnings
-from releasekit.core.text import count_as, count_packages, summarize
+from releasekit.core.text import count_as, count_packages, list_names, summarize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -313,7 +313,7 @@ def rollback_markdown(rollback: Rollback) -> str:
     remarks = _bullets((*rollback.kept, *rollback.notes))
     if not rollback.release:
         return f"# {rollback.summary}\n{remarks}\n"
-    tags = ", ".join(dict.fromkeys((*rollback.tags, *rollback.remote_tags))) or "none"
+    tags = list_names(dict.fromkeys((*rollback.tags, *rollback.remote_tags)))
     table = _public_table(rollback.public)
     action = "deleted" if rollback.done else "to be deleted"
     return f"# {rollback.summary}\n\ntags {action}: {tags}\n\n{table}\n{rollback.next_steps}\n{remarks}\n"
@@ -324,11 +324,10 @@ def _public_table(packages: Sequence[PublicPackage]) -> str:
         return ""
     rows: list[tuple[str, ...]] = []
     for package in packages:
-        title = f"{package.name} {package.version}"
-        if not package.complete:
-            title += " (in part)"
         dependents = ", ".join(package.dependents)
-        rows.append((title, package.tag or "none", str(package.next), dependents, package.page))
+        rows.append(
+            (package.title, package.tag_or_none, str(package.next), dependents, package.page)
+        )
     return _table(("stays on the index", "tag", "next fix", "required by", "page"), rows)
 
 

@@ -11,6 +11,7 @@ from releasekit.core.picking import values_at
 from releasekit.core.release.progress import PackageStage
 from releasekit.core.release.report import PackageOutcome
 from releasekit.core.release.timeline import spans_by_package
+from releasekit.core.text import join_texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,7 +51,7 @@ def graph_svg(
         columns[step.name] = last_column + 1
         text = f"{step.name} {step.version}"
         outcome = outcome_by_name.get(step.name)
-        tooltip = f"{text}: {outcome}" if outcome else text
+        tooltip = join_texts(": ", text, outcome)
         boxes.append(
             _Box(step.name, columns[step.name], text, tooltip, _COLOURS[outcome], step.needs)
         )
@@ -63,7 +64,7 @@ def workspace_svg(workspace: Workspace, graph: Graph) -> str:
     for column, names in enumerate(graph.levels()):
         for name in names:
             member = workspace[name]
-            text = f"{name} {member.version}" if member.version else name
+            text = join_texts(" ", name, member.version)
             colour, tooltip = _COLOURS[None], text
             if not member.publishable:
                 colour, tooltip = _PRIVATE, f"{text}: never published"

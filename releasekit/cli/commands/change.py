@@ -12,6 +12,7 @@ from releasekit.cli.command_types import DONE, FAILED, RELEASE, Flatten, Format,
 from releasekit.cli.help import examples
 from releasekit.core.config.settings import BumpName
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
+from releasekit.core.text import list_names
 from releasekit.options import PACKAGES, WorkspaceOptions, complete_packages
 
 log = logging.getLogger("releasekit")
@@ -107,7 +108,7 @@ def _ask_packages(options: WorkspaceOptions) -> tuple[str, ...]:
 
 
 def _join_names(names: tuple[str, ...]) -> str:
-    return ", ".join(names) or "none"
+    return list_names(names)
 
 
 def _show_status(options: WorkspaceOptions, since: str, output_format: str) -> int:

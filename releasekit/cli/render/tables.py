@@ -17,7 +17,7 @@ from releasekit.core.picking import drop, group_by, names_of, true_keys
 from releasekit.core.planning.model import Status
 from releasekit.core.release.report import PackageOutcome
 from releasekit.core.similar_texts import calm_warnings, select_texts
-from releasekit.core.text import count_as, count_packages, summarize
+from releasekit.core.text import count_as, count_packages, join_texts, list_names, summarize
 from releasekit.core.workspace.workspace import Kind
 from releasekit.integrations.process import mask
 from releasekit.logging import is_verbose
@@ -162,7 +162,7 @@ def change_table(status: ChangeStatus) -> RenderableType:
     table = ResponsiveTable("", "Package", "Change files", wraps=False)
     for package in status.packages:
         icon, style = _CHANGED_PACKAGE_STYLES[package.missing]
-        table.add(icon, package.name, ", ".join(package.files) or "none", style=style)
+        table.add(icon, package.name, list_names(package.files), style=style)
     return table
 
 
@@ -216,8 +216,8 @@ def _adoption_cells(row: AdoptedPackage, adoption: Adoption) -> tuple[str, ...]:
 
 def _adoption_lines(adoption: Adoption, *, verbose: bool) -> list[Text]:
     """Return the lines below the table."""
-    label = f", label {adoption.label}" if adoption.label else ""
-    lines = [Text(f"tag_format: {', '.join(adoption.tag_format)}{label}")]
+    formats = join_texts(", label ", ", ".join(adoption.tag_format), adoption.label)
+    lines = [Text(f"tag_format: {formats}")]
     names_by_formats = group_by(adoption.own_tag_formats, adoption.own_tag_formats.__getitem__)
     for formats, names in names_by_formats.items():
         lines.append(Text(f"tag_format of {summarize(names, 5)}: {', '.join(formats)}"))
@@ -448,11 +448,8 @@ def _public_table(rollback: Rollback) -> RenderableType:
         title="an index does not delete files",
     )
     for package in rollback.public:
-        suffix = "" if package.complete else " (in part)"
-        label = f"{package.name} {package.version}{suffix}"
-        tag = package.tag or "none"
         dependents = ", ".join(package.dependents)
-        table.add(label, tag, package.next, dependents, package.page)
+        table.add(package.title, package.tag_or_none, package.next, dependents, package.page)
     return Group(table, Text(rollback.next_steps, style="cyan"))
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from releasekit.core.adoption.findings import SetupStep
 from releasekit.core.picking import true_keys
+from releasekit.core.text import join_texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -111,7 +112,7 @@ def _token_step(ci: CiSystem, target: Target) -> SetupStep:
         "github": f"Settings > Environments > {ENVIRONMENT} > Environment secrets",
         "gitlab": "Settings > CI/CD > Variables",
     }
-    name = f"the index {target.name}" if target.name else "the index"
+    name = join_texts(" ", "the index", target.name)
     what = f"store a token for {name} as a secret, and pass it to the step that publishes"
     return SetupStep(what=what, where=places[ci], values={"secret": token_variable()})
 

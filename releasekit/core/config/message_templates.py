@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from releasekit.core.picking import drop
+from releasekit.core.text import join_texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,7 +32,7 @@ def split_message(template: str) -> tuple[str, str]:
 
 def join_message(title: str, body: str) -> str:
     """Return *title* and *body* as one message, with the empty line that git wants between them."""
-    return f"{title}\n\n{body}" if body else title
+    return join_texts("\n\n", title, body)
 
 
 def fill_template(template: str, values: Mapping[str, str]) -> str:

@@ -16,6 +16,7 @@ from releasekit.core.migration.foreign_setup import (
     version_of,
 )
 from releasekit.core.migration.foreign_texts import directory_of, find_options, tables_in
+from releasekit.core.text import join_texts
 from releasekit.core.workspace.dynamic_version import table_at
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def _options(suffix: str, content: Table) -> Table:
 
 def _removable_part(path: str) -> str:
     section = _SECTIONS.get(PurePosixPath(path).name)
-    return f"{section} in {path}" if section else path
+    return join_texts(" in ", section, path)
 
 
 def _from_ini(sections: Table) -> Table:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseWarning
 from releasekit.core.picking import drop
-from releasekit.core.text import count_packages, summarize
+from releasekit.core.text import count_packages, join_texts, summarize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -48,8 +48,7 @@ def first_release_question(names: Sequence[str]) -> str:
 def first_release_refusal(names: Sequence[str], command: str, reason: str = "") -> Refusal:
     """Return the refusal of the first release of *names*; *command* is the one to run again, with permission."""
     options = " ".join(f"--allow-new {name}" for name in names)
-    because = f": {reason}" if reason else ""
-    message = f"{_summary(names)}, and nothing allows it{because}"
+    message = join_texts(": ", f"{_summary(names)}, and nothing allows it", reason)
     hint = (
         f"To publish, run `releasekit {command} {options}`, or set allow_new in [tool.releasekit]. "
         "To keep a package internal, add it to exclude."

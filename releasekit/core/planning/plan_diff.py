@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from releasekit.core.picking import by_name, drop_keys, group_by
 from releasekit.core.planning.model import Plan, Step
-from releasekit.core.text import count_packages
+from releasekit.core.text import count_packages, join_texts, list_names
 from releasekit.core.version_numbers import PyVersion
 
 if TYPE_CHECKING:
@@ -95,8 +95,7 @@ class PlanDifference(BaseModel):
         """A short description of the change, by package: "added", "changed, was 1.2.0"."""
         descriptions: dict[str, str] = {}
         for change in self.changes:
-            was = f", was {change.before}" if change.before else ""
-            descriptions[change.name] = f"{change.change}{was}"
+            descriptions[change.name] = join_texts(", was ", change.change, change.before)
         return descriptions
 
 
@@ -197,7 +196,7 @@ def _summarize_changes(changes: Iterable[PlanChange]) -> str:
         parts.append(f"{count_packages(released)} released")
     if dropped := by_kind.get("dropped"):
         parts.append(f"{count_packages(dropped)} no longer planned")
-    return ", ".join(parts) or "nothing has changed"
+    return list_names(parts, "nothing has changed")
 
 
 def _describe_day(earlier: PlanSnapshot, today: str) -> str:

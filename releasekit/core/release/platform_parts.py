@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from releasekit.core.config.platforms import is_all
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
 from releasekit.core.picking import by_name, pick_named, true_keys
-from releasekit.core.text import summarize
+from releasekit.core.text import join_texts, list_names, summarize
 from releasekit.core.workspace.wheel_tags import foreign_wheels, missing_wheels, runs_on
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def merge_parts(parts: Sequence[StagedPart]) -> ReleaseManifest:
     """
     bases = [part for part in parts if not part.manifest.platform]
     if len(bases) != 1:
-        listed = ", ".join(part.location for part in bases) or "none"
+        listed = list_names(part.location for part in bases)
         message = f"one directory must have the release that was staged without --platform; these have it: {listed}"
         raise Refusal(ErrorCode.PARTS_DIFFER, message)
     (base,) = bases
@@ -123,7 +123,7 @@ def platforms_missing_error(missing: Mapping[str, Sequence[str]]) -> Refusal:
 def worker_error(message: str, location: str, output: str) -> ReleaseError:
     """Return the error of a worker that has not built its wheels, with the *output* of its run and its first line."""
     reason = output.strip().partition("\n")[0]
-    full_message = f"{message}: {reason}" if reason else message
+    full_message = join_texts(": ", message, reason)
     return ReleaseError(ErrorCode.STAGE_ON_FAILED, full_message, location, output=output)
 
 

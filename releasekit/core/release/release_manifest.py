@@ -17,6 +17,7 @@ from releasekit.core.errors import ErrorCode, ReleaseError
 from releasekit.core.picking import names_of
 from releasekit.core.planning.model import Plan
 from releasekit.core.release.target import IndexAddress, strip_credentials
+from releasekit.core.text import join_texts
 from releasekit.core.version_numbers import PyVersion
 from releasekit.core.workspace.built_files import file_name_problems
 
@@ -334,5 +335,5 @@ def _parse(model: type[M], text: str, location: str) -> M:
     except ValidationError as error:
         problem = error.errors()[0]
         field = ".".join(map(str, problem["loc"]))
-        message = ": ".join(filter(None, (field, problem["msg"])))
+        message = join_texts(": ", field, problem["msg"])
         raise ReleaseError(ErrorCode.RECORD_INVALID, message, location) from None

@@ -15,6 +15,7 @@ from releasekit.core.changelog.note_entries import NoteChange, PackageNotes
 from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.markdown_spans import code_spans
 from releasekit.core.picking import group_by
+from releasekit.core.text import join_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -424,7 +425,7 @@ def truncate(text: str, limit: int, link: str) -> str:
     """Return as many whole lines of *text* as fit into *limit* characters, with a *link* to the full text."""
     if len(text) <= limit:
         return text
-    location = f"; full text: {link}" if link else ""
-    remark = f"\n\n… shortened{location}\n"
+    shortened = join_texts("; full text: ", "… shortened", link)
+    remark = f"\n\n{shortened}\n"
     whole_lines, _, _ = text[: limit - len(remark)].rpartition("\n")
     return whole_lines.rstrip() + remark

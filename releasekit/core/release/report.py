@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from releasekit.core.artifacts.problems import ArtifactFinding
 from releasekit.core.errors import ERRORS
 from releasekit.core.release.timeline import StageSpan
-from releasekit.core.text import count_as
+from releasekit.core.text import count_as, list_names
 from releasekit.core.version_numbers import PyVersion
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ class ReleaseReport(BaseModel):
         parts = [f"{counts[outcome]} {outcome}" for outcome in PackageOutcome if counts[outcome]]
         if self.problems:
             parts.append(count_as("problem", self.problems))
-        result = ", ".join(parts) or "nothing to release"
+        result = list_names(parts, "nothing to release")
         return f"{self.title}: {result}"
 
     @property

@@ -42,6 +42,17 @@ class PublicPackage(BaseModel):
     dependents: tuple[str, ...] = ()
     tag: str = ""
 
+    @property
+    def title(self) -> str:
+        """The package with its version, and a remark if the index has only a part of it."""
+        title = f"{self.name} {self.version}"
+        return title if self.complete else f"{title} (in part)"
+
+    @property
+    def tag_or_none(self) -> str:
+        """The tag for a table; "none" without one."""
+        return self.tag or "none"
+
 
 class KeptTag(BaseModel):
     """A tag of the release that stays in *places* ("here", "on origin"), and the reason."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from releasekit.core.errors import ErrorCode, Refusal, did_you_mean
 from releasekit.core.picking import drop, names_of, pick, pick_keys
+from releasekit.core.text import list_names
 from releasekit.core.versioning.versions import (
     BumpRequest,
     Decision,
@@ -121,7 +122,7 @@ def group_patterns(settings: Settings, names: Iterable[str]) -> list[str]:
     patterns: list[str] = []
     for name in names:
         if name not in settings.groups:
-            available = ", ".join(settings.groups) or "none is configured"
+            available = list_names(settings.groups, "none is configured")
             raise Refusal(
                 code=ErrorCode.WORKSPACE_UNKNOWN_PACKAGE,
                 message=f"no group is named {name} ({available}){did_you_mean(name, settings.groups)}",

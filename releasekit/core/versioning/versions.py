@@ -12,6 +12,7 @@ from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.history.pending_changes import PendingChanges
 from releasekit.core.history.reverts import IgnoredChange, split_by_reason, with_revert_reasons
 from releasekit.core.picking import map_values
+from releasekit.core.text import join_texts
 from releasekit.core.version_numbers import (
     bump_between,
     implied_bump,
@@ -180,7 +181,7 @@ def request_bump(
     is_first = history.last is None
     has_reason = is_first or bool(cause)
     if is_first and not requested.is_held_back:
-        reason = ", ".join(filter(None, ("first release", decided_by)))
+        reason = join_texts(", ", "first release", decided_by)
     elif cause:
         reason = decided_by or cause
     else:
@@ -503,7 +504,7 @@ def _no_release(request: BumpRequest) -> Decision:
 
 def _refused_release(decision: Decision, error: Refusal, releasing: Iterable[str]) -> Decision:
     """Return *decision* with *error* as its refusal, which names all packages that are *releasing*."""
-    location = ", ".join(filter(None, (error.location, *releasing)))
+    location = join_texts(", ", error.location, *releasing)
     refusal = Refusal(error.code, error.message, location, error.hint)
     return replace(decision, reason=error.message, refusal=refusal)
 
@@ -602,9 +603,9 @@ class _TargetVersion:
         """Return whether all packages are new and declare the *last* version of the others."""
         if self._footer is not None or kind_of(last) != self._kind:
             return False
-        if any(last in history.consumed for history in self._histories):
+        if self._is_consumed(last):
             return False
-        return all(history.last is None and history.declared == last for history in self._histories)
+        return all((history.last, history.declared) == (None, last) for history in self._histories)
 
     def _computed_target(self) -> Version:
         """Return the version that follows from the changes, a requested bump, footers and the files."""
@@ -685,9 +686,12 @@ class _TargetVersion:
 
     def _skip_consumed(self, target: Version) -> Version:
         """Return the first version from *target* on that no package has consumed."""
-        while any(target in history.consumed for history in self._histories):
+        while self._is_consumed(target):
             target = next_version_after(target)
         return target
+
+    def _is_consumed(self, version: Version) -> bool:
+        return any(version in history.consumed for history in self._histories)
 
     # What is refused.
 
@@ -791,7 +795,7 @@ def _invalid_release_as(change: Change) -> Refusal:
 
 def describe_file(file: FileChange) -> str:
     """Return the path of a change file and the first line of its text, for display."""
-    return ": ".join(filter(None, (file.path, _shorten(file.title))))
+    return join_texts(": ", file.path, _shorten(file.title))
 
 
 def _shorten(title: str) -> str:

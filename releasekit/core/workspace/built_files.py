@@ -13,6 +13,8 @@ from packaging.utils import (
 )
 from packaging.version import InvalidVersion, Version
 
+from releasekit.core.text import list_names
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -80,7 +82,7 @@ def file_set_problems(names: Sequence[str], contents: BuiltContents) -> Iterator
     wheels = [name for name in names if name.endswith(".whl")]
     expected, sdist_count, wheel_count = _EXPECTED_FILES[contents]
     if len(sdists) != sdist_count or len(wheels) < wheel_count:
-        listed = ", ".join(names) or "nothing"
+        listed = list_names(names, "nothing")
         yield f"expected {expected}, found: {listed}"
 
 
