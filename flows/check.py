@@ -19,7 +19,7 @@ from flows.final_states import end_in_error_state
 from releasekit import __version__
 from releasekit.formats.markdown import check_markdown
 from releasekit.operations.draft import checkout_workspace
-from releasekit.operations.run_checks import run_checks
+from releasekit.operations.run_checks import check_workspace
 from releasekit.options import CheckOptions, as_flow_parameters
 
 
@@ -30,7 +30,7 @@ async def check(options: CheckOptions) -> State[Any]:
     """Find what would go wrong in a release or after it. Nothing is changed; the run fails if there are errors."""
     send_logs_to_prefect()
     with checkout_workspace(options) as here:
-        health = run_checks(here)
+        health = await check_workspace(here)
     await acreate_markdown_artifact(check_markdown(health.report), key="releasekit-check")
     return (Failed if health.report.has_errors else Completed)(
         message=health.report.summary, data=health

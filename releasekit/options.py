@@ -309,6 +309,10 @@ class CheckOptions(RemoteWorkspaceOptions):
     ignore: Checks = Field(
         default=(), description="Skip these checks, in addition to those in `check_ignore`"
     )
+    releases: Annotated[bool, Parameter(group=RELEASE_GROUP)] = Field(
+        default=False,
+        description="Also compare tags, index, forge and changelogs of the last releases, as `repair` does",
+    )
 
 
 class PlanOptions(Options):
@@ -508,6 +512,29 @@ class StatusOptions(IndexOptions):
     offline: Annotated[bool, Parameter(group=RUN_MODE)] = Field(
         default=False, description="Don't contact the remote, the index, GitHub or GitLab"
     )
+
+
+class RepairOptions(IndexOptions):
+    """The options of `repair`."""
+
+    release: Annotated[str, Parameter(parse=False)] = Field(
+        default="", description="The release, by its tag; default: the last release of each package"
+    )
+    package: Annotated[Members, Parameter(alias="-p")] = Field(
+        default=(), description="Compare only these packages (names, patterns or paths)"
+    )
+    all: Annotated[bool, Parameter(group=RUN_MODE)] = Field(
+        default=False, description="Compare all versions of the history, not only the last ones"
+    )
+    apply: Annotated[bool, Parameter(group=RUN_MODE)] = Field(
+        default=False, description="Repair what needs no decision; nothing public is deleted"
+    )
+
+    def overrides(self) -> dict[str, Any]:
+        """Return the settings given as options; here `release` names a release, the key of that name is a switch."""
+        overrides = super().overrides()
+        overrides.pop("release", None)
+        return overrides
 
 
 class RollbackOptions(IndexOptions):

@@ -134,10 +134,10 @@ async def check(options: CheckOptions) -> CheckRun:
 
 
 async def _check_locally(options: CheckOptions) -> CheckRun:
-    from releasekit.operations.run_checks import run_checks
+    from releasekit.operations.run_checks import check_workspace
 
     with checkout_workspace(options) as local_options:
-        return run_checks(local_options)
+        return await check_workspace(local_options)
 
 
 async def prepare(options: PrepareOptions) -> ReleasePullRequest:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from releasekit.cli.render import tables, terminal
+from releasekit.cli.render import repair_tables, tables, terminal
 from releasekit.core.adoption.findings import Adoption
 from releasekit.core.planning.model import Plan
+from releasekit.core.repair.inconsistencies import RepairReport
 from releasekit.logging import is_verbose
 from releasekit.operations.confirmation import ConfirmationAnswer, FileDiffs
 
@@ -35,8 +36,8 @@ class TerminalConfirmation:
     async def show(self, subject: Subject) -> None:
         """Show it on standard error; the findings of `init` on standard output, because they are the command's output.
 
-        A plan with obstacles is not shown, because the error lists them. A rollback is shown only if a question
-        follows.
+        A plan with obstacles is not shown, because the error lists them. A rollback or a repair is shown only if a
+        question follows.
         """
         if isinstance(subject, Adoption):
             self._show_findings(subject)
@@ -49,12 +50,16 @@ class TerminalConfirmation:
         table = tables.adoption_table(adoption, verbose=is_verbose())
         terminal.print_parts(table)
 
-    def _draw(self, subject: FileDiffs | Plan | Rollback) -> list[RenderableType]:
+    def _draw(self, subject: FileDiffs | Plan | Rollback | RepairReport) -> list[RenderableType]:
         if isinstance(subject, FileDiffs):
             return list(map(tables.colored_diff, subject.texts))
         if isinstance(subject, Plan):
             return [] if subject.obstacles else [tables.plan_table(subject)]
-        return [tables.rollback_table(subject)] if self._will_ask() else []
+        if not self._will_ask():
+            return []
+        if isinstance(subject, RepairReport):
+            return [repair_tables.repair_table(subject)]
+        return [tables.rollback_table(subject)]
 
     async def show_changes(self, adoption: Adoption, *, tag_baselines: bool) -> None:
         """Show the changes that `init` proposes on standard output, unless its JSON output contains them."""

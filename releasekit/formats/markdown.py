@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from releasekit.core.release.release_manifest import BuiltPackage
     from releasekit.core.release.report import ReleaseReport
     from releasekit.core.release.rollback_plan import PublicPackage, Rollback
+    from releasekit.core.repair.inconsistencies import RepairReport
     from releasekit.formats.explained import Explanation
 
 
@@ -300,12 +301,24 @@ _MARKS = {
 def check_markdown(report: CheckReport) -> str:
     """Return the findings of `check` as a table, the most severe first."""
     heading = f"# {report.summary}\n\n"
+    if report.releases:
+        heading += repair_markdown(report.releases)
     if not report.findings:
         return heading
     rows = [
         (f.severity.value, f.check, f"{f.path}:{f.line}", f.what, f.hint) for f in report.findings
     ]
     return heading + _table(("severity", "check", "where", "finding", "next step"), rows)
+
+
+def repair_markdown(report: RepairReport) -> str:
+    """Return what tags, index, forge and changelogs contradict about the releases; empty if they agree."""
+    rows = [
+        (finding.kind, finding.subject, finding.text, str(finding.next))
+        for finding in report.open_findings
+    ]
+    table = _table(("finding", "release", "what is wrong", "next step"), rows)
+    return f"{table}\n" if rows else ""
 
 
 def rollback_markdown(rollback: Rollback) -> str:

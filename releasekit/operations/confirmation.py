@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from releasekit.core.adoption.findings import Adoption, Question
     from releasekit.core.planning.model import Plan
     from releasekit.core.release.rollback_plan import Rollback
+    from releasekit.core.repair.inconsistencies import RepairReport
 
-    Subject: TypeAlias = "Plan | Rollback | Adoption | FileDiffs"
+    Subject: TypeAlias = "Plan | Rollback | Adoption | FileDiffs | RepairReport"
 
 
 @dataclass(frozen=True, slots=True)

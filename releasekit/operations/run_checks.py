@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from releasekit.core.checks.facts import CheckReport
@@ -15,6 +15,7 @@ from releasekit.integrations.filesystem import read_text, write_atomic
 from releasekit.integrations.git import Repo
 from releasekit.integrations.package_files import plugin_checks
 from releasekit.operations.confirmation import FileDiffs, Proposal
+from releasekit.options import RepairOptions
 from tasks import read_facts, read_workspace
 
 if TYPE_CHECKING:
@@ -71,6 +72,21 @@ def run_checks(options: CheckOptions) -> CheckRun:
         checks=tuple(checks.values()),
         report=report,
     )
+
+
+async def check_workspace(options: CheckOptions) -> CheckRun:
+    """Run the selected checks; with `--releases`, also compare the releases. Change nothing.
+
+    Raises as `run_checks` and `repair_releases.repair` do.
+    """
+    check_run = run_checks(options)
+    if not options.releases:
+        return check_run
+    from releasekit.operations.repair_releases import repair  # late: httpx is slow to import
+
+    compared = await repair(RepairOptions(workspace=options.workspace, package=options.package))
+    report = check_run.report.model_copy(update={"releases": compared})
+    return replace(check_run, report=report)
 
 
 def _member_ignores(

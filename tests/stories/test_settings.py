@@ -1213,6 +1213,7 @@ ROLLBACK_FLAGS: dict[str, Proof | str] = {
     "all_tags": f"{ROLLBACK}::test_finished_release_needs_its_name",
     "push": f"{ROLLBACK}::test_rollback_without_push_ignores_remote",
 }
+REPAIR = "tests/stories/test_repair.py::test_half_done_release_is_repaired"
 INIT_FLAGS: dict[str, Proof | str] = {
     "workspace": test_workspace_flag_names_the_path,
     "check_url": "tests/operations/test_init_workspace.py::test_init_tags_baselines_when_asked",
@@ -1223,6 +1224,7 @@ CHECK_FLAGS: dict[str, Proof | str] = {
     "package": f"{CHECKS}::test_options_select_and_ignore_checks",
     "select": f"{CHECKS}::test_options_select_and_ignore_checks",
     "ignore": f"{CHECKS}::test_options_select_and_ignore_checks",
+    "releases": "tests/stories/test_repair.py::test_half_done_release_is_repaired",
 }
 GOLDEN, CONFIG, APPROVAL = (
     "tests/cli/test_golden.py",
@@ -1284,6 +1286,10 @@ COMMANDS: dict[str, dict[str, Proof | str]] = {
         **{name: FLAGS[name] for name in (*WHERE, "index", "publish_url", "check_url")},
         "offline": f"{STATUS}::test_status_says_nothing_is_unfinished",
         "format": f"{STATUS}::test_status_says_nothing_is_unfinished",
+    },
+    "repair": {
+        **{name: FLAGS[name] for name in (*WHERE, "index", "publish_url", "check_url")},
+        **dict.fromkeys(("package", "all", "apply", "yes", "format"), REPAIR),
     },
     "rollback": ROLLBACK_FLAGS
     | {

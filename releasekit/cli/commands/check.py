@@ -32,6 +32,8 @@ def check(
 ) -> int:
     """Find problems that would break a release, or the published packages. Exit code 1 if there are errors.
 
+    With --releases, the index, the remote and GitHub or GitLab are asked too.
+
     Parameters
     ----------
     fix
@@ -44,7 +46,7 @@ def check(
     import asyncio
 
     from releasekit.cli import runner
-    from releasekit.cli.render import tables, terminal
+    from releasekit.cli.render import repair_tables, tables, terminal
     from releasekit.cli.terminal_confirmation import TerminalConfirmation
     from releasekit.formats.sarif import sarif_text
     from releasekit.operations import run_checks
@@ -59,5 +61,8 @@ def check(
             sarif_text(check_run.report, check_run.checks, __version__, check_run.prefix)
         )
     else:
-        terminal.write_result(format, check_run.report, tables.findings_list(check_run.report))
+        compared = check_run.report.releases
+        parts = [repair_tables.repair_table(compared)] if compared else []
+        findings = tables.findings_list(check_run.report)
+        terminal.write_result(format, check_run.report, *parts, findings)
     return FAILED if check_run.report.has_errors else DONE

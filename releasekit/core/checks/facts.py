@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from releasekit.core.adoption.internal_packages import SAMPLE_DIRECTORIES
 from releasekit.core.checks.fixes import Fix
+from releasekit.core.repair.inconsistencies import RepairReport
 from releasekit.core.toml_lines import line_of
 from releasekit.core.workspace.workspace import Kind, requirement_arrays, requirement_of
 
@@ -244,11 +245,13 @@ class CheckReport(BaseModel):
     checks: tuple[str, ...]
     packages: int
     findings: tuple[Finding, ...]
+    releases: RepairReport | None = None
 
     @property
     def has_errors(self) -> bool:
-        """Whether there is an error among the findings."""
-        return self._counts[Severity.ERROR] > 0
+        """Whether there is an error among the findings, or something to repair about the *releases*."""
+        has_open_releases = self.releases is not None and not self.releases.is_clean
+        return has_open_releases or self._counts[Severity.ERROR] > 0
 
     @property
     def summary(self) -> str:
@@ -258,7 +261,8 @@ class CheckReport(BaseModel):
         findings = self._count_severities() or "no findings"
         fixable = sum(finding.fixable for finding in self.findings)
         note = f"; --fix fixes {fixable}" if fixable else ""
-        return f"{packages}, {checks}: {findings}{note}"
+        releases = f"; {self.releases.headline}" if self.releases else ""
+        return f"{packages}, {checks}: {findings}{note}{releases}"
 
     def _count_severities(self) -> str:
         counts = self._counts

@@ -1,0 +1,119 @@
+"""What is left half done is found, and completed forward, on real git and uv, an index with faults, and a GitHub."""
+
+from __future__ import annotations
+
+import json
+from itertools import repeat
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from releasekit.core.errors import ErrorCode
+from releasekit.operations import repair_steps
+from tests.support.fault_index import AWAY, FaultIndex, fault_index
+from tests.support.github import WRITER, GitHubDouble
+from tests.support.world import World, dated_tag, make_world
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RELEASE = ("publish", "--yes", "--skip-audit", "--skip-smoke-test", "--format", "json")
+
+
+def repair(world: World, *words: str) -> tuple[int, dict[str, Any]]:
+    """Return exit code and report of `repair`."""
+    said = world.releasekit("repair", *words, "--format", "json")
+    return said.code, json.loads(said.out) if said.out else {"error": said.err}
+
+
+def kinds(report: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return what was found, and about what."""
+    return [
+        (finding["kind"], finding["package"] or finding["tag"]) for finding in report["findings"]
+    ]
+
+
+def released_world(directory: Path, hub: GitHubDouble, index: FaultIndex) -> World:
+    """Release two packages to *index*, from a repository on *hub*."""
+    made = make_world(directory, "one; two: one")
+    world = World(made.root, hub.bare)
+    world.git("remote", "set-url", "origin", hub.remote)
+    text = (world.root / "pyproject.toml").read_text()
+    addresses = f'publish_url = "{index.publish_url}"\ncheck_url = "{index.simple_url}"'
+    table = f'[tool.releasekit]\nforge = "github"\n{addresses}\n'
+    world.commit("chore: configure", {"pyproject.toml": f"{text}\n{table}"})
+    world.git("push", "--quiet", "origin", "main")
+    said = world.releasekit(*RELEASE)
+    assert said.code == 0, said.err + said.out
+    return world
+
+
+def fail_in_the_middle(patch: pytest.MonkeyPatch, index: FaultIndex) -> None:
+    """Let the index go down once a repair is about to upload."""
+    upload = repair_steps.upload_files
+
+    async def upload_in_vain(step: repair_steps.Repair) -> None:
+        index.on_page("two", repeat(AWAY))
+        await upload(step)
+
+    patch.setattr(repair_steps, "upload_files", upload_in_vain)
+
+
+def end_here(*_: object) -> None:
+    """End the program, as Ctrl-C does."""
+    raise KeyboardInterrupt
+
+
+@pytest.mark.usefixtures("unrecorded")
+def test_half_done_release_is_repaired(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tag, file, page and changelog are missed and completed; after a fault or a kill, the next run goes on."""
+    hub = GitHubDouble(tmp_path / "hub")
+    with hub.serving(), fault_index() as index:
+        monkeypatch.setenv("GH_TOKEN", WRITER)
+        monkeypatch.setenv("UV_PUBLISH_TOKEN", "secret")
+        monkeypatch.setattr("releasekit.integrations.http.FIRST_DELAY", 0.01)
+        world = released_world(tmp_path, hub, index)
+        for words in ((), ("--all",), (dated_tag(),)):
+            code, report = repair(world, *words)
+            assert (code, report.get("findings")) == (0, []), report
+        sent = len(index.uploads)
+        (page,) = hub.releases.values()
+        hub.releases.clear()
+        world.git("tag", "--delete", "one-v0.1.0")
+        world.git("push", "--quiet", "--delete", "origin", "one-v0.1.0")
+        lost = index.files["two"].pop("two-0.1.0.tar.gz")
+        (world.root / "packages/one/CHANGELOG.md").write_text("# Changelog\n")
+        before = world.state()
+        code, report = repair(world)
+        found = [("published_not_tagged", "one"), ("files_incomplete", "two")]
+        assert (code, kinds(report)) == (1, found), report
+        assert kinds(repair(world, "--package", "two")[1]) == found[1:]
+        checked = world.releasekit("check", "--releases", "--select", "cycles", "--format", "json")
+        assert (checked.code, json.loads(checked.out)["releases"]) == (1, report)
+        assert repair(world, "--apply")[0] == 2, "there is nobody to ask"
+        assert world.state() == before
+        index.on_page("one", repeat(AWAY))
+        code, report = repair(world)
+        assert (code, ErrorCode.INDEX_UNREACHABLE in report["error"]) == (2, True)
+        index.heal()
+
+        with monkeypatch.context() as patch:
+            fail_in_the_middle(patch, index)
+            code, report = repair(world, "--apply", "--yes")
+        assert (code, ErrorCode.INDEX_UNREACHABLE in report["error"]) == (1, True)
+        assert "one-v0.1.0" in world.tags()
+        index.heal()
+        with monkeypatch.context() as patch:
+            patch.setattr(repair_steps, "create_page", end_here)
+            assert repair(world, "--apply", "--yes")[0] == 130
+        assert world.git("worktree", "list").count("\n") == 0
+        assert index.files["two"]["two-0.1.0.tar.gz"] == lost
+        code, report = repair(world, "--apply", "--yes")
+        assert (code, report["findings"], report["problems"]) == (0, [], []), report
+        assert report["repaired"] == [f"release_missing of {dated_tag()}"]
+        assert set(world.tags()) == {"one-v0.1.0", "two-v0.1.0", dated_tag()}
+        assert "## [0.1.0]" in (world.root / "packages/one/CHANGELOG.md").read_text()
+        (again,) = hub.releases.values()
+        assert again["body"] == page["body"]
+        assert [asset["name"] for asset in again["assets"]] == ["SHA256SUMS"]
+        assert index.sent()[sent:] == ["two-0.1.0.tar.gz"], "nothing else is sent"
