@@ -537,6 +537,10 @@ class RepairOptions(IndexOptions):
         return overrides
 
 
+class VerifyOptions(IndexOptions):
+    """The options of `verify`."""
+
+
 class RollbackOptions(IndexOptions):
     """The options of `rollback`."""
 

@@ -81,6 +81,10 @@ class Project:
             )
         return files
 
+    def is_major_on_zero(self, name: str) -> bool:
+        """Return whether a breaking change of 0.x leads to 1.0.0 in the package *name*."""
+        return bool(self.effective_setting(name, "major_on_zero"))
+
     def effective_setting(self, name: str, key: str) -> Any:  # noqa: ANN401  as many types as there are keys
         """Return the setting *key* of the package *name*: its own value, or else the value of the root."""
         return self.member_settings.get(name, {}).get(key, getattr(self.settings, key))

@@ -37,6 +37,7 @@ from releasekit.cli.commands import (
     rollback,
     server,
     status,
+    verify,
     version,
 )
 from releasekit.cli.commands import help as help_command
@@ -68,6 +69,7 @@ for module in (
     approve,
     status,
     repair,
+    verify,
     rollback,
     version,
     init,

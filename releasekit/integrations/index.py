@@ -284,6 +284,7 @@ class _File(BaseModel):
     url: str
     hashes: dict[str, str] = Field(default_factory=dict)
     yanked: bool | str = False  # a string is the reason of a yank (PEP 592)
+    provenance: str | None = None  # PEP 740
     uploaded: Annotated[datetime | None, BeforeValidator(_parse_time)] = Field(
         None, alias="upload-time"
     )  # PEP 700
@@ -296,6 +297,7 @@ class _File(BaseModel):
             url=urljoin(page, self.url),
             yanked=self.yanked is not False,
             upload_time=self.uploaded,
+            provenance=urljoin(page, self.provenance) if self.provenance else "",
         )
 
 

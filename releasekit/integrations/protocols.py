@@ -17,13 +17,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class IndexFile:
-    """A file as an index lists it. If the index does not give them, *sha256* is empty and *upload_time* is None."""
+    """A file as an index lists it. If the index does not give them, *sha256* is empty and *upload_time* is None.
+
+    *provenance* is the address of its attestations (PEP 740), empty without one.
+    """
 
     name: str
     sha256: str
     url: str
     yanked: bool = False
     upload_time: datetime | None = None
+    provenance: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import logging
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from releasekit.core.versioning.groups import pin_modes
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
     from pathlib import Path
 
+    from packaging.version import Version
+
     from releasekit.core.config.settings import PinMode
     from releasekit.core.workspace.pins import Pins
     from tasks.project import Project
@@ -41,21 +44,13 @@ class PinnedTree:
     def texts(self) -> Mapping[Path, str]:
         """Return the new texts of the files that pins would change."""
         texts: dict[Path, str] = {}
-        siblings = self._siblings()
+        siblings = declared_siblings(self.project)
         for member in self.project.workspace:
             pins = siblings.pins_for(member.name)
             document, _ = self.project.manifests[member.path]
             package = self.project.root / member.path
             texts |= rewritten_texts(package, document, partial(_pin_file, pins=pins))
         return texts
-
-    def _siblings(self) -> Siblings:
-        """Return the requirements between the members at their declared versions."""
-        workspace, settings = self.project.workspace, self.project.settings
-        modes: dict[str, PinMode] = dict.fromkeys(workspace.members, settings.pins)
-        modes |= pin_modes(workspace, settings, self.project.member_settings)
-        declared = {member.name: member.version for member in workspace}
-        return Siblings(workspace, offers_of(workspace), declared, {}, modes)
 
     def diff(self) -> str:
         """Return the changes that pins would make, as a unified diff."""
@@ -77,6 +72,24 @@ class PinnedTree:
         """Run *command* with the pins in place, restore the files, and return its exit code."""
         with self.changes.apply_temporarily(self.texts()):
             return run_in_foreground(command, self.project.root)
+
+
+def declared_siblings(
+    project: Project, versions: Mapping[str, Version] = MappingProxyType({})
+) -> Siblings:
+    """Return the requirements between the members at their declared versions; *versions* replace them, by name."""
+    workspace, settings = project.workspace, project.settings
+    modes: dict[str, PinMode] = dict.fromkeys(workspace.members, settings.pins)
+    modes |= pin_modes(workspace, settings, project.member_settings)
+    declared = {member.name: member.version for member in workspace}
+    return Siblings(
+        workspace,
+        offers_of(workspace),
+        current={**declared, **versions},
+        targets={},
+        modes=modes,
+        major_on_zero=frozenset(filter(project.is_major_on_zero, modes)),
+    )
 
 
 def _pin_file(text: str, file: str, *, pins: Pins) -> str:

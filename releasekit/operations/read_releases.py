@@ -109,7 +109,7 @@ async def read_releases(options: RepairOptions, project: Project, repo: Repo) ->
     with as_refusal():
         async with AsyncExitStack() as stack:
             index = await stack.enter_async_context(open_index(project, target))
-            forge = await _open_forge(project, repo, stack, unasked)
+            forge = await open_release_forge(project, repo, stack, unasked)
             tags = _read_tags(project, repo, unasked)
             reads_all = options.all or bool(options.release)
             readings = _release_tags(project, repo, tags, everything=reads_all)
@@ -147,7 +147,7 @@ def _choose_scope(
     return scope
 
 
-async def _open_forge(
+async def open_release_forge(
     project: Project, repo: Repo, stack: AsyncExitStack, unasked: list[str]
 ) -> Forge | None:
     """Return the forge if releases there are expected; else None, with the reason in *unasked*."""
@@ -391,7 +391,7 @@ async def _with_details(
     for release in releases:
         page = pages.get(release.tag.name)
         if forge and page:
-            sums |= await _asset_sums(forge, page)
+            sums |= await read_asset_sums(forge, page)
     written = _written_versions(project)
     must_have_entry = {
         key
@@ -422,7 +422,7 @@ async def _with_details(
     return replace(detailed, drafts=drafts, requires=await _read_requirements(detailed, index))
 
 
-async def _asset_sums(forge: Forge, page: ForgeRelease) -> dict[str, str]:
+async def read_asset_sums(forge: Forge, page: ForgeRelease) -> dict[str, str]:
     """Return the sha256 of each file as the assets of a release name them."""
     sums: dict[str, str] = {}
     if MANIFEST in page.assets and (content := await forge.asset(page, MANIFEST)):

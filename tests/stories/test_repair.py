@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
+import shutil
+import zipfile
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
@@ -117,3 +120,51 @@ def test_half_done_release_is_repaired(tmp_path: Path, monkeypatch: pytest.Monke
         assert again["body"] == page["body"]
         assert [asset["name"] for asset in again["assets"]] == ["SHA256SUMS"]
         assert index.sent()[sent:] == ["two-0.1.0.tar.gz"], "nothing else is sent"
+
+
+@pytest.mark.usefixtures("unrecorded")
+def test_rebuilt_version_is_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 0 if the tag gives the same bytes and sums, 1 if one of them differs, 2 if it cannot be compared."""
+    hub = GitHubDouble(tmp_path / "hub")
+    with hub.serving(), fault_index() as index:
+        monkeypatch.setenv("GH_TOKEN", WRITER)
+        monkeypatch.setenv("UV_PUBLISH_TOKEN", "secret")
+        monkeypatch.setattr("releasekit.integrations.http.FIRST_DELAY", 0.01)
+        world = released_world(tmp_path, hub, index)
+        shutil.rmtree(world.root / ".git/releasekit")
+        world.commit("feat: later", {"packages/two/src/two/__init__.py": "LATER = True\n"})
+        before = world.state()
+
+        said = world.releasekit("verify", "two", "0.1.0", "--format", "json")
+
+        assert said.code == 0, said.out + said.err
+        result = json.loads(said.out)
+        assert (result["schema"], result["tag"]) == ("releasekit.verify/1", "two-v0.1.0")
+        assert [
+            (file["published"] == file["rebuilt"], file["sums"]) for file in result["files"]
+        ] == [
+            (True, "same"),
+            (True, "same"),
+        ]
+        assert world.state() == before
+
+        wheel = "two-0.1.0-py3-none-any.whl"
+        changed = io.BytesIO(index.files["two"][wheel])
+        with zipfile.ZipFile(changed, "a") as archive:
+            archive.writestr("two/extra.py", "EXTRA = True\n")
+        index.files["two"][wheel] = changed.getvalue()
+        said = world.releasekit("verify", "two", "0.1.0", "--format", "json")
+        (differing,) = [file for file in json.loads(said.out)["files"] if file["name"] == wheel]
+        members = [(member["member"], member["kind"]) for member in differing["members"]]
+        assert (said.code, members) == (1, [("two/extra.py", "only_published")])
+        assert differing["sums"] == "differs"
+
+        index.on_page("two", repeat(AWAY))
+        for words, code in (
+            (("two", "0.1.0"), ErrorCode.INDEX_UNREACHABLE),
+            (("two", "9"), ErrorCode.RELEASE_UNKNOWN),
+            (("six", "1"), ErrorCode.WORKSPACE_UNKNOWN_PACKAGE),
+        ):
+            said = world.releasekit("verify", *words)
+            assert (said.code, f"error: {code}" in said.err) == (2, True), said.err
+        assert world.state() == before

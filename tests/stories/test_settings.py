@@ -1291,6 +1291,10 @@ COMMANDS: dict[str, dict[str, Proof | str]] = {
         **{name: FLAGS[name] for name in (*WHERE, "index", "publish_url", "check_url")},
         **dict.fromkeys(("package", "all", "apply", "yes", "format"), REPAIR),
     },
+    "verify": {
+        **{name: FLAGS[name] for name in (*WHERE, "index", "publish_url", "check_url")},
+        "format": "tests/stories/test_repair.py::test_rebuilt_version_is_compared",
+    },
     "rollback": ROLLBACK_FLAGS
     | {
         "yes": f"{ROLLBACK}::test_rollback_without_terminal_needs_yes",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.console import Group
 from rich.text import Text
 
-from releasekit.cli.render.sheet import Indented
+from releasekit.cli.render.sheet import Indented, ResponsiveTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from releasekit.core.repair.inconsistencies import Inconsistency, RepairReport
+    from releasekit.core.repair.rebuild_comparison import FileVerdict, Verification
 
 
 def repair_table(report: RepairReport) -> RenderableType:
@@ -34,3 +35,32 @@ def _finding_lines(finding: Inconsistency) -> Iterator[RenderableType]:
     yield Text(f"{icon} {finding.subject}: {finding.kind}", style=f"bold {style}")
     yield Indented(Text(finding.text, style=style), 3)
     yield Indented(Text(f"= next: {finding.next}", style="cyan"), 3)
+
+
+def verification_table(verification: Verification) -> RenderableType:
+    """Draw how each published file compares with the rebuilt one, with the sums and with its attestations."""
+    headers = ("", "File", "Built again", "SHA256SUMS", "Attestations")
+    title = f"{verification.tag} at {verification.commit[:12]}"
+    table = ResponsiveTable(*headers, title=title)
+    for file in verification.files:
+        icon, style = _VERDICT_STYLES[file.verdict]
+        if file.is_contradicted:
+            icon, style = _VERDICT_STYLES["differs"]
+        attestations = ", ".join((file.attestations, *file.publishers))
+        verdict = file.verdict.replace("_", " ")
+        table.add(icon, file.name, verdict, file.sums, attestations, style=style)
+    lines: list[RenderableType] = [table]
+    for file in verification.files:
+        texts = [f"{difference.member}: {difference.text}" for difference in file.members]
+        lines += [Text(f"{file.name}: {text}", style="red") for text in (*texts, *file.problems)]
+    lines += [Text(text, style="dim") for text in verification.unasked]
+    lines.append(Text(verification.headline, style="red" if verification.is_contradicted else ""))
+    return Group(*lines)
+
+
+_VERDICT_STYLES: dict[FileVerdict, tuple[str, str]] = {
+    "same": ("✅", "green"),
+    "differs": ("❌", "red"),
+    "not_rebuilt": ("❔", "yellow"),
+    "not_published": ("❌", "red"),
+}

@@ -27,6 +27,30 @@ def attestation_problem(content: bytes, name: str, sha256: str) -> str:
     return f"it attests {others}, and not {name} with sha256 {sha256}"
 
 
+def provenance_evidence(
+    content: bytes, name: str, sha256: str
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the publishers that a provenance object of an index (PEP 740) names, and its problems.
+
+    A problem is an attestation that is not one of the file *name* with this *sha256*.
+    """
+    try:
+        bundles = json.loads(content)["attestation_bundles"]
+        publishers = tuple(_publisher_name(bundle["publisher"]) for bundle in bundles)
+        attestations = [item for bundle in bundles for item in bundle["attestations"]]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        return (), (f"the index gives no provenance object (PEP 740): {error!r}",)
+    texts = (json.dumps(attestation).encode() for attestation in attestations)
+    problems = (attestation_problem(text, name, sha256) for text in texts)
+    return publishers, tuple(filter(None, problems))
+
+
+def _publisher_name(publisher: Mapping[str, Any]) -> str:
+    """Return the identity that an index has verified: the kind of CI, and the repository if it has one."""
+    parts = (publisher["kind"], publisher.get("repository", ""))
+    return " ".join(str(part) for part in parts if part)
+
+
 def _statement_of(attestation: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the in-toto statement in *attestation*; raises ValueError, KeyError or TypeError if there is none."""
     if attestation["version"] != 1:

@@ -152,17 +152,7 @@ class PlanBasis:
 
         Raises Refusal RK-WORKSPACE-UNKNOWN-PACKAGE, RK-CONFIG-INVALID-VALUE.
         """
-        table = self.settings.platform_table
-        own = self.own_settings(name).get("platforms")
-        if own is None:
-            return tuple(
-                key for key, platform in table.items() if self._is_among(name, platform.packages)
-            )
-        refuse_unknown_platforms(own, table, self.workspace[name].path)
-        return tuple(key for key in table if is_all(own) or key in own)
-
-    def _is_among(self, name: str, patterns: tuple[str, ...]) -> bool:
-        return is_all(patterns) or name in self.workspace.matching_names(patterns)
+        return platforms_of(self.workspace, self.settings, self.own_settings(name), name)
 
     def siblings(self, targets: Mapping[str, Version]) -> Siblings:
         """Return the requirements between the members in a release of *targets*."""
@@ -176,6 +166,25 @@ class PlanBasis:
             policy=self.settings.source_requirements,
             major_on_zero=self.major_on_zero,
         )
+
+
+def platforms_of(
+    workspace: Workspace, settings: Settings, own: Mapping[str, Any], name: str
+) -> tuple[str, ...]:
+    """Return the platforms on which the wheels of the package *name*, with its *own* settings, are built.
+
+    Raises Refusal RK-WORKSPACE-UNKNOWN-PACKAGE, RK-CONFIG-INVALID-VALUE.
+    """
+    table = settings.platform_table
+    own_platforms = own.get("platforms")
+    if own_platforms is None:
+        return tuple(
+            key
+            for key, platform in table.items()
+            if is_all(platform.packages) or name in workspace.matching_names(platform.packages)
+        )
+    refuse_unknown_platforms(own_platforms, table, workspace[name].path)
+    return tuple(key for key in table if is_all(own_platforms) or key in own_platforms)
 
 
 def decisions(
