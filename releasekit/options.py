@@ -537,6 +537,14 @@ class RepairOptions(IndexOptions):
         return overrides
 
 
+class YankOptions(IndexOptions):
+    """The options of `yank`."""
+
+    dry_run: Annotated[bool, Parameter(group=RUN_MODE)] = Field(
+        default=False, description="Show what the yank affects; change nothing"
+    )
+
+
 class VerifyOptions(IndexOptions):
     """The options of `verify`."""
 

@@ -39,6 +39,7 @@ from releasekit.cli.commands import (
     status,
     verify,
     version,
+    yank,
 )
 from releasekit.cli.commands import help as help_command
 from releasekit.cli.render.encoding import adapt_streams
@@ -70,6 +71,7 @@ for module in (
     status,
     repair,
     verify,
+    yank,
     rollback,
     version,
     init,

@@ -9,6 +9,7 @@ from releasekit.cli.render import repair_tables, tables, terminal
 from releasekit.core.adoption.findings import Adoption
 from releasekit.core.planning.model import Plan
 from releasekit.core.repair.inconsistencies import RepairReport
+from releasekit.core.repair.yank_impact import YankReport
 from releasekit.logging import is_verbose
 from releasekit.operations.confirmation import ConfirmationAnswer, FileDiffs
 
@@ -36,8 +37,8 @@ class TerminalConfirmation:
     async def show(self, subject: Subject) -> None:
         """Show it on standard error; the findings of `init` on standard output, because they are the command's output.
 
-        A plan with obstacles is not shown, because the error lists them. A rollback or a repair is shown only if a
-        question follows.
+        A plan with obstacles is not shown, because the error lists them. A rollback, a repair or a yank is shown only
+        if a question follows.
         """
         if isinstance(subject, Adoption):
             self._show_findings(subject)
@@ -50,7 +51,9 @@ class TerminalConfirmation:
         table = tables.adoption_table(adoption, verbose=is_verbose())
         terminal.print_parts(table)
 
-    def _draw(self, subject: FileDiffs | Plan | Rollback | RepairReport) -> list[RenderableType]:
+    def _draw(
+        self, subject: FileDiffs | Plan | Rollback | RepairReport | YankReport
+    ) -> list[RenderableType]:
         if isinstance(subject, FileDiffs):
             return list(map(tables.colored_diff, subject.texts))
         if isinstance(subject, Plan):
@@ -59,6 +62,8 @@ class TerminalConfirmation:
             return []
         if isinstance(subject, RepairReport):
             return [repair_tables.repair_table(subject)]
+        if isinstance(subject, YankReport):
+            return [repair_tables.yank_table(subject)]
         return [tables.rollback_table(subject)]
 
     async def show_changes(self, adoption: Adoption, *, tag_baselines: bool) -> None:

@@ -996,6 +996,7 @@ _TABLE = (
             "The name that you gave to rollback or manifest is misspelt, or the release was removed already.",
             "The beginning of an id matches several releases.",
             "The release on GitHub or GitLab does not exist, or has no manifest.",
+            "There is no tag or no file of the version that you gave to verify, repair or yank.",
         ),
         "$ releasekit status\n$ releasekit rollback v1.3.0",
         _RECOVERY,
@@ -1682,6 +1683,15 @@ _TABLE = (
         ),
         '$ releasekit rollback\n$ git commit -am "fix(core): remove the unknown classifier"\n$ releasekit publish',
         _INDEX_FAULTS,
+    ),
+    ErrorPage(
+        ErrorCode.YANK_REFUSED,
+        (
+            "The credentials are missing, or may not change this package.",
+            "The index serves the package from another index, which it does not change.",
+        ),
+        '$ releasekit yank core 1.3.0 --reason "it deletes files"',
+        "docs/guides/yank.md",
     ),
     ErrorPage(
         ErrorCode.UPLOAD_CLOSED,

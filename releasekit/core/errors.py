@@ -181,6 +181,7 @@ class ErrorCode(StrEnum):
     UPLOAD_LIMITED = "RK-UPLOAD-LIMITED"
     UPLOAD_REFUSED = "RK-UPLOAD-REFUSED"
     UPLOAD_CLOSED = "RK-UPLOAD-CLOSED"
+    YANK_REFUSED = "RK-YANK-REFUSED"
     PUBLISH_TIMEOUT = "RK-PUBLISH-TIMEOUT"
     PUBLISH_CHECKSUM_MISMATCH = "RK-PUBLISH-CHECKSUM-MISMATCH"
     SMOKE_TEST_FAILED = "RK-SMOKE-TEST-FAILED"
@@ -1050,6 +1051,12 @@ _TABLE = (
         ErrorCode.UPLOAD_REFUSED,
         "The index refuses a file, and would refuse the same file again.",
         "Fix what the index names, `releasekit rollback` this release, and release the next version.",
+    ),
+    ErrorInfo(
+        ErrorCode.YANK_REFUSED,
+        "The index refuses to yank a version.",
+        "Use credentials that may upload the package, and run `releasekit yank` again; or yank it on the page of the "
+        "version.",
     ),
     ErrorInfo(
         ErrorCode.UPLOAD_CLOSED,

@@ -185,6 +185,49 @@ class SimpleIndex:
         _, user = self._upload_credentials(publish_url)
         return user is not None or self._uv_has_credentials()
 
+    async def can_yank(self, publish_url: str) -> bool:
+        """Return whether the index at *publish_url* says that it has an interface to yank a version, as peryx does."""
+        address, _ = _split_user(publish_url)
+        if not address:
+            return False
+        url = f"{address.rstrip('/')}/+api"
+        with _network_errors_as(ReleaseError, url):
+            # Not with redirects: pypiserver redirects here for ever.
+            response = await self._http.get(url, auth=self._user, follow_redirects=False)
+        if response.is_server_error:
+            _check_status(response, url)
+        try:
+            capabilities = _Discovery.model_validate_json(response.content).index.capabilities
+        except ValidationError:
+            return False
+        return capabilities.yanking
+
+    async def yank(self, publish_url: str, project: str, version: Version, reason: str) -> None:
+        """Yank all files of *version* of *project*, with the credentials for uploads.
+
+        Raises ReleaseError RK-YANK-REFUSED, RK-INDEX-UNREACHABLE.
+        """
+        address, user = self._upload_credentials(publish_url)
+        url = f"{address.rstrip('/')}/{canonicalize_name(project)}/{version}/yank"
+        with _network_errors_as(ReleaseError, url):
+            response = await self._http.put(
+                url, params={"reason": reason}, auth=user or httpx.USE_CLIENT_DEFAULT
+            )
+        if response.is_success:
+            return
+        is_missing = response.status_code == HTTPStatus.NOT_FOUND  # also if nothing is left to yank
+        if is_missing and await self._is_yanked(project, version):
+            return
+        message = f"the index answers {response.status_code} to the yank of {project} {version}"
+        raise ReleaseError(
+            ErrorCode.YANK_REFUSED, message, mask(url), output=mask(response.text[:500])
+        )
+
+    async def _is_yanked(self, project: str, version: Version) -> bool:
+        files = await self.files(project) or ()
+        own = [file for file in files if _file_version(file.name) == version]
+        return bool(own) and all(file.yanked for file in own)
+
     def _upload_credentials(self, publish_url: str) -> tuple[str, tuple[str, str] | None]:
         """Return the address for uploads, and the user name and password that `uv publish` would find for it."""
         address, url_user = _split_user(publish_url)
@@ -308,6 +351,20 @@ class _Meta(BaseModel):
 class _ProjectPage(BaseModel):
     meta: _Meta
     files: list[_File]
+
+
+class _Capabilities(BaseModel):
+    yanking: bool = False
+
+
+class _DiscoveredIndex(BaseModel):
+    capabilities: _Capabilities
+
+
+class _Discovery(BaseModel):
+    """What peryx says about an index at `+api`. Other indexes answer something else, or nothing."""
+
+    index: _DiscoveredIndex
 
 
 class _LinkParser(HTMLParser):

@@ -82,6 +82,17 @@ class Index(Protocol):
         """Return whether the environment has credentials for uploads to *publish_url*; sends no request."""
         ...
 
+    async def can_yank(self, publish_url: str) -> bool:
+        """Return whether the index has an interface to yank a version."""
+        ...
+
+    async def yank(self, publish_url: str, project: str, version: Version, reason: str) -> None:
+        """Yank all files of *version* of *project*; a version that is yanked already stays so.
+
+        Raises ReleaseError RK-YANK-REFUSED, RK-INDEX-UNREACHABLE.
+        """
+        ...
+
 
 class Forge(Protocol):
     """GitHub or GitLab, where the releases and pull requests of the repository are.

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from releasekit.core.planning.model import Plan
     from releasekit.core.release.rollback_plan import Rollback
     from releasekit.core.repair.inconsistencies import RepairReport
+    from releasekit.core.repair.yank_impact import YankReport
 
-    Subject: TypeAlias = "Plan | Rollback | Adoption | FileDiffs | RepairReport"
+    Subject: TypeAlias = "Plan | Rollback | Adoption | FileDiffs | RepairReport | YankReport"
 
 
 @dataclass(frozen=True, slots=True)

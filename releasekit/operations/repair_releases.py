@@ -35,7 +35,11 @@ async def repair(options: RepairOptions, confirmation: Confirmation | None = Non
     Raises Refusal RK-NOT-CONFIRMED, RK-LOCK-ACQUISITION-FAILED, and those of `read_releases`.
     """
     async with AsyncExitStack() as stack:
-        options = stack.enter_context(checkout_workspace(options, keep=options.apply))
+        if options.apply:
+            _ = (
+                options.directory
+            )  # refuses an address: a temporary clone has no record, and its changes are lost
+        options = stack.enter_context(checkout_workspace(options))
         project, repo = open_project(options)
         if options.apply:
             stack.enter_context(release_lock(repo.common_dir))

@@ -180,6 +180,32 @@ class TestEveryServer:
         assert seen[1] == {Version("1.0"), Version("1.1.0rc1")}
         assert seen[2] == {Version("1.0"), Version("1.1.0rc1"), Version("2")}
 
+    def test_yank_needs_an_interface(
+        self, server: EmbeddedIndex, uploaded: Callable[..., tuple[Path, ...]]
+    ) -> None:
+        """An index that says that it can yank does it, twice too; the others are not asked to."""
+        uploaded("yanked")
+        version, reason = Version("1.0.0"), "it deletes files & more"
+        can_yank = ask(server.simple_url, lambda index: index.can_yank(server.publish_url))
+
+        assert can_yank == ("rehearsal" in server.publish_url)
+        for _ in range(2 if can_yank else 0):
+            ask(
+                server.simple_url,
+                lambda index: index.yank(server.publish_url, "Yanked", version, reason),
+                env=server.environment,
+            )
+        listed = ask(server.simple_url, lambda index: index.files("yanked"))
+        assert {file.yanked for file in listed or ()} == {can_yank}
+        if can_yank:
+            with pytest.raises(ReleaseError) as caught:
+                ask(
+                    server.simple_url,
+                    lambda index: index.yank(server.publish_url, "yanked", version, reason),
+                    env=NOBODY,
+                )
+            assert caught.value.code is ErrorCode.YANK_REFUSED
+
     def test_right_credentials_pass_the_check(self, server: EmbeddedIndex) -> None:
         """What uploads files passes the check, from the environment or from the address."""
         env = server.environment

@@ -6,19 +6,22 @@ import io
 import json
 import shutil
 import zipfile
+from datetime import UTC, datetime
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from releasekit.core.errors import ErrorCode
-from releasekit.operations import repair_steps
+from releasekit.operations import repair_steps, yank_version
 from tests.support.fault_index import AWAY, FaultIndex, fault_index
 from tests.support.github import WRITER, GitHubDouble
 from tests.support.world import World, dated_tag, make_world
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from releasekit.integrations.peryx import EmbeddedIndex
 
 RELEASE = ("publish", "--yes", "--skip-audit", "--skip-smoke-test", "--format", "json")
 
@@ -36,7 +39,7 @@ def kinds(report: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def released_world(directory: Path, hub: GitHubDouble, index: FaultIndex) -> World:
+def released_world(directory: Path, hub: GitHubDouble, index: FaultIndex | EmbeddedIndex) -> World:
     """Release two packages to *index*, from a repository on *hub*."""
     made = make_world(directory, "one; two: one")
     world = World(made.root, hub.bare)
@@ -168,3 +171,70 @@ def test_rebuilt_version_is_compared(tmp_path: Path, monkeypatch: pytest.MonkeyP
             said = world.releasekit("verify", *words)
             assert (said.code, f"error: {code}" in said.err) == (2, True), said.err
         assert world.state() == before
+
+
+@pytest.mark.usefixtures("unrecorded")
+def test_yank_is_recorded_everywhere(
+    tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An index with an interface yanks; changelog and page get the reason; a killed yank is completed, once."""
+    hub = GitHubDouble(tmp_path / "hub")
+    with hub.serving():
+        monkeypatch.setenv("GH_TOKEN", WRITER)
+        world = released_world(tmp_path, hub, own_index)
+        before = world.state()
+        words = ("yank", "one", "0.1.0", "--reason", "it deletes files", "--format", "json")
+
+        said = world.releasekit(*words, "--dry-run")
+        assert said.code == 0, said.err
+        report = json.loads(said.out)
+        assert (report["fixed"], report["fallback"], report["can_yank"]) == ("", "", True)
+        (dependent,) = report["dependents"]
+        assert (dependent["package"], dependent["requirement"]) == ("two", "one==0.1.0")
+        assert (dependent["keeps_it"], report["requirements"]) == (True, ["two: one"])
+        refused = world.releasekit(*words)
+        assert (refused.code, ErrorCode.NOT_CONFIRMED in refused.err) == (2, True)
+        absent = world.releasekit("yank", "one", "9", "--reason", "no", "--yes")
+        assert (absent.code, ErrorCode.RELEASE_UNKNOWN in absent.err) == (2, True)
+        with monkeypatch.context() as patch:
+            patch.setenv("UV_PUBLISH_TOKEN", "wrong")
+            denied = world.releasekit(*words, "--yes")
+        assert (denied.code, ErrorCode.YANK_REFUSED in denied.err) == (1, True)
+        assert world.state() == before
+
+        with monkeypatch.context() as patch:
+            patch.setattr(yank_version, "write_note", end_here)
+            assert world.releasekit(*words, "--yes").code == 130
+        said = world.releasekit(*words, "--yes")
+        assert said.code == 0, said.err
+        report = json.loads(said.out)
+        assert (report["is_yanked"], report["remaining"], len(report["done"])) == (True, [], 2)
+        text = (world.root / "packages/one/CHANGELOG.md").read_text()
+        assert f"**Yanked on {datetime.now(UTC):%Y-%m-%d}:** it deletes files" in text
+        (page,) = hub.releases.values()
+        assert page["body"].startswith("> **one 0.1.0 is yanked:** it deletes files\n\n")
+        again = json.loads(world.releasekit(*words, "--yes").out)
+        assert (again["is_yanked"], again["done"]) == (True, [])
+
+
+@pytest.mark.usefixtures("unrecorded")
+def test_yank_names_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an interface for yanks, as on PyPI, a person is told what to open; the later version replaces it."""
+    with fault_index() as index:
+        monkeypatch.setenv("UV_PUBLISH_TOKEN", "secret")
+        world = make_world(tmp_path, "one")
+        world.lock()
+        index.files["one"] = {f"one-{version}.tar.gz": b"" for version in ("0.1.0", "0.2.0")}
+        where = ("--publish-url", index.publish_url, "--check-url", index.simple_url)
+
+        words = ("yank", "one", "0.1.0", "--reason", "it deletes files", "--yes")
+        said = world.releasekit(*words, *where)
+
+        assert said.code == 0, said.err
+        assert f"= next: open {index.simple_url}/one/ and yank 0.1.0 there" in said.out
+        assert "one 0.1.0 is not yanked: 0 published dependents, 0 broken" in said.out
+        assert "release a fixed version first" not in said.out
+        monkeypatch.setattr("releasekit.integrations.http.FIRST_DELAY", 0.01)
+        index.on_page("one", repeat(AWAY))
+        said = world.releasekit(*words, *where)
+        assert (said.code, f"error: {ErrorCode.INDEX_UNREACHABLE}" in said.err) == (2, True)

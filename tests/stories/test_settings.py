@@ -1291,6 +1291,13 @@ COMMANDS: dict[str, dict[str, Proof | str]] = {
         **{name: FLAGS[name] for name in (*WHERE, "index", "publish_url", "check_url")},
         **dict.fromkeys(("package", "all", "apply", "yes", "format"), REPAIR),
     },
+    "yank": {
+        **{name: FLAGS[name] for name in (*WHERE, "index", "publish_url", "check_url")},
+        **dict.fromkeys(
+            ("reason", "dry_run", "yes", "format"),
+            "tests/stories/test_repair.py::test_yank_is_recorded_everywhere",
+        ),
+    },
     "verify": {
         **{name: FLAGS[name] for name in (*WHERE, "index", "publish_url", "check_url")},
         "format": "tests/stories/test_repair.py::test_rebuilt_version_is_compared",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from releasekit.core.repair.inconsistencies import Inconsistency, RepairReport
     from releasekit.core.repair.rebuild_comparison import FileVerdict, Verification
+    from releasekit.core.repair.yank_impact import YankReport
 
 
 def repair_table(report: RepairReport) -> RenderableType:
@@ -35,6 +36,26 @@ def _finding_lines(finding: Inconsistency) -> Iterator[RenderableType]:
     yield Text(f"{icon} {finding.subject}: {finding.kind}", style=f"bold {style}")
     yield Indented(Text(finding.text, style=style), 3)
     yield Indented(Text(f"= next: {finding.next}", style="cyan"), 3)
+
+
+def yank_table(report: YankReport) -> RenderableType:
+    """Draw what a yank affects, what was done, and what is left to do."""
+    lines: list[RenderableType] = []
+    if report.dependents:
+        title = f"published versions that require {report.package} {report.version}"
+        table = ResponsiveTable("", "Package", "Version", "Requires", "Effect", title=title)
+        for dependent in report.dependents:
+            icon, style = ("❌", "red") if dependent in report.broken else ("📦", "")
+            version, requirement = dependent.version, dependent.requirement
+            table.add(icon, dependent.package, version, requirement, dependent.effect, style=style)
+        lines.append(table)
+    lines += [Text(f"required in the workspace: {text}") for text in report.requirements]
+    if report.advice:
+        lines.append(Text(f"⚠️  {report.advice}", style="yellow"))
+    lines += [Text(f"✅ {text}", style="green") for text in report.done]
+    lines += [Text(f"= next: {text}", style="cyan") for text in report.remaining]
+    lines.append(Text(report.headline, style="bold"))
+    return Group(*lines)
 
 
 def verification_table(verification: Verification) -> RenderableType:

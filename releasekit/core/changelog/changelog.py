@@ -492,6 +492,29 @@ def insert_section(text: str, version: Version, section: Section) -> str:
     return byte_order_mark + page
 
 
+def add_note(text: str, version: Version, note: str) -> str:
+    """Return the changelog *text* with the line *note* below the heading of *version*; unchanged without a heading.
+
+    A note that begins with the same bold words is there already, so it is not added again.
+    """
+    page = text.removeprefix("\ufeff")
+    byte_order_mark = text[: len(text) - len(page)]
+    parsed = _ParsedChangelog(page)
+    marker = note.partition(" on ")[0]
+    for number, heading in enumerate(parsed.headings):
+        if heading.version != version or heading.unreleased:
+            continue
+        begin, end = heading.index + heading.height, parsed.section_end(number)
+        section = parsed.lines[begin:end]
+        if any(line.startswith(marker) for line in section):
+            return text
+        ends = line_end(page)
+        above = _end_last_line("".join(parsed.lines[:begin]), ends)
+        below = "".join(parsed.lines[begin:])
+        return f"{byte_order_mark}{above}{ends}{note}{ends}{below}"
+    return text
+
+
 def _without_sections(text: str, versions: Container[Version | None]) -> str:
     page = _ParsedChangelog(text)
     remaining: list[str] = []

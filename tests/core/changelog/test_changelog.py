@@ -15,6 +15,7 @@ from releasekit.core.changelog.changelog import (
     ChangelogEntry,
     PreviousRelease,
     Section,
+    add_note,
     changelog_entry,
     contributors_of,
     escape,
@@ -824,3 +825,19 @@ def test_commits_cannot_inject_headings(given_section: tuple[Version, Section]) 
         assert not line or line.startswith(("### ", "- ", "  ", "No notable")), line
         assert not re.match(r" {0,3}(```[^`]*$|~~~|<!--)", line), line
         assert "-->" not in line
+
+
+def test_note_follows_its_heading() -> None:
+    """A note goes below the heading of its version, once; every other byte stays the same."""
+    text = (
+        "# Changelog\r\n\r\n## [1.1.0] - 2026-11-22\r\n\r\n- new\r\n\r\n## 1.0.0\r\n\r\n- first\r\n"
+    )
+    note = "**Yanked on 2026-11-27:** it deletes files"
+
+    noted = add_note(text, Version("1.1.0"), note)
+
+    assert noted == text.replace("22\r\n", f"22\r\n\r\n{note}\r\n")
+    assert add_note(noted, Version("1.1.0"), "**Yanked on 2026-11-28:** it still does") == noted
+    assert add_note(text, Version("3.0.0"), note) == text
+    assert add_note("## 1.0.0", Version("1.0.0"), note) == f"## 1.0.0\n\n{note}\n"
+    assert add_note(noted, Version("1.0.0"), note).count(note) == 2

@@ -1,0 +1,264 @@
+"""`releasekit yank`: show what the yank of a version affects, and do it where the index can; record the reason."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from releasekit.core.changelog.changelog import add_note
+from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, as_refusal
+from releasekit.core.release.rollback_plan import yank_url
+from releasekit.core.repair.compared_scope import files_by_version
+from releasekit.core.repair.release_state import latest_version
+from releasekit.core.repair.yank_impact import (
+    YankReport,
+    find_dependents,
+    with_yank_note,
+    yank_note,
+)
+from releasekit.integrations.filesystem import changelog_path, read_text_if_exists, write_atomic
+from releasekit.operations.confirmation import AssumeYes, Proposal
+from releasekit.operations.draft import checkout_workspace, open_index, open_project
+from releasekit.operations.read_releases import open_release_forge
+from releasekit.store.record import release_lock
+from tasks.read_workspace import target_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from packaging.requirements import Requirement
+
+    from releasekit.core.release.target import Target
+    from releasekit.core.repair.release_state import VersionKey
+    from releasekit.integrations.git import Repo
+    from releasekit.integrations.protocols import Forge, ForgeRelease, Index
+    from releasekit.operations.confirmation import Confirmation
+    from releasekit.options import YankOptions
+    from tasks.project import Project
+
+
+@dataclass(frozen=True, slots=True)
+class _OnIndex:
+    """The versions of a package on the index; *yanked* are those whose files are all yanked."""
+
+    versions: frozenset[Version] = frozenset()
+    yanked: frozenset[Version] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class _Yank:
+    """The yank of *key*, and where it is done: *page* is the release on the *forge* that has the version."""
+
+    key: VersionKey
+    reason: str
+    project: Project
+    repo: Repo
+    target: Target
+    index: Index
+    forge: Forge | None = None
+    page: ForgeRelease | None = None
+
+
+async def yank_version(
+    options: YankOptions,
+    name: str,
+    version: str,
+    reason: str,
+    confirmation: Confirmation | None = None,
+) -> YankReport:
+    """Show what the yank of *version* of the package *name* affects, ask *confirmation*, and do what can be done.
+
+    Each step first looks whether it is done already, so a killed run can be run again. Without *confirmation*, the
+    caller has the yes. Raises Refusal RK-RELEASE-UNKNOWN, RK-NOT-CONFIRMED, RK-INDEX-…; ReleaseError RK-YANK-REFUSED.
+    """
+    async with AsyncExitStack() as stack:
+        with as_refusal():
+            if not options.dry_run:
+                _ = (
+                    options.directory
+                )  # refuses an address: the changelog in a temporary clone would be lost
+            options = stack.enter_context(checkout_workspace(options))
+            project, repo = open_project(options)
+            if not options.dry_run:
+                stack.enter_context(release_lock(repo.common_dir))
+            key = _parse_key(project, name, version)
+            target = target_of(project)
+            index = await stack.enter_async_context(open_index(project, target))
+            report = await _find_impact(project, key, reason, target, index)
+            forge = await open_release_forge(project, repo, stack, [])
+            yank = _Yank(key, reason, project, repo, target, index, forge)
+            yank = replace(yank, page=await _find_page(yank))
+        if options.dry_run:
+            return report.model_copy(update={"remaining": _remaining_steps(report)})
+        answerer = confirmation or AssumeYes()
+        await answerer.show(report)
+        question = f"Yank {report.package} {report.version}?"
+        (await answerer.ask(Proposal(question, report))).require_yes()
+        return await _carry_out(yank, report)
+
+
+def _parse_key(project: Project, name: str, text: str) -> VersionKey:
+    package = canonicalize_name(name)
+    if package not in project.workspace.members:
+        message = f"the workspace has no package {package}"
+        raise Refusal(ErrorCode.WORKSPACE_UNKNOWN_PACKAGE, message, str(project.root))
+    try:
+        return package, Version(text)
+    except InvalidVersion:
+        raise Refusal(ErrorCode.USAGE, f"{text!r} is not a version") from None
+
+
+# ---- what it affects ------------------------------------------------------------------------------------------------
+
+
+async def _find_impact(
+    project: Project, key: VersionKey, reason: str, target: Target, index: Index
+) -> YankReport:
+    """Return what the yank affects; raises Refusal RK-RELEASE-UNKNOWN if the index does not have the version."""
+    name, version = key
+    offers = await _read_offers(project, index)
+    own = offers.get(name, _OnIndex())
+    if version not in own.versions:
+        message = f"the index has no file of {name} {version}"
+        raise Refusal(ErrorCode.RELEASE_UNKNOWN, message, index.url)
+    offered = own.versions - own.yanked - {version}
+    later = [other for other in offered if other > version and not other.is_prerelease]
+    requires = await _read_requirements(project, name, offers, index)
+    return YankReport(
+        package=name,
+        version=str(version),
+        reason=reason,
+        fixed=str(max(later, default="")),
+        fallback=str(latest_version([*offered])) if offered else "",
+        dependents=find_dependents(key, offered, requires),
+        requirements=tuple(_requirements_here(project, name)),
+        page=yank_url(target, name, version),
+        can_yank=await index.can_yank(target.publish_url),
+        is_yanked=version in own.yanked,
+    )
+
+
+async def _read_offers(project: Project, index: Index) -> dict[str, _OnIndex]:
+    """Return the versions on the index of each package that the workspace publishes."""
+    names = [member.name for member in project.workspace if member.publishable]
+    pages = await asyncio.gather(*map(index.files, names))
+    offers: dict[str, _OnIndex] = {}
+    for name, page in zip(names, pages, strict=True):
+        files = {file.name: file for file in page or ()}
+        by_version = files_by_version(name, dict.fromkeys(files, ""))
+        yanked = [
+            version
+            for version, own in by_version.items()
+            if all(files[file].yanked for file in own)
+        ]
+        offers[name] = _OnIndex(frozenset(by_version), frozenset(yanked))
+    return offers
+
+
+async def _read_requirements(
+    project: Project, name: str, offers: Mapping[str, _OnIndex], index: Index
+) -> dict[VersionKey, tuple[Requirement, ...]]:
+    """Return the requirements of all versions of packages that need *name*, and of the last version of the others."""
+    dependents = {
+        member.name
+        for member in project.workspace
+        if any(need.name == name for need in project.workspace.internal_needs(member))
+    }
+    releases: list[VersionKey] = []
+    for package, offer in offers.items():
+        usable = sorted(offer.versions - offer.yanked)
+        chosen = usable if package in dependents else usable[-1:]
+        releases += ((package, version) for version in chosen if package != name)
+    answers = await asyncio.gather(*(index.requirements(*release) for release in releases))
+    return {release: answer or () for release, answer in zip(releases, answers, strict=True)}
+
+
+def _requirements_here(project: Project, name: str) -> list[str]:
+    """Return the requirements on *name* in the sources of the workspace, as sentences."""
+    return [
+        f"{member.name}: {need.written}"
+        for member in project.workspace
+        for need in project.workspace.internal_needs(member)
+        if need.name == name != member.name
+    ]
+
+
+# ---- the yank -------------------------------------------------------------------------------------------------------
+
+
+async def _carry_out(yank: _Yank, report: YankReport) -> YankReport:
+    """Yank on the index if it has an interface for that, and write the reason into changelog and notes."""
+    name, version = yank.key
+    is_yanked = report.is_yanked
+    done: list[str] = []
+    if report.can_yank and not is_yanked:
+        await yank.index.yank(yank.target.publish_url, name, version, yank.reason)
+        offer = (await _read_offers(yank.project, yank.index))[name]
+        is_yanked = version in offer.yanked
+        if not is_yanked:
+            message = f"the index accepted the yank of {name} {version}, and does not show it"
+            raise ReleaseError(ErrorCode.YANK_REFUSED, message, yank.index.url)
+        done.append(f"{name} {version} is yanked on {yank.target.title}")
+    if changelog := write_note(yank):
+        done.append(f"{changelog} has the reason; commit it")
+    if page := await update_page(yank):
+        done.append(f"{page} has the reason")
+    yanked = report.model_copy(update={"is_yanked": is_yanked, "done": tuple(done)})
+    return yanked.model_copy(update={"remaining": _remaining_steps(yanked)})
+
+
+def _remaining_steps(report: YankReport) -> tuple[str, ...]:
+    """Return what a person must do, because the index has no interface for it."""
+    if report.is_yanked or report.can_yank:
+        return ()
+    return (f"open {report.page} and yank {report.version} there; give the same reason",)
+
+
+def write_note(yank: _Yank) -> str:
+    """Write the reason into the changelog of the package, and return its path; empty if nothing has changed."""
+    name, version = yank.key
+    project = yank.project
+    if not project.effective_setting(name, "changelog"):
+        return ""
+    package = project.root / project.workspace[name].path
+    path = changelog_path(package, project.effective_setting(name, "changelog_path"))
+    before = read_text_if_exists(path)
+    day = datetime.now(UTC).date().isoformat()
+    after = add_note(before, version, yank_note(yank.reason, day))
+    if after == before:
+        return ""
+    write_atomic(path, after)
+    return path.relative_to(project.root).as_posix()
+
+
+async def _find_page(yank: _Yank) -> ForgeRelease | None:
+    """Return the release on the forge that has the version: that of its umbrella tag, or of its own tag."""
+    if yank.forge is None:
+        return None
+    name, version = yank.key
+    tag = yank.project.schemes.of(name).tag(name, version)
+    commit = yank.repo.tags().get(tag, "")
+    subjects = yank.repo.subjects([commit])[commit] if commit else ()
+    titles = [yank.project.release_commits.title_in(text) for text in subjects]
+    for title in filter(None, (*titles, tag)):
+        if page := await yank.forge.release(title):
+            return page
+    return None
+
+
+async def update_page(yank: _Yank) -> str:
+    """Write the reason into the release on the forge, and return its address; empty if nothing has changed."""
+    if yank.forge is None or yank.page is None:
+        return ""
+    name, version = yank.key
+    body = with_yank_note(yank.page.body, name, version, yank.reason)
+    if body == yank.page.body:
+        return ""
+    await yank.forge.update_release(yank.page, body=body)
+    return yank.page.url
