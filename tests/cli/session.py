@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from releasekit.cli.app import main
-from releasekit.cli.render import diagnostics, tables, terminal
+from releasekit.cli.render import diagnostics, repair_tables, tables, terminal
 from releasekit.core.errors import ErrorCode, ReleaseError
 from releasekit.core.release.report import PackageOutcome, PackageReport, ReleaseReport
 from releasekit.core.release.rollback_plan import KeptTag, PublicPackage, Rollback
@@ -19,6 +19,14 @@ from releasekit.core.release.unfinished_release import (
     ReleaseStatus,
     UnfinishedRelease,
 )
+from releasekit.core.repair.inconsistencies import RepairReport, find_inconsistencies
+from releasekit.core.repair.rebuild_comparison import (
+    FileComparison,
+    MemberDifference,
+    Verification,
+)
+from releasekit.core.repair.release_state import RepositoryState, TagState, VersionState
+from releasekit.core.repair.yank_impact import YankDependent, YankReport
 
 if TYPE_CHECKING:
     from releasekit.core.release.unfinished_release import IndexState, UploadProgress
@@ -148,6 +156,84 @@ STATUS = ReleaseStatus(
 )
 
 
+SUMS = {"storefront_core-1.3.0.tar.gz": "1" * 64}
+REPAIR = RepairReport(
+    compared=("storefront 1.2.0", "storefront-core 1.3.0", "idle 0.1.0"),
+    unasked=("GitHub or GitLab was not asked: `release` is off",),
+    findings=find_inconsistencies(
+        RepositoryState(
+            (
+                VersionState("idle", Version("0.1.0"), TagState("idle-v0.1.0", "a" * 40, "")),
+                VersionState("idle", Version("0.2.0"), TagState("i", "a"), files=SUMS),
+                VersionState(
+                    "storefront-core",
+                    Version("1.3.0"),
+                    TagState("storefront-core-v1.3.0", "", ""),
+                    commit="a" * 40,
+                    files=SUMS,
+                ),
+                VersionState(
+                    "storefront",
+                    Version("1.2.0"),
+                    TagState("storefront-v1.2.0", "a" * 40, "a" * 40),
+                    files=SUMS,
+                    expected={**SUMS, "storefront-1.2.0-py3-none-any.whl": "2" * 64},
+                ),
+            )
+        )
+    ),
+    repaired=("tag_not_pushed of idle 0.2.0",),
+    problems=("release_missing of all-1.2.0: RK-FORGE-REFUSED: 422 for POST",),
+)
+VERIFICATION = Verification(
+    package="storefront-core",
+    version="1.3.0",
+    tag="storefront-core-v1.3.0",
+    commit="1a2b3c4d5e6f" + "0" * 28,
+    files=(
+        FileComparison(
+            name="storefront_core-1.3.0.tar.gz", published="1", rebuilt="1", sums="same"
+        ),
+        FileComparison(
+            name="storefront_core-1.3.0-py3-none-any.whl",
+            published="1",
+            rebuilt="2",
+            members=(
+                MemberDifference(
+                    member="storefront_core/__init__.py",
+                    kind="content",
+                    text="sha256 111111111111 published, 222222222222 rebuilt",
+                ),
+            ),
+            sums="differs",
+            attestations="same",
+            publishers=("GitHub ada/storefront",),
+        ),
+    ),
+)
+YANK = YankReport(
+    package="storefront-core",
+    version="1.3.0",
+    reason="it deletes files",
+    fallback="1.2.0",
+    dependents=(
+        YankDependent(
+            package="storefront",
+            version="1.2.0",
+            requirement="storefront-core==1.3.0",
+            keeps_it=True,
+        ),
+        YankDependent(
+            package="storefront-plugin-recommendations",
+            version="0.9.0",
+            requirement="storefront-core>=1.3,<1.4",
+        ),
+    ),
+    requirements=("storefront: storefront-core>=1",),
+    done=("packages/storefront-core/CHANGELOG.md has the reason; commit it",),
+    remaining=("open https://index.invalid/simple/storefront-core/ and yank 1.3.0 there",),
+)
+
 MISTAKES = (
     "discover --workspace key",
     "discover --workspace value",
@@ -194,3 +280,9 @@ if __name__ == "__main__":
     terminal.print_parts(tables.rollback_table(ROLLBACK))
     told("status (of a release that has not ended)")
     terminal.print_parts(tables.status_table(STATUS))
+    told("repair (of what is half done)")
+    terminal.print_parts(repair_tables.repair_table(REPAIR))
+    told("verify (of a file that differs)")
+    terminal.print_parts(repair_tables.verification_table(VERIFICATION))
+    told("yank (where the index cannot)")
+    terminal.print_parts(repair_tables.yank_table(YANK))
