@@ -33,6 +33,7 @@ from releasekit.core.repair.release_state import (
     VersionState,
     file_kind,
 )
+from releasekit.core.text import summarize
 from releasekit.integrations.filesystem import changelog_path, read_text_if_exists
 from releasekit.integrations.git import TAGS, tags_among
 from releasekit.operations.draft import open_index
@@ -45,7 +46,7 @@ from tasks.read_declarations import DeclarationReader, member_directories
 from tasks.read_workspace import target_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping
 
     from packaging.requirements import Requirement
     from packaging.version import Version
@@ -128,7 +129,10 @@ async def read_releases(options: RepairOptions, project: Project, repo: Repo) ->
                 remote=project.settings.remote,
             )
             scope = _choose_scope(options, project, state)
-            state = await _with_details(project, repo, state, scope, index, forge, pages)
+            state = await _with_details(project, repo, state, scope, forge, pages)
+            if scope.is_whole:
+                requires = await _read_requirements(state, index, unasked)
+                state = replace(state, requires=requires)
     return ComparedReleases(state, scope, target, recorded, pages, (*unasked, *status.unasked))
 
 
@@ -150,7 +154,7 @@ def _choose_scope(
 async def open_release_forge(
     project: Project, repo: Repo, stack: AsyncExitStack, unasked: list[str]
 ) -> Forge | None:
-    """Return the forge if releases there are expected; else None, with the reason in *unasked*."""
+    """Return the forge if it answers; None, with the reason in *unasked*, if no release there is expected."""
     from releasekit.integrations.forge_factory import connect_forge  # late: httpx is slow to import
 
     settings = project.settings
@@ -159,13 +163,17 @@ async def open_release_forge(
         return None
     address = repo.address(settings.remote)
     try:
-        return await stack.enter_async_context(connect_forge(address, settings, project.uv.secrets))
+        forge = await stack.enter_async_context(
+            connect_forge(address, settings, project.uv.secrets)
+        )
+        await forge.drafts()  # only to see whether it accepts the token
     except ReleaseError as error:
         if settings.stops_at(error):
             raise
         if not settings.expects_no_forge(error):
             unasked.append(f"GitHub or GitLab was not asked: {error.message}")
         return None
+    return forge
 
 
 # ---- tags and records -----------------------------------------------------------------------------------------------
@@ -381,7 +389,6 @@ async def _with_details(
     repo: Repo,
     state: RepositoryState,
     scope: ComparedScope,
-    index: Index,
     forge: Forge | None,
     pages: Mapping[str, ForgeRelease],
 ) -> RepositoryState:
@@ -419,7 +426,7 @@ async def _with_details(
         for tag, page in pages.items()
         if page.draft and tag not in titles
     }
-    return replace(detailed, drafts=drafts, requires=await _read_requirements(detailed, index))
+    return replace(detailed, drafts=drafts)
 
 
 async def read_asset_sums(forge: Forge, page: ForgeRelease) -> dict[str, str]:
@@ -446,17 +453,25 @@ def _written_versions(project: Project) -> dict[str, frozenset[Version]]:
 
 
 async def _read_requirements(
-    state: RepositoryState, index: Index
+    state: RepositoryState, index: Index, unasked: list[str]
 ) -> dict[str, tuple[Requirement, ...]]:
-    """Return what the latest version of each package requires of siblings; extras do not count."""
+    """Return what the latest version of each package requires of siblings; extras do not count.
+
+    Append to *unasked* the versions whose requirements the index does not give.
+    """
     latest = state.latest
     answers = await asyncio.gather(*(index.requirements(*release) for release in latest.items()))
-    requires: dict[str, tuple[Requirement, ...]] = {}
-    for name, answer in zip(latest, answers, strict=True):
-        requires[name] = tuple(
-            requirement
-            for requirement in answer or ()
-            if canonicalize_name(requirement.name) in latest
-            and (requirement.marker is None or requirement.marker.evaluate({"extra": ""}))
-        )
-    return requires
+    by_name = dict(zip(latest, answers, strict=True))
+    unknown = [f"{name} {latest[name]}" for name, answer in by_name.items() if answer is None]
+    if unknown:
+        unasked.append(f"the index does not give the requirements of {summarize(unknown)}")
+    return {
+        name: tuple(item for item in answer or () if _is_on_sibling(item, latest))
+        for name, answer in by_name.items()
+    }
+
+
+def _is_on_sibling(requirement: Requirement, siblings: Container[str]) -> bool:
+    """Return whether *requirement* is one on *siblings* that applies here without extras."""
+    applies = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+    return applies and canonicalize_name(requirement.name) in siblings

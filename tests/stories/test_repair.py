@@ -70,6 +70,27 @@ def end_here(*_: object) -> None:
     raise KeyboardInterrupt
 
 
+def repair_lost_page(world: World, hub: GitHubDouble, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lose tags here, and the sums and the state of the page; without a token, only the tags are missed."""
+    (again,) = hub.releases.values()
+    again["draft"] = True
+    again["assets"].clear()
+    world.git("tag", "--delete", "one-v0.1.0", dated_tag())
+    monkeypatch.setenv("GH_TOKEN", "wrong")
+    code, report = repair(world)
+    assert kinds(report) == [("tag_not_here", "one"), ("tag_not_here", dated_tag())]
+    assert "GitHub or GitLab was not asked" in str(report["unasked"])
+    monkeypatch.setenv("GH_TOKEN", WRITER)
+    code, report = repair(world, "--apply", "--yes")
+    names = [text.partition(" ")[0] for text in report["repaired"]]
+    lost_again = ["tag_not_here", "tag_not_here", "draft_left_over", "release_without_assets"]
+    assert (code, names) == (0, lost_again), report
+    (again,) = hub.releases.values()
+    assert (again["draft"], len(again["assets"])) == (False, 1)
+    tags = world.git("tag", "--list").split()
+    assert tags == ["one-v0.1.0", dated_tag(), "two-v0.1.0"]
+
+
 @pytest.mark.usefixtures("unrecorded")
 def test_half_done_release_is_repaired(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tag, file, page and changelog are missed and completed; after a fault or a kill, the next run goes on."""
@@ -123,6 +144,7 @@ def test_half_done_release_is_repaired(tmp_path: Path, monkeypatch: pytest.Monke
         assert again["body"] == page["body"]
         assert [asset["name"] for asset in again["assets"]] == ["SHA256SUMS"]
         assert index.sent()[sent:] == ["two-0.1.0.tar.gz"], "nothing else is sent"
+        repair_lost_page(world, hub, monkeypatch)
 
 
 @pytest.mark.usefixtures("unrecorded")
