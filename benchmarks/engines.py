@@ -1,12 +1,15 @@
 """What an engine costs a release: the synchronous task that stages a package, run in the ways that Prefect has.
 
-`python benchmarks/engines.py [--packages 24] [--rounds 3]` pins, builds and verifies every package of a workspace, as
-many at a time as there are cores: without Prefect in threads (the floor), as `flows/scheduling.py` does, as coroutines
-in one loop, and by `submit` on Prefect's runners of threads and processes, and of Dask where it is installed
-(`uv run --with prefect-dask python benchmarks/engines.py`). All of them run the same function.
+`python benchmarks/engines.py [--packages 24] [--rounds 3] [--seconds 0] [--only NAME]` pins, builds and verifies
+every package of a workspace, as many at a time as there are cores: without Prefect in threads (the floor), as
+`flows/scheduling.py` does, as coroutines in one loop, and by `submit` on Prefect's runners of threads and processes.
+Where Dask is installed (`uv run --with prefect-dask python benchmarks/engines.py`), also as a release does with
+`task_runner = "dask"`: with workers that see the record, and with workers that see only a storage. All of them run
+the same function.
 
-The table tells the seconds and the CPU seconds of this process, without its children (uv's and the
-runners'), of the best round, and the ratio to the floor.
+With `--seconds`, each wheel takes so long, as one with a compiler does. That time is only waiting, so that two
+workers on one machine are as fast as on two. The table tells the seconds and the CPU seconds of this process, without
+its children (uv's and the runners'), of the best round, and the ratio to the floor.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import chdir
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,11 +34,13 @@ from benchmarks.synthetic import GIT, make_repository, publishable  # noqa: E402
 from releasekit.integrations.prefect_server import configure_client, prefect_server  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from releasekit.core.release.release_manifest import BuiltPackage
     from releasekit.core.release.stage_job import StageJob
     from tasks.context import ReleaseContext
+
+    Engine = Callable[[ReleaseContext], None]
 
 CORES = os.cpu_count() or 1
 
@@ -43,11 +49,14 @@ def main() -> None:
     asked = argparse.ArgumentParser(description="What an engine costs a release.")
     asked.add_argument("--packages", type=int, default=24)
     asked.add_argument("--rounds", type=int, default=3)
+    asked.add_argument("--seconds", type=float, default=0)
+    asked.add_argument("--only", default="")
     given = asked.parse_args()
     with tempfile.TemporaryDirectory(prefix="releasekit-engines-") as scratch:
         home = Path(scratch).resolve()
         os.environ.update(GIT)
         os.environ["PREFECT_HOME"] = str(home / "prefect")
+        os.environ["PREFECT_TASKS_REFRESH_CACHE"] = "true"  # each way builds everything
         os.environ.pop("PREFECT_API_URL", None)
         configure_client("")
         with prefect_server() as server:
@@ -56,21 +65,33 @@ def main() -> None:
             server.wait()
             os.environ["PREFECT_API_URL"] = server.url
             with chdir(work):
-                _table(_prepared(work), given.rounds)
+                release = _slow(_prepared(work), given.seconds)
+                engines = {name: run for name, run in ENGINES.items() if given.only in name}
+                _table(release, engines, given.rounds)
 
 
-def _table(release: ReleaseContext, rounds: int) -> None:
-    best = {name: (float("inf"), float("inf")) for name in ENGINES}
+def _slow(release: ReleaseContext, seconds: float) -> ReleaseContext:
+    """Return *release* with wheels that take some *seconds* more."""
+    if not seconds:
+        return release
+    script = f"sleep {seconds} && {release.uv.executable} build --quiet --wheel --no-sources --out-dir $1"
+    command = ("sh", "-c", script, "sh", "{output}")
+    settings = release.settings.model_copy(update={"build_command": command})
+    return replace(release, settings=settings)
+
+
+def _table(release: ReleaseContext, engines: Mapping[str, Engine], rounds: int) -> None:
+    best = {name: (float("inf"), float("inf")) for name in engines}
     for _ in range(rounds):
-        for name, engine in ENGINES.items():
+        for name, engine in engines.items():
             begun, cpu = time.monotonic(), time.process_time()
             engine(release)
             took = time.monotonic() - begun, time.process_time() - cpu
             best[name] = min(best[name], took)
             _complete(release, name)
-    floor = best["no engine"][0]
+    floor = next(iter(best.values()))[0]
     print(f"{len(release.plan.steps)} packages, one task each, {CORES} cores, best of {rounds}\n")
-    print("| | s | CPU s here | times no engine |\n|---|---|---|---|")
+    print("| | s | CPU s here | times the first |\n|---|---|---|---|")
     for name, (seconds, cpu) in best.items():
         print(f"| {name} | {seconds:.1f} | {cpu:.1f} | {seconds / floor:.2f} |")
 
@@ -120,15 +141,33 @@ def as_released(release: ReleaseContext) -> None:
     from prefect import flow
 
     from flows.scheduling import stage_all
+    from flows.task_runners import exchange_of
+    from releasekit.integrations.git import Repo
+    from tasks import build
 
     @flow(name="as-released")
     async def staging() -> None:
-        built, failed = await stage_all(release)
+        exchange = exchange_of(release)
+        if exchange:
+            build.send_commit(release, Repo(Path.cwd()), exchange)
+        built, failed = await stage_all(release, exchange=exchange)
         if failed or not built:
             raise SystemExit(str(failed))
 
     running: Any = staging()
     asyncio.run(running)
+
+
+def on_runner(name: str, *, storage: bool = False) -> Callable[[ReleaseContext], None]:
+    """Return a function that runs them as a release does with `task_runner` set to *name*."""
+
+    def staging_of(release: ReleaseContext) -> None:
+        with tempfile.TemporaryDirectory(prefix="releasekit-storage-") as directory:
+            keys = {"task_runner": name, "stage_storage": f"file://{directory}" if storage else ""}
+            settings = release.settings.model_copy(update=keys)
+            as_released(replace(release, settings=settings))
+
+    return staging_of
 
 
 def coroutines(release: ReleaseContext) -> None:
@@ -190,14 +229,7 @@ def _processes() -> Any:  # noqa: ANN401  as above
     return task_runners.ProcessPoolTaskRunner(max_workers=CORES)
 
 
-def _dask() -> Any:  # noqa: ANN401  as above
-    from importlib import import_module
-
-    local = {"n_workers": CORES, "threads_per_worker": 1, "dashboard_address": None}
-    return import_module("prefect_dask").DaskTaskRunner(cluster_kwargs=local)
-
-
-ENGINES: dict[str, Callable[[ReleaseContext], None]] = {
+ENGINES: dict[str, Engine] = {
     "no engine": no_engine,
     "as released": as_released,
     "coroutines": coroutines,
@@ -205,7 +237,8 @@ ENGINES: dict[str, Callable[[ReleaseContext], None]] = {
     "submit, processes": submitted(_processes),
 }
 if find_spec("prefect_dask"):
-    ENGINES["submit, Dask"] = submitted(_dask)
+    ENGINES["as released, Dask"] = on_runner("dask")
+    ENGINES["as released, Dask and a storage"] = on_runner("dask", storage=True)
 
 
 if __name__ == "__main__":

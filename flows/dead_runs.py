@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from prefect.client.schemas.filters import (
     TaskRunFilterStateType,
 )
 from prefect.client.schemas.objects import StateType
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.states import Crashed
 
 from flows.artifacts import current_run
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
     from prefect.client.schemas.objects import State
 
+    from releasekit.core.errors import ReleaseError
     from releasekit.store.record import Record
 
 _MESSAGE = "The process of this run was killed; a later run has resumed the release."
@@ -46,6 +48,16 @@ async def end_dead_runs(record: Record) -> None:
         if earlier and earlier != str(run.id):
             await _end_task_runs(client, UUID(earlier))
             await _end_flow_run(client, UUID(earlier))
+
+
+async def end_lost_run(task_run: UUID, error: ReleaseError) -> State[Any]:
+    """Mark the run of a step as crashed whose worker was lost with this *error*, and return its state."""
+    lost = Crashed(message=str(error), data=error)
+    if current_run():
+        async with get_client() as client:
+            with suppress(PrefectHTTPStatusError):  # a step that never began has no run
+                await client.set_task_run_state(task_run, Crashed(message=str(error)), force=True)
+    return lost
 
 
 async def _end_task_runs(client: PrefectClient, flow_run: UUID, before: int | None = None) -> None:

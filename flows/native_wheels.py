@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from flows.scheduling import prove_all, stage_all
+from flows.task_runners import on_threads
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseWarning
 from releasekit.core.release.platform_parts import (
     missing_platforms,
@@ -46,7 +47,7 @@ async def stage_platform(
         message = "the manifest has no files: stage the release first, without --platform"
         raise Refusal(ErrorCode.USAGE, message, str(options.manifest))
     release.observer.on_phase("staging")
-    wheels, failed = await stage_all(release, platform)
+    wheels, failed = await stage_all(on_threads(release), platform)
     if failed:
         return (), failed
     refuse_plain_linux(release, wheels)

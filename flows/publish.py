@@ -48,6 +48,7 @@ from flows.scheduling import (
     stage_again,
     stage_all,
 )
+from flows.task_runners import exchange_of
 from flows.worker_wheels import build_on_workers, copy_to_record, require_workers
 from releasekit import __version__
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, ReleaseWarning
@@ -319,7 +320,10 @@ async def build_and_prove(
     release.observer.on_phase("staging")
     elsewhere = asyncio.create_task(build_on_workers(release, repo)) if on_workers else None
     try:
-        built, failed = await stage_all(release)
+        exchange = exchange_of(release)
+        if exchange:
+            build.send_commit(release, repo, exchange)
+        built, failed = await stage_all(release, exchange=exchange)
         if failed:
             return built, failed
         if elsewhere:

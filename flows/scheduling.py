@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -14,11 +13,18 @@ from typing import TYPE_CHECKING, Any
 from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
-from prefect.context import FlowRunContext
 from prefect.states import Failed, get_state_exception
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.artifacts import ProgressBar
+from flows.dead_runs import end_lost_run
+from flows.task_runners import (
+    accepts_quote,
+    build_concurrency,
+    build_slots,
+    on_threads,
+    open_task_runner,
+    runs_here,
+)
 from releasekit.core.artifacts.differences import verify_reason
 from releasekit.core.errors import ERRORS, ErrorCode, ReleaseError
 from releasekit.core.planning.model import Step
@@ -31,7 +37,7 @@ from releasekit.core.release.report import (
 )
 from releasekit.core.release.step_limits import StepLimits, step_limits
 from releasekit.integrations.prefect_server import wrap_unexpected
-from releasekit.integrations.process import kill_with_block
+from releasekit.integrations.process import kill_with_block, mask
 from tasks import build, compare_release, reproduce, upload
 from tasks.step_runs import (
     RunIds,
@@ -54,6 +60,7 @@ if TYPE_CHECKING:
     from releasekit.core.release.stage_job import StageJob
     from releasekit.integrations.git import Repo
     from releasekit.integrations.protocols import Index
+    from releasekit.store.stage_exchange import StageExchange
     from tasks.context import ReleaseContext
 
 log = logging.getLogger("releasekit")
@@ -155,10 +162,15 @@ class Staging:
     """The packages of one release that are staged, each as a task on the task runner of the flow."""
 
     def __init__(
-        self, release: ReleaseContext, runner: TaskRunner[Any], platform: str = ""
+        self,
+        release: ReleaseContext,
+        runner: TaskRunner[Any],
+        platform: str = "",
+        exchange: StageExchange | None = None,
     ) -> None:
         self.built: dict[str, BuiltPackage] = {}
         self._release, self._runner, self._platform = release, runner, platform
+        self._exchange = exchange
         self._stage: Task[..., Any] = build.stage.with_options(
             timeout_seconds=limits_of(release).stage
         )
@@ -169,22 +181,41 @@ class Staging:
 
         A result of an earlier run counts only if the record still has its very files.
         """
-        job = build.stage_job(self._release, step, self.built, self._platform)
+        storage = self._exchange.storage.url if self._exchange else ""
+        job = build.stage_job(self._release, step, self.built, self._platform, storage)
         state = await self._submit(step, self._stage, job, after)
-        if state.is_completed() and self._release.record.missing_files(await state.aresult()):
+        if state.is_completed() and await self._lost_files(await state.aresult()):
             state = await self._submit(
                 step, self._stage.with_options(refresh_cache=True), job, after
             )
+            lost = await self._lost_files(await state.aresult()) if state.is_completed() else ()
+            if lost:
+                return _lost_state(step, lost)
         if state.is_completed():
-            self.built[step.name] = await state.aresult()
+            package = await state.aresult()
+            if self._exchange:
+                await asyncio.to_thread(build.verify_again, job, package)
+            self.built[step.name] = package
         return state
+
+    async def _lost_files(self, package: BuiltPackage) -> tuple[str, ...]:
+        """Return the files of a staged *package* that the record lacks, after those in the storage were fetched."""
+        record = self._release.record
+        missing = record.missing_files(package)
+        if missing and self._exchange:
+            await asyncio.to_thread(self._exchange.fetch_files, record, package.name, package.files)
+            missing = record.missing_files(package)
+        return missing
 
     async def _submit(
         self, step: Step, stage: Task[..., Any], job: StageJob, after: RunIds
     ) -> State[Any]:
         """Submit *job*, which waits for the builds that it installs, and wait for its end in this event loop."""
         needed = [self._futures[name] for name in step.build_needs if name in self._futures]
-        details = one_input(stage.fn, job, () if needed else after)
+        is_closed = accepts_quote(self._runner)
+        details = one_input(stage.fn, job, () if needed else after, is_closed=is_closed)
+        if not runs_here(self._runner):  # then nobody tells its stages
+            self._release.observer.on_stage(step.name, PackageStage.BUILDING)
         with step_tags(stage.name, step.name):
             future = self._runner.submit(stage, **details, wait_for=needed)
         self._futures[step.name] = future
@@ -197,14 +228,39 @@ class Staging:
         future.add_done_callback(wake)
         await ended.wait()
         future.wait()  # reads the state of the future, which has ended
-        return keep_alive(future.state)
+        state = future.state
+        if not state.is_final():
+            error = await asyncio.to_thread(_lost_build_error, future, step)
+            state = await end_lost_run(future.task_run_id, error)
+        return keep_alive(state)
+
+
+def _lost_build_error(future: PrefectFuture[BuiltPackage], step: Step) -> ReleaseError:
+    """Return why a build has ended without a state: its worker died, or could not begin."""
+    reason = "it ended without a result"
+    try:
+        future.result()
+    except Exception as error:  # noqa: BLE001  each task runner raises its own kinds
+        reason = mask(str(error)) or type(error).__name__
+    hint = "Read the log of the workers, start new ones if they have ended, and run again."
+    message = f"the worker that built {step.name} was lost: {reason}"
+    return ReleaseError(ErrorCode.TASK_RUNNER, message, f"{step.name} {step.version}", hint)
+
+
+def _lost_state(step: Step, names: Sequence[str]) -> State[Any]:
+    message = f"the worker has left no {', '.join(names)}"
+    error = ReleaseError(ErrorCode.STAGE_STORAGE, message, f"{step.name} {step.version}")
+    return Failed(message=str(error), data=error)
 
 
 @asynccontextmanager
-async def open_staging(release: ReleaseContext, platform: str = "") -> AsyncGenerator[Staging]:
+async def open_staging(
+    release: ReleaseContext, platform: str = "", exchange: StageExchange | None = None
+) -> AsyncGenerator[Staging]:
     """Yield what stages the packages of *release*, on *platform* if there is one.
 
-    If the block raises, as after a Ctrl-C, their builds are killed.
+    Workers that do not see the record of the release use *exchange*. If the block raises, as after a Ctrl-C, their
+    builds are killed.
     """
     loop, observer = asyncio.get_running_loop(), release.observer
 
@@ -214,25 +270,23 @@ async def open_staging(release: ReleaseContext, platform: str = "") -> AsyncGene
         loop.call_soon_threadsafe(observer.on_stage, package, stage)
 
     stager = build.Stager(release.uv, tell)
-    flow_run = FlowRunContext.get()
     with ExitStack() as stack:
         stack.enter_context(build.stage_with(release.record, stager))
-        own_runner = ThreadPoolTaskRunner[Any](build_concurrency(release))
-        runner = flow_run.task_runner if flow_run else stack.enter_context(own_runner)
+        runner = stack.enter_context(open_task_runner(release.settings))
         stack.enter_context(kill_with_block())
-        yield Staging(release, runner, platform)
+        yield Staging(release, runner, platform, exchange)
 
 
 async def stage_all(
-    release: ReleaseContext, platform: str = ""
+    release: ReleaseContext, platform: str = "", exchange: StageExchange | None = None
 ) -> tuple[list[BuiltPackage], tuple[PackageReport, ...]]:
     """Build and verify every package, each as soon as its build requirements are built; upload nothing.
 
-    With *platform*, build only the wheels for it, of the packages that name it. Returns the built packages. If one of
-    them failed, returns the outcome of each instead.
+    With *platform*, build only the wheels for it, of the packages that name it. Workers that do not see the record use
+    *exchange*. Returns the built packages. If one of them failed, returns the outcome of each instead.
     """
     observer = release.observer
-    slots = asyncio.Semaphore(build_concurrency(release))
+    slots = asyncio.Semaphore(build_slots(release.settings, len(release.plan.steps)))
     steps = [
         step
         for step in _without_order(release.plan.steps)
@@ -252,7 +306,7 @@ async def stage_all(
         return state
 
     needs = {step.name: () if platform else step.build_needs for step in steps}
-    async with open_staging(release, platform) as staging:
+    async with open_staging(release, platform, exchange) as staging:
         states = await run_graph(steps, needs, chain, observer)
     if not _are_completed(states):
         return [], await _reports(release, states, PackageOutcome.BUILT)
@@ -263,7 +317,7 @@ async def stage_again(
     release: ReleaseContext, step: Step, built: Mapping[str, BuiltPackage]
 ) -> BuiltPackage:
     """Stage one package whose files are lost; *built* has what its build installs. Raises as the task does."""
-    async with open_staging(release) as staging:
+    async with open_staging(on_threads(release)) as staging:
         staging.built.update(built)
         state = await staging.run(step, current_frontier().ends)
     return await state.aresult()
@@ -312,7 +366,9 @@ async def reproduce_all(
         for package in built
         if not verify_reason(rule, package.name, settings.verify_ignore)
     ]
-    errors = await reproduce.reproduce(release, repo, unaccepted, build_concurrency(release))
+    errors = await reproduce.reproduce(
+        release, repo, unaccepted, build_concurrency(release.settings)
+    )
     for name, error in errors.items():
         release.observer.on_stage(name, PackageStage.FAILED, str(error))
     return (
@@ -350,7 +406,7 @@ async def prove_all(
         imported = {
             step.name for step in steps if step.is_smoke_tested(default=settings.smoke_test)
         }
-    slots = asyncio.Semaphore(build_concurrency(release))
+    slots = asyncio.Semaphore(build_concurrency(release.settings))
     halt = asyncio.Event()
 
     prove = build.prove.with_options(timeout_seconds=limits.prove)
@@ -381,11 +437,6 @@ async def prove_all(
 def limits_of(release: ReleaseContext) -> StepLimits:
     """Return how long each step of a package may take."""
     return step_limits(release.settings, len(release.plan.steps))
-
-
-def build_concurrency(release: ReleaseContext) -> int:
-    """Return how many packages may be built at the same time."""
-    return release.settings.build_concurrency or os.cpu_count() or 1
 
 
 async def publish_all(

@@ -18,6 +18,7 @@ from prefect.states import Completed, Failed
 from flows.artifacts import rename_run, send_logs_to_prefect
 from flows.final_states import end_in_error_state
 from flows.scheduling import stage_all
+from flows.task_runners import on_threads
 from releasekit import __version__
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
 from releasekit.core.release.report import PackageReport
@@ -92,7 +93,7 @@ def worker_release(
     commit = lock.manifest.release_commit
     add_whole_worktree(repo, record.worktree, commit)
     project = read_workspace(record.worktree / options.subdirectory, {})
-    return ReleaseContext(
+    release = ReleaseContext(
         plan=lock.plan,
         record=record,
         settings=project.settings,
@@ -103,6 +104,7 @@ def worker_release(
         commit=commit,
         epoch=repo.commit_time(commit),
     )
+    return on_threads(release)
 
 
 async def stage_packages(

@@ -31,7 +31,6 @@ from releasekit.integrations.filesystem import (
     make_directory,
     wrap_os_errors,
 )
-from releasekit.integrations.storage import Storage
 from releasekit.integrations.verify_files import verified_package
 from releasekit.options import StageOnOptions
 
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
     from releasekit.core.planning.model import Step
     from releasekit.core.release.release_manifest import BuiltPackage
     from releasekit.integrations.git import Repo
+    from releasekit.integrations.storage import Storage
     from tasks.context import ReleaseContext
 
 log = logging.getLogger("releasekit")
@@ -109,9 +109,7 @@ async def _build_on_worker(
 ) -> list[BuiltPackage]:
     """Return the packages *names* with the wheels for *platform*. A worker that is lost is replaced."""
     steps = [step for step in release.plan.steps if step.name in names]
-    storage = Storage(release.settings.stage_storage).below(
-        f"{release.plan.release}-{release.commit[:12]}"
-    )
+    storage = release.stage_storage
     packages = [
         await asyncio.to_thread(_collect, release, step, platform, storage) for step in steps
     ]

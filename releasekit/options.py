@@ -388,6 +388,7 @@ class PublishOptions(Options):
         "concurrency"
     )
     rate_limit: Annotated[int, Parameter(group=RELEASE_GROUP)] = _setting_field("rate_limit")
+    task_runner: Annotated[str, Parameter(group=RELEASE_GROUP)] = _setting_field("task_runner")
     fail_fast: Annotated[bool, Parameter(group=RELEASE_GROUP)] = _setting_field("fail_fast")
     tag: Annotated[bool, Parameter(group=RELEASE_GROUP)] = _setting_field("tag")
     push: Annotated[bool, Parameter(group=RELEASE_GROUP)] = _setting_field("push")

@@ -37,11 +37,13 @@ from releasekit.integrations.filesystem import (
 )
 from releasekit.integrations.process import run
 from releasekit.integrations.secrets import Secrets
+from releasekit.integrations.storage import Storage
 from releasekit.integrations.uv import Uv, failure, find_uv
 from releasekit.integrations.verify_files import verified_package
 from releasekit.integrations.version_files import rewritten_texts
 from releasekit.store import bundle
 from releasekit.store.record import Record
+from releasekit.store.stage_exchange import StageExchange
 from tasks.context import explain_failure, retry_if_request_failed, retry_unless_refused
 from tasks.decorators import flow_task, read_secret
 
@@ -85,11 +87,26 @@ def stage_with(record: Record, stager: Stager) -> Generator[None]:
         del _stagers[directory]
 
 
+def _stager_of(job: StageJob) -> Stager:
+    """Return what stages *job* here: that of the release in its own process, another one elsewhere."""
+    return _stagers.get(job.record) or _stager_elsewhere(
+        job.uv, job.python, frozenset(job.secrets.items()), job.build_env
+    )
+
+
 @cache
-def _stager_elsewhere(uv: str, python: str, secrets: frozenset[tuple[str, str]]) -> Stager:
-    """Return what another process than that of the release stages with."""
+def _stager_elsewhere(
+    uv: str, python: str, secrets: frozenset[tuple[str, str]], build_env: tuple[str, ...]
+) -> Stager:
+    """Return what another process than that of the release stages with.
+
+    Paths of the machine of the release count only if this one has them too.
+    """
     executable = uv if uv and Path(uv).is_file() else find_uv().executable
-    return Stager(Uv(executable, python, Secrets(dict(secrets), read_secret)), _tell_nobody)
+    is_foreign = Path(python).is_absolute() and not Path(python).exists()
+    own_python = "" if is_foreign else python
+    own_uv = Uv(executable, own_python, Secrets(dict(secrets), read_secret), build_env)
+    return Stager(own_uv, _tell_nobody)
 
 
 def _tell_nobody(_package: str, _stage: PackageStage) -> None:
@@ -97,11 +114,16 @@ def _tell_nobody(_package: str, _stage: PackageStage) -> None:
 
 
 def stage_job(
-    release: ReleaseContext, step: Step, built: Mapping[str, BuiltPackage], platform: str = ""
+    release: ReleaseContext,
+    step: Step,
+    built: Mapping[str, BuiltPackage],
+    platform: str = "",
+    storage: str = "",
 ) -> StageJob:
     """Return what is to be staged for *step*, on *platform* if there is one.
 
-    *built* has the packages that its build installs, as far as this run has built them.
+    *built* has the packages that its build installs, as far as this run has built them. Workers that do not see the
+    record use the *storage* at this URL.
     """
     need_sums = [
         file.sha256 for name in step.build_needs if name in built for file in built[name].files
@@ -126,9 +148,11 @@ def stage_job(
         platform=platform,
         build_command=release.settings.build_command,
         record=str(release.record.directory),
+        storage=storage,
         uv=release.uv.executable,
         python=release.uv.python,
         secrets=release.uv.secrets.names,
+        build_env=release.uv.build_env,
         workspace=release.workspace,
         build_isolation=release.settings.build_isolation,
         build_timeout=release.settings.build_timeout,
@@ -151,13 +175,31 @@ def staged_key(_: TaskRunContext, parameters: dict[str, Any]) -> str:
     retry_condition_fn=retry_if_request_failed,
 )
 def stage(job: StageJob) -> BuiltPackage:
-    """Pin, build and verify one package in the scratch worktree; returns it with the files to upload.
+    """Pin, build and verify one package in a scratch worktree; returns it with the files to upload.
 
-    It runs in a thread of the release, or in another process that sees the release record.
+    It runs in a thread of the release, in another process that sees the release record, or on a machine that sees only
+    the storage.
     """
-    stager = _stagers.get(job.record) or _stager_elsewhere(
-        job.uv, job.python, frozenset(job.secrets.items())
-    )
+    stager = _stager_of(job)
+    if not job.storage:
+        _require_record(job)
+        return _stage_here(job, stager)
+    exchange = StageExchange(Storage(job.storage))
+    with exchange.checkout(job.commit) as record:
+        exchange.fetch_needs(record, job.build_needs, job.need_sums)
+        package = _stage_here(job.model_copy(update={"record": str(record.directory)}), stager)
+        exchange.send_files(record, package)
+    return package
+
+
+def _require_record(job: StageJob) -> None:
+    """Refuse to build on a machine that does not see the release record; raises Refusal RK-STAGE-STORAGE."""
+    if not Record(Path(job.record)).worktree.is_dir():
+        message = "this machine does not see the release, and stage_storage is not set"
+        raise Refusal(ErrorCode.STAGE_STORAGE, message, job.record)
+
+
+def _stage_here(job: StageJob, stager: Stager) -> BuiltPackage:
     stager.on_stage(job.name, PackageStage.PINNING)
     pin_package(job)
     stager.on_stage(job.name, PackageStage.BUILDING)
@@ -290,6 +332,17 @@ def verify_package(job: StageJob) -> BuiltPackage:
     return package.model_copy(update={"platforms": {job.platform: package.file_names}})
 
 
+def verify_again(job: StageJob, package: BuiltPackage) -> None:
+    """Verify the files of *package* that a worker has built, now that they are here.
+
+    Raises ReleaseError RK-VERIFY-FAILED if the result differs, and as `verify_package` does.
+    """
+    verified = verify_package(job)
+    if verified.files != package.files:
+        message = "the files of its worker differ from those that were verified there"
+        raise ReleaseError(ErrorCode.VERIFY_FAILED, message, f"{job.name} {job.version}")
+
+
 def _directory(job: StageJob) -> Path:
     return Record(Path(job.record)).worktree / job.path
 
@@ -365,6 +418,12 @@ async def prove(job: ProofJob) -> None:
             raise Refusal(ErrorCode.RESOLVE_FAILED, message, job.step.path, output=conflict)
     if job.install:
         await _install_and_import(job.release, job.step, job.built)
+
+
+@flow_task("send-commit", "send-commit-{release.plan.title}", stage="stage")
+def send_commit(release: ReleaseContext, repo: Repo, exchange: StageExchange) -> None:
+    """Leave the release commit in the storage, for workers that see nothing else; raises RK-STAGE-STORAGE."""
+    exchange.send_commit(repo, release.record)
 
 
 @flow_task("record-files", "record-files-{release.plan.title}", stage="publish")

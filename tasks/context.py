@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from releasekit.core.errors import Refusal, ReleaseError
 from releasekit.core.release.build_faults import may_pass
 from releasekit.core.release.observer import LogObserver
+from releasekit.integrations.storage import Storage
 from releasekit.integrations.uv import failure
 
 if TYPE_CHECKING:
@@ -50,6 +51,11 @@ class ReleaseContext:
     commit: str = ""
     epoch: int = 0
     observer: Observer = field(default_factory=LogObserver)
+
+    @property
+    def stage_storage(self) -> Storage:
+        """The directory of the release commit in the storage, through which builds on other machines give files."""
+        return Storage(self.settings.stage_storage).below(f"{self.plan.release}-{self.commit[:12]}")
 
     @property
     def staged_links(self) -> tuple[Path, ...]:

@@ -174,17 +174,24 @@ def run_ids(states: Iterable[State[Any]]) -> RunIds:
 
 
 def one_input(
-    function: Callable[..., object], value: object, after: Collection[UUID]
+    function: Callable[..., object],
+    value: object,
+    after: Collection[UUID],
+    *,
+    is_closed: bool = True,
 ) -> dict[str, Any]:
     """Return the parameter of *function* that is *value*, and what Prefect draws as its inputs: the runs *after*.
 
     The value is closed to Prefect, which would search each of its fields for futures, and draw an edge from each step
     that has returned any part of it. The graph of a run repeats the edges that leave a step once for each parameter,
     so there is only one, and the runs are inputs of it.
+
+    Dask takes the value out of what closes it, so for other task runners than Prefect's own it is not *is_closed*.
     """
     (parameter,) = inspect.signature(function).parameters
     inputs = {TaskRunResult(id=run) for run in after}  # pyright: ignore[reportUnhashable]  they are frozen
-    return {"parameters": {parameter: quote(value)}, "dependencies": {parameter: inputs}}
+    argument = quote(value) if is_closed else value
+    return {"parameters": {parameter: argument}, "dependencies": {parameter: inputs}}
 
 
 @contextmanager

@@ -64,6 +64,7 @@ _CREDENTIALS = "docs/guides/credentials.md"
 _DYNAMIC_VERSIONS = "docs/guides/dynamic-versions.md"
 _GITHUB = "docs/guides/github.md"
 _INDEX_FAULTS = "docs/reference/index-faults.md"
+_MACHINES = "docs/guides/several-machines.md"
 _NATIVE = "docs/guides/native-wheels.md"
 _PINS = "docs/guides/pins.md"
 _PREFECT_SERVER = "docs/guides/prefect-server.md"
@@ -1629,6 +1630,16 @@ _TABLE = (
         ),
         '[tool.releasekit]\nstage_storage = "s3://bucket/wheels"',
         _NATIVE,
+    ),
+    ErrorPage(
+        ErrorCode.TASK_RUNNER,
+        (
+            "`task_runner` names Dask or Ray, and the package that connects them with Prefect is not installed.",
+            "`task_runner_options` has an argument that the task runner does not know.",
+            "Nothing answers at the address of the scheduler.",
+        ),
+        "$ uv run --with prefect-dask releasekit publish --task-runner dask",
+        _MACHINES,
     ),
     ErrorPage(
         ErrorCode.RESOLVE_FAILED,

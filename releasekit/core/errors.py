@@ -139,6 +139,7 @@ class ErrorCode(StrEnum):
     PARTS_DIFFER = "RK-PARTS-DIFFER"
     STAGE_ON_FAILED = "RK-STAGE-ON-FAILED"
     STAGE_STORAGE = "RK-STAGE-STORAGE"
+    TASK_RUNNER = "RK-TASK-RUNNER"
     VERIFY_ARCHIVE = "RK-VERIFY-ARCHIVE"
     VERIFY_BYTES = "RK-VERIFY-BYTES"
     VERIFY_CLASSIFIER = "RK-VERIFY-CLASSIFIER"
@@ -1020,8 +1021,14 @@ _TABLE = (
     ),
     ErrorInfo(
         ErrorCode.STAGE_STORAGE,
-        "The place where workers leave the wheels of their platform cannot be read or written.",
+        "The place where builds on other machines leave their files cannot be read or written.",
         "Correct `stage_storage`, or give this machine access to it. S3 needs `releasekit[s3]`.",
+    ),
+    ErrorInfo(
+        ErrorCode.TASK_RUNNER,
+        "The task runner that is to run the builds does not exist here, does not start, or has lost a build.",
+        "Install its package beside releasekit, such as prefect-dask, and correct `task_runner` and "
+        "`task_runner_options`.",
     ),
     ErrorInfo(
         ErrorCode.RESOLVE_FAILED,

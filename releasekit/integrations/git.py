@@ -813,11 +813,13 @@ class Repo:
         """Return the paths at which *worktree* differs from *commit*; files that `add` has added count too."""
         return tuple(self._paths("diff", "--name-only", "--no-renames", "-z", commit, cwd=worktree))
 
-    def bundle(self, file: Path, worktree: Path, since: str) -> None:
-        """Write the commits from *since* to the HEAD of *worktree* into the bundle *file*; `fetch` can read from it."""
-        self.git(
-            "bundle", "create", "--quiet", str(file.resolve()), "HEAD", f"^{since}", cwd=worktree
-        )
+    def bundle(self, file: Path, worktree: Path, since: str = "") -> None:
+        """Write the commits from *since* to the HEAD of *worktree* into the bundle *file*; `fetch` can read from it.
+
+        Without *since*, write the whole history with its tags, so that `clone` can read from it too.
+        """
+        commits = ("HEAD", f"^{since}") if since else ("HEAD", "--tags")
+        self.git("bundle", "create", "--quiet", str(file.resolve()), *commits, cwd=worktree)
 
     def fast_forward(self, commit: str) -> bool:
         """Fast-forward the checked-out branch to *commit*, if that is possible and the work tree is clean.

@@ -1069,6 +1069,7 @@ CHECKS = "tests/operations/test_run_checks.py"
 FORGE = "tests/stories/test_forge.py"
 STAGE = "tests/stories/test_stage.py"
 PLATFORMS = "tests/stories/test_platforms.py::test_platforms_are_merged_and_published"
+TASK_RUNNER = "tests/stories/test_task_runner.py::test_runner_builds_from_the_storage"
 PULLS = "tests/stories/test_pull_request.py"
 START = "tests/stories/test_start_release.py"
 MESSAGES = "tests/stories/test_release_messages.py"
@@ -1123,6 +1124,7 @@ KEYS: dict[str, Proof | str] = {
     "build_command": PLATFORMS,
     "allow_missing_wheels": PLATFORMS,
     "stage_storage": "tests/deployments/test_stage_on.py::test_workers_build_their_platform",
+    **dict.fromkeys(("task_runner", "task_runner_options"), TASK_RUNNER),
     "verify_ignore": test_verify_ignore_waives_one_rule,
     "pre_release": "tests/stories/test_pre_release.py::test_release_contains_what_commands_change",
     "hooks": test_hooks_key_runs_git_hooks,
@@ -1190,6 +1192,7 @@ PUBLISH_FLAGS: dict[str, Proof | str] = {
     "publish_from": test_publish_from_accepts_known_values,
     "concurrency": test_concurrency_flag_wins_over_file,
     "rate_limit": test_concurrency_flag_wins_over_file,
+    "task_runner": TASK_RUNNER,
     "fail_fast": test_fail_fast_flag_blocks_uploads,
     "tag": SWITCHES,
     "push": SWITCHES,

@@ -59,6 +59,9 @@ Unconventional = Literal["none", "patch"]
 Versioning = Literal["independent", "fixed", "linked"]
 ForgeKind = Literal["auto", "github", "gitlab"]
 BuildIsolation = Literal["each", "shared"]
+TaskRunnerName = Annotated[
+    str, StringConstraints(pattern=r"^(threads|processes|dask|ray|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$")
+]
 PinMode = Literal["exact", "compatible", "keep"]
 Propagate = Literal["none", "out-of-range", "patch"]
 SourceRequirements = Literal["raise", "always", "leave"]
@@ -598,11 +601,20 @@ class Settings(BaseModel):
     )
     stage_storage: str = Field(
         "",
-        description="Where Prefect workers leave the wheels of their platform: a URL that fsspec knows, such as "
-        "file:///srv/wheels or s3://bucket/wheels",
+        description="Where builds on other machines leave their files, on workers of Prefect, Dask or Ray: a URL that "
+        "fsspec knows, such as file:///srv/wheels or s3://bucket/wheels",
     )
     build_concurrency: int = Field(
         0, ge=0, description="How many packages are built at the same time; 0: one per CPU core"
+    )
+    task_runner: TaskRunnerName = Field(
+        "threads",
+        description='What runs the builds: "threads" of this process, "processes" of this machine, the workers of '
+        '"dask" or "ray", or the import path of a Prefect task runner, such as "company.runners:ClusterTaskRunner"',
+    )
+    task_runner_options: dict[str, Any] = Field(
+        default_factory=dict[str, Any],
+        description="The arguments of the task runner, such as `address`, the scheduler of Dask",
     )
     build_isolation: BuildIsolation = Field(
         "each",

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from releasekit.core.workspace.built_files import BuiltContents
 
 _PLACE = frozenset(
-    {"record", "uv", "python", "secrets", "workspace", "build_isolation", "build_timeout"}
+    {
+        *("record", "storage", "uv", "python", "secrets", "build_env"),
+        *("workspace", "build_isolation", "build_timeout"),
+    }
 )
 
 
@@ -32,9 +35,11 @@ class StageJob(BaseModel):
     *build_command* is the command of the root that builds wheels; the package may have its own.
 
     The other fields say how and where this machine works. They do not change what is built: *record* is the directory
-    of the release record, *uv* the program, *python* the interpreter that builds, empty for the one that uv finds.
-    *secrets* are the names of the credentials for indexes, never their values. *workspace* is the directory of the
-    workspace in the commit. *build_isolation* says whether packages share environments. *build_timeout* is in seconds.
+    of the release record, *storage* the URL of the place through which a worker gets the release commit and gives its
+    files, empty if it sees the record. *uv* is the program, *python* the interpreter that builds, empty for the one
+    that uv finds. *secrets* are the names of the credentials for indexes, never their values. *build_env* are the names
+    of more variables that builds get. *workspace* is the directory of the workspace in the commit. *build_isolation*
+    says whether packages share environments. *build_timeout* is in seconds.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -58,9 +63,11 @@ class StageJob(BaseModel):
     platform: str = ""
     build_command: tuple[str, ...] = ()
     record: str
+    storage: str = ""
     uv: str = ""
     python: str = ""
     secrets: Mapping[str, str] = Field(default_factory=dict[str, str])
+    build_env: tuple[str, ...] = ()
     workspace: str = "."
     build_isolation: BuildIsolation = "each"
     build_timeout: float

@@ -84,6 +84,7 @@ def test_defaults_match_the_documentation() -> None:
         "http_pool_size": 10,
         "approval_timeout": 86400,
         "confirm_timeout": 600,
+        "task_runner": "threads",
         "build_isolation": "each",
         "build_timeout": 1800,
         "upload_timeout": 600,

@@ -1,0 +1,64 @@
+"""The task runner that the settings name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from releasekit.core.errors import ErrorCode, Refusal
+from tests.support.builders import settings_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize(
+    ("runner", "options", "reason"),
+    [
+        ("company.runners:Cluster", {}, "company.runners cannot be imported: No module named"),
+        ("prefect.task_runners:Cluster", {}, "prefect.task_runners:Cluster is no task runner"),
+        ("json:dumps", {}, "json:dumps is no task runner of Prefect"),
+        ("processes", {"address": "tcp://scheduler:8786"}, "it does not start: "),
+    ],
+)
+def test_unusable_runner_is_refused(
+    runner: str, options: dict[str, str], reason: str, prefect_client: Path
+) -> None:
+    """A task runner that does not exist, or does not accept its options, is a refusal and no traceback."""
+    from flows.task_runners import open_task_runner
+
+    assert prefect_client
+    settings = settings_of(task_runner=runner, task_runner_options=options)
+
+    with pytest.raises(Refusal) as caught, open_task_runner(settings):
+        pass
+
+    assert caught.value.code is ErrorCode.TASK_RUNNER
+    assert caught.value.message.startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("settings", "slots"),
+    [
+        ({"build_concurrency": 3}, 3),
+        (
+            {
+                "build_concurrency": 3,
+                "task_runner": "dask",
+                "task_runner_options": {"address": "x"},
+            },
+            3,
+        ),
+        ({"task_runner": "dask", "task_runner_options": {"address": "tcp://scheduler:8786"}}, 50),
+        ({"task_runner": "dask", "build_concurrency": 2}, 2),
+    ],
+)
+def test_cluster_gets_all_packages(
+    settings: dict[str, object], slots: int, prefect_client: Path
+) -> None:
+    """A cluster decides how many of the packages it builds at the same time, unless a key says so."""
+    from flows.task_runners import build_slots
+
+    assert prefect_client
+    assert build_slots(settings_of(**settings), 50) == slots
