@@ -14,9 +14,11 @@ import textwrap
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing, contextmanager
+from importlib import import_module
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -392,6 +394,36 @@ def save_database(database: Path, target: Path) -> None:
     with closing(sqlite3.connect(database)) as running, closing(sqlite3.connect(copy)) as backup:
         running.backup(backup)
     copy.replace(target)
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Generator[str]:
+    """Run an S3-compatible server, and return the URL of a bucket on it."""
+    if not (find_spec("moto") and find_spec("s3fs")):
+        pytest.skip("needs `uv run --with moto[server] --with s3fs`")
+    boto3: Any = import_module("boto3")
+    moto: Any = import_module("moto.server")
+    server = moto.ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "ada",
+        "AWS_SECRET_ACCESS_KEY": "lovelace",
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    boto3.client("s3").create_bucket(Bucket="wheels")
+    yield "s3://wheels/of-ours"
+    server.stop()
+
+
+@pytest.fixture
+def storage_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return the URL of a storage: a bucket where an S3-compatible server is installed, otherwise a directory."""
+    if find_spec("moto") and find_spec("s3fs"):
+        return request.getfixturevalue("bucket")
+    return f"file://{tmp_path}/storage"
 
 
 @pytest.fixture

@@ -60,14 +60,18 @@ def dask(directory: Path, name: str, *words: str) -> Generator[Worker]:
 
 @pytest.mark.skipif(not find_spec("prefect_dask"), reason="needs `uv run --with prefect-dask`")
 def test_dask_workers_build_the_packages(
-    tmp_path: Path, prefect_api: str, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    prefect_api: str,
+    own_index: EmbeddedIndex,
+    storage_url: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Workers see neither clone nor record; a killed one is replaced, and a failed build uploads nothing."""
     assert prefect_api
     told, gate = tmp_path / "told", tmp_path / "gate"
     gate.write_text("wait")
     monkeypatch.setenv("PREFECT_LOCAL_STORAGE_PATH", str(tmp_path / "results"))
-    keys = f'task_runner = "dask"\nstage_storage = "file://{tmp_path}/storage"\nbuild_env = ["DASK_TEST_*"]'
+    keys = f'task_runner = "dask"\nstage_storage = "{storage_url}"\nbuild_env = ["DASK_TEST_*"]'
     world = make_world(tmp_path, "app: core; core; lone", keys)
     own_backend(world, "core", SPY.format(told=str(told), gate=str(gate)))
     path = "packages/app/pyproject.toml"

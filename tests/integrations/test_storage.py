@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,30 +10,7 @@ from releasekit.core.errors import ErrorCode, ReleaseError
 from releasekit.integrations.storage import Storage
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
     from pathlib import Path
-
-
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Generator[str]:
-    """Run an S3-compatible server, and return the URL of a bucket on it."""
-    if not (find_spec("moto") and find_spec("s3fs")):
-        pytest.skip("needs `uv run --with moto[server] --with s3fs`")
-    boto3: Any = import_module("boto3")
-    moto: Any = import_module("moto.server")
-    server = moto.ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "ada",
-        "AWS_SECRET_ACCESS_KEY": "lovelace",
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    boto3.client("s3").create_bucket(Bucket="wheels")
-    yield "s3://wheels/of-ours"
-    server.stop()
 
 
 def check_storage(directory: Path, url: str) -> None:
