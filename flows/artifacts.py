@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import time
 from base64 import b64encode
 from typing import TYPE_CHECKING
@@ -96,6 +97,13 @@ async def show_plan(plan: Plan, changes: Sequence[str] | None = None) -> None:
     graph = "\n\n".join(filter(None, [hidden_arrows_note(plan.steps), _graph(plan)]))
     text = plan_markdown(plan, changes, graph)
     await acreate_markdown_artifact(text, key="releasekit-plan", description=plan.headline)
+
+
+async def show_wait(platform: str, text: str) -> None:
+    """Save as an artifact of the run that it waits for a worker of *platform*."""
+    if in_flow():
+        key = f"waiting-for-{re.sub('[^a-z0-9]+', '-', platform.lower())}"
+        await acreate_markdown_artifact(text, key=key, description=f"waiting for {platform}")
 
 
 async def last_plan(key: str) -> PlanSnapshot | None:

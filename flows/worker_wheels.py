@@ -8,18 +8,25 @@ import time
 from typing import TYPE_CHECKING
 
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import WorkQueueStatus
 from prefect.context import FlowRunContext
 from prefect.deployments import arun_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Crashed
 
+from flows.artifacts import show_wait
 from flows.stage_on import PACKAGE_FILE, SECONDS_BETWEEN_SIGNS, SIGN_OF_LIFE, sign_of_life
 from releasekit.core.config.repository_address import is_address
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
 from releasekit.core.release.platform_parts import (
+    WorkerWait,
+    first_worker_error,
     missing_platforms,
     platforms_missing_error,
+    queue_of,
+    refusal_of_workers,
     split_jobs,
+    waiting_text,
     worker_error,
 )
 from releasekit.core.release.release_manifest import parse_built_package
@@ -38,6 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from uuid import UUID
 
+    from prefect.client.orchestration import PrefectClient
     from prefect.client.schemas.objects import FlowRun
 
     from releasekit.core.planning.model import Step
@@ -52,6 +60,7 @@ DEPLOYMENT = "releasekit/stage-on"
 PACKAGES_PER_RUN = 10
 ATTEMPTS = 3
 SECONDS_BETWEEN_LOOKS = 2.0
+SECONDS_UNTIL_TOLD = 15.0
 SECONDS_UNTIL_LOST = 12 * SECONDS_BETWEEN_SIGNS
 SECONDS_TO_START = 300.0
 
@@ -63,13 +72,9 @@ async def require_workers(release: ReleaseContext, *, rehearse: bool) -> None:
     """
     settings = release.settings
     error = platforms_missing_error(missing_platforms(release.plan, ()))
-    reasons = {
-        "they cannot clone the throwaway repository of a rehearsal": rehearse,
-        "no Prefect server records this release": FlowRunContext.get() is None,
-        "stage_storage is not set": not settings.stage_storage,
-        "push is off, so workers cannot fetch the release commit": not settings.push,
-    }
-    reason = next((text for text, applies in reasons.items() if applies), "")
+    reason = refusal_of_workers(settings, rehearse=rehearse)
+    if not reason and FlowRunContext.get() is None:
+        reason = "no Prefect server records this release"
     if not reason and not await _has_deployment():
         reason = f"the deployment {DEPLOYMENT} does not exist"
     if reason:
@@ -90,8 +95,8 @@ async def _has_deployment() -> bool:
 async def build_on_workers(release: ReleaseContext, repo: Repo) -> list[BuiltPackage]:
     """Return the packages with the wheels that workers have built for all platforms of the release.
 
-    What an earlier run of this release has left in the storage is taken from there. Raises ReleaseError
-    RK-STAGE-ON-FAILED, RK-STAGE-STORAGE, RK-VERIFY-FAILED.
+    What an earlier run of this release has left in the storage is taken from there. If one fails, all others end first,
+    so that a later run finds their wheels. Raises ReleaseError RK-STAGE-ON-FAILED, RK-STAGE-STORAGE, RK-VERIFY-FAILED.
     """
     jobs = [
         _build_on_worker(release, repo, platform, names)
@@ -99,8 +104,14 @@ async def build_on_workers(release: ReleaseContext, repo: Repo) -> list[BuiltPac
         for names in split_jobs(release.plan, platform, PACKAGES_PER_RUN)
     ]
     packages: list[BuiltPackage] = []
-    for built in await asyncio.gather(*jobs):
-        packages += built
+    errors: list[BaseException] = []
+    for outcome in await asyncio.gather(*jobs, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            errors.append(outcome)
+        else:
+            packages += outcome
+    if errors:
+        raise first_worker_error(errors)
     return packages
 
 
@@ -130,7 +141,7 @@ async def _run_until_built(
     release: ReleaseContext, repo: Repo, platform: str, names: list[str], storage: Storage
 ) -> None:
     """Run the deployment on the queue of *platform*; again if its worker is lost. Raises RK-STAGE-ON-FAILED."""
-    queue = release.settings.platform_table[platform].queue or platform
+    queue = queue_of(release.settings, platform)
     options = StageOnOptions(
         release_id=release.plan.release,
         platform=platform,
@@ -149,7 +160,11 @@ async def _run_until_built(
         run = await arun_deployment(
             DEPLOYMENT, parameters=parameters, work_queue_name=queue, timeout=0
         )
-        ended = await _wait_for(run.id, signs, name)
+        patience = asyncio.create_task(_tell_if_waiting(run.id, platform, queue))
+        try:
+            ended = await _wait_for(run.id, signs, name)
+        finally:
+            patience.cancel()
         state = ended.state
         if state and state.is_completed():
             return
@@ -197,6 +212,30 @@ async def _wait_for(run_id: UUID, signs: Storage, name: str) -> FlowRun:
                 message = f"its worker gave no sign of life for {limit:.0f} seconds"
                 await client.set_flow_run_state(run_id, Crashed(message=message), force=True)
             await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+
+
+async def _tell_if_waiting(run_id: UUID, platform: str, queue: str) -> None:
+    """Tell the user which queue a run waits for, if no worker has taken it after some seconds: in log and artifact."""
+    await asyncio.sleep(SECONDS_UNTIL_TOLD)
+    async with get_client() as client:
+        run = await client.read_flow_run(run_id)
+        is_taken = run.state is None or not run.state.is_scheduled()
+        if is_taken:
+            return
+        pool = run.work_pool_name or "releasekit"
+        has_workers = await _has_workers(client, pool, queue)
+    text = waiting_text(WorkerWait(platform, queue, pool, DEPLOYMENT, run.name, has_workers))
+    log.warning("%s", text)
+    await show_wait(platform, text)
+
+
+async def _has_workers(client: PrefectClient, pool: str, queue: str) -> bool:
+    """Return whether workers have asked the *queue* for work in the last minute."""
+    try:
+        work_queue = await client.read_work_queue_by_name(queue, pool)
+    except ObjectNotFound:
+        return False
+    return work_queue.status is WorkQueueStatus.READY
 
 
 def _collect(

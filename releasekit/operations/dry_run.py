@@ -11,6 +11,7 @@ from releasekit.core.history.tags import push_batches
 from releasekit.core.history.web_links import repository_urls
 from releasekit.core.picking import names_of
 from releasekit.core.planning.release_messages import commit_message, tag_message
+from releasekit.core.release.platform_parts import platform_outline
 from releasekit.core.text import count_packages
 from releasekit.integrations.filesystem import changelog_path
 from releasekit.integrations.git import LOCK_REF, display_command
@@ -44,7 +45,9 @@ def release_commands(
     if not plan.steps:
         return []
     commit = bundle.manifest.release_commit if bundle else COMMIT
-    release = _CommandOutline(project, repo, plan, target_of(project), commit, options.output)
+    release = _CommandOutline(
+        project, repo, plan, target_of(project), commit, options.output, options.stage_only
+    )
     start = f"# {RELEASE}: {repo.common_dir / 'releasekit' / plan.release}"
     if bundle:
         check = "# verify that the release commit changes only what a release changes"
@@ -73,6 +76,7 @@ class _CommandOutline:
     target: Target
     commit: str
     output: Path
+    stage_only: bool
 
     @property
     def settings(self) -> Settings:
@@ -125,11 +129,11 @@ class _CommandOutline:
             only = "sdist" if step.platforms or own_command else ""
             package, out = self.root / step.path, DIST / step.name
             yield str(self.project.uv.build_command(package, out, links, {}, seconds, only=only))
-            if step.platforms:
-                yield f"# the wheels of {step.name} are built on {', '.join(step.platforms)}"
-            elif own_command:
+            if own_command and not step.platforms:
                 words = wheel_command(own_command, str(RELEASE / "wheels" / step.name), "")
                 yield str(self.project.uv.own_build_command(words, package, links, {}, seconds))
+        for line in platform_outline(self.plan, self.settings, stage_only=self.stage_only):
+            yield f"# {line}"
         yield "# compare name, version, metadata, pins and contents of the built files with the plan"
 
     def prove(self) -> Iterator[str]:

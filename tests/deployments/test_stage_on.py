@@ -8,8 +8,8 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from releasekit.integrations.git import LOCK_REF
-from tests.deployments.test_deployments import prefect, save_blocks, until, worker
-from tests.stories.test_platforms import ELSEWHERE, HERE, PYTHON, make_native
+from tests.deployments.test_deployments import ask, prefect, save_blocks, until, worker
+from tests.stories.test_platforms import ELSEWHERE, HERE, PYTHON, REPAIR, make_native
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from releasekit.integrations.peryx import EmbeddedIndex
 
+WAITING = f"waiting-for-{ELSEWHERE}"
 MESON = """\
 project('gear', 'c')
 python = import('python').find_installation(pure: false)
@@ -41,16 +42,25 @@ build-backend = "mesonpy"
 
 
 def test_workers_build_their_platform(
-    tmp_path: Path, prefect_api: str, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    prefect_api: str,
+    own_index: EmbeddedIndex,
+    storage_url: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Each worker builds on its own queue; one that dies is replaced, and the index has what the manifest says."""
+    """Each worker builds on its own queue; one that dies is replaced, and the index has what the manifest says.
+
+    A queue without workers is named after some seconds. A build that fails stops the next release, and the other
+    platform still ends its own.
+    """
     assert prefect_api
-    gate, storage = tmp_path / "gate", tmp_path / "storage"
+    gate = tmp_path / "gate"
     gate.write_text("wait")
     monkeypatch.setattr("flows.worker_wheels.SECONDS_UNTIL_LOST", 20.0)
+    monkeypatch.setattr("flows.worker_wheels.SECONDS_UNTIL_TOLD", 1.0)
     world = make_native(
         tmp_path,
-        f'stage_storage = "file://{storage}"\n',
+        f'stage_storage = "{storage_url}"\n',
         build_first=f"import pathlib, time\nwhile pathlib.Path({str(gate)!r}).read_text() == 'wait': time.sleep(0.1)\n",
     )
     core = (world.root / "packages/core/pyproject.toml").read_text()
@@ -81,9 +91,12 @@ def test_workers_build_their_platform(
 
     with ExitStack() as stack:
         one = stack.enter_context(worker(tmp_path, "one", "--work-queue", "linux"))
-        stack.enter_context(worker(tmp_path, "two", "--work-queue", ELSEWHERE))
 
         def replace_worker() -> None:
+            until(
+                lambda: ask(prefect_api, "artifacts", artifacts={"key": {"any_": [WAITING]}}), one
+            )
+            stack.enter_context(worker(tmp_path, "two", "--work-queue", ELSEWHERE))
             until(lambda: any("repair.py" in line for line in one.processes().values()), one)
             one.kill()
             gate.write_text("go on")
@@ -96,6 +109,23 @@ def test_workers_build_their_platform(
         )
         killer.join()
 
+        repair = f"import sys\nif sys.argv[2] == {HERE!r}: sys.exit('no compiler here')\n{REPAIR}"
+        world.commit("fix: another compiler", {"packages/core/repair.py": repair})
+        world.git("push", "--quiet")
+        failed = world.releasekit("publish", "--yes", "--skip-audit")
+        runs = ask(
+            prefect_api,
+            "flow_runs",
+            deployments={"name": {"any_": ["stage-on"]}},
+            sort="START_TIME_DESC",
+            limit=2,
+        )
+
+    assert failed.code == 1
+    for words in (f"could not build core for {HERE}", "core: RK-BUILD-FAILED", "no compiler here"):
+        assert words in failed.err
+    assert {run["state_type"] for run in runs} == {"COMPLETED", "FAILED"}, "each platform ends"
+    assert f"the wheels for {ELSEWHERE} wait for the queue {ELSEWHERE}" in said.err
     assert said.code == 0, (said.out, said.err)
     assert "the worker of the queue linux was lost: its worker gave no sign of life" in said.err
     sent = sorted(

@@ -15,6 +15,7 @@ from releasekit.core.workspace.wheel_tags import foreign_wheels, missing_wheels,
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+    from releasekit.core.config.settings import Settings
     from releasekit.core.planning.model import Plan
     from releasekit.core.release.release_manifest import BuiltFile, BuiltPackage, ReleaseManifest
 
@@ -120,11 +121,71 @@ def platforms_missing_error(missing: Mapping[str, Sequence[str]]) -> Refusal:
     return Refusal(ErrorCode.PLATFORM_MISSING, f"wheels are missing: {summarize(texts)}")
 
 
+def refusal_of_workers(settings: Settings, *, rehearse: bool) -> str:
+    """Return why no Prefect worker can build wheels, as far as options and settings say; empty if one may."""
+    reasons = {
+        "they cannot clone the throwaway repository of a rehearsal": rehearse,
+        'record = "never", so no Prefect server records this release': settings.record == "never",
+        "stage_storage is not set": not settings.stage_storage,
+        "push is off, so workers cannot fetch the release commit": not settings.push,
+    }
+    return next((text for text, applies in reasons.items() if applies), "")
+
+
+def platform_outline(plan: Plan, settings: Settings, *, stage_only: bool) -> Iterator[str]:
+    """Yield who builds the wheels of each platform, and what prevents that; for a dry run."""
+    for platform in plan.platforms:
+        names = [step.name for step in plan.steps if platform in step.platforms]
+        workers = f"workers of the queue {queue_of(settings, platform)}"
+        builder = f"`publish --stage-only --platform {platform}`" if stage_only else workers
+        yield f"the wheels of {', '.join(names)} for {platform} are built by {builder}"
+    reason = "" if stage_only else refusal_of_workers(settings, rehearse=False)
+    if plan.platforms and reason:
+        yield f"the release is refused: workers cannot build these wheels: {reason}"
+
+
+def queue_of(settings: Settings, platform: str) -> str:
+    """Return the work queue whose workers build the wheels of *platform*."""
+    return settings.platform_table[platform].queue or platform
+
+
+def waiting_text(wait: WorkerWait) -> str:
+    """Return what to tell somebody whose release waits for a worker, as Markdown."""
+    reason = "whose workers are busy" if wait.has_workers else "which no worker asks for work"
+    return (
+        f"the wheels for {wait.platform} wait for the queue {wait.queue} of the work pool {wait.pool}, {reason} "
+        f"(flow run {wait.run} of {wait.deployment}). Start a worker on a machine of this platform: "
+        f"`prefect worker start --pool {wait.pool} --work-queue {wait.queue}`"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerWait:
+    """A flow *run* of the *deployment* that no worker has taken yet. *has_workers*: some ask its queue for work."""
+
+    platform: str
+    queue: str
+    pool: str
+    deployment: str
+    run: str
+    has_workers: bool
+
+
 def worker_error(message: str, location: str, output: str) -> ReleaseError:
     """Return the error of a worker that has not built its wheels, with the *output* of its run and its first line."""
     reason = output.strip().partition("\n")[0]
     full_message = join_texts(": ", message, reason)
     return ReleaseError(ErrorCode.STAGE_ON_FAILED, full_message, location, output=output)
+
+
+def first_worker_error(errors: Sequence[BaseException]) -> BaseException:
+    """Return the first of the *errors* of several workers; it also says what the others say."""
+    first, *others = errors
+    also = [str(error) for error in others if isinstance(error, ReleaseError)]
+    if not isinstance(first, ReleaseError) or not also:
+        return first
+    output = "\n\n".join([first.output, *also]).strip()
+    return ReleaseError(first.code, first.message, first.location, first.hint, output=output)
 
 
 def fewer_wheels_error(

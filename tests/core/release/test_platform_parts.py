@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from packaging.version import Version
 
-from releasekit.core.errors import ErrorCode, Refusal
+from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
 from releasekit.core.planning.model import Plan, Status, Step
 from releasekit.core.release.platform_parts import (
     StagedPart,
+    WorkerWait,
+    first_worker_error,
     merge_parts,
+    platform_outline,
     provable_packages,
     split_jobs,
+    waiting_text,
     worker_error,
 )
 from releasekit.core.release.release_manifest import BuiltFile, BuiltPackage, ReleaseManifest
+from tests.support.builders import settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -187,3 +193,58 @@ def test_jobs_split_many_packages() -> None:
     )
     assert list(split_jobs(plan, LINUX, 2)) == [("p0", "p1"), ("p2", "p3"), ("p4",)]
     assert not list(split_jobs(plan, MACOS, 2))
+
+
+TWO_QUEUES = {LINUX: {"queue": "linux"}, MACOS: {}}
+STORAGE = "s3://bucket/wheels"
+
+
+@pytest.mark.parametrize(
+    ("keys", "reason"),
+    [
+        ({}, "stage_storage is not set"),
+        ({"stage_storage": STORAGE, "push": False}, "push is off, so workers cannot fetch"),
+        ({"stage_storage": STORAGE, "record": "never"}, 'record = "never", so no Prefect server'),
+        ({"stage_storage": STORAGE}, ""),
+    ],
+)
+def test_dry_run_names_builders(keys: dict[str, object], reason: str) -> None:
+    """A dry run says which queue builds the wheels of each platform, and why the release would be refused."""
+    settings = settings_of(platforms=TWO_QUEUES, **keys)
+
+    linux, macos, *refused = platform_outline(PLAN, settings, stage_only=False)
+    staged = list(platform_outline(PLAN, settings, stage_only=True))
+
+    assert linux == f"the wheels of core for {LINUX} are built by workers of the queue linux"
+    assert macos.endswith(f"by workers of the queue {MACOS}")
+    assert [reason in line for line in refused] == ([True] if reason else [])
+    assert staged[0].endswith(f"for {LINUX} are built by `publish --stage-only --platform {LINUX}`")
+    assert len(staged) == 2
+
+
+def test_waiting_release_names_its_queue() -> None:
+    """Somebody who waits learns which queue, whether it has workers, and how to start one."""
+    wait = WorkerWait(LINUX, "linux", "pool", "releasekit/stage-on", "brave-owl", has_workers=False)
+
+    text = waiting_text(wait)
+
+    assert "wait for the queue linux of the work pool pool, which no worker asks for work" in text
+    assert "flow run brave-owl of releasekit/stage-on" in text
+    assert text.endswith("`prefect worker start --pool pool --work-queue linux`")
+    assert "whose workers are busy" in waiting_text(replace(wait, has_workers=True))
+
+
+def test_workers_tell_all_errors() -> None:
+    """If several workers fail, the error of the first one also has what the others say."""
+    first = worker_error("could not build core", "flow run a", "core: RK-BUILD-FAILED: no cc")
+    second = worker_error("could not build gear", "flow run b", "gear: RK-BUILD-FAILED: no ninja")
+
+    error = first_worker_error([first, second])
+
+    assert isinstance(error, ReleaseError)
+    assert (error.code, error.message) == (ErrorCode.STAGE_ON_FAILED, first.message)
+    assert "no cc" in error.output
+    assert "no ninja" in error.output
+    assert first_worker_error([first]) is first
+    bug = ValueError("a bug")
+    assert first_worker_error([bug, first]) is bug
