@@ -9,9 +9,11 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from releasekit.core.artifacts.reproduction import describe_mismatch
+from releasekit.core.config.command_lines import wheel_command
+from releasekit.core.config.settings import build_command_of
 from releasekit.core.errors import ErrorCode, ReleaseError
 from releasekit.core.picking import by_name
-from releasekit.core.workspace.dynamic_version import version_environment
+from releasekit.core.workspace.dynamic_version import table_at, version_environment
 from releasekit.integrations.filesystem import read_toml
 from releasekit.integrations.packed_members import read_members
 from releasekit.integrations.process import run_async
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from releasekit.core.planning.model import Step
     from releasekit.core.release.release_manifest import BuiltPackage
     from releasekit.integrations.git import Repo
+    from releasekit.integrations.process import Command
     from tasks.context import ReleaseContext
 
 
@@ -67,23 +70,16 @@ def _copy_tracked(repo: Repo, worktree: Path, directory: Path) -> None:
 async def _build_again(
     release: ReleaseContext, step: Step, package: BuiltPackage, tree: Path
 ) -> None:
-    """Build the package of *step* in *tree*. Raises ReleaseError RK-VERIFY-NOT-REPRODUCIBLE, RK-BUILD-FAILED."""
+    """Build the package of *step* in *tree*, and compare the files.
+
+    Raises ReleaseError RK-VERIFY-NOT-REPRODUCIBLE, RK-BUILD-FAILED.
+    """
     directory = tree / release.workspace / step.path
     out = tree.parent / "dist" / step.name
-    document, _ = read_toml(directory / "pyproject.toml", f"{step.path}/pyproject.toml")
-    command = release.uv.build_command(
-        directory,
-        out,
-        links=[release.record.dist(name) for name in step.build_needs],
-        env={
-            "SOURCE_DATE_EPOCH": str(release.epoch),
-            **version_environment(document, step.name, str(step.version)),
-        },
-        timeout=release.settings.build_timeout,
-    )
     message = f"{step.name} {step.version} did not build a second time"
-    with explain_failure(ErrorCode.BUILD_FAILED, message, str(command)):
-        await run_async(command)
+    for command in _build_commands(release, step, directory, out):
+        with explain_failure(ErrorCode.BUILD_FAILED, message, str(command)):
+            await run_async(command)
     mismatches = [
         _mismatch(release.record.dist(step.name) / file.name, out / file.name)
         for file in package.files
@@ -91,6 +87,31 @@ async def _build_again(
     if any(mismatches):
         text = "; ".join(filter(None, mismatches))
         raise ReleaseError(ErrorCode.VERIFY_NOT_REPRODUCIBLE, text, f"{step.name} {step.version}")
+
+
+def _build_commands(
+    release: ReleaseContext, step: Step, directory: Path, out: Path
+) -> tuple[Command, ...]:
+    """Return the commands that build the package in *directory* into *out*, as the first build did.
+
+    A build in an environment that it shares is repeated in one of its own: so this also finds what sharing has changed.
+    """
+    location = f"{step.path}/pyproject.toml"
+    document, _ = read_toml(directory / "pyproject.toml", location)
+    is_root = "workspace" in table_at(document, "tool", "uv")
+    own_command = build_command_of(
+        release.settings.build_command, document, location, is_root=is_root
+    )
+    links = [release.record.dist(name) for name in step.build_needs]
+    versions = version_environment(document, step.name, str(step.version))
+    env = {"SOURCE_DATE_EPOCH": str(release.epoch), **versions}
+    seconds = release.settings.build_timeout
+    only = "sdist" if own_command else ""
+    build = release.uv.build_command(directory, out, links, env, seconds, only=only)
+    if not own_command:
+        return (build,)
+    words = wheel_command(own_command, str(out), "")
+    return build, release.uv.own_build_command(words, directory, links, env, seconds)
 
 
 def _mismatch(first: Path, second: Path) -> str:

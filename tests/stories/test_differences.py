@@ -30,6 +30,8 @@ def build_wheel(directory, settings=None, metadata=None):
     return build_plain_wheel(directory, settings, metadata)
 """
 DEAD_MODULE = '{ rule = "ENTRY-POINT", package = "app", reason = "the comparison with the last release finds it too" }'
+OWN_BUILD = "echo made > src/app/made.txt && uv build --quiet --wheel --out-dir $1"
+OWN_COMMAND = json.dumps(["sh", "-c", OWN_BUILD, "sh", "{output}"])
 KEYS = f'api_check = "error"\nverify_ignore = [{DEAD_MODULE}]'
 ACCEPTED = """
 [tool.releasekit]
@@ -49,7 +51,7 @@ verify_ignore = [
 def test_losses_stop_until_accepted(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """A broken API, a dead command and a file that the build leaves out: each stops, is shown, and can be accepted.
 
-    Then a package whose builds differ is all that stops.
+    Then a package whose builds differ is all that stops; one with its own build command is built by it both times.
     """
     world = make_world(
         tmp_path,
@@ -88,6 +90,7 @@ def test_losses_stop_until_accepted(tmp_path: Path, own_index: EmbeddedIndex) ->
         "pyproject.toml": root_project + ACCEPTED,
         "packages/lone/pyproject.toml": f'{odd_project}source-include = ["backend.py"]\n',
         "packages/lone/backend.py": BACKEND,
+        "packages/app/pyproject.toml": f"{app_project}\n[tool.releasekit]\nbuild_command = {OWN_COMMAND}\n",
     }
     world.commit("chore: accept the losses", accepted)
     world.git("push", "--quiet", "origin", "main")
