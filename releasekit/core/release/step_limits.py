@@ -14,6 +14,8 @@ COMMAND_LIMIT = 600.0
 """Seconds that uv may take to resolve or install."""
 LONGEST_PAUSE = 3600.0
 """Seconds that uploads wait at most because the index asks for it."""
+_BUILD_COMMANDS = 5
+"""Commands of one package that `build_timeout` limits: two environments, the backend's answer, sdist, and wheels."""
 _MOST_FILES = 20
 """Files of a package that is built for many platforms."""
 
@@ -38,7 +40,7 @@ def step_limits(settings: Settings, packages: int) -> StepLimits:
     pacing = _MOST_FILES * 60 / settings.rate_limit if settings.rate_limit else 0.0
     turn = settings.upload_timeout + pacing
     return StepLimits(
-        stage=settings.build_timeout + SLACK,
+        stage=_BUILD_COMMANDS * settings.build_timeout + SLACK,
         prove=packages * COMMAND_LIMIT + SLACK,
         upload=packages * turn + LONGEST_PAUSE,
         confirm=settings.confirm_timeout + SLACK,

@@ -12,7 +12,8 @@ def test_commands_end_before_their_step() -> None:
         settings_of(build_timeout=100, confirm_timeout=200, upload_timeout=300), packages=1
     )
 
-    assert (limits.stage, limits.confirm) == (160, 260)
+    assert limits.stage > 5 * 100, "environments, sdist and wheels have a build_timeout each"
+    assert limits.confirm == 260
     assert limits.upload > 300
     assert limits.smoke_test > 600 * 3
     assert limits.prove > 600
