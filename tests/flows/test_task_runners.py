@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from releasekit.core.errors import ErrorCode, Refusal
+from tests.core.release.test_stage_job import JOB
 from tests.support.builders import settings_of
 
 if TYPE_CHECKING:
@@ -62,3 +63,17 @@ def test_cluster_gets_all_packages(
 
     assert prefect_client
     assert build_slots(settings_of(**settings), 50) == slots
+
+
+def test_blind_worker_refuses_the_build(tmp_path: Path, prefect_client: Path) -> None:
+    """A worker that sees neither the record nor a storage says so, instead of a missing file."""
+    from tasks import build
+
+    assert prefect_client
+    job = JOB.model_copy(update={"record": str(tmp_path / "elsewhere")})
+
+    with pytest.raises(Refusal) as caught:
+        build.stage.fn(job)
+
+    assert caught.value.code is ErrorCode.STAGE_STORAGE
+    assert "this machine does not see the release" in caught.value.message
