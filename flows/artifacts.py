@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import re
 import time
 from base64 import b64encode
@@ -20,7 +19,6 @@ from prefect.artifacts import (
 )
 from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext
-from prefect.logging.handlers import APILogHandler
 
 from releasekit.core.planning.plan_diff import PlanSnapshot, snapshot_from_rows
 from releasekit.core.release.run_graph import hidden_arrows_note
@@ -28,7 +26,6 @@ from releasekit.core.text import count_packages
 from releasekit.formats.markdown import plan_markdown, plan_rows, published_rows, report_markdown
 from releasekit.formats.pr_text import release_pr_markdown
 from releasekit.formats.svg import graph_svg
-from releasekit.logging import ensure_log_level
 from tasks.decorators import in_flow
 
 if TYPE_CHECKING:
@@ -44,25 +41,6 @@ if TYPE_CHECKING:
 
 _PAUSE = 1.0
 """Seconds between two updates of a progress bar: each costs a request."""
-
-
-def send_logs_to_prefect() -> None:
-    """Send our log lines to the run, even if something else started Prefect, such as a worker."""
-    if not in_flow():
-        return
-    ours = logging.getLogger("releasekit")
-    logging.getLogger("prefect.task_runs").addFilter(
-        _is_no_thread_warning
-    )  # adding it twice changes nothing
-    sends_already = any(isinstance(handler, APILogHandler) for handler in ours.handlers)
-    if not sends_already:
-        ours.addHandler(APILogHandler())
-    ensure_log_level()
-
-
-def _is_no_thread_warning(record: logging.LogRecord) -> bool:
-    """Return whether *record* is not Prefect's warning in each step that runs in a thread: commands have own limits."""
-    return not str(record.msg).startswith("Timeout of %s seconds configured for this task")
 
 
 async def name_run(action: str, plan: Plan, *tags: str) -> None:

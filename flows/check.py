@@ -14,13 +14,13 @@ from prefect.artifacts import acreate_markdown_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from flows.artifacts import send_logs_to_prefect
 from flows.final_states import end_in_error_state
 from releasekit import __version__
 from releasekit.formats.markdown import check_markdown
 from releasekit.operations.draft import checkout_workspace
 from releasekit.operations.run_checks import check_workspace
 from releasekit.options import CheckOptions, as_flow_parameters
+from tasks.run_logs import send_logs_to_prefect
 
 
 @flow(name="releasekit", version=__version__)

@@ -28,7 +28,6 @@ from flows.artifacts import (
     last_plan,
     name_run,
     save_plan,
-    send_logs_to_prefect,
     show_plan,
 )
 from flows.final_states import end_in_error_state
@@ -39,6 +38,7 @@ from releasekit.integrations.process import mask
 from releasekit.operations.draft import checkout_workspace, open_project, plan_key
 from releasekit.operations.planning import compute_plan
 from releasekit.options import PlanOptions, as_flow_parameters
+from tasks.run_logs import send_logs_to_prefect
 
 
 @flow(name="releasekit", version=__version__, flow_run_name="plan")

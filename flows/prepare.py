@@ -12,11 +12,12 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from flows.artifacts import rename_run, send_logs_to_prefect, show_release_pr
+from flows.artifacts import rename_run, show_release_pr
 from flows.final_states import end_in_error_state, pull_request_state
 from releasekit import __version__
 from releasekit.operations.release_pr import propose
 from releasekit.options import PrepareOptions, as_flow_parameters
+from tasks.run_logs import send_logs_to_prefect
 
 
 @flow(name="releasekit", version=__version__, flow_run_name="prepare")

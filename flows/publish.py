@@ -25,7 +25,6 @@ from flows.approval import PrefectConfirmation, UnattendedRun
 from flows.artifacts import (
     name_run,
     rename_run,
-    send_logs_to_prefect,
     show_plan,
     show_release_pr,
     show_report,
@@ -71,6 +70,7 @@ from releasekit.options import PublishOptions, as_flow_parameters, hands_off_to_
 from releasekit.store.record import MANIFEST
 from tasks import announce, build, pre_release, release_commit, resume
 from tasks.context import ReleaseContext
+from tasks.run_logs import send_logs_to_prefect
 
 log = logging.getLogger("releasekit")
 

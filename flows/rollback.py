@@ -12,13 +12,13 @@ if (
 from prefect import flow
 from prefect.artifacts import acreate_markdown_artifact
 
-from flows.artifacts import send_logs_to_prefect
 from flows.final_states import end_in_error_state
 from releasekit import __version__
 from releasekit.core.release.rollback_plan import Rollback
 from releasekit.formats.markdown import rollback_markdown
 from releasekit.operations.run_rollback import run_rollback
 from releasekit.options import RollbackOptions, as_flow_parameters
+from tasks.run_logs import send_logs_to_prefect
 
 
 @flow(name="releasekit", version=__version__)

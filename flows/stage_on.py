@@ -15,7 +15,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from flows.artifacts import rename_run, send_logs_to_prefect
+from flows.artifacts import rename_run
 from flows.final_states import end_in_error_state
 from flows.scheduling import stage_all
 from flows.task_runners import on_threads
@@ -33,6 +33,7 @@ from releasekit.store.record import Record
 from releasekit.store.remote_lock import RemoteLock, fetch_remote_lock
 from tasks.context import ReleaseContext
 from tasks.read_workspace import read_workspace
+from tasks.run_logs import send_logs_to_prefect
 
 log = logging.getLogger("releasekit")
 

@@ -46,6 +46,7 @@ from releasekit.store.record import Record
 from releasekit.store.stage_exchange import StageExchange
 from tasks.context import explain_failure, retry_if_request_failed, retry_unless_refused
 from tasks.decorators import flow_task, read_secret
+from tasks.run_logs import send_logs_to_prefect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -105,6 +106,7 @@ def _stager_elsewhere(
     executable = uv if uv and Path(uv).is_file() else find_uv().executable
     is_foreign = Path(python).is_absolute() and not Path(python).exists()
     own_python = "" if is_foreign else python
+    send_logs_to_prefect()
     own_uv = Uv(executable, own_python, Secrets(dict(secrets), read_secret), build_env)
     return Stager(own_uv, _tell_nobody)
 

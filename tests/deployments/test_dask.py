@@ -108,6 +108,8 @@ def test_dask_workers_build_the_packages(
         recorder = Recorder(prefect_api)
         states = recorder.tasks_of(recorder.run_since(begun), "stage-app", "stage-core")
         assert {task["state_type"] for task in states.values()} == {"COMPLETED"}
+        logs = recorder.all("logs", logs={"task_run_id": {"any_": [states["stage-app"]["id"]]}})
+        assert "pinned in packages/app" in "".join(line["message"] for line in logs)
         sent = len([request for request in own_index.requests() if request.uploaded_file])
 
         own_backend(world, "lone", "raise SystemExit('no compiler here')")
