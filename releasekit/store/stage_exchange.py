@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from filelock import FileLock, Timeout
+
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
 from releasekit.core.release.release_manifest import parse_built_package
 from releasekit.core.text import summarize
-from releasekit.integrations.filesystem import describe_file, make_directory, wrap_os_errors
+from releasekit.integrations.filesystem import (
+    describe_file,
+    make_directory,
+    remove_tree,
+    wrap_os_errors,
+)
 from releasekit.integrations.git import Repo, clone
 from releasekit.integrations.whole_checkout import add_whole_worktree, missing_files
 from releasekit.store.record import Record
@@ -23,6 +31,8 @@ if TYPE_CHECKING:
     from releasekit.core.release.release_manifest import BuiltFile, BuiltPackage
     from releasekit.integrations.storage import Storage
 
+_PREFIX, _LOCK = "releasekit-builds-", "lock"
+_SECONDS_TO_LOCK = 60.0
 _COMMITS = "commits.bundle"
 _PACKAGE_FILE = "package.json"
 _PACKAGES = "_packages"  # no platform has such a name
@@ -94,12 +104,21 @@ def _is_intact(path: Path, file: BuiltFile) -> bool:
 
 @dataclass(slots=True)
 class _Checkout:
-    """A clone of the history in the storage, with a record whose worktree is at the release commit."""
+    """A clone of the history in the storage, with a record whose worktree is at the release commit.
+
+    Its *lock* is free once this process has ended, however it did.
+    """
 
     key: tuple[str, str]
     directory: tempfile.TemporaryDirectory[str]
+    lock: FileLock
     record: Record
     builds: int = 0
+
+    def delete(self) -> None:
+        """Delete the files."""
+        self.lock.release()
+        self.directory.cleanup()
 
 
 class _Checkouts:
@@ -117,7 +136,7 @@ class _Checkouts:
             for other in idle:
                 if other.key != key:
                     del self._by_key[other.key]
-                    other.directory.cleanup()
+                    other.delete()
             checkout = self._by_key.get(key) or _check_out(exchange.storage, key, commit)
             self._by_key[key] = checkout
             checkout.builds += 1
@@ -136,8 +155,12 @@ def _check_out(storage: Storage, key: tuple[str, str], commit: str) -> _Checkout
     content = storage.read(_COMMITS)
     if not content:
         raise ReleaseError(ErrorCode.STAGE_STORAGE, f"{_COMMITS} is not there", storage.url)
-    directory = tempfile.TemporaryDirectory(prefix="releasekit-stage-", ignore_cleanup_errors=True)
+    _delete_left_checkouts()
+    directory = tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True)
     home = Path(directory.name).resolve()
+    lock = _lock(home / _LOCK)
+    with wrap_os_errors(home):
+        lock.acquire()
     file = home / _COMMITS
     with wrap_os_errors(file):
         file.write_bytes(content)
@@ -151,4 +174,27 @@ def _check_out(storage: Storage, key: tuple[str, str], commit: str) -> _Checkout
         message = f"the storage has no submodules and no files of Git LFS: {summarize(missing)}"
         hint = "Let the workers share the directory of the clone, and unset `stage_storage`."
         raise Refusal(ErrorCode.CHECKOUT_INCOMPLETE, message, storage.url, hint)
-    return _Checkout(key, directory, record)
+    return _Checkout(key, directory, lock, record)
+
+
+def _delete_left_checkouts() -> None:
+    """Delete what killed worker processes have left: a cluster seldom lets its processes end by themselves."""
+    for home in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with suppress(OSError, ReleaseError):  # another worker deletes it, or it is not ours
+            is_old = time.time() - home.stat().st_mtime > _SECONDS_TO_LOCK
+            if is_old and _is_free(home / _LOCK):
+                remove_tree(home)
+
+
+def _is_free(path: Path) -> bool:
+    """Return whether no process holds the lock *path*."""
+    try:
+        with _lock(path).acquire(blocking=False):
+            return True
+    except Timeout:
+        return False
+
+
+def _lock(path: Path) -> FileLock:
+    # Without locks in the file system, filelock would use a soft lock, which a killed process would keep for ever.
+    return FileLock(path, thread_local=False, fallback_to_soft=False)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
+from filelock import FileLock
 from packaging.version import Version
 
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
@@ -67,18 +69,33 @@ def test_worker_gets_commit_and_tags(world: World, exchange: StageExchange, reco
         assert clone.git("describe", "--tags", "HEAD", cwd=first.worktree).strip() == "v1"
 
 
-def test_idle_checkout_is_deleted(world: World, exchange: StageExchange, record: Record) -> None:
-    """When a worker builds another release, it deletes the checkout of the one before."""
+def test_idle_checkout_is_deleted(
+    tmp_path: Path,
+    world: World,
+    exchange: StageExchange,
+    record: Record,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A worker that builds another release deletes the checkout of the one before, and what killed workers left."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    left, used, young = (tmp_path / f"releasekit-builds-{name}" for name in ("left", "used", "new"))
+    for directory in (left, used, young):
+        directory.mkdir()
+    os.utime(left, (0, 0))
+    os.utime(used, (0, 0))
     exchange.send_commit(Repo(world.root), record)
     head = world.git("rev-parse", "HEAD").strip()
     other = StageExchange(exchange.storage.below("other"))
     other.send_commit(Repo(world.root), record)
 
-    with exchange.checkout(head) as before:
-        pass
+    with FileLock(used / "lock"):
+        os.utime(used, (0, 0))
+        with exchange.checkout(head) as before:
+            assert used.exists()
     assert before.worktree.is_dir()
     with other.checkout(head):
         assert not before.worktree.exists()
+    assert (left.exists(), young.exists()) == (False, True)
 
 
 def test_missing_commit_is_named(exchange: StageExchange) -> None:
