@@ -174,13 +174,12 @@ async def run_phases(
         return ReleaseReport(
             release=release.plan.release, title=release.plan.title, packages=failed, notes=notes
         )
-    findings = {name: package.findings for name, package in built.items()}
     if options.stage_only:
-        return export_staged(release, repo, options.output).with_findings(findings)
+        return export_staged(release, repo, options.output).with_built(built)
     release.observer.on_phase("publishing")
     packages = await publish_all(release, built, index)
     report = await announce_release(release, repo, packages)
-    return report.with_findings(findings)
+    return report.with_built(built)
 
 
 def discard_unless_public(release: ReleaseContext, repo: Repo) -> None:

@@ -19,12 +19,22 @@ def configure_logging(level: int, log_format: str) -> None:
     handler.setFormatter(
         _JsonFormatter() if log_format == "json" else logging.Formatter("%(message)s")
     )
+    memory = _WarningMemory()
+    memory.set_name("releasekit.warnings")
     logger = logging.getLogger("releasekit")
     # Handlers of others stay: Prefect's handler copies our lines into the flow run.
-    others = [other for other in logger.handlers if other.name != handler.name]
-    logger.handlers[:] = [handler, *others]
+    ours = {handler.name, memory.name}
+    others = [other for other in logger.handlers if other.name not in ours]
+    logger.handlers[:] = [handler, memory, *others]
     logger.setLevel(level)
     logger.propagate = False
+
+
+def logged_warnings() -> tuple[str, ...]:
+    """Return the warnings that this command has logged so far, without the word "warning"; secrets are masked."""
+    handlers = logging.getLogger("releasekit").handlers
+    memories = [handler for handler in handlers if isinstance(handler, _WarningMemory)]
+    return tuple(dict.fromkeys(text for memory in memories for text in memory.texts))
 
 
 def is_json_log() -> bool:
@@ -43,6 +53,21 @@ def ensure_log_level() -> None:
     logger = logging.getLogger("releasekit")
     if logger.level == logging.NOTSET:
         logger.setLevel(logging.INFO)
+
+
+class _WarningMemory(logging.Handler):
+    """Keeps the texts of warnings, for the JSON that a command prints at its end."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a warning; an error ends the command, and is not one of them."""
+        from releasekit.integrations.process import mask
+
+        if record.levelno == logging.WARNING:
+            self.texts.append(mask(record.getMessage()).removeprefix("warning "))
 
 
 class _JsonFormatter(logging.Formatter):

@@ -17,7 +17,8 @@ from releasekit.options import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from releasekit.core.planning.model import Obstacle
+    from releasekit.core.planning.model import Obstacle, Plan
+    from releasekit.core.release.report import ReleaseReport
 
 
 LOOK, RELEASE, SET_UP = (
@@ -45,6 +46,19 @@ def report_obstacles(obstacles: Sequence[Obstacle], command: str = "publish") ->
 
     diagnostics.print_obstacles(obstacles, f"{command} would refuse")
     return REFUSED if obstacles else DONE
+
+
+def log_lost_remarks(output_format: str, plan: Plan) -> None:
+    """Log the warnings of *plan*, and what its packages lose, if *output_format* has no place for them."""
+    if output_format == "csv":
+        losses = [str(difference) for difference in plan.differences if not difference.waived]
+        log_warnings([*plan.warnings, *losses])
+
+
+def log_lost_problems(output_format: str, report: ReleaseReport) -> None:
+    """Log the problems in *report* that belong to no package, if *output_format* has no place for them."""
+    if output_format == "csv":
+        log_warnings(report.problems)
 
 
 def log_warnings(warnings: Sequence[str]) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from releasekit.core.artifacts.differences import Difference
 from releasekit.core.config.bump_rules import Bump
@@ -57,8 +57,9 @@ class VersionExplanation(BaseModel):
 class Explanation(BaseModel):
     """The selected packages, in the order of the plan."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, serialize_by_alias=True, populate_by_name=True)
 
+    kind: Literal["releasekit.version/1"] = Field(default="releasekit.version/1", alias="schema")
     packages: tuple[VersionExplanation, ...]
 
 

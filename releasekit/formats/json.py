@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from releasekit.core.history.change_files import FileChange
     from releasekit.core.history.commits import Change
     from releasekit.core.planning.model import Step
+    from releasekit.core.release.release_notes import ReleaseNotes
     from releasekit.core.workspace.graph import Graph, Order
     from releasekit.core.workspace.workspace import Workspace
 
 
 def discover_json(workspace: Workspace) -> str:
-    """Return the members as a list, sorted by name."""
+    """Return the members, sorted by name."""
     rows = [
         {
             "name": member.name,
@@ -37,7 +38,7 @@ def discover_json(workspace: Workspace) -> str:
         }
         for member in workspace
     ]
-    return json.dumps(rows, indent=1) + "\n"
+    return json.dumps({"schema": "releasekit.discover/1", "packages": rows}, indent=1) + "\n"
 
 
 def _text_or_none(version: Version | None) -> str | None:
@@ -68,7 +69,13 @@ def changelog_json(rows: Iterable[tuple[Step, ChangelogEntry, Section]]) -> str:
         }
         for step, entry, section in rows
     ]
-    return json.dumps(packages, indent=1) + "\n"
+    return json.dumps({"schema": "releasekit.changelog/1", "packages": packages}, indent=1) + "\n"
+
+
+def notes_json(notes: ReleaseNotes) -> str:
+    """Return the release notes as a template gets them."""
+    document = {"schema": "releasekit.notes/1", **notes.model_dump(mode="json")}
+    return json.dumps(document, indent=1) + "\n"
 
 
 def _file_change(file: FileChange) -> dict[str, object]:
@@ -111,11 +118,10 @@ def graph_json(workspace: Workspace, graph: Graph, order: Order | None) -> str:
         for member in workspace
         if member.name in graph.hard
     ]
-    levels = list(map(list, order.levels)) if order else []
-    return (
-        json.dumps(
-            {"packages": packages, "levels": levels, "cycles": list(map(list, graph.cycles()))},
-            indent=1,
-        )
-        + "\n"
-    )
+    document = {
+        "schema": "releasekit.graph/1",
+        "packages": packages,
+        "levels": list(map(list, order.levels)) if order else [],
+        "cycles": list(map(list, graph.cycles())),
+    }
+    return json.dumps(document, indent=1) + "\n"

@@ -257,6 +257,7 @@ def _log_attempt(
     request: httpx.Request, attempt: int, last: int, status: int | None, reason: str = ""
 ) -> None:
     url = mask(str(request.url))
+    answer = {} if status is None else {"status": status}
     log.debug(
         "%s %s: %s (attempt %d of %d)",
         request.method,
@@ -264,5 +265,5 @@ def _log_attempt(
         status or mask(reason),
         attempt,
         last,
-        extra={"method": request.method, "url": url, "status": status, "attempt": attempt},
+        extra={"method": request.method, "url": url, "attempt": attempt, **answer},
     )

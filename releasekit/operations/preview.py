@@ -69,8 +69,10 @@ def unreleased_changes(
     return tuple(packages), _remarks(plan)
 
 
-async def notes(options: Options) -> tuple[ReleaseNotes, str]:
-    """Return the notes that a release would have now, as data and as text. Contacts GitHub or GitLab, but no index.
+async def notes(options: Options) -> tuple[ReleaseNotes, str, tuple[str, ...]]:
+    """Return the notes that a release would have now, as data and as text, and the warnings of the plan.
+
+    Contacts GitHub or GitLab, but no index.
 
     Raises ReleaseError if the template or the command of the notes fails.
     """
@@ -109,9 +111,8 @@ async def notes(options: Options) -> tuple[ReleaseNotes, str]:
         pulls=pull_requests,
     )
     text = render_notes(collected, project.root, settings, limit)
-    return collected, rewrite_notes(
-        text, project.root, settings.notes_command, limit, collected.all
-    )
+    rewritten = rewrite_notes(text, project.root, settings.notes_command, limit, collected.all)
+    return collected, rewritten, _remarks(plan)
 
 
 COMMENT_MARK = "<!-- releasekit plan -->\n"

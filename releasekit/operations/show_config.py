@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from releasekit.core.config.settings import TABLE, Settings, from_environment, schema, variable
 from releasekit.core.toml_lines import line_of
@@ -37,8 +37,9 @@ class Setting(BaseModel):
 class EffectiveSettings(BaseModel):
     """Each setting of a workspace, in the order of the reference; then the settings of single members."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, serialize_by_alias=True, populate_by_name=True)
 
+    kind: Literal["releasekit.config/1"] = Field(default="releasekit.config/1", alias="schema")
     settings: tuple[Setting, ...]
 
 

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from examples.orchard_repository import WORKSPACE, make
+from releasekit.cli.app import all_options
 from releasekit.core.errors import ErrorCode
 from releasekit.integrations.process import Command, run
 from tests.support.world import GIT, Said, World, empty_world, make_world, upload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from releasekit.integrations.peryx import EmbeddedIndex
@@ -43,7 +44,7 @@ def test_discover_lists_every_member(orchard: World) -> None:
     """Every member is listed as uv has it: name, path, version, who is published."""
     rows = {
         row["name"]: row
-        for row in json.loads(orchard.releasekit("discover", "--format", "json").out)
+        for row in json.loads(orchard.releasekit("discover", "--format", "json").out)["packages"]
     }
 
     expected = EXPECTED["members"]
@@ -140,6 +141,61 @@ def test_graph_formats_name_every_package(orchard: World, form: str, beginning: 
 
     assert text.startswith(beginning)
     assert all(name in text for name in EXPECTED["members"])
+
+
+JSON_COMMANDS: Mapping[str, Sequence[Sequence[str]]] = {
+    "change": [["status", "--since", "HEAD~1"]],
+    "config": [[], ["publish", "--no-push"]],
+    "notes": [["--offline"]],
+    "plan": [["--offline"]],
+    "publish": [["--dry-run", "--offline"]],
+    "rollback": [["--dry-run"]],
+    "version": [[], ["orchard-core", "--explain"]],
+}
+"""The words that a command with JSON output gets here; none if it is not in the table."""
+
+
+def test_every_json_carries_warnings(orchard: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The JSON of each command has its schema and all warnings, those that were only logged too."""
+    monkeypatch.setenv("RELEASEKIT_OF_ANOTHER_TOOL", "1")
+    warning = "RK-CONFIG-INVALID-KEY: unknown environment variable RELEASEKIT_OF_ANOTHER_TOOL"
+    with_format = {command for command, option in all_options() if option == "format"}
+    schemas: dict[str, str] = {}
+    for command in with_format:
+        for words in JSON_COMMANDS.get(command, [[]]):
+            said = orchard.releasekit(command, *words, "--format", "json")
+            if not said.out:
+                assert said.code == 2, (command, said.err)
+                continue
+            document = json.loads(said.out)
+            schemas[command] = document["schema"]
+            assert warning in document["warnings"], command
+            assert f"warning {warning}" in said.err, command
+    assert schemas.keys() >= {
+        *JSON_COMMANDS,
+        "changelog",
+        "check",
+        "discover",
+        "graph",
+        "init",
+        "status",
+    }
+    assert all(re.fullmatch(r"releasekit\.[a-z-]+/\d+", schema) for schema in schemas.values())
+
+
+def test_csv_logs_lost_warnings(orchard: World) -> None:
+    """A format without a place for warnings leaves them to standard error; JSON and Markdown have the same ones."""
+    document, csv_text, markdown = (
+        orchard.releasekit("plan", "--offline", "--format", name)
+        for name in ("json", "csv", "markdown")
+    )
+    codes = [warning.partition(": ")[0] for warning in json.loads(document.out)["warnings"]]
+
+    assert codes == [ErrorCode.PIN_OLD, ErrorCode.BASELINE_INDEX]
+    for code in codes:
+        assert f"warning {code}: " in csv_text.err
+        assert f"- {code}: " in markdown.out
+    assert document.err == markdown.err == ""
 
 
 def test_tables_export_csv_and_markdown(orchard: World) -> None:
@@ -432,7 +488,7 @@ def test_json_logs_use_standard_error(orchard: World) -> None:
     json.loads(said.out)
     lines = [json.loads(line) for line in said.err.splitlines()]
     walk = next(line for line in lines if "log" in line.get("argv", ()))
-    assert walk.keys() >= {"time", "level", "message", "argv", "code", "seconds"}
+    assert walk.keys() >= {"time", "level", "message", "argv", "exit_code", "seconds"}
     assert orchard.releasekit("--quiet", "plan", "--offline").err == ""
 
 

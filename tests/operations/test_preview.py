@@ -67,7 +67,7 @@ def test_changelog_names_choose_packages(orchard: World) -> None:
     """Names, patterns and paths choose packages; what they need is not told."""
     rows = json.loads(
         orchard.releasekit("changelog", "orchard-c*", "packages/store", "--format", "json").out
-    )
+    )["packages"]
 
     assert [row["name"] for row in rows] == [
         "orchard-cache",
@@ -83,7 +83,9 @@ def test_changelog_names_choose_packages(orchard: World) -> None:
 
 def test_changelog_json_lists_each_change(orchard: World) -> None:
     """As JSON there is each change besides the text."""
-    (row,) = json.loads(orchard.releasekit("changelog", "orchard-press", "--format", "json").out)
+    (row,) = json.loads(orchard.releasekit("changelog", "orchard-press", "--format", "json").out)[
+        "packages"
+    ]
 
     (section,) = row["sections"]
     (change,) = section["changes"]
@@ -173,7 +175,7 @@ def test_first_stable_includes_its_prereleases(tmp_path: Path) -> None:
 
     (row,) = json.loads(
         world.releasekit("changelog", "--prerelease", "none", "--format", "json").out
-    )
+    )["packages"]
 
     told = re.sub(r"\(\w{7}\)", "(SHA)", row["markdown"].partition("\n")[2])
     assert row["next"] == "0.1.0"

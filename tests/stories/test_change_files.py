@@ -252,6 +252,6 @@ def test_explanation_lists_change_files(tmp_path: Path) -> None:
     assert row["counted"] == [
         {"commit": "", "file": ".changes/a.md", "title": "Drop it", "why": "major is minor on 0.x"}
     ]
-    (entry,) = json.loads(world.releasekit("changelog", "core", "--format", "json").out)
+    (entry,) = json.loads(world.releasekit("changelog", "core", "--format", "json").out)["packages"]
     (change,) = entry["sections"][0]["changes"]
     assert (change["file"], change["sha"], change["breaking"]) == (".changes/a.md", "", True)

@@ -82,7 +82,7 @@ def test_release_adds_to_the_changelog(tmp_path: Path) -> None:
     assert FILE in world.git("show", "--format=", "--name-only", "core-v0.2.0").split()
     assert "0.2.0" not in changelog(world, "packages/app/CHANGELOG.md"), "app was not released"
     assert world.git("status", "--porcelain") == ""
-    assert json.loads(world.releasekit("changelog", "--format", "json").out) == []
+    assert json.loads(world.releasekit("changelog", "--format", "json").out)["packages"] == []
 
 
 def test_separate_mode_keeps_prerelease_sections(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_changelog_path_names_the_file(tmp_path: Path) -> None:
     world.commit("docs: mine", files | {FILE: "# Old\n"})
     shown = {
         row["name"]: row["changelog_path"]
-        for row in json.loads(world.releasekit("changelog", "--format", "json").out)
+        for row in json.loads(world.releasekit("changelog", "--format", "json").out)["packages"]
     }
     commands = world.releasekit("publish", "--dry-run", "--offline").out
 
@@ -150,7 +150,7 @@ def test_changelog_path_names_the_file(tmp_path: Path) -> None:
         == "# Changelog\n\n## 0.1.0 - DATE\n\nFirst release.\n"
     )
     assert not (world.root / "packages/app/CHANGELOG.md").exists()
-    assert json.loads(world.releasekit("changelog", "--format", "json").out) == [], (
+    assert json.loads(world.releasekit("changelog", "--format", "json").out)["packages"] == [], (
         "the release is no change"
     )
 

@@ -45,9 +45,8 @@ def changelog(
     entries, warnings = preview.unreleased_changes(options, packages)
     log_warnings(warnings)
     if format == "json":
-        terminal.write_stdout(
-            changelog_json((step, changes.entry, section) for step, changes, section in entries)
-        )
+        rows = ((step, changes.entry, section) for step, changes, section in entries)
+        terminal.write_json(changelog_json(rows))
     elif entries:
         sections = [f"# {step.name}\n\n{section.text}" for step, _, section in entries]
         terminal.write_stdout("\n".join(sections))

@@ -41,6 +41,8 @@ def discover(
     workspace = read_workspace(options.directory, {}).workspace
     if format == "table":
         terminal.print_parts(tables.members_table(workspace))
+    elif format == "json":
+        terminal.write_json(discover_json(workspace))
     else:
-        terminal.write_stdout({"json": discover_json, "csv": members_csv}[format](workspace))
+        terminal.write_stdout(members_csv(workspace))
     return DONE

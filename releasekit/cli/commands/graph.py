@@ -60,5 +60,6 @@ def graph(
 
     view, warnings = show_graph.select_subgraph(options.directory, deps, rdeps, group, kind)
     log_warnings(warnings)
-    terminal.write_stdout(show_graph.render_graph(view, format))
+    write = terminal.write_json if format == "json" else terminal.write_stdout
+    write(show_graph.render_graph(view, format))
     return DONE

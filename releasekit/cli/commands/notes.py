@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App
 
-from releasekit.cli.command_types import DONE, LOOK, Flatten, RunModeOption
+from releasekit.cli.command_types import DONE, LOOK, Flatten, RunModeOption, log_warnings
 from releasekit.cli.help import examples
 from releasekit.options import Options
 
@@ -40,13 +40,15 @@ def notes(
     import asyncio
 
     from releasekit.cli.render import terminal
+    from releasekit.formats.json import notes_json
     from releasekit.operations import preview
 
-    release_notes, text = asyncio.run(preview.notes(options))
-    if not release_notes.packages:
-        log.info("no unreleased changes")
-    elif format == "json":
-        terminal.write_json(release_notes.model_dump_json(indent=1))
-    else:
+    release_notes, text, warnings = asyncio.run(preview.notes(options))
+    log_warnings(warnings)
+    if format == "json":
+        terminal.write_json(notes_json(release_notes))
+    elif release_notes.packages:
         terminal.write_stdout(text)
+    else:
+        log.info("no unreleased changes")
     return DONE

@@ -14,6 +14,7 @@ from releasekit.cli.command_types import (
     PageFormat,
     RunModeOption,
     Switch,
+    log_lost_remarks,
     report_obstacles,
 )
 from releasekit.cli.help import examples
@@ -78,6 +79,7 @@ def plan(
         difference = tables.difference_list(since)
         by_package = since.by_package
         sentences = since.sentences
+    log_lost_remarks(format, compared_plan)
     terminal.write_result(
         format,
         compared_plan,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App
 
@@ -14,11 +14,16 @@ from releasekit.cli.command_types import (
     Flatten,
     PageFormat,
     Yes,
+    log_lost_problems,
+    log_lost_remarks,
     report_obstacles,
 )
 from releasekit.cli.help import examples
 from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.options import PublishOptions
+
+if TYPE_CHECKING:
+    from releasekit.cli.runner import PublishResult
 
 log = logging.getLogger("releasekit")
 
@@ -61,9 +66,6 @@ def publish(
     from releasekit.cli.render import tables, terminal
     from releasekit.cli.stage_tracker import StageTracker
     from releasekit.core.release.pr_status import ReleasePullRequest
-    from releasekit.formats.csv import report_csv
-    from releasekit.formats.html import report_html
-    from releasekit.formats.markdown import report_markdown
 
     tracker = StageTracker()
     try:
@@ -74,15 +76,7 @@ def publish(
     if isinstance(result, ReleasePullRequest):
         terminal.write_result(format, result, tables.release_pr_table(result))
         return DONE
-    terminal.write_result(
-        format,
-        result.report,
-        tables.report_table(result.report),
-        tables.pins_table(result.pins),
-        csv=lambda: report_csv(result.report),
-        markdown=lambda: report_markdown(result.report),
-        html=lambda: report_html(result.report, result.plan),
-    )
+    _show_report(format, result)
     if options.rehearse:
         log.info(
             "Rehearsal finished; everything was discarded. Run `releasekit publish` to release."
@@ -98,6 +92,25 @@ def _refuse_other_answers(*, yes: bool, output_format: str) -> None:
     if output_format == "html":
         message = "--approve releases in a run of its own, whose artifacts are its page"
         raise Refusal(ErrorCode.USAGE, f"{message}; use --format html without it")
+
+
+def _show_report(output_format: str, result: PublishResult) -> None:
+    from releasekit.cli.render import tables, terminal
+    from releasekit.formats.csv import report_csv
+    from releasekit.formats.html import report_html
+    from releasekit.formats.markdown import report_markdown
+
+    report = result.report
+    log_lost_problems(output_format, report)
+    terminal.write_result(
+        output_format,
+        report,
+        tables.report_table(report),
+        tables.pins_table(result.pins),
+        csv=lambda: report_csv(report),
+        markdown=lambda: report_markdown(report),
+        html=lambda: report_html(report, result.plan),
+    )
 
 
 def _dry_run(options: PublishOptions, output_format: str) -> int:
@@ -117,6 +130,7 @@ def _dry_run(options: PublishOptions, output_format: str) -> int:
         terminal.write_result(output_format, result, tables.release_pr_table(result))
         return report_obstacles(result.obstacles)
     plan = result.plan
+    log_lost_remarks(output_format, plan)
     terminal.write_result(
         output_format,
         plan,

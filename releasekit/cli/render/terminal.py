@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
@@ -14,7 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from releasekit.cli.render.encoding import ascii_json, can_encode
-from releasekit.logging import is_json_log
+from releasekit.logging import is_json_log, logged_warnings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -37,8 +38,16 @@ def write_stdout(text: str) -> None:
 
 
 def write_json(text: str) -> None:
-    """Print JSON *text*, in escapes if the encoding of standard output lacks some of its characters."""
-    write_stdout(text if can_encode(text) else ascii_json(text))
+    """Print the JSON object *text*, and in its `warnings` also those that were only logged.
+
+    It has escapes if the encoding of standard output lacks some of its characters.
+    """
+    document = json.loads(text)
+    own_warnings = document.get("warnings", [])
+    warnings = list(dict.fromkeys([*own_warnings, *logged_warnings()]))
+    head = {"schema": document["schema"], "warnings": warnings}
+    whole_text = json.dumps(head | document | head, indent=1, ensure_ascii=False)
+    write_stdout(whole_text if can_encode(whole_text) else ascii_json(whole_text))
 
 
 def print_parts(*parts: RenderableType, on_stderr: bool = False) -> None:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from releasekit.core.artifacts.problems import ArtifactFinding
 from releasekit.core.errors import ERRORS
+from releasekit.core.release.release_manifest import BuiltFile
 from releasekit.core.release.timeline import StageSpan
 from releasekit.core.text import count_as, list_names
 from releasekit.core.version_numbers import PyVersion
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from releasekit.core.artifacts.differences import Difference
     from releasekit.core.errors import ReleaseError
     from releasekit.core.planning.model import Step
+    from releasekit.core.release.release_manifest import BuiltPackage
 
 
 class PackageOutcome(StrEnum):
@@ -35,7 +37,7 @@ class PackageOutcome(StrEnum):
 class PackageReport(BaseModel):
     """One package. *error* and *hint* say why it is not published; *output* has the last lines of the failure.
 
-    *findings* are those of the verification of its files.
+    *files* are those that were built, *findings* are those of their verification.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -47,6 +49,7 @@ class PackageReport(BaseModel):
     error: str = ""
     hint: str = ""
     output: str = ""
+    files: tuple[BuiltFile, ...] = ()
     findings: tuple[ArtifactFinding, ...] = ()
 
 
@@ -109,10 +112,17 @@ class ReleaseReport(BaseModel):
     notes: tuple[str, ...] = ()
     timeline: tuple[StageSpan, ...] = ()
 
-    def with_findings(self, findings: Mapping[str, tuple[ArtifactFinding, ...]]) -> ReleaseReport:
-        """Return the report with the *findings* of verification, by package."""
+    def with_built(self, built: Mapping[str, BuiltPackage]) -> ReleaseReport:
+        """Return the report with the files of *built* packages, and the findings of their verification."""
         packages = [
-            package.model_copy(update={"findings": findings.get(package.name, ())})
+            package.model_copy(
+                update={
+                    "files": built[package.name].files,
+                    "findings": built[package.name].findings,
+                }
+            )
+            if package.name in built
+            else package
             for package in self.packages
         ]
         return self.model_copy(update={"packages": tuple(packages)})
