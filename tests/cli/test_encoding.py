@@ -47,6 +47,20 @@ def test_any_encoding_shows_plan(tmp_path: Path, env: dict[str, str | None]) -> 
     assert "naïve ✨ pear → apple" in json.dumps(json.loads(plan), ensure_ascii=False)
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_replaced(closed: str) -> None:
+    """A stream that a service manager closes is empty, also for programs that are started: no file gets its number."""
+    code = (
+        "import os, subprocess, sys; from releasekit.cli.render.encoding import adapt_streams; adapt_streams(); "
+        "assert not sys.stdin.isatty(); print('out'); print('err', file=sys.stderr); sys.stdout.flush(); "
+        "new = os.open(os.devnull, os.O_RDONLY); child = subprocess.run(['sh', '-c', 'true <&0 >&1 2>&2']); "
+        "os._exit(child.returncode or (new < 3))"
+    )
+    command = Command(("sh", "-c", f'exec "$0" -c "$1" {closed}', sys.executable, code))
+
+    run(command)
+
+
 @pytest.mark.parametrize(
     ("character", "expected"),
     [

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import codecs
 import io
+import os
 import re
 import sys
 import unicodedata
+from typing import TextIO
 
 _HANDLER = "releasekit.plain"
 
@@ -28,11 +30,42 @@ _REPLACEMENTS = {
 
 
 def adapt_streams() -> None:
-    """Let standard output and standard error print every text, with replacements for what their encoding lacks."""
+    """Let standard output and standard error print every text, with replacements for what their encoding lacks.
+
+    A standard stream that our parent has closed is opened and empty, because a program that we start gets it.
+    """
+    for number, (name, mode) in enumerate(_STREAM_MODES.items()):
+        if getattr(sys, name) is None:
+            setattr(sys, name, _open_null_device(number, mode))
     codecs.register_error(_HANDLER, _replace)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors in {"strict", "surrogateescape"}:
             stream.reconfigure(errors=_HANDLER)
+
+
+_STREAM_MODES = {"stdin": "r", "stdout": "w", "stderr": "w"}
+"""The standard streams, in the order of their numbers."""
+
+
+def _open_null_device(number: int, mode: str) -> TextIO:
+    """Return the null device as a stream, under the file descriptor *number* if that is free."""
+    descriptor = os.open(os.devnull, os.O_RDWR)
+    if descriptor != number and not _is_open(number):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+        descriptor = number
+    os.set_inheritable(descriptor, descriptor == number)
+    return io.TextIOWrapper(
+        io.FileIO(descriptor, mode, closefd=False), encoding="utf-8", write_through=True
+    )
+
+
+def _is_open(number: int) -> bool:
+    try:
+        os.fstat(number)
+    except OSError:
+        return False
+    return True
 
 
 def _replace(error: UnicodeError) -> tuple[str, int]:
