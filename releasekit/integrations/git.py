@@ -763,9 +763,12 @@ class Repo:
         return replace(command, log_output=not dry_run)
 
     def ls_remote(self, remote: str, *names: str) -> dict[str, Ref]:
-        """Return the references of *remote* by full name, or only those with the full *names*."""
+        """Return the references of *remote* by full name, or only those with the full *names*.
+
+        They are those of the place that `push` writes to, if the remote has another address for that (`pushurl`).
+        """
         refs: dict[str, Ref] = {}
-        for line in self.git("ls-remote", "--quiet", remote, *names).splitlines():
+        for line in run(self._read_pushed(remote, "ls-remote", names)).stdout.splitlines():
             sha, name = line.split("\t")
             if name.endswith("^{}"):  # a peeled tag follows its tag
                 name = name.removesuffix("^{}")
@@ -790,11 +793,37 @@ class Repo:
     def fetch(self, remote: str, name: str) -> None:
         """Fetch the objects that the reference *name* of *remote* leads to.
 
-        The only local reference that can change is the remote-tracking branch, if *name* is a branch.
+        The only local reference that can change is the remote-tracking branch, if *name* is a branch. Like `ls_remote`,
+        it asks the place that `push` writes to.
         """
-        self.git(
-            "fetch", "--quiet", "--no-tags", "--no-prune", "--no-write-fetch-head", remote, name
-        )
+        options = ("--no-tags", "--no-prune", "--no-write-fetch-head")
+        run(self._read_pushed(remote, "fetch", [name], options))
+
+    def _read_pushed(
+        self, remote: str, verb: str, names: Iterable[str], options: Iterable[str] = ()
+    ) -> Command:
+        """Return the command *verb* for *names*, which reads where `push` writes to.
+
+        A push address of its own becomes a remote in the environment: as an argument, every process could read it.
+        """
+        command = self.command(verb, "--quiet", *options, remote, *names)
+        read, written = self.address(remote), self._push_address(remote)
+        if read == written:
+            return command
+        name = f"{remote} (push)"
+        settings = {
+            f"remote.{name}.url": written,
+            f"remote.{name}.fetch": f"+refs/heads/*:refs/remotes/{remote}/*",
+        }
+        count = int(command.env["GIT_CONFIG_COUNT"] or 0)
+        env = {**command.env, **config_variables(settings.items(), count)}
+        argv = tuple(name if word == remote else word for word in command.argv)
+        return replace(command, argv=argv, env=env)
+
+    def _push_address(self, remote: str) -> str:
+        """Return the first address that `push` writes to for *remote*; empty if there is no such remote."""
+        url = self.command("remote", "get-url", "--push", remote, ok_codes=(0, 2, 128))
+        return register_address(run(url).stdout.strip())
 
     def remote_branch_contains(self, remote: str, commit: str, branch: str = "") -> bool:
         """Return whether *branch* of *remote*, or any of its branches, contains *commit* as of the last fetch."""

@@ -764,6 +764,27 @@ class TestPush:
         assert found == dict.fromkeys(names, repo.head)
         assert set(refs(remote)) == set(names) - {"HEAD"}
 
+    def test_pushed_refs_are_read_there(
+        self, scene: GitScene, remote: Path, tmp_path: Path
+    ) -> None:
+        """With a push address of its own, references are looked for where they were pushed, also to fetch them."""
+        mirror = tmp_path / "mirror.git"
+        scene.git("clone", "--quiet", "--bare", str(remote), str(mirror))
+        scene.git("config", "remote.origin.url", str(mirror))
+        scene.git("config", "remote.origin.pushurl", str(remote))
+        repo = Repo(scene.top)
+        made = scene.commit("release")
+        repo.push("origin", [f"{made}:refs/heads/main", f"{made}:refs/heads/other"])
+        scene.git("push", "--quiet", "origin", ":refs/heads/other")
+        scene.git("update-ref", "refs/remotes/origin/main", f"{made}^")
+
+        repo.fetch("origin", "refs/heads/main")
+
+        assert commits_at(repo) == {"HEAD": made, "refs/heads/main": made}
+        assert refs(mirror)["refs/heads/main"] != made
+        assert scene.git("rev-parse", "origin/main") == made
+        assert scene.git("remote").split() == ["origin"], "nothing stays in the configuration"
+
     def test_dry_run_push_changes_nothing(self, scene: GitScene, remote: Path) -> None:
         """A dry run tells whether the branch would be taken, and takes nothing."""
         repo = Repo(scene.top)
