@@ -143,6 +143,7 @@ _TABLE = (
         (
             "SSL_CERT_FILE or SSL_CERT_DIR names a file or a directory that does not exist or has no certificates.",
             "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY is not the address of a proxy: http://, https:// or socks5://.",
+            "A netrc file is not UTF-8, so uv ignores its credentials.",
         ),
         (
             "$ SSL_CERT_FILE=/etc/ssl/company.pem releasekit plan\n"

@@ -10,6 +10,7 @@ import re
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from html.parser import HTMLParser
 from http import HTTPStatus
 from pathlib import Path
@@ -30,7 +31,7 @@ from packaging.utils import (
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from releasekit.core.addresses import split_address
-from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
+from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, ReleaseWarning
 from releasekit.integrations.process import mask, register_secret
 from releasekit.integrations.protocols import IndexFile
 from releasekit.integrations.secrets import NO_SECRETS
@@ -476,16 +477,26 @@ def _split_user(url: str) -> tuple[str, tuple[str, str] | None]:
 
 
 def _netrc_user(url: str, env: Mapping[str, str]) -> tuple[str, str] | None:
-    path = env.get("NETRC") or Path("~/.netrc").expanduser()
     host = split_address(url).hostname or ""
     try:
+        path = str(env.get("NETRC") or Path("~/.netrc").expanduser())
         entry = netrc.netrc(path).authenticators(host)
-    except (OSError, netrc.NetrcParseError):
+    except UnicodeDecodeError:
+        _warn_about_encoding(path)
+        return None
+    except (OSError, RuntimeError, netrc.NetrcParseError):  # RuntimeError: there is no home
         return None
     if entry is None:
         return None
     login, _, password = entry
     return login, password
+
+
+@lru_cache
+def _warn_about_encoding(path: str) -> None:
+    """Warn once about the netrc file *path*: uv reads none that is not UTF-8, so its credentials do not count."""
+    message = "this netrc file is not UTF-8, so neither uv nor releasekit reads it"
+    log.warning("warning %s", ReleaseWarning(ErrorCode.NETWORK_SETTING, message, path))
 
 
 def _publish_user(

@@ -230,6 +230,21 @@ class TestEveryServer:
         env = {**NOBODY, "NETRC": str(tmp_path / "netrc")}
         ask(server.simple_url, lambda index: index.check_credentials(server.publish_url), env=env)
 
+    @pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+    def test_netrc_encoding_is_named(
+        self, encoding: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A netrc file that uv cannot read gives no credentials, and one warning names it."""
+        path = tmp_path / "netrc"
+        path.write_text("machine index.example login zoë password x\n", encoding)
+
+        for _ in range(2):
+            SimpleIndex("https://index.example/", http.client(), env={"NETRC": str(path)})
+
+        (warning,) = caplog.messages
+        assert ErrorCode.NETWORK_SETTING in warning
+        assert str(path) in warning
+
     @pytest.mark.parametrize(
         "env",
         [
