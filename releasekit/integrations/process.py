@@ -474,7 +474,7 @@ def _collect_result(command: Command, code: int, out: bytes, err: bytes, started
         argv = mask("\n\0".join(command.argv), command.env).split(
             "\n\0"
         )  # in one call, because masking is slow
-        extra = {"argv": argv, "code": code, "seconds": round(seconds, 3)}
+        extra = {"argv": argv, "exit_code": code, "seconds": round(seconds, 3)}
         log.debug("ran %s: exit %d in %.2fs", command, code, seconds, extra=extra)
     result = Result(code, _text(out), _text(err), seconds)
     if command.log_output and detail.isEnabledFor(logging.INFO):
@@ -484,11 +484,22 @@ def _collect_result(command: Command, code: int, out: bytes, err: bytes, started
     if code not in command.ok_codes:
         raise ReleaseError(
             ErrorCode.COMMAND_FAILED,
-            f"exit code {code} from: {command}",
+            f"{_end_of(code)} {command}",
             location=str(command.cwd or ""),
             output=last_lines(f"{result.stdout.rstrip()}\n{result.stderr}", command.env),
         )
     return result
+
+
+def _end_of(code: int) -> str:
+    """Return how a command ended, to be followed by the command."""
+    if code >= 0:
+        return f"exit code {code} from:"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:  # a real-time signal
+        name = f"signal {-code}"
+    return f"{name} ended:"
 
 
 _USAGE_CODES = (2, 129)

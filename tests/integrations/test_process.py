@@ -107,7 +107,7 @@ class TestResult:
     def test_a_killed_command_fails(self) -> None:
         """A command that dies of a signal did not succeed."""
         for door in DOORS:
-            with pytest.raises(ReleaseError, match="exit code -9"):
+            with pytest.raises(ReleaseError, match="SIGKILL ended"):
                 door(Command(("sh", "-c", "kill -9 $$")))
 
     def test_each_command_is_logged(self, caplog: pytest.LogCaptureFixture) -> None:
@@ -120,7 +120,7 @@ class TestResult:
 
             (record,) = caplog.records
             assert record.__dict__["argv"] == ["sh", "-c", "exit 3"]
-            assert record.__dict__["code"] == 3
+            assert record.__dict__["exit_code"] == 3
             assert 0 <= record.__dict__["seconds"] < 20
             assert record.getMessage().startswith("ran sh -c 'exit 3': exit 3 in ")
 
