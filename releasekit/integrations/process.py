@@ -152,15 +152,18 @@ def stream(command: Command, separator: bytes = b"\0") -> Iterator[bytes]:
 def run_in_foreground(argv: Sequence[str], cwd: Path) -> int:
     """Run the user's own command *argv* on our terminal; returns its exit code, 128 + n if signal n ended it.
 
-    If we are interrupted, the command is terminated, and we wait until it ends. Raises ReleaseError RK-COMMAND-FAILED
-    if it cannot start.
+    If we are interrupted, the command is terminated, and we wait until it ends. If we are killed, it is killed with all
+    that it has started: it stays in our group, because a terminal sends a Ctrl-C to that. Raises ReleaseError
+    RK-COMMAND-FAILED if it cannot start.
     """
     with contextlib.ExitStack() as guards:
         with delay_interrupt():
+            _watchdog()
             try:
                 child = guards.enter_context(subprocess.Popen(argv, cwd=cwd))
             except OSError as error:
                 raise _start_error(Command(tuple(argv), cwd), error) from None
+            guards.enter_context(_watch(str(child.pid)))
             # It has ended if nothing was raised. On a terminal it has received the Ctrl-C too.
             guards.callback(child.terminate)
         code = child.wait()
@@ -372,16 +375,29 @@ async def _start_async(command: Command) -> asyncio.subprocess.Process:
         raise _start_error(command, error) from None
 
 
-# Reads "+ GROUP" and "- GROUP" until this process ends, then kills the groups that are left.
+# Reads "+ TARGET" and "- TARGET" until this process ends, then kills the targets that are left. A target is "-GROUP", or
+# the number of a process, which is killed with all its descendants. A stopped process starts no more of them.
 _WATCHDOG = """
+kill_tree() {
+    kill -STOP "$1"
+    for child in $(cat "/proc/$1/task/"*/children || ps -A -o ppid= -o pid= | sed -n "s/^ *$1 //p"); do
+        kill_tree "$child"
+    done
+    kill -9 "$1"
+}
 left=" "
-while read -r what group; do
+while read -r what target; do
     case $what in
-        +) left="$left$group " ;;
-        -) left="${left%% $group *} ${left#* $group }" ;;
+        +) left="$left$target " ;;
+        -) left="${left%% $target *} ${left#* $target }" ;;
     esac
 done
-for group in $left; do kill -9 "-$group"; done
+for target in $left; do
+    case $target in
+        -*) kill -9 "$target" ;;
+        *) kill_tree "$target" ;;
+    esac
+done
 """
 _watchdogs: list[subprocess.Popen[bytes]] = []  # empty, or the one that runs
 _watchdog_start = threading.Lock()
@@ -397,22 +413,27 @@ def _watchdog() -> subprocess.Popen[bytes]:
         return _watchdogs[0]
 
 
-@contextlib.contextmanager
-def _watch_group(group: int) -> Generator[None]:
+def _watch_group(group: int) -> contextlib.AbstractContextManager[None]:
     """Make sure that no process of *group* outlives this process, not even if this one is killed.
 
     Processes of a killed release must not run beside the next one. A parent-death signal is not enough: it reaches only
     the child and not its children, and exists only on Linux.
     """
+    return _watch(f"-{group}")
+
+
+@contextlib.contextmanager
+def _watch(target: str) -> Generator[None]:
+    """Inside the block, let the watchdog kill *target* if this process is killed; see `_WATCHDOG`."""
     watchdog_stdin = _watchdog().stdin
     assert watchdog_stdin, "opened as a pipe"  # noqa: S101
     with contextlib.suppress(BrokenPipeError):
-        os.write(watchdog_stdin.fileno(), f"+ {group}\n".encode())
+        os.write(watchdog_stdin.fileno(), f"+ {target}\n".encode())
     try:
         yield
     finally:
         with contextlib.suppress(BrokenPipeError):
-            os.write(watchdog_stdin.fileno(), f"- {group}\n".encode())
+            os.write(watchdog_stdin.fileno(), f"- {target}\n".encode())
 
 
 def _pieces(output: IO[bytes], separator: bytes) -> Iterator[bytes]:

@@ -591,17 +591,20 @@ class TestBackground:
         assert eventually(lambda: not is_alive(number_in(tmp_path / "grandchild")))
 
 
-@pytest.mark.parametrize("door", ["run", "run_on_a_loop", "consumed"])
+@pytest.mark.parametrize("door", ["run", "run_on_a_loop", "consumed", "run_in_foreground"])
 def test_killed_parent_takes_commands_along(tmp_path: Path, door: str) -> None:
     """Killed outright in the middle of a command, we take along what it has started."""
     script = """\
         import sys
         from pathlib import Path
-        from releasekit.integrations.process import Command, run
+        from releasekit.integrations.process import Command, run, run_in_foreground
         from tests.integrations import test_process as doors
 
         run(Command(("true",)))  # what has ended is left alone
-        getattr(doors, sys.argv[1])(Command(("sh", "-c", doors.FAMILY), Path(sys.argv[2])))
+        command = Command(("sh", "-c", doors.FAMILY), Path(sys.argv[2]))
+        if sys.argv[1] == "run_in_foreground":
+            run_in_foreground(command.argv, command.cwd)
+        getattr(doors, sys.argv[1])(command)
         """
     child = subprocess.Popen(python(script, door, str(tmp_path)), cwd=ROOT)
     grandchild = tmp_path / "grandchild"
