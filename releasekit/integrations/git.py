@@ -18,7 +18,11 @@ from releasekit.core.addresses import split_address
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
 from releasekit.core.history.commits import CONTROLS, Commit
 from releasekit.integrations.filesystem import read_text_if_exists, remove_tree
-from releasekit.integrations.git_environment import config_variables, git_variables
+from releasekit.integrations.git_environment import (
+    FILES_OF_COMMIT,
+    config_variables,
+    git_variables,
+)
 from releasekit.integrations.process import Command, Result, register_address, stream
 from releasekit.integrations.process import run as run_process
 
@@ -147,12 +151,18 @@ class Repo:
         hooks: bool = False,
     ) -> Command:
         """Return the git command *argv* as a value; hooks are off by default."""
-        full_argv = ("git", *(() if hooks else _NO_HOOKS), *argv)
+        files = FILES_OF_COMMIT if cwd and self._is_ours(cwd) else ()
+        full_argv = ("git", *(() if hooks else _NO_HOOKS), *files, *argv)
         credential_variables = _credentials.get() if argv[0] in _REMOTE_COMMANDS else _NO_VARIABLES
         env = {**git_variables(), **credential_variables}
         return Command(
             full_argv, cwd or self.top, env, timeout=600, ok_codes=frozenset(ok_codes), stdin=stdin
         )
+
+    def _is_ours(self, directory: Path) -> bool:
+        """Return whether *directory* is in a work tree that releasekit has made, not in the user's."""
+        is_scratch = directory.is_relative_to(self.common_dir)
+        return is_scratch or not directory.is_relative_to(self.top)
 
     def check_out(self, ref: str) -> None:
         """Check out *ref* of origin: a branch, else a tag or a commit; empty means its default branch.
@@ -477,7 +487,7 @@ class Repo:
     def add_worktree_command(self, directory: Path, commit: str) -> Command:
         """Check *commit* out into *directory*."""
         # The new work tree would inherit a sparse checkout, and packages would be missing.
-        whole = ("-c", "core.sparseCheckout=false")
+        whole = (*FILES_OF_COMMIT, "-c", "core.sparseCheckout=false")
         command = self.command(
             *whole, "worktree", "add", "--quiet", "--detach", str(directory), commit
         )

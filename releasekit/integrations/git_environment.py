@@ -88,6 +88,13 @@ SETTINGS: Mapping[str, str] = MappingProxyType(
 """The settings of a user that our git does not follow, because we rely on another value."""
 
 
+FILES_OF_COMMIT = ("-c", "core.autocrlf=false", "-c", "core.eol=lf")
+"""Options for work trees that are built from: their line ends are those of the commit, whatever the user's git makes.
+
+The `.gitattributes` of the repository count: they are the same on every machine.
+"""
+
+
 def git_variables(names: Iterable[str] | None = None) -> dict[str, str | None]:
     """Return the changes to an environment with the variables *names* (by default our own) for a call of git.
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
 from releasekit.integrations.git import run
+from releasekit.integrations.git_environment import FILES_OF_COMMIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,7 +104,7 @@ def _add_submodules(repo: Repo, source: Path, tree: Path, commit: str) -> None:
             str(tree / path),
             submodule_commit,
         )
-        repo.git("--git-dir", git_dir, *add, cwd=source)
+        repo.git(*FILES_OF_COMMIT, "--git-dir", git_dir, *add, cwd=source)
         _add_submodules(repo, source / path, tree / path, submodule_commit)
 
 

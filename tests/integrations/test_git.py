@@ -571,6 +571,22 @@ class TestWorktree:
         assert scene.git("worktree", "list").count("\n") == 0
         repo.remove_worktree(tree)  # once more changes nothing
 
+    def test_worktree_has_committed_line_ends(self, scene: GitScene) -> None:
+        """Our work trees have the line ends of the commit and its attributes, whatever the user's git makes of them."""
+        scene.commit(
+            "lines", {".gitattributes": "*.bat text eol=crlf\n", "a.sh": "#!\n", "b.bat": "b\n"}
+        )
+        scene.git("config", "core.autocrlf", "true")
+        repo = Repo(scene.top)
+        tree = repo.common_dir / "releasekit" / "r" / "tree"
+
+        repo.add_worktree(tree, repo.head)
+
+        assert (tree / "a.sh").read_bytes() == b"#!\n"
+        assert (tree / "b.bat").read_bytes() == b"b\r\n"
+        assert repo.differing_paths(tree, repo.head) == ()
+        assert repo.changed_paths() == ()
+
     @pytest.mark.parametrize(
         "state", ["directory gone", "locked", "locked and gone", "link lost", "never known"]
     )
