@@ -478,13 +478,13 @@ def _split_user(url: str) -> tuple[str, tuple[str, str] | None]:
 
 def _netrc_user(url: str, env: Mapping[str, str]) -> tuple[str, str] | None:
     host = split_address(url).hostname or ""
+    path = env.get("NETRC") or os.path.expanduser("~/.netrc")  # noqa: PTH111  Path fails without a home
     try:
-        path = str(env.get("NETRC") or Path("~/.netrc").expanduser())
         entry = netrc.netrc(path).authenticators(host)
     except UnicodeDecodeError:
         _warn_about_encoding(path)
         return None
-    except (OSError, RuntimeError, netrc.NetrcParseError):  # RuntimeError: there is no home
+    except (OSError, netrc.NetrcParseError):
         return None
     if entry is None:
         return None
