@@ -375,8 +375,8 @@ async def _start_async(command: Command) -> asyncio.subprocess.Process:
         raise _start_error(command, error) from None
 
 
-# Reads "+ TARGET" and "- TARGET" until this process ends, then kills the targets that are left. A target is "-GROUP", or
-# the number of a process, which is killed with all its descendants. A stopped process starts no more of them.
+# Reads "+ TARGET" and "- TARGET" until this process ends, then kills the targets that are left. A target is "-GROUP",
+# or the number of a process, which is killed with all its descendants. A stopped process starts no more of them.
 _WATCHDOG = """
 kill_tree() {
     kill -STOP "$1"
