@@ -47,6 +47,7 @@ from releasekit.cli.root import app
 from releasekit.cli.short_help import command_names, short_help, wants_short_help
 from releasekit.core.config.settings import ENVIRONMENT_PREFIX, Settings, variable
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
+from releasekit.integrations.home import ensure_home
 from releasekit.integrations.signals import enable_interrupts
 from releasekit.logging import configure_logging
 from releasekit.options import GLOBAL, Environment, option_name
@@ -100,6 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(arguments)
     enable_interrupts()
     adapt_streams()
+    ensure_home()
     try:
         if wants_short_help(words):
             text = short_help(app, words, get_terminal_size().columns)
