@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
-from releasekit.core.errors import ErrorCode, Refusal
+from releasekit.core.errors import ErrorCode, Refusal, ReleaseWarning
 from releasekit.core.history.change_files import parse_change_file, remove_packages
 from releasekit.integrations.filesystem import (
     read_text,
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     from releasekit.core.history.change_files import ChangeDirectory, ChangeFile
     from releasekit.core.history.pending_changes import ConsumedFile
+
+log = logging.getLogger("releasekit")
 
 
 def read_change_files(
@@ -43,6 +46,9 @@ def _paths_in(root: Path, directory: ChangeDirectory) -> Iterator[str]:
         sorted(file.name for file in folder.iterdir() if file.is_file()) if folder.is_dir() else []
     )
     paths = [f"{directory.path}/{name}" for name in names]
+    for path in filter(directory.has_misnamed, paths):
+        message = f"this file is not read, because its name does not end in {directory.suffix}"
+        log.warning("warning %s", ReleaseWarning(ErrorCode.CHANGE_INVALID, message, path))
     yield from filter(directory.contains, paths)
 
 

@@ -89,8 +89,17 @@ class ChangeDirectory:
         directory, _, name = path.rpartition("/")
         if directory != self.path or not name.endswith(self.suffix):
             return False
-        is_other_file = name.startswith(".") or name.lower() == "readme.md"
-        return not is_other_file
+        return not _is_for_people(name)
+
+    def has_misnamed(self, path: str) -> bool:
+        """Return whether *path* was probably written as a change file of this directory, and is read by nobody."""
+        directory, _, name = path.rpartition("/")
+        is_ours = directory == self.path == CHANGES_DIRECTORY
+        return is_ours and not (self.contains(path) or _is_for_people(name))
+
+
+def _is_for_people(name: str) -> bool:
+    return name.startswith(".") or name.lower() == "readme.md"
 
 
 def change_directories(members: Mapping[str, str]) -> tuple[ChangeDirectory, ...]:

@@ -1,0 +1,189 @@
+"""Reports about other release tools, rebuilt in small: each test names the repository and the number."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from packaging.version import Version
+
+from releasekit.core.history.commits import Commit, parse
+from releasekit.core.workspace.toml_edits import write_version
+from tests.support.world import make_world
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.world import World
+
+
+def plan(world: World, *options: str) -> dict[str, Any]:
+    """Return the row of each package in the plan, without an index."""
+    said = world.releasekit("plan", "--offline", "--format", "json", *options)
+    assert said.out, said.err
+    return {row["name"]: row for row in json.loads(said.out)["packages"]}
+
+
+def touch(package: str, name: str = "more") -> dict[str, str]:
+    return {f"packages/{package}/src/{package}/{name}.py": ""}
+
+
+MESSAGES = [
+    pytest.param(
+        "fix: one (#1)\n\n* fix: two\n\n* fix: three\n\nBREAKING CHANGE: mine\n\n* fix: four",
+        ("fix", ("mine",), None),
+        id="googleapis/release-please#1257",
+    ),
+    pytest.param(
+        "feat(orders): a read model (#2)\n\n* read it\n\nMIN(COALESCE(placed, created)) is read once",
+        ("feat", (), None),
+        id="openlinker-project/openlinker#2445",
+    ),
+    pytest.param(
+        'fix(manifest): tools were missing (#3)\n\nIt never appears and `grep\n"register(\'of_"` is blind. A\nname',
+        ("fix", (), None),
+        id="chrischall/ofw-mcp#284",
+    ),
+    pytest.param(
+        "ci: cut on all pushes (#4)\n\n- Classifier: treat BREAKING CHANGE: / Release-As: 3.0.0 as\n  releasable",
+        ("ci", (), None),
+        id="intent-hq/intent#2988",
+    ),
+    pytest.param(
+        "feat: all of it (#5)\n\n* feat: a\n\nRelease-As: 1.0.0\n\n* fix: b\n\nmore of b\n\n* fix: c",
+        ("feat", (), "1.0.0"),
+        id="bardesss/arr-mcp#82",
+    ),
+    pytest.param(
+        "feat!: both (#6)\n\n* feat!: a\n\nBREAKING CHANGE: first\n\n* feat!: b\n\nBREAKING CHANGE: second",
+        ("feat", ("first", "second"), None),
+        id="sidorares/dbus-native#379",
+    ),
+]
+
+
+@pytest.mark.parametrize(("message", "expected"), MESSAGES)
+def test_squash_bodies_are_read(message: str, expected: tuple[str, tuple[str, ...], str]) -> None:
+    """What GitHub makes of several messages loses no change, no note and no request, and invents none."""
+    change = parse(Commit("a" * 40, ("b" * 40,), message, ("a.py",)))
+
+    assert (change.type, change.notes, change.release_as) == expected
+
+
+def test_tags_of_several_packages(tmp_path: Path) -> None:
+    """Each package has its own tags, on whichever commit: one that touches others, or one with many tags.
+
+    orhun/git-cliff#1122, orhun/git-cliff#1036 and orhun/git-cliff#648.
+    """
+    world = make_world(tmp_path, "api; core; web")
+    world.git("tag", "api-v0.1.0")
+    world.git("tag", "core-v0.1.0")
+    path = "packages/web/pyproject.toml"
+    text = (world.root / path).read_text().replace("0.1.0", "0.2.0")
+    world.commit("feat: new", touch("web") | {path: text})
+    world.lock()
+    world.commit("ci: publish", {".github/workflows/x.yml": ""})
+    world.git("tag", "web-v0.2.0")
+    world.commit("fix: it", touch("web", "other"))
+    world.commit("feat: more", touch("api"))
+
+    rows = plan(world)
+
+    assert rows["web"]["current"] == "0.2.0"
+    assert {name: row["next"] for name, row in rows.items() if row["order"] >= 0} == {
+        "api": "0.2.0",
+        "web": "0.2.1",
+    }
+
+
+def test_tag_with_long_prefix(tmp_path: Path) -> None:
+    """A tag format may have any text before the version.
+
+    commitizen-tools/commitizen#845 and commitizen-tools/commitizen#463.
+    """
+    world = make_world(tmp_path, "core", 'tag_format = "some-project-release-{version}"')
+    world.git("tag", "some-project-release-0.1.0")
+    world.git("tag", "v0.1.0-website")
+    world.commit("feat: new", touch("core"))
+
+    row = plan(world)["core"]
+
+    assert (row["current"], row["next"]) == ("0.1.0", "0.2.0")
+    assert row["tag"] == "some-project-release-0.2.0"
+
+
+def test_prerelease_of_dependency(tmp_path: Path) -> None:
+    """A dependent whose range still fits is not released, and one whose range does not is a patch, never a major.
+
+    changesets/changesets#960 and changesets/changesets#1011.
+    """
+    world = make_world(tmp_path, "apart; wide: core>=0.1; narrow: core<0.2; core")
+    for name in ("apart", "wide", "narrow", "core"):
+        world.git("tag", f"{name}-v0.1.0")
+    world.commit("feat: new", touch("core"))
+
+    rows = plan(world)
+
+    assert {name: row["next"] for name, row in rows.items() if row["order"] >= 0} == {
+        "core": "0.2.0",
+        "narrow": "0.1.1",
+    }
+
+
+PYPROJECT = """\
+[build-system]
+requires = ["uv_build>=0.0.2", "wheel==10.0.2"]  # exact
+
+[project]
+name = "core"
+version = '{}' # of this package
+dependencies = ["ruff==0.0.292", "core-api==0.0.2"]
+
+[tool.other]
+version = "0.0.2"
+"""
+
+
+@pytest.mark.parametrize("current", ["0.0.2", "0.1.0"])
+def test_version_edit_changes_nothing_else(current: str) -> None:
+    """Only `project.version` changes, and nothing if it is right already; comments and layout stay.
+
+    callowayproject/bump-my-version#93, peritus/bumpversion#220, c4urself/bump2version#219, release-it/bumper#38 and
+    release-it/bumper#52.
+    """
+    edited = write_version(PYPROJECT.format(current), Version("0.1.0"))
+
+    assert edited == PYPROJECT.format("0.1.0")
+
+
+def test_misnamed_fragments(tmp_path: Path) -> None:
+    """A change file that nobody would read is named, not passed over.
+
+    adamtheturtle/doccmd#1353 and cpplint/cpplint#464.
+    """
+    world = make_world(tmp_path, "core", 'changes = "files"')
+    world.git("tag", "core-v0.1.0")
+    world.commit("fix: it", touch("core") | {".changes/123.typo": "---\ncore: patch\n---\nit\n"})
+
+    said = world.releasekit("plan", "--offline")
+
+    assert "123.typo" in said.out + said.err
+
+
+def test_dates_with_zeros(tmp_path: Path) -> None:
+    """A tag with a padded date is the release of that date.
+
+    wntrblm/nox#1163
+    """
+    world = make_world(tmp_path, "core")
+    path = "packages/core/pyproject.toml"
+    text = (world.root / path).read_text().replace("0.1.0", "2026.08.10")
+    world.commit("build: version", {path: text})
+    world.lock()
+    world.git("tag", "core-v2026.08.10")
+    world.commit("fix: it", touch("core"))
+
+    row = plan(world)["core"]
+
+    assert (row["current"], row["next"]) == ("2026.8.10", "2026.8.11")
