@@ -130,7 +130,7 @@ _OUTPUT: Mapping[str, str | None] = MappingProxyType(
 PROOF_VARIABLES: Mapping[str, str | None] = MappingProxyType(
     dict.fromkeys(("UV_EXCLUDE_NEWER", "UV_OFFLINE"))
 )
-"""What is also dropped when uv installs what we have just built or uploaded: it would not find it."""
+"""What is also dropped when uv uploads, or installs what we have just built or uploaded: it would not find it."""
 
 CREDENTIALS = frozenset(
     {
@@ -185,7 +185,8 @@ def uv_variables(
     remaining = {
         name: value for name, value in dropped.items() if name not in kept or name in set(hidden)
     }
-    return {**remaining, **dict.fromkeys(others), **_OUTPUT}
+    offline = PROOF_VARIABLES if uploads else {}
+    return {**remaining, **dict.fromkeys(others), **offline, **_OUTPUT}
 
 
 def command_variables(hidden: Iterable[str]) -> dict[str, str | None]:

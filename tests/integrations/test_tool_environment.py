@@ -75,6 +75,7 @@ def test_uv_classes_do_not_overlap() -> None:
         ("UV_VARIABLE_OF_TOMORROW", False, False),
         ("UV_INDEX_CORP_PASSWORD", True, True),
         ("UV_CACHE_DIR", True, True),
+        ("UV_OFFLINE", True, False),
         ("RUST_LOG", False, False),
         ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", False, True),
         ("MY_UPLOAD", False, True),
