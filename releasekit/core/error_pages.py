@@ -402,6 +402,15 @@ _TABLE = (
         _VERSION_RULES,
     ),
     ErrorPage(
+        ErrorCode.VERSION_CALENDAR,
+        (
+            "The versions of the package are dates, and a commit asks for a minor or a major bump.",
+            "The first number of the version is between 1990 and 2100 for another reason.",
+        ),
+        "warning RK-VERSION-CALENDAR: core 2024.12.1 -> 2024.13.0 (minor): 2024.12.1 looks like a date",
+        _VERSION_RULES,
+    ),
+    ErrorPage(
         ErrorCode.VERSION_AHEAD,
         (
             "Somebody raised the version in the file.",

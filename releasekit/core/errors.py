@@ -49,6 +49,7 @@ class ErrorCode(StrEnum):
     VERSION_LOW = "RK-VERSION-LOW"
     VERSION_UNHEARD = "RK-VERSION-UNHEARD"
     VERSION_AHEAD = "RK-VERSION-AHEAD"
+    VERSION_CALENDAR = "RK-VERSION-CALENDAR"
     PIN_OLD = "RK-PIN-OLD"
     PIN_CONFLICT = "RK-PIN-CONFLICT"
     SIBLING_MISSING = "RK-SIBLING-MISSING"
@@ -350,6 +351,13 @@ _TABLE = (
         "A `Release-As:` footer has no effect. It applies to the packages that its commit changes, and this commit "
         "changes none, or it is a merge.",
         "Commit the footer together with a change in the package, such as a line in its README.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERSION_CALENDAR,
+        "The last version looks like a date, such as 2024.12.1, and the next one is computed by the rules of semantic "
+        "versions. They do not know months: a feature leads from 2024.12.1 to 2024.13.0.",
+        "Request the version that you mean: `releasekit publish --set-version core=2025.1.0`, or a footer `Release-As: "
+        "2025.1.0`. Or write it into the files.",
     ),
     ErrorInfo(
         ErrorCode.VERSION_AHEAD,

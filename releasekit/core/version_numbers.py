@@ -91,6 +91,14 @@ def implied_bump(release: Sequence[int]) -> Bump:
     return _bump_of_segment(indices[-1]) if indices else Bump.NONE
 
 
+def is_calendar_version(version: Version) -> bool:
+    """Return whether *version* looks like a date: its first number is a year with four digits."""
+    return version.major in _YEARS
+
+
+_YEARS = range(1990, 2101)
+
+
 def parse_version(text: str) -> Version | None:
     """Return *text* as a version (PEP 440), or None if it is not one."""
     try:

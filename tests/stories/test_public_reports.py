@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from packaging.version import Version
 
+from releasekit.core.errors import ErrorCode
 from releasekit.core.history.commits import Commit, parse
 from releasekit.core.workspace.toml_edits import write_version
 from tests.support.world import make_world
@@ -172,9 +173,9 @@ def test_misnamed_fragments(tmp_path: Path) -> None:
 
 
 def test_dates_with_zeros(tmp_path: Path) -> None:
-    """A tag with a padded date is the release of that date.
+    """A tag with a padded date is the release of that date; a bump that is no date is told in the plan.
 
-    wntrblm/nox#1163
+    wntrblm/nox#1163.
     """
     world = make_world(tmp_path, "core")
     path = "packages/core/pyproject.toml"
@@ -184,6 +185,13 @@ def test_dates_with_zeros(tmp_path: Path) -> None:
     world.git("tag", "core-v2026.08.10")
     world.commit("fix: it", touch("core"))
 
-    row = plan(world)["core"]
+    fix = plan(world)["core"]
+    fix_text = world.releasekit("plan", "--offline").out
+    world.commit("feat: new", touch("core", "new"))
+    feature = plan(world)["core"]
+    feature_text = world.releasekit("plan", "--offline").out
+    by_hand = world.releasekit("plan", "--offline", "--set-version", "core=2026.9.1").out
 
-    assert (row["current"], row["next"]) == ("2026.8.10", "2026.8.11")
+    assert (fix["current"], fix["next"], feature["next"]) == ("2026.8.10", "2026.8.11", "2026.9.0")
+    texts = (fix_text, feature_text, by_hand)
+    assert [ErrorCode.VERSION_CALENDAR in text for text in texts] == [False, True, False]

@@ -31,6 +31,7 @@ from releasekit.core.planning.selection import (
 )
 from releasekit.core.planning.warnings import (
     ahead_warnings,
+    calendar_warnings,
     low_version_warnings,
     old_pin_warnings,
     stray_tag_warnings,
@@ -88,6 +89,7 @@ def make_plan(
     _refuse_shared_tags(released, schemes, decisions)
     unallowed_new = first_releases_to_allow(basis, released)
     warnings = [*graph_warnings, *low_version_warnings(decisions, released)]
+    warnings += calendar_warnings(released)
     warnings += _plan_warnings(basis, statuses, steps, index.exclusions)
     warnings += first_release_warnings(unallowed_new)
     own_obstacles = map(Obstacle.from_error, (*undecided, *_taken_tags(released, inputs)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from releasekit.core.config.bump_rules import Bump
 from releasekit.core.errors import ErrorCode, ReleaseWarning
 from releasekit.core.planning.installable import (
     PUBLIC_KINDS,
@@ -13,6 +14,7 @@ from releasekit.core.planning.installable import (
 )
 from releasekit.core.planning.model import Status, Step
 from releasekit.core.text import count_as, count_packages, summarize
+from releasekit.core.version_numbers import is_calendar_version, next_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence, Sized
@@ -33,6 +35,18 @@ def low_version_warnings(
         if asked is not None:
             message = f"{step.name} {step.version} ({step.reason}): its commits ask for {asked}"
             yield ReleaseWarning(ErrorCode.VERSION_LOW, message, step.path)
+
+
+def calendar_warnings(released: Sequence[Step]) -> Iterator[ReleaseWarning]:
+    """Warn about each package whose last version looks like a date, and whose next one a rule has computed."""
+    for step in released:
+        current = step.current
+        if current is None or not is_calendar_version(current):
+            continue
+        computed = {next_version(current, bump) for bump in (Bump.MINOR, Bump.MAJOR)}
+        if step.version in computed:
+            message = f"{step.name} {current} -> {step.version} ({step.bump}): {current} looks like a date"
+            yield ReleaseWarning(ErrorCode.VERSION_CALENDAR, message)
 
 
 def unreleased_need_warnings(
