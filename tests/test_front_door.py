@@ -7,8 +7,12 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
+from packaging.version import Version
 
+from releasekit import __version__
+from releasekit.core.artifacts.verification import verify_artifacts
 from releasekit.front_door import requested_flow
+from releasekit.integrations.built_artifacts import built_paths, read_built
 from releasekit.integrations.process import Command, run
 from releasekit.integrations.uv import find_uv
 
@@ -68,12 +72,19 @@ def test_only_run_module_is_claimed(argv: str, module: str) -> None:
 
 
 def test_wheel_has_front_door(tmp_path: Path) -> None:
-    """What is installed from the wheel claims `flows` like what is installed from a clone."""
-    run(
-        find_uv().command(
-            "build", "--quiet", "--wheel", "--out-dir", str(tmp_path), str(ROOT), cwd=ROOT
-        )
-    )
+    """The wheel claims `flows` as a clone does, has both commands and the types, and passes our own verification."""
+    run(find_uv().command("build", "--quiet", "--out-dir", str(tmp_path), str(ROOT), cwd=ROOT))
 
     (wheel,) = tmp_path.glob("*.whl")
-    assert {"releasekit.pth", "releasekit/front_door.py"} <= set(ZipFile(wheel).namelist())
+    contents = ZipFile(wheel)
+    assert {"releasekit.pth", "releasekit/front_door.py", "releasekit/py.typed"} <= set(
+        contents.namelist()
+    )
+    (scripts,) = (name for name in contents.namelist() if name.endswith("/entry_points.txt"))
+    assert contents.read(scripts).decode().split("\n\n")[0].splitlines() == [
+        "[console_scripts]",
+        "releasekit = releasekit.__main__:main",
+        "uvx-releasekit = releasekit.__main__:main",
+    ]
+    built = read_built("releasekit", Version(__version__), built_paths(tmp_path))
+    assert [finding for finding in verify_artifacts(built) if finding.stops] == []
