@@ -1,15 +1,18 @@
-"""What contributors rely on: the decisions are listed, CONTRIBUTING is short, our own workflows are those we ship."""
+"""What contributors rely on: decisions and promises are listed, CONTRIBUTING is short, our workflows are shipped."""
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 from releasekit.integrations.process import Command, run
 
@@ -20,6 +23,8 @@ WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 FORMS = sorted(
     path for path in (ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml") if path.name != "config.yml"
 )
+PROMISES = 278
+"""How many promises the first roadmap makes."""
 SECTIONS = ["Context", "Decision", "Consequences", "Measurement"]
 LONGEST = 1000
 """Words that CONTRIBUTING.md may have."""
@@ -45,6 +50,39 @@ def test_decision_has_status_and_sections(record: Path) -> None:
     )
     sections = re.findall(r"^## (.+)$", text, re.MULTILINE)
     assert sections in (SECTIONS, SECTIONS[:-1])
+
+
+def test_every_promise_has_a_row() -> None:
+    """Each promise of the roadmap has one row, with tests that exist; a row without one has a remark."""
+    page = (ROOT / "docs/contributing/promises.md").read_text()
+    rows = re.findall(r"^\| (\d+) \| .+? \| (.*?) ?\| (.*?) ?\|$", page, re.MULTILINE)
+    tests = re.findall(r"`(\S+\.py)::(\w+)`", page)
+
+    assert [int(number) for number, *_ in rows] == list(range(1, PROMISES + 1))
+    assert [number for number, proof, remark in rows if not (proof or remark)] == []
+    names = {file: _function_names(ROOT / "tests" / file) for file, _ in tests}
+    assert [(file, name) for file, name in tests if name not in names[file]] == []
+    assert len(tests) == page.count("::"), "a test is named in another form"
+
+
+def _function_names(file: Path) -> set[str]:
+    tree = ast.parse(file.read_text())
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return {node.name for node in ast.walk(tree) if isinstance(node, functions)}
+
+
+def test_dependencies_have_their_reasons() -> None:
+    """Each package that users install has a row in the table of dependencies, and no other package has one."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    optional = project["optional-dependencies"].values()
+    required = [*project["dependencies"], *(text for texts in optional for text in texts)]
+    page = (ROOT / "docs/contributing/dependencies.md").read_text()
+    table = page.partition("## What users install")[2].partition("\n## ")[0]
+    cells = re.findall(r"^\| ([a-z0-9, -]+) \|", table, re.MULTILINE)[1:]
+
+    assert {name for cell in cells for name in cell.split(", ")} == {
+        Requirement(text).name for text in required
+    }
 
 
 def test_contributing_is_short() -> None:

@@ -78,6 +78,17 @@ def number_in(path: Path) -> int:
     return int(path.read_text())
 
 
+def test_one_module_starts_programs() -> None:
+    """Only `integrations/process.py` starts other programs: there they get a time limit, a log line and masks."""
+    start = re.compile(r"\bsubprocess\b|\bos\.(exec|fork|popen|posix_spawn|spawn|system)")
+    sources = [
+        path for room in ("flows", "releasekit", "tasks") for path in (ROOT / room).rglob("*.py")
+    ]
+
+    doors = {path.name for path in sources if start.search(path.read_text(encoding="utf-8"))}
+    assert doors == {"process.py"}
+
+
 class TestResult:
     """What a command that ends gives back."""
 
