@@ -16,9 +16,7 @@ def configure_logging(level: int, log_format: str) -> None:
         level > logging.DEBUG
     ):  # these lines are for the task's run in Prefect; on a terminal they would break the tables
         handler.addFilter(lambda record: record.name != "releasekit.detail")
-    handler.setFormatter(
-        _JsonFormatter() if log_format == "json" else logging.Formatter("%(message)s")
-    )
+    handler.setFormatter(_JsonFormatter() if log_format == "json" else _TextFormatter())
     memory = _WarningMemory()
     memory.set_name("releasekit.warnings")
     logger = logging.getLogger("releasekit")
@@ -68,6 +66,26 @@ class _WarningMemory(logging.Handler):
 
         if record.levelno == logging.WARNING:
             self.texts.append(mask(record.getMessage()).removeprefix("warning "))
+
+
+class _TextFormatter(logging.Formatter):
+    """Formats a record as its message. The first warning with a code is followed by the next step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._warnings: list[str] = []
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as text."""
+        text = super().format(record)
+        prefix, _, warning = record.getMessage().partition(" ")
+        if prefix != "warning":
+            return text
+        from releasekit.core.errors import warning_hints
+
+        self._warnings.append(warning)
+        hint = warning_hints(self._warnings)[-1]
+        return f"{text}\n  = help: {hint}" if hint else text
 
 
 class _JsonFormatter(logging.Formatter):

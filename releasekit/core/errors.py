@@ -1272,6 +1272,20 @@ class ReleaseWarning:
         return f"{self.code}: {self.message}{suffix}"
 
 
+_TELLS_NEXT_STEP = frozenset({ErrorCode.FIRST_RELEASE, ErrorCode.PIN_OLD})
+"""Codes of warnings whose text already ends with the command to run."""
+
+
+def warning_hints(warnings: Iterable[str]) -> list[str]:
+    """Return the next step for each of *warnings*, "CODE: message", from the catalogue.
+
+    It is empty if an earlier warning of the list has the same code, or if the text itself says it.
+    """
+    hints = {str(code): ERRORS[code].hint for code in ErrorCode if code not in _TELLS_NEXT_STEP}
+    codes = (warning.partition(": ")[0] for warning in warnings)
+    return [hints.pop(code, "") for code in codes]
+
+
 def did_you_mean(word: str, candidates: Iterable[str]) -> str:
     """Return "; did you mean …?" with the *candidates* that are most similar to *word*; empty if none is."""
     from difflib import get_close_matches

@@ -19,6 +19,7 @@ from releasekit.core.errors import (
     ReleaseError,
     ReleaseWarning,
     did_you_mean,
+    warning_hints,
 )
 
 if TYPE_CHECKING:
@@ -151,6 +152,17 @@ class TestError:
             str(ReleaseWarning(ErrorCode.TAG_EXISTS, "it exists", "core"))
             == "RK-TAG-EXISTS: it exists (core)"
         )
+
+    def test_warnings_end_with_their_hint(self) -> None:
+        """The first warning with a code has the next step of the catalogue, unless its text ends with a command."""
+        warnings = [
+            "RK-TAG-STRAY: a-v1 does not count",
+            "RK-TAG-STRAY: b-v1 does not count",
+            "RK-PIN-OLD: a still requires b==1 (`releasekit publish -p a` releases it)",
+            "uv audit: a code of another program",
+        ]
+
+        assert warning_hints(warnings) == [ERRORS[ErrorCode.TAG_STRAY].hint, "", "", ""]
 
 
 class TestExcerpt:

@@ -13,6 +13,7 @@ from rich.text import Text
 from releasekit.cli.render.diagnostics import Diagnostic
 from releasekit.cli.render.sheet import Indented, ResponsiveTable
 from releasekit.core.adoption.setup_steps import describe_step
+from releasekit.core.errors import warning_hints
 from releasekit.core.picking import drop, group_by, names_of, true_keys
 from releasekit.core.planning.model import Status
 from releasekit.core.release.report import PackageOutcome
@@ -86,9 +87,15 @@ def plan_table(plan: Plan) -> RenderableType:
             icon, *position, step.name, *versions, step.bump, _status_and_reason(step), style=style
         )
     commands = _styled_lines([plan.pre_release_line], "dim")
-    lines = calm_warnings(plan.warnings, verbose=is_verbose())
-    warnings = _styled_lines(lines, "yellow", prefix="warning ")
+    warnings = _warning_lines(calm_warnings(plan.warnings, verbose=is_verbose()))
     return Group(table, *_differences(plan.differences), *commands, *warnings)
+
+
+def _warning_lines(warnings: Sequence[str]) -> Iterator[RenderableType]:
+    """Draw *warnings*; the first one with a code is followed by the next step."""
+    for warning, hint in zip(warnings, warning_hints(warnings), strict=True):
+        yield from _styled_lines([warning], "yellow", prefix="warning ")
+        yield from _styled_lines([hint], "dim", prefix="  = help: ")
 
 
 def _differences(differences: Sequence[Difference]) -> Iterator[RenderableType]:
