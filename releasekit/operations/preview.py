@@ -17,6 +17,7 @@ from releasekit.core.release.unfinished_release import (
     describe_release,
     unfinished_note,
 )
+from releasekit.core.text import summarize
 from releasekit.integrations.filesystem import append_text
 from releasekit.integrations.git import Repo
 from releasekit.operations.draft import add_changelogs, checkout_workspace, open_index, open_project
@@ -61,11 +62,16 @@ def unreleased_changes(
         plan = decide.plan(project, repo, history, selection, None)
         urls = repository_urls(repo.address(project.settings.remote), project.settings.forge)
         changes_by_name = changelog_entries.package_changes(project, repo, plan, history)
-    packages: list[UnreleasedPackage] = []
-    for step in plan.steps:
-        if step.status is Status.INCLUDED:
-            changes = changes_by_name[step.name]
-            packages.append((step, changes, changes.section(urls)))
+    included = [step for step in plan.steps if step.status is Status.INCLUDED]
+    silent = [
+        step.name for step in included if not project.effective_setting(step.name, "changelog")
+    ]
+    if silent:
+        log.info("a release writes no changelog (`changelog = false`) of %s", summarize(silent))
+    packages = [
+        (step, changes_by_name[step.name], changes_by_name[step.name].section(urls))
+        for step in included
+    ]
     return tuple(packages), _remarks(plan)
 
 

@@ -186,7 +186,7 @@ def test_first_stable_includes_its_prereleases(tmp_path: Path) -> None:
 
 
 def test_plan_without_changelogs_has_none(world: World) -> None:
-    """With `changelog = false` the plan holds no changelogs; with it, they are part of the plan."""
+    """With `changelog = false` the plan holds no changelogs, and the preview says so; else they are in the plan."""
     assert json.loads(world.releasekit("plan", "--offline", "--format", "json").out)[
         "changelogs"
     ].keys() == {"core"}
@@ -198,6 +198,9 @@ def test_plan_without_changelogs_has_none(world: World) -> None:
         json.loads(world.releasekit("plan", "--offline", "--format", "json").out)["changelogs"]
         == {}
     )
+    said = world.releasekit("changelog")
+    assert (said.code, "### Features\n\n- a (" in said.out) == (0, True)
+    assert "a release writes no changelog (`changelog = false`) of core" in said.err
 
 
 def test_dry_run_lists_new_changelogs(world: World) -> None:
