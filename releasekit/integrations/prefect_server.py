@@ -219,6 +219,7 @@ def prefect_server() -> Generator[Server]:
     }
     output = home / f"server-{port}.log"
     command, stopping = Command(_server_command(port), home, env), Event()
+    is_first = _is_first_start(home)
     with ExitStack() as stack:
         alive_checks = [stack.enter_context(background(command, output))]
 
@@ -231,7 +232,7 @@ def prefect_server() -> Generator[Server]:
         watcher = Thread(target=restart_if_dead, name="tend-server")
 
         def wait() -> None:
-            _wait_until_healthy(url, alive_checks[-1], output)
+            _wait_until_healthy(url, alive_checks[-1], output, is_first=is_first)
             if watcher.ident is None:
                 watcher.start()
 
@@ -303,9 +304,10 @@ def start_server(port: int) -> Server:
             "PREFECT_API_URL": None,
             "PREFECT__SERVER_FINAL": "1",  # as Prefect's own command has it
         }
+        is_first = _is_first_start(home)
         pid = start_detached(Command(_server_command(port), home, env), home / _LOG_FILE)
         (home / _PID_FILE).write_text(str(pid))
-        started = _BackgroundServer(home, pid, url).server()
+        started = _BackgroundServer(home, pid, url, is_first).server()
     return replace(started, wait=lambda: _wait_or_stop(started))
 
 
@@ -335,11 +337,12 @@ def stop_server() -> Server | None:
 
 @dataclass(frozen=True, slots=True)
 class _BackgroundServer:
-    """A server in the background, whose database is in *home*."""
+    """A server in the background, whose database is in *home*; *is_first* says that it creates the database."""
 
     home: Path
     pid: int
     url: str
+    is_first: bool = False
 
     def is_alive(self) -> bool:
         return _listening_port(self.pid) != ""
@@ -357,8 +360,10 @@ class _BackgroundServer:
         return False
 
     def server(self) -> Server:
+        output = self.home / _LOG_FILE
         return Server(
-            self.url, lambda: _wait_until_healthy(self.url, self.is_alive, self.home / _LOG_FILE)
+            self.url,
+            lambda: _wait_until_healthy(self.url, self.is_alive, output, is_first=self.is_first),
         )
 
 
@@ -382,7 +387,14 @@ def _listening_port(pid: int) -> str:
     return match[1] if match else ""
 
 
-def _wait_until_healthy(url: str, is_alive: Callable[[], bool], output: Path) -> None:
+def _is_first_start(home: Path) -> bool:
+    """Return whether a server has still to create its database in *home*, which takes longest."""
+    return not (home / "prefect.db").exists()
+
+
+def _wait_until_healthy(
+    url: str, is_alive: Callable[[], bool], output: Path, *, is_first: bool
+) -> None:
     from http.client import HTTPException
 
     started_at = time.monotonic()
@@ -394,7 +406,8 @@ def _wait_until_healthy(url: str, is_alive: Callable[[], bool], output: Path) ->
         except (OSError, HTTPException):
             pass  # not yet
         if waited > _SLOW_START and not has_logged:
-            log.info("waiting for the Prefect server; its first start takes longest")
+            reason = "; its first start takes longest" if is_first else ""
+            log.info("waiting for the Prefect server%s", reason)
             has_logged = True
         time.sleep(0.1)
     last_output = last_lines(output.read_text("utf-8", "replace")) if output.is_file() else ""

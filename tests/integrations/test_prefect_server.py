@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import socket
 import ssl
@@ -330,6 +331,35 @@ class TestServer:
         assert caught.value.code is ErrorCode.SERVER_START
         assert [caught.value.location] == [str(path) for path in home.glob("server-*.log")]
         assert caught.value.output == "port taken by ***"
+
+    @pytest.mark.parametrize(
+        ("database", "reason"), [(False, "; its first start takes longest"), (True, "")]
+    )
+    def test_only_first_start_is_excused(
+        self,
+        home: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+        fake_uvicorn: Callable[[str], None],
+        database: bool,
+        reason: str,
+    ) -> None:
+        """A slow start is said, with its reason only where the server has no database yet."""
+        monkeypatch.setattr(server, "_SLOW_START", -1)
+        monkeypatch.setattr(server, "START_TIMEOUT", 0.2)
+        monkeypatch.setattr(logging.getLogger("releasekit"), "propagate", True)
+        fake_uvicorn("import time; time.sleep(60)")
+        if database:
+            (home / "prefect.db").touch()
+
+        with (
+            caplog.at_level(logging.INFO),
+            pytest.raises(ReleaseError),
+            prefect_server() as running,
+        ):
+            running.wait()
+
+        assert f"waiting for the Prefect server{reason}" in caplog.messages
 
     def test_unused_server_failure_is_harmless(self, fake_uvicorn: Callable[[str], None]) -> None:
         """A block that never waits neither hangs nor fails, whatever becomes of the server."""
