@@ -7,11 +7,13 @@ from itertools import chain
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from packaging.version import Version
+
 from releasekit.core.artifacts.source_changes import Waivers, rate_source_change
 from releasekit.core.config.command_lines import command_texts
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseWarning
 from releasekit.core.history.pending_changes import consumed_files
-from releasekit.core.history.tags import schemes_of, umbrella_tag
+from releasekit.core.history.tags import TagScheme, schemes_of, umbrella_tag
 from releasekit.core.picking import drop, drop_keys, pick_keys
 from releasekit.core.planning.first_releases import first_release_warnings, first_releases_to_allow
 from releasekit.core.planning.installable import (
@@ -44,11 +46,9 @@ from releasekit.core.workspace.requirements import requirement_key
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from packaging.version import Version
-
     from releasekit.core.artifacts.differences import Difference
     from releasekit.core.config.settings import Selection, Settings
-    from releasekit.core.history.tags import Baseline, TagScheme, TagSchemes
+    from releasekit.core.history.tags import Baseline, TagSchemes
     from releasekit.core.versioning.groups import Decisions
     from releasekit.core.workspace.candidates import Candidates
     from releasekit.core.workspace.graph import Graph, Order
@@ -298,11 +298,27 @@ def _version_of_release(
     Packages whose versions are independent can have the same version by chance, so that one does not count.
     """
     leads = basis.workspace.matching_names(filter(None, (basis.settings.lead,)))
-    lead_versions = [version for name, version in released.items() if name in leads]
     versions = set(released.values())
     if decisions.are_together and len(versions) == 1:
         return versions.pop()
-    return next(iter(lead_versions), None)
+    lead_versions = (
+        version
+        for name, version in released.items()
+        if name in leads and version > _highest_of_others(basis, name)
+    )
+    return next(lead_versions, None)
+
+
+def _highest_of_others(basis: PlanBasis, lead: str) -> Version:
+    """Return the highest version in the umbrella tags that the package *lead* never had; 0 without one.
+
+    An umbrella tag with a lower version would look like a step back. So it is when the packages had one version before,
+    or another lead. A maintenance release is below what the lead itself has on another branch, and counts.
+    """
+    scheme = TagScheme(basis.settings.umbrella_tag_format, basis.settings.label)
+    own = basis.baselines[lead].taken if lead in basis.baselines else frozenset[Version]()
+    readings = filter(None, map(scheme.read, basis.inputs.tags))
+    return max({version for _, version in readings} - own, default=Version("0.dev0"))
 
 
 def _shared_tag(released: Mapping[str, Version], scheme: TagScheme) -> str:

@@ -749,6 +749,28 @@ class TestTags:
         assert plan.tags == ((tag,) if tag else ())
         assert plan.title == (tag or f"release-{plan.release}")
 
+    @pytest.mark.parametrize(
+        ("tags", "tag"),
+        [
+            ((), "v1.1"),
+            (("v1.0",), "v1.1"),
+            (("v2.0",), "release-2026.11.22"),
+            (("v1.1rc1", "v1.1.1"), "release-2026.11.22"),
+            (("v2.0", "app-v2.0"), "v1.1"),
+        ],
+    )
+    def test_lead_never_steps_back(self, tags: tuple[str, ...], tag: str) -> None:
+        """A lead below the umbrella tags of others gives no version; on a maintenance branch it is below its own."""
+        plan = plan_of(
+            "app:",
+            "core:",
+            changes={"app": "feat: it", "core": "fix: it"},
+            tags=("app-v1.0", "core-v1.0", *tags),
+            settings={"lead": "app"},
+        )
+
+        assert plan.tags == (tag,)
+
     def test_second_umbrella_gets_a_number(self) -> None:
         """A second release on one day has a number."""
         tags = ["app-v1.0", "core-v1.0", "release-2026.11.22"]
