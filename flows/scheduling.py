@@ -120,21 +120,24 @@ async def run_step(
     The *observer* is called with the stage that the step brings the package of *job* to. Only this function and
     `Staging` decide how the steps of packages run.
     """
-    if step_task.name not in _STAGES:
+    if step_task.name not in _PACKAGE_STEPS:
         return await run_after(step_task, job, after)
     package: str = job.step.name
-    observer.on_stage(package, _STAGES[step_task.name])
+    if step_task.name in _STAGES:
+        observer.on_stage(package, _STAGES[step_task.name])
     return await run_after(step_task, job, after, package)
 
 
 _STAGES = {
     "prove": PackageStage.PROVING,
-    "upload": PackageStage.UPLOADING,
     "confirm": PackageStage.CONFIRMING,
     "smoke-test": PackageStage.TESTING,
     "blocked": PackageStage.BLOCKED,
 }
-"""The stage that a step brings a package to, by the name of the task."""
+"""The stage that a step brings a package to, by the name of the task. The upload tells its own, if it sends a file."""
+
+_PACKAGE_STEPS = frozenset((*_STAGES, "upload"))
+"""The names of the tasks that are steps of one package."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,8 +95,10 @@ async def _has_deployment() -> bool:
 async def build_on_workers(release: ReleaseContext, repo: Repo) -> list[BuiltPackage]:
     """Return the packages with the wheels that workers have built for all platforms of the release.
 
-    What an earlier run of this release has left in the storage is taken from there. If one fails, all others end first,
-    so that the user sees all errors at once. Raises ReleaseError RK-STAGE-ON-FAILED, RK-STAGE-STORAGE, RK-VERIFY-FAILED.
+    What an earlier run of this release has left in the storage is taken from there. If one fails, all others end
+    first, so that the user sees all errors at once.
+
+    Raises ReleaseError RK-STAGE-ON-FAILED, RK-STAGE-STORAGE, RK-VERIFY-FAILED.
     """
     jobs = [
         _build_on_worker(release, repo, platform, names)

@@ -16,6 +16,7 @@ from prefect.cache_policies import NO_CACHE, CacheKeyFnPolicy
 
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, as_refusal
 from releasekit.core.picking import drop
+from releasekit.core.release.progress import PackageStage
 from releasekit.core.release.upload_response import UploadOutcome, classify_response
 from releasekit.core.release.upload_window import find_partial_uploads
 from releasekit.integrations.built_artifacts import ATTESTATION
@@ -131,6 +132,7 @@ async def upload(job: UploadJob) -> None:
     existing: set[str] = set()
     while missing := drop(await _unsent_files(release, step, built, index), existing):
         detail.info("the index lacks %s", ", ".join(missing))
+        release.observer.on_stage(step.name, PackageStage.UPLOADING)
         attested = release.settings.attestations
         paths = [
             recorded_path(release.record, built, name, attestations=attested) for name in missing

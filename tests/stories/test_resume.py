@@ -99,7 +99,8 @@ def test_fresh_clone_finishes_the_release(tmp_path: Path, own_index: EmbeddedInd
 def test_release_commit_suffices_to_resume(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """With the release commit alone, what is on the index with equal bytes is done, and other bytes are an error."""
     world = make_world(tmp_path, "app: core; core; lone")
-    assert world.releasekit(*RELEASE).code == 0
+    begun = world.releasekit(*RELEASE)
+    assert (begun.code, "uploading app" in begun.err) == (0, True), begun.err
     world.git("push", "--quiet", "origin", ":refs/tags/app-v0.1.0", f":refs/tags/{dated_tag()}")
     sent = len(uploads(own_index))
     fresh = another_clone(world, tmp_path / "fresh")
@@ -111,6 +112,7 @@ def test_release_commit_suffices_to_resume(tmp_path: Path, own_index: EmbeddedIn
     ended = fresh.releasekit(*RESUME)
 
     assert ended.code == 0, ended.err
+    assert "uploading" not in ended.err, "all files are on the index already"
     assert [package["name"] for package in json.loads(ended.out)["packages"]] == ["app"]
     assert json.loads(ended.out)["title"] == dated_tag()
     assert len(uploads(own_index)) == sent
