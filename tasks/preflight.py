@@ -20,6 +20,11 @@ from releasekit.core.picking import names_of, pick
 from releasekit.core.planning.model import Obstacle, Status
 from releasekit.core.release.branches import branch_refusal
 from releasekit.core.release.release_notes import MIN_BODY_LIMIT
+from releasekit.core.release.upload_rights import (
+    explain_missing_token,
+    token_warning,
+    trusted_publishing_setup,
+)
 from releasekit.core.text import summarize
 from releasekit.core.workspace.dynamic_version import is_dynamic
 from releasekit.core.workspace.package_paths import is_in_any, is_member
@@ -482,14 +487,19 @@ async def _credentials(
         return
     if trusted_publishing(project.uv.secrets) != "never":
         return
+    setup = trusted_publishing_setup(os.environ, target)
+    has_credentials = index.has_credentials(address)
+    if setup and has_credentials:
+        yield token_warning(setup, target)
+        setup = ""
     try:
         await index.check_credentials(address)
     except ReleaseError as error:
-        yield error
-        is_unanswered = error.code is ErrorCode.INDEX_UNREACHABLE
-        if is_unanswered and not index.has_credentials(address):
+        yield explain_missing_token(error, setup)
+        if error.code is ErrorCode.INDEX_UNREACHABLE and not has_credentials:
             message = "no credentials are set, and the index does not answer whether it needs any"
-            yield Refusal(ErrorCode.INDEX_CREDENTIALS, message, error.location)
+            missing = Refusal(ErrorCode.INDEX_CREDENTIALS, message, error.location)
+            yield explain_missing_token(missing, setup)
 
 
 def _remote(project: Project, repo: Repo) -> Iterator[PreflightFinding]:

@@ -831,6 +831,15 @@ _TABLE = (
         _CREDENTIALS,
     ),
     ErrorPage(
+        ErrorCode.INDEX_STORED_TOKEN,
+        (
+            "UV_PUBLISH_TOKEN is a secret of the repository, from the time before trusted publishing.",
+            "The job has the permission `id-token: write`, but the token is set too, and then it is used.",
+        ),
+        "$ gh secret delete UV_PUBLISH_TOKEN   # after each project on the index has a trusted publisher",
+        _CREDENTIALS,
+    ),
+    ErrorPage(
         ErrorCode.INDEX_UNENCRYPTED,
         (
             "publish_url, UV_PUBLISH_URL or the publish-url of an index begins with http:// and names another machine.",

@@ -94,6 +94,7 @@ class ErrorCode(StrEnum):
     INDEX_UNKNOWN = "RK-INDEX-UNKNOWN"
     INDEX_UNREACHABLE = "RK-INDEX-UNREACHABLE"
     INDEX_CREDENTIALS = "RK-INDEX-CREDENTIALS"
+    INDEX_STORED_TOKEN = "RK-INDEX-STORED-TOKEN"  # noqa: S105  a code
     INDEX_UNENCRYPTED = "RK-INDEX-UNENCRYPTED"
     INDEX_RESPONSE = "RK-INDEX-RESPONSE"
 
@@ -594,6 +595,11 @@ _TABLE = (
         ErrorCode.INDEX_CREDENTIALS,
         "The package index refuses the credentials, or there are none, or they contradict each other.",
         "Set UV_PUBLISH_TOKEN, or UV_PUBLISH_USERNAME and UV_PUBLISH_PASSWORD.",
+    ),
+    ErrorInfo(
+        ErrorCode.INDEX_STORED_TOKEN,
+        "A CI job uploads with a token or password that somebody has stored. Whoever reads it can upload, too.",
+        "Add a trusted publisher to each project on the index, then delete the stored token. Until then, do nothing.",
     ),
     ErrorInfo(
         ErrorCode.INDEX_UNENCRYPTED,
