@@ -1167,7 +1167,7 @@ _TABLE = (
     ErrorPage(
         ErrorCode.VERIFY_ENTRY_POINT,
         (
-            "The module of a command was renamed or is not in the wheel.",
+            "The module or function of a command was renamed, or the module is not in the wheel.",
             "As a warning: the module does not define the function. Only its syntax is read; nothing is imported.",
             "The name of a command is not the name of a file, or entry_points.txt cannot be read.",
         ),
@@ -1492,12 +1492,6 @@ _TABLE = (
             "The build backend no longer writes entry_points.txt.",
         ),
         ('[project.scripts]\nshop = "shop.cli:main"   # the command that the last release has'),
-        _DIFFERENCES,
-    ),
-    ErrorPage(
-        ErrorCode.VERIFY_DEAD_SCRIPT,
-        ("A module or function was renamed, and [project.scripts] still has the old name.",),
-        '[project.scripts]\nshop = "shop.cli:main"   # the module and the function that it starts',
         _DIFFERENCES,
     ),
     ErrorPage(

@@ -125,7 +125,6 @@ class ErrorCode(StrEnum):
     VERIFY_FAILED = "RK-VERIFY-FAILED"
     VERIFY_LOST_IMPORT = "RK-VERIFY-LOST-IMPORT"
     VERIFY_LOST_SCRIPT = "RK-VERIFY-LOST-SCRIPT"
-    VERIFY_DEAD_SCRIPT = "RK-VERIFY-DEAD-SCRIPT"
     VERIFY_LOST_ENTRY_POINT = "RK-VERIFY-LOST-ENTRY-POINT"
     VERIFY_LOST_EXTRA = "RK-VERIFY-LOST-EXTRA"
     VERIFY_LOST_TYPES = "RK-VERIFY-LOST-TYPES"
@@ -942,11 +941,6 @@ _TABLE = (
         "A command that the last release installs is gone. The new version promises that it still exists.",
         "Put it back into [project.scripts]. Otherwise commit a breaking change, or accept the loss with a "
         "reason in `verify_ignore`.",
-    ),
-    ErrorInfo(
-        ErrorCode.VERIFY_DEAD_SCRIPT,
-        "A command of the package starts a module or function that the new version no longer has, so it always fails.",
-        "Correct the command in [project.scripts], or delete it and commit a breaking change.",
     ),
     ErrorInfo(
         ErrorCode.VERIFY_LOST_ENTRY_POINT,

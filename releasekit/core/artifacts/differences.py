@@ -238,7 +238,7 @@ def replace_losses(
         difference for difference in in_source if difference.rule is ErrorCode.VERIFY_API_BREAK
     ]
     shown += [
-        difference for difference in in_source if difference.rule is ErrorCode.VERIFY_DEAD_SCRIPT
+        difference for difference in in_source if difference.rule is ErrorCode.VERIFY_ENTRY_POINT
     ]
     return (*in_wheel, *shown)
 

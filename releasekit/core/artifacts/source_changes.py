@@ -93,7 +93,7 @@ def _dead_scripts(project: Table, lost: Collection[str]) -> Iterator[Loss]:
         dead = next((path for path in (module, f"{module}.{function}") if path in lost), "")
         if dead:
             text = f"the command {name} starts {dead}, which is gone"
-            yield Loss(ErrorCode.VERIFY_DEAD_SCRIPT, text, breaks=True, is_fault=True)
+            yield Loss(ErrorCode.VERIFY_ENTRY_POINT, text, breaks=True, is_fault=True)
 
 
 def rate_source_change(

@@ -89,7 +89,7 @@ def test_dead_command_is_a_fault() -> None:
 
     assert [loss.rule for loss in without_module] == [
         ErrorCode.VERIFY_LOST_IMPORT,
-        ErrorCode.VERIFY_DEAD_SCRIPT,
+        ErrorCode.VERIFY_ENTRY_POINT,
     ]
     assert [(loss.text, loss.is_fault) for loss in without_function] == [
         ("the command shop starts shop.cli.main, which is gone", True)
