@@ -1127,6 +1127,15 @@ _TABLE = (
         _VERIFICATION,
     ),
     ErrorPage(
+        ErrorCode.VERIFY_CHANGED,
+        (
+            "A build hook writes into modules, and the sdist was built without it.",
+            "The wheel was built from a checkout with changes that the sdist does not have.",
+        ),
+        "RK-VERIFY-CHANGED: core-1.3.0-py3-none-any.whl: not the same as in core-1.3.0.tar.gz: core/app.py",
+        _VERIFICATION,
+    ),
+    ErrorPage(
         ErrorCode.VERIFY_CLASSIFIER,
         (
             "A classifier is misspelt, or PyPI has replaced it.",

@@ -143,6 +143,7 @@ class ErrorCode(StrEnum):
     TASK_RUNNER = "RK-TASK-RUNNER"
     VERIFY_ARCHIVE = "RK-VERIFY-ARCHIVE"
     VERIFY_BYTES = "RK-VERIFY-BYTES"
+    VERIFY_CHANGED = "RK-VERIFY-CHANGED"
     VERIFY_CLASSIFIER = "RK-VERIFY-CLASSIFIER"
     VERIFY_COMMON = "RK-VERIFY-COMMON"
     VERIFY_DUPLICATE = "RK-VERIFY-DUPLICATE"
@@ -759,6 +760,11 @@ _TABLE = (
         "Let the build backend write the archive in one go, and let nothing append to it or rewrite it.",
     ),
     ErrorInfo(
+        ErrorCode.VERIFY_CHANGED,
+        "A module has another content in the wheel than in the sdist, so the sdist does not show what runs.",
+        "Find the step of the build that changes the module. Waive the rule if it is meant to.",
+    ),
+    ErrorInfo(
         ErrorCode.VERIFY_CLASSIFIER,
         "A trove classifier of a built package does not exist, is no longer accepted, or forbids the upload.",
         "Fix or remove the classifier in [project]; PyPI lists all that exist.",
@@ -811,7 +817,7 @@ _TABLE = (
     ),
     ErrorInfo(
         ErrorCode.VERIFY_LOST,
-        "The sdist has modules or a py.typed beside those of the wheel, and the wheel lacks them.",
+        "The sdist has modules, types or data beside the modules of the wheel, and the wheel lacks them.",
         "Include them in the wheel, or exclude them from the sdist.",
     ),
     ErrorInfo(

@@ -6,6 +6,7 @@ A broken or hostile archive gives faults, never an exception of a library.
 from __future__ import annotations
 
 import base64
+import codecs
 import hashlib
 import io
 import re
@@ -17,6 +18,7 @@ import zlib
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from releasekit.core.artifacts.archive_facts import Archive, ArchiveMember, Fault, MemberKind
+from releasekit.core.artifacts.content_rules import has_merge_conflict
 from releasekit.core.artifacts.secret_patterns import OVERLAP, find_secrets
 from releasekit.core.errors import ErrorCode
 from releasekit.integrations.filesystem import wrap_os_errors
@@ -36,7 +38,7 @@ MAX_UPLOAD = 100 << 20
 _MAX_NAME = 4096
 _MAX_SOURCE, _MAX_SOURCES, _MAX_METADATA = 1 << 20, 32 << 20, 16 << 20
 _KEPT = re.compile(
-    r"[^/]+\.dist-info/(?:METADATA|WHEEL|RECORD|entry_points\.txt)|.*\.py|[^/]+/PKG-INFO"
+    r"[^/]+\.dist-info/(?:METADATA|WHEEL|RECORD|entry_points\.txt)|.*\.pyi?|[^/]+/PKG-INFO"
 )
 _HEAD = 64
 
@@ -132,7 +134,7 @@ class _ArchiveBuilder:
         """Return how many bytes of the member *path* are kept for the rules; 0 if they do not read it."""
         if not _KEPT.fullmatch(path) or path in self.contents:
             return 0
-        if not path.endswith(".py"):
+        if not path.endswith((".py", ".pyi")):
             return _MAX_METADATA
         return min(_MAX_SOURCE, max(_MAX_SOURCES - self._kept, 0))
 
@@ -155,6 +157,7 @@ class _ContentScan:
         self.size = 0
         self.head = b""
         self.secrets: set[str] = set()
+        self.has_conflict = False
         self._hashes = {name: hashlib.new(name, usedforsecurity=False) for name in algorithms}
         self._tail = b""
 
@@ -164,8 +167,15 @@ class _ContentScan:
         self.size += len(piece)
         for digest in self._hashes.values():
             digest.update(piece)
-        self.secrets |= find_secrets(self._tail + piece if self._tail else piece)
+        text = self._tail + piece
+        self.secrets |= find_secrets(text.replace(b"\0", b"") if self._is_utf_16 else text)
+        self.has_conflict = self.has_conflict or has_merge_conflict(text)
         self._tail = piece[-OVERLAP:]
+
+    @property
+    def _is_utf_16(self) -> bool:
+        """Whether it is text as some editors of Windows write it: every other byte of ASCII is zero."""
+        return self.head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
 
     @property
     def digests(self) -> dict[str, str]:
@@ -233,6 +243,8 @@ def _zip_member(
     path, mode = info.orig_filename, info.external_attr >> 16
     kind = _zip_kind(path, mode)
     fault = _zip_fault(info)
+    if not fault and kind is MemberKind.DIRECTORY and info.file_size:
+        fault = "is a directory, and has content"
     if fault:
         collector.stop(ErrorCode.VERIFY_ARCHIVE, f"{ascii(path)[1:-1]} {fault}")
     if fault or kind is MemberKind.DIRECTORY:
@@ -247,6 +259,7 @@ def _zip_member(
         digests=content.digests,
         head=content.head,
         secrets=tuple(sorted(content.secrets)),
+        has_conflict=content.has_conflict,
     )
 
 
@@ -387,6 +400,8 @@ def _tar_member(
         else _TAR_KINDS.get(info.type, MemberKind.SPECIAL)
     )
     path = f"{info.name}/" if kind is MemberKind.DIRECTORY else info.name
+    if info.size and not info.isreg() and kind is not MemberKind.SPECIAL:
+        collector.stop(ErrorCode.VERIFY_ARCHIVE, f"{ascii(path)[1:-1]} is no file, and has content")
     if len(path) > _MAX_NAME:
         raise _TooBigError(f"has a name of {len(path)} characters")
     reader = archive.extractfile(info) if kind is MemberKind.FILE else None
@@ -401,6 +416,7 @@ def _tar_member(
         target=info.linkname,
         head=content.head,
         secrets=tuple(sorted(content.secrets)),
+        has_conflict=content.has_conflict,
     )
 
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import base64
 import bz2
 import gzip
 import io
@@ -21,7 +22,7 @@ from releasekit.core.config.settings import VerifyWaiver
 from releasekit.core.errors import ErrorCode
 from releasekit.core.workspace.pins import Pins
 from releasekit.integrations.built_artifacts import built_paths, read_built
-from tests.support.artifacts import FIELDS, Draft, digest, tar_info
+from tests.support.artifacts import FIELDS, WHEEL, Draft, digest, tar_info
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -182,6 +183,8 @@ def renamed_member(raw: bytes) -> bytes:
 
 
 LINE = "v" * 300
+ELF = b"\x7fELF\2\1\1" + bytes(9) + b"\3\0\x3e\0" + bytes(44)  # for x86_64
+ENCODED_KEY = base64.b64encode(pem("EC"))
 ROWS = [
     Row("good", "accept", "", lambda _: None),
     # the container
@@ -202,6 +205,7 @@ ROWS = [
     Row("two names", "refuse", "RK-VERIFY-BYTES", change(raw_wheel=renamed_member)),
     Row("streamed", "refuse", "RK-VERIFY-BYTES", change(raw_wheel=streamed_zip)),
     Row("comment", "accept", "", change(comment=b"built by hand")),
+    Row("directory with content", "refuse", "RK-VERIFY-ARCHIVE", both(file("shop_core/a/"), change(record=lambda rows: [row for row in rows if row[0][-1] != "/"]))),
     Row("zip bomb", "refuse", "RK-VERIFY-SIZE", change(raw_wheel=zip_bomb)),
     Row("gzip bomb", "refuse", "RK-VERIFY-SIZE", change(raw_sdist=lambda _: gzip.compress(bytes(65 << 20), 1))),
     Row("sdist in bzip2", "refuse", "RK-VERIFY-ARCHIVE", change(raw_sdist=lambda raw: bz2.compress(gzip.decompress(raw)))),
@@ -304,12 +308,18 @@ ROWS = [
     Row("other tag", "refuse", "RK-VERIFY-WHEEL", tags("py3-none-any", "py2-none-any")),
     Row("two tags", "warn", "RK-VERIFY-WHEEL", tags("py2.py3-none-any", "py2-none-any", "py3-none-any")),
     Row("purelib", "warn", "RK-VERIFY-WHEEL", tags("py3-none-any")),
+    Row("build not in WHEEL", "warn", "RK-VERIFY-WHEEL", change(wheel_name="shop_core-1.2.0-1-py3-none-any.whl")),
+    Row("build in WHEEL", "accept", "", change(wheel_name="shop_core-1.2.0-1-py3-none-any.whl", wheel_file=f"{WHEEL}Build: 1\n")),
     Row("unknown scheme", "refuse", "RK-VERIFY-WHEEL", file("shop_core-1.2.0.data/etc/x")),
     Row("data of another", "warn", "RK-VERIFY-WHEEL", file("other-1.2.0.data/scripts/x")),
     Row("platform", "warn", "RK-VERIFY-PLATFORM", tags("cp311-cp311-manylinux_2_17_x86_64")),
     Row("linux", "refuse", "RK-VERIFY-PLATFORM", both(tags("py3-none-linux_x86_64"), file("shop_core/a.so", b"\x7fELF"))),
     Row("extension", "refuse", "RK-VERIFY-PLATFORM", file("shop_core/a.cpython-311-x86_64-linux-gnu.so", b"\x7fELF")),
     Row("library", "warn", "RK-VERIFY-PLATFORM", file("shop_core/libz.so", b"\x7fELF")),
+    Row("other machine", "refuse", "RK-VERIFY-PLATFORM", both(tags("cp311-abi3-manylinux_2_28_aarch64"), file("shop_core/a.abi3.so", ELF))),
+    Row("other system", "refuse", "RK-VERIFY-PLATFORM", both(tags("cp311-abi3-manylinux_2_28_aarch64"), file("shop_core/a.abi3.so", b"\xcf\xfa\xed\xfe"))),
+    Row("other Python", "warn", "RK-VERIFY-PLATFORM", both(tags("cp311-cp311-musllinux_1_2_x86_64"), file("shop_core/a.cpython-312-x86_64-linux-musl.so", ELF))),
+    Row("same machine", "accept", "", both(tags("cp311-cp311-manylinux_2_28_x86_64"), file("shop_core/a.cpython-311-x86_64-linux-gnu.so", ELF))),
     Row("compiled", "accept", "", both(tags("cp311-abi3-macosx_11_0_arm64"), file("shop_core/a.abi3.so", b"\xcf\xfa\xed\xfe"))),
     Row("hash", "refuse", "RK-VERIFY-RECORD", row_of_record("shop_core/app.py", digest(b"other"), "16")),
     Row("no hash", "refuse", "RK-VERIFY-RECORD", row_of_record("shop_core/app.py", "", "")),
@@ -337,6 +347,12 @@ ROWS = [
     Row("folded keywords", "accept", "", header("Keywords", "a\n b")),
     Row("hidden summary", "warn", "RK-VERIFY-HIDDEN", header("Summary", "a \u202e b")),
     Row("escape in author", "warn", "RK-VERIFY-HIDDEN", header("Author", "\x1b[31mAda")),
+    Row("hidden label", "warn", "RK-VERIFY-HIDDEN", header("Project-URL", "Ho\u202eme, https://example.org")),
+    Row("hidden description", "warn", "RK-VERIFY-HIDDEN", change(description="# Shop \u2066")),
+    Row("marks of direction", "accept", "", change(description="# \u05d7\u05e0\u05d5\u05ea\u200f\n")),
+    Row("bare return", "refuse", "RK-VERIFY-METADATA", change(metadata=lambda raw: raw.replace(b"prices", b"a\rRequires-Dist: six"))),
+    Row("null in description", "refuse", "RK-VERIFY-METADATA", change(description="# Shop \0")),
+    Row("Windows lines", "accept", "", change(metadata=lambda raw: raw.replace(b"\n", b"\r\n"))),
     Row("accents in author", "accept", "", header("Author", "Zoë 日本")),
     Row("classifier", "refuse", "RK-VERIFY-CLASSIFIER", header("Classifier", "Framework :: Nonsense")),
     Row("old classifier", "refuse", "RK-VERIFY-CLASSIFIER", header("Classifier", "Natural Language :: Ukranian")),
@@ -355,10 +371,13 @@ ROWS = [
     Row("requirement by git", "refuse", "RK-VERIFY-REQUIREMENT", header("Requires-Dist", "six @ git+https://example.org/six")),
     Row("requirement by path", "refuse", "RK-VERIFY-REQUIREMENT", header("Requires-Dist", "./six")),
     Row("requirement not pinned", "refuse", "RK-VERIFY-REQUIREMENT", header("Requires-Dist", "base>=1")),
-    Row("requirement", "accept", "", header("Requires-Dist", "base==1.0", 'six>=1; extra == "x"')),
+    Row("requirement", "accept", "", both(header("Provides-Extra", "X_1"), header("Requires-Dist", "base==1.0", 'six>=1; extra == "x-1"'))),
+    Row("requirement of no extra", "warn", "RK-VERIFY-REQUIREMENT", header("Requires-Dist", "base==1.0", "six; extra == 'gone'")),
+    Row("provides nothing", "refuse", "RK-VERIFY-REQUIREMENT", header("Provides-Dist", "??")),
     Row("license", "refuse", "RK-VERIFY-LICENSE", header("License-Expression", "My Own!!")),
     Row("unknown license", "refuse", "RK-VERIFY-LICENSE", header("License-Expression", "MIT-5")),
     Row("own license", "accept", "", header("License-Expression", "LicenseRef-Own OR MIT")),
+    Row("two licenses", "warn", "RK-VERIFY-LICENSE", header("License", "MIT")),
     Row("license file up", "refuse", "RK-VERIFY-LICENSE", header("License-File", "../LICENSE")),
     Row("license file at root", "refuse", "RK-VERIFY-LICENSE", header("License-File", "/etc/passwd")),
     Row("no license file", "refuse", "RK-VERIFY-LICENSE", change(without={"licenses/LICENSE"})),
@@ -399,9 +418,19 @@ ROWS = [
     Row("npm token", "refuse", "RK-VERIFY-SECRET", file("shop_core/.npmrc", "//registry.example/:_auth" "Token=aB3dE5gH7jK9\n")),
     Row("token on a border", "refuse", "RK-VERIFY-SECRET", file("shop_core/big.txt", b"a b\n" * ((1 << 18) - 5) + b"gh" b"p_aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bC1dE3fG5\n")),
     Row("token in binary", "refuse", "RK-VERIFY-SECRET", file("shop_core/a.bin", b"\0gh" b"p_aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bC1dE3fG5\0")),
+    Row("key in a kubeconfig", "refuse", "RK-VERIFY-SECRET", file("shop_core/kube.yaml", b"client-key-data: " + ENCODED_KEY)),
+    Row("key in folded base64", "refuse", "RK-VERIFY-SECRET", file("shop_core/kube.yaml", b"k: |\n  " + b"\n  ".join(ENCODED_KEY[at : at + 64] for at in range(0, 200, 64)))),
+    Row("key in UTF-16", "refuse", "RK-VERIFY-SECRET", file("shop_core/key.txt", pem("RSA").decode().encode("utf-16"))),
+    Row("AWS secret", "refuse", "RK-VERIFY-SECRET", file("shop_core/a.ini", "aws_secret_access" "_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYq3z8Lk2PqA\n")),
+    Row("documented AWS secret", "accept", "", file("shop_core/a.ini", "aws_secret_access" "_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY\n")),
+    Row("netrc", "refuse", "RK-VERIFY-SECRET", file("shop_core/login.txt", "machine git.corp.test\n  login ada\n  password Zk29fjQ8x\n")),
+    Row("password of a database", "refuse", "RK-VERIFY-SECRET", module("U = 'postgresql://ada:Zk29fjQ81" "sLx@db.corp.test/shop'\n")),
+    Row("password of a sample", "accept", "", module("U = ['postgresql://postgres:postgres@db/x', 'https://u:Zk29fjQ81sLx@localhost', 'https://u:{Zk29fjQ81sLx}@a']\n")),
     Row("placeholder", "accept", "", module("T = 'ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'\n")),
     *(Row(name, "refuse", "RK-VERIFY-PRIVATE", file(f"shop_core/{name}", "A=1\n")) for name in (".env", ".env.production", ".netrc", "_netrc", ".pypirc", ".git-credentials", ".htpasswd", ".pgpass", "id_ed25519", "a.p12", "a.kdbx", ".ssh/config", ".aws/credentials", ".docker/config.json", "terraform.tfstate")),
-    *(Row(f"{name} of version control", "refuse", "RK-VERIFY-PRIVATE", source(f"{TOP}/{name}")) for name in (".git/config", ".hg/store", ".svn/entries", ".git")),
+    *(Row(f"{name} of version control", "refuse", "RK-VERIFY-PRIVATE", source(f"{TOP}/{name}")) for name in (".git/config", ".hg/store", ".svn/entries", ".git", ".jj/repo/store/type")),
+    Row("bare repository", "refuse", "RK-VERIFY-PRIVATE", both(*(source(f"{TOP}/vendor/x/{name}") for name in ("HEAD", "config", "objects/aa/bb")))),
+    Row("bare repository of a test", "warn", "RK-VERIFY-PRIVATE", both(*(source(f"{TOP}/tests/x/{name}") for name in ("HEAD", "config", "objects/aa/bb")))),
     Row("env example", "accept", "", file("shop_core/.env.example", "A=1\n")),
     Row("git attributes", "accept", "", source(f"{TOP}/.gitattributes")),
     Row("env of a test", "warn", "RK-VERIFY-PRIVATE", source(f"{TOP}/tests/app/.env")),
@@ -409,6 +438,11 @@ ROWS = [
     Row("sdist LFS", "refuse", "RK-VERIFY-POINTER", source(f"{TOP}/src/model.bin", b"version https://git-lfs.github.com/spec/v1\n")),
     *(Row(f"left-over {name}", "warn", "RK-VERIFY-LEFTOVER", file(f"shop_core/{name}")) for name in ("__pycache__/a.cpython-311.pyc", "app.py~", ".app.py.swp", "app.py.orig", "app.py.rej", "app.bak", ".DS_Store", "Thumbs.db", "._app.py", "#app.py#", ".#app.py", "node_modules/x.js", ".idea/x.xml", ".mypy_cache/x", ".ipynb_checkpoints/x", ".coverage")),
     *(Row(f"left-over sdist {name}", "warn", "RK-VERIFY-LEFTOVER", source(f"{TOP}/{name}")) for name in (".venv/pyvenv.cfg", "venv/pyvenv.cfg", ".tox/x", ".pytest_cache/x", "src/a.pyc")),
+    *(Row(f"left-over build {name}", "warn", "RK-VERIFY-LEFTOVER", source(f"{TOP}/{name}")) for name in ("dist/shop_core-1.1.0.tar.gz", "build/lib/shop_core/a.txt")),
+    *(Row(f"left-over {name}", "warn", "RK-VERIFY-LEFTOVER", file(f"{INFO}/{name}")) for name in ("direct_url.json", "INSTALLER")),
+    Row("merge conflict", "warn", "RK-VERIFY-LEFTOVER", file("shop_core/a.toml", "<<<<<<< HEAD\na = 1\n=======\na = 2\n>>>>>>> other\n")),
+    Row("conflict in the README", "warn", "RK-VERIFY-LEFTOVER", change(description="# Shop\n<<<<<<< HEAD\n=======\n>>>>>>> other\n")),
+    Row("heading", "accept", "", change(description="Shop\n=======\n\n>>>>>>> quoted\n")),
     Row("original of uv_build", "accept", "", source(f"{TOP}/pyproject.toml.orig")),
     Row("egg-info", "warn", "RK-VERIFY-LEFTOVER", file("shop_core.egg-info/PKG-INFO")),
     Row("sdist egg-info", "accept", "", source(f"{TOP}/src/shop_core.egg-info/PKG-INFO")),
@@ -418,6 +452,7 @@ ROWS = [
     Row("standard library", "warn", "RK-VERIFY-COMMON", file("json/__init__.py", b"")),
     Row("standard module", "warn", "RK-VERIFY-COMMON", file("shop_core-1.2.0.data/purelib/types.py", b"")),
     Row("pth", "warn", "RK-VERIFY-STARTUP", file("shop.pth", b"import os\n")),
+    Row("pth by a detour", "warn", "RK-VERIFY-STARTUP", file("shop_core-1.2.0.data/data/lib/python3.11/site-packages/a.pth")),
     Row("sitecustomize", "warn", "RK-VERIFY-STARTUP", file("sitecustomize.py", b"")),
     Row("sibling", "refuse", "RK-VERIFY-SIBLING", file("shop_web/__init__.py", b"")),
     Row("sibling as module", "refuse", "RK-VERIFY-SIBLING", file("base.py", b"")),
@@ -429,9 +464,13 @@ ROWS = [
     Row("lost module", "warn", "RK-VERIFY-LOST", lambda draft: draft.modules.pop("shop_core/app.py")),
     Row("lost types", "warn", "RK-VERIFY-LOST", lambda draft: draft.modules.pop("shop_core/py.typed")),
     Row("lost package", "warn", "RK-VERIFY-LOST", source(f"{TOP}/src/shop_core/sub/__init__.py")),
+    Row("lost stub", "warn", "RK-VERIFY-LOST", source(f"{TOP}/src/shop_core/app.pyi", b"")),
+    Row("lost template", "warn", "RK-VERIFY-LOST", source(f"{TOP}/src/shop_core/pages/shop.html")),
+    Row("source of another language", "accept", "", source(f"{TOP}/src/shop_core/fast.pyx")),
+    Row("changed module", "warn", "RK-VERIFY-CHANGED", lambda draft: draft.modules.update({"shop_core/app.py": b"def main(): evil()\n"})),
     Row("tests stay away", "accept", "", source(f"{TOP}/src/shop_core/tests/test_a.py")),
     Row("command", "accept", "", scripts("[console_scripts]\nshop = shop_core.app:main\n")),
-    Row("plug-in", "accept", "", scripts("[shop.plugins]\na b = shop_core.app\nc = other.module:x [extra]\n")),
+    Row("plug-in", "accept", "", both(header("Provides-Extra", "extra"), scripts("[shop.plugins]\na b = shop_core.app\nc = other.module:x [extra]\n"))),
     Row("command without function", "warn", "RK-VERIFY-ENTRY-POINT", scripts("[console_scripts]\nshop = shop_core.app:gone\n")),
     Row("command without module", "refuse", "RK-VERIFY-ENTRY-POINT", scripts("[console_scripts]\nshop = shop_core.gone:main\n")),
     Row("plug-in without module", "refuse", "RK-VERIFY-ENTRY-POINT", scripts("[shop.plugins]\na = shop_core.gone\n")),
@@ -442,11 +481,16 @@ ROWS = [
     Row("window with path", "refuse", "RK-VERIFY-ENTRY-POINT", scripts("[gui_scripts]\na\\b = shop_core.app:main\n")),
     Row("command with code", "refuse", "RK-VERIFY-ENTRY-POINT", scripts("[console_scripts]\nshop = shop_core.app:main()\n")),
     Row("broken entry points", "refuse", "RK-VERIFY-ENTRY-POINT", scripts("[console_scripts\n= =\n")),
+    Row("command of no extra", "warn", "RK-VERIFY-ENTRY-POINT", scripts("[console_scripts]\nshop = shop_core.app:main [gone]\n")),
+    Row("command in two cases", "warn", "RK-VERIFY-ENTRY-POINT", scripts("[console_scripts]\nshop = shop_core.app:main\n[gui_scripts]\nShop = shop_core.app:main\n")),
+    Row("command of everybody", "warn", "RK-VERIFY-COMMON", scripts("[console_scripts]\npip = shop_core.app:main\n")),
+    Row("script of everybody", "warn", "RK-VERIFY-COMMON", file("shop_core-1.2.0.data/scripts/python", b"#!/bin/sh\n")),
     Row("two commands", "refuse", "RK-VERIFY-ENTRY-POINT", scripts("[console_scripts]\na = shop_core.app:main\na = shop_core:A\n")),
     Row("syntax", "refuse", "RK-VERIFY-SYNTAX", module("def f(:\n")),
     Row("merge markers", "refuse", "RK-VERIFY-SYNTAX", module("<<<<<<< HEAD\nA = 1\n=======\n")),
     Row("null bytes", "refuse", "RK-VERIFY-SYNTAX", module("A = 1\0\n")),
     Row("nesting", "refuse", "RK-VERIFY-SYNTAX", module("(" * 50_000)),
+    Row("stub", "refuse", "RK-VERIFY-SYNTAX", file("shop_core/app.pyi", "def f(:\n")),
     Row("broken test", "warn", "RK-VERIFY-SYNTAX", file("shop_core/tests/bad.py", "def f(:\n")),
     Row("template", "warn", "RK-VERIFY-SYNTAX", file("shop_core/templates/app.py", "{{ a b }}\n")),
     Row("later Python", "warn", "RK-VERIFY-SYNTAX", both(header("Requires-Python", ">=99"), module("def f[[T]](): ...\n"))),

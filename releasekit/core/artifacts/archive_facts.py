@@ -14,12 +14,14 @@ from packaging.metadata import InvalidMetadata, Metadata, parse_email
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from releasekit.core.artifacts.entry_points import parse_entry_points
 from releasekit.core.workspace.pins import Pins
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from email.message import Message
 
+    from releasekit.core.artifacts.entry_points import EntryPoint
     from releasekit.core.errors import ErrorCode
     from releasekit.core.workspace.built_files import BuiltContents
 
@@ -45,6 +47,7 @@ class ArchiveMember:
 
     *mode* has the permission bits, *target* is where a link leads. *digests* has the hash in urlsafe base64 by
     algorithm, for the members of wheels. *head* are the first bytes, *secrets* the kinds of secrets in the content.
+    *has_conflict* tells that a merge has left its markers.
     """
 
     path: str
@@ -55,6 +58,7 @@ class ArchiveMember:
     digests: Mapping[str, str] = field(default_factory=dict[str, str])
     head: bytes = b""
     secrets: tuple[str, ...] = ()
+    has_conflict: bool = False
 
     @property
     def parts(self) -> list[str]:
@@ -150,6 +154,23 @@ class Archive:
         """The extras that the metadata provides, with normalised names (PEP 685)."""
         names = set(map(canonicalize_name, self.values("Provides-Extra")))
         return tuple(sorted(names))
+
+    @cached_property
+    def _parsed_entry_points(self) -> list[EntryPoint] | str:
+        content = self.contents.get(f"{self.info}/entry_points.txt", b"")
+        return parse_entry_points(content.decode("utf-8", "replace"))
+
+    @property
+    def entry_points(self) -> tuple[EntryPoint, ...]:
+        """The entry points of a wheel; none if they cannot be read."""
+        parsed = self._parsed_entry_points
+        return () if isinstance(parsed, str) else tuple(parsed)
+
+    @property
+    def entry_points_error(self) -> str:
+        """Why entry_points.txt cannot be read; empty if it can."""
+        parsed = self._parsed_entry_points
+        return parsed if isinstance(parsed, str) else ""
 
     def values(self, name: str) -> list[str]:
         """Return the values of the field *name* of METADATA or PKG-INFO."""

@@ -7,11 +7,11 @@ import re
 import symtable
 import warnings
 from collections import Counter
-from configparser import ConfigParser, Error
 from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
 
 from releasekit.core.artifacts.content_rules import is_support_path, own_import_names
 from releasekit.core.artifacts.problems import Problem, RuleSeverity, list_problem, printable
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from releasekit.core.artifacts.archive_facts import Archive, BuiltArtifacts
+    from releasekit.core.artifacts.entry_points import EntryPoint
 
 T = TypeVar("T")
 
@@ -67,11 +68,29 @@ def _modules_of_sdist(built: BuiltArtifacts) -> set[str]:
 
 
 def lost_modules(built: BuiltArtifacts) -> Iterator[Problem]:
-    """Find modules and markers of types that the sdist has beside those of the wheel, and that the wheel lacks."""
+    """Find modules, types and data that the sdist has beside the modules of the wheel, and that the wheel lacks."""
     for wheel in built.wheels:
         for sdist in built.sdists if wheel.is_readable else ():
             lost = sorted(set(_lost_files(wheel, sdist)))
             yield from list_problem(wheel.name, f"in {sdist.name}, but not in the wheel", lost)
+
+
+def changed_modules(built: BuiltArtifacts) -> Iterator[Problem]:
+    """Find modules of a wheel that have another content in the sdist, which is what people review."""
+    for wheel in built.wheels:
+        for sdist in built.sdists:
+            changed = sorted(_changed_files(wheel, sdist))
+            yield from list_problem(wheel.name, f"not the same as in {sdist.name}", changed)
+
+
+def _changed_files(wheel: Archive, sdist: Archive) -> Iterator[str]:
+    installed = wheel.installed_paths
+    for root in _source_roots(installed, sdist.sources):
+        for landing, path in installed.items():
+            source = sdist.contents.get(f"{sdist.top}/{root}{landing}")
+            is_changed = source is not None and wheel.contents.get(path, source) != source
+            if is_changed:
+                yield landing
 
 
 def _lost_files(wheel: Archive, sdist: Archive) -> Iterator[str]:
@@ -81,7 +100,7 @@ def _lost_files(wheel: Archive, sdist: Archive) -> Iterator[str]:
     for source in sdist.sources:
         for root in roots:
             path = source.removeprefix(root)
-            is_code = source.endswith((".py", "/py.typed")) and source.startswith(root)
+            is_code = source.endswith(_INSTALLED_SUFFIXES) and source.startswith(root)
             if (
                 is_code
                 and path.split("/")[0] in packages
@@ -89,6 +108,12 @@ def _lost_files(wheel: Archive, sdist: Archive) -> Iterator[str]:
                 and not _is_aside(path)
             ):
                 yield path
+
+
+_INSTALLED_SUFFIXES = (
+    ".py", ".pyi", "/py.typed", ".html", ".j2", ".jinja", ".jinja2", ".sql", ".mo", ".xsd", ".json", ".yaml", ".yml",
+)  # fmt: skip
+"""Files in import packages that are for users; sources of other languages stay in the sdist."""
 
 
 def _source_roots(installed: Mapping[str, str], sources: tuple[str, ...]) -> tuple[str, ...]:
@@ -110,51 +135,29 @@ def _is_aside(path: str) -> bool:
     return is_support_path(path) or is_build_script
 
 
-class EntryPoint(NamedTuple):
-    """One line of entry_points.txt: its group, its name, and what it refers to."""
-
-    group: str
-    name: str
-    value: str
-
-
-_REFERENCE = re.compile(r"(?P<module>[\w.]+)\s*(?::\s*(?P<attr>[\w.]+))?\s*(?:\[[^\]]*\])?")
-_SCRIPT_GROUPS = frozenset({"console_scripts", "gui_scripts"})
+_REFERENCE = re.compile(
+    r"(?P<module>[\w.]+)\s*(?::\s*(?P<attr>[\w.]+))?\s*(?:\[(?P<extras>[^\]]*)\])?"
+)
 _SCRIPT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]*")
 
 
 def entry_points(built: BuiltArtifacts) -> Iterator[Problem]:
     """Find entry points that cannot be read, or that refer to nothing in the wheel. Nothing is imported."""
     for wheel in built.wheels:
-        text = wheel.contents.get(f"{wheel.info}/entry_points.txt", b"").decode("utf-8", "replace")
-        parsed = _parse_entry_points(text)
-        if isinstance(parsed, str):
-            yield Problem(wheel.name, f"entry_points.txt cannot be read: {printable(parsed)}")
-            continue
-        for entry in parsed:
+        if wheel.entry_points_error:
+            shown = printable(wheel.entry_points_error)
+            yield Problem(wheel.name, f"entry_points.txt cannot be read: {shown}")
+        for entry in wheel.entry_points:
             yield from _entry_problems(entry, wheel)
-
-
-class _CaseSensitiveParser(ConfigParser):
-    def optionxform(self, optionstr: str) -> str:
-        return optionstr
-
-
-def _parse_entry_points(text: str) -> list[EntryPoint] | str:
-    """Return the entry points in *text*, or why it cannot be read."""
-    parser = _CaseSensitiveParser(delimiters=("=",), interpolation=None, default_section="")
-    try:
-        parser.read_string(text)
-        return [
-            EntryPoint(group, *item) for group in parser.sections() for item in parser.items(group)
-        ]
-    except Error as error:
-        return " ".join(str(error).split())
+        counts = Counter(entry.name.lower() for entry in wheel.entry_points if entry.is_script)
+        repeated = [name for name, count in counts.items() if count > 1]
+        message = "commands that are one file where case does not count"
+        yield from list_problem(wheel.name, message, repeated, RuleSeverity.WARNING)
 
 
 def _entry_problems(entry: EntryPoint, wheel: Archive) -> Iterator[Problem]:
     shown = f"the entry point {printable(entry.name)} = {printable(entry.value)}"
-    is_script = entry.group in _SCRIPT_GROUPS
+    is_script = entry.is_script
     if is_script and not _SCRIPT_NAME.fullmatch(entry.name):
         is_path = re.search(r"[/\\:]|[^ -~]", entry.name) is not None or not entry.name.strip(". ")
         severity = None if is_path else RuleSeverity.WARNING
@@ -163,6 +166,10 @@ def _entry_problems(entry: EntryPoint, wheel: Archive) -> Iterator[Problem]:
     if match is None or not _are_identifiers(match["module"]) or (is_script and not match["attr"]):
         yield Problem(wheel.name, f"{shown}: it must refer to module:function")
         return
+    extras = set(map(canonicalize_name, re.findall(r"[\w.-]+", match["extras"] or "")))
+    unknown = sorted(extras.difference(wheel.extras))
+    message = f"{shown}: the wheel has no extra of this name"
+    yield from list_problem(wheel.name, message, unknown, RuleSeverity.WARNING)
     yield from _reference_problems(shown, match["module"], match["attr"] or "", wheel)
 
 
@@ -241,8 +248,10 @@ _MAX_PARSED = 2 << 20
 def syntax_errors(built: BuiltArtifacts) -> Iterator[Problem]:
     """Find modules that Python cannot read. Templates and tests may be broken on purpose."""
     for wheel in built.wheels:
-        broken = dict(_broken_modules(wheel))
-        severity = None if _supports(wheel, built) else RuleSeverity.WARNING
+        is_supported = _supports(wheel, built)
+        suffixes = (".py", ".pyi") if is_supported else (".py",)
+        broken = dict(_broken_modules(wheel, suffixes))
+        severity = None if is_supported else RuleSeverity.WARNING
         for path, problem in broken.items():
             is_sample = (
                 is_support_path(path)
@@ -263,14 +272,13 @@ def _supports(wheel: Archive, built: BuiltArtifacts) -> bool:
         return False
 
 
-def _broken_modules(wheel: Archive) -> Iterator[tuple[str, str]]:
+def _broken_modules(wheel: Archive, suffixes: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     total = 0
     for landing, path in wheel.installed_paths.items():
         content = wheel.contents.get(path, b"")
         total += len(content)
-        is_module = landing.endswith(".py") and _are_identifiers(
-            landing.removesuffix(".py").replace("/", ".")
-        )
+        module = landing.rpartition(".")[0].replace("/", ".")
+        is_module = landing.endswith(suffixes) and _are_identifiers(module)
         if is_module and total <= _MAX_PARSED:
             result = _read_source(content, _symbols)
             if isinstance(result, str):

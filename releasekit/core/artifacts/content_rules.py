@@ -12,7 +12,7 @@ from releasekit.core.text import summarize
 from releasekit.core.workspace.built_files import import_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from releasekit.core.artifacts.archive_facts import Archive, BuiltArtifacts
 
@@ -71,6 +71,8 @@ _PRIVATE_DIRECTORIES = frozenset(
         ".hg",
         ".svn",
         ".bzr",
+        ".jj",
+        "_darcs",
         "cvs",
         ".ssh",
         ".gnupg",
@@ -87,7 +89,7 @@ _PRIVATE_FILE = re.compile(
     | id_(?:rsa|dsa|ecdsa|ed25519)(?:_sk)?
     | .*\.(?:p12|pfx|jks|keystore|kdbx?|ppk|agekey|tfstate(?:\.backup)?|ovpn|mobileprovision|p8)
     | credentials\.json | client_secrets?(?:_.*)?\.json | service[-_]account(?:[-_]key)?\.json
-    | secrets\.toml | master\.key
+    | secrets\.toml | master\.key | secring\.gpg
     """
 )
 _PRIVATE_PATH = re.compile(
@@ -98,7 +100,21 @@ _PRIVATE_PATH = re.compile(
 def private_files(archive: Archive) -> Iterator[Problem]:
     """Find files that hold passwords or keys by their name, and the directories of version control."""
     message = "files that usually hold secrets or the history"
-    return _group_problems(archive, message, filter(_is_private, archive.files))
+    yield from _group_problems(archive, message, filter(_is_private, archive.files))
+    repositories = sorted(_bare_repositories(archive.files))
+    yield from _group_problems(archive, "repositories of git", repositories)
+
+
+def _bare_repositories(paths: Collection[str]) -> set[str]:
+    """Return the directories among *paths* that git takes for repositories; git runs what their settings name."""
+    parents = {path.removesuffix("HEAD") for path in paths if path.endswith("/HEAD")}
+    with_settings = {parent for parent in parents if f"{parent}config" in paths}
+    return {
+        parent
+        for parent in with_settings
+        if any(path.startswith(f"{parent}objects/") for path in paths)
+        and not _is_private(f"{parent}HEAD")
+    }
 
 
 def _is_private(path: str) -> bool:
@@ -136,6 +152,22 @@ def leftovers(archive: Archive) -> Iterator[Problem]:
     """Find caches, files of editors, and what earlier builds and merges have left."""
     paths = [path for path in archive.files if _is_leftover(path, archive)]
     yield from list_problem(archive.name, "left-over files", paths)
+    conflicts = [path for path, member in archive.files.items() if member.has_conflict]
+    yield from list_problem(archive.name, "files with markers of a merge conflict", conflicts)
+
+
+_CONFLICT_MARKERS = (b"\n<<<<<<< ", b"\n=======\n", b"\n>>>>>>> ")
+
+
+def has_merge_conflict(content: bytes) -> bool:
+    """Return whether git has left the two sides of a merge in *content*."""
+    start = (
+        0 if content.startswith(_CONFLICT_MARKERS[0][1:]) else content.find(_CONFLICT_MARKERS[0])
+    )
+    if start < 0:
+        return False
+    middle = content.find(_CONFLICT_MARKERS[1], start)
+    return middle >= 0 and content.find(_CONFLICT_MARKERS[2], middle) >= 0
 
 
 def _is_leftover(path: str, archive: Archive) -> bool:
@@ -145,7 +177,17 @@ def _is_leftover(path: str, archive: Archive) -> bool:
         part.endswith(".egg-info") for part in (*directories, name)
     )
     is_leftover_file = _LEFTOVER_FILE.fullmatch(name) is not None and name not in _ORIGINALS
-    return is_in_leftover or is_egg_info or is_leftover_file
+    is_build_output = not archive.is_wheel and BUILD_OUTPUT.fullmatch(
+        path.removeprefix(f"{archive.top}/")
+    )
+    is_from_installer = archive.is_wheel and path.removeprefix(f"{archive.info}/") in _INSTALLED
+    return any((is_in_leftover, is_egg_info, is_leftover_file, is_build_output, is_from_installer))
+
+
+BUILD_OUTPUT = re.compile(r"(?:.*/)?(?:dist/[^/]+\.(?:whl|tar\.gz)|build/lib/.+)")
+"""What an earlier build has left in a source tree."""
+_INSTALLED = frozenset({"INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json"})
+"""What installers write into `.dist-info`; a wheel with it was copied from an environment."""
 
 
 _ORIGINALS = frozenset({"pyproject.toml.orig", "Cargo.toml.orig"})
@@ -224,6 +266,31 @@ def common_names(built: BuiltArtifacts) -> Iterator[Problem]:
             {name for name in modules if name in sys.stdlib_module_names and name != own}
         )
         yield from list_problem(wheel.name, "modules of the standard library", standard)
+        scripts = {path.rpartition("/")[2] for path in wheel.files if ".data/scripts/" in path}
+        commands = scripts | {entry.name for entry in wheel.entry_points if entry.is_script}
+        common = _COMMON_COMMANDS.intersection(commands)
+        foreign = sorted(name for name in common if name.rstrip("3") != built.project)
+        yield from list_problem(wheel.name, "commands that other programs have", foreign)
+
+
+_COMMON_COMMANDS = frozenset(
+    [
+        "python",
+        "python3",
+        "pip",
+        "pip3",
+        "uv",
+        "pytest",
+        "sh",
+        "bash",
+        "git",
+        "ssh",
+        "sudo",
+        "make",
+        "test",
+        "activate",
+    ]
+)
 
 
 def _is_common(top: str, *, is_directory: bool) -> bool:
@@ -251,6 +318,8 @@ _TOP_TEXTS = frozenset(
 def startup_files(wheel: Archive) -> Iterator[Problem]:
     """Find files that run code each time Python starts."""
     names = [path for path in wheel.installed_paths if _runs_at_start(path)]
+    by_detour = {path: match[1] for path in wheel.files if (match := _DATA_SITE.fullmatch(path))}
+    names += [path for path, name in by_detour.items() if _runs_at_start(name)]
     yield from list_problem(wheel.name, "files that Python reads at each start", names)
 
 
@@ -260,6 +329,7 @@ def _runs_at_start(path: str) -> bool:
 
 
 _STARTUP_MODULES = frozenset({"sitecustomize.py", "usercustomize.py"})
+_DATA_SITE = re.compile(r"[^/]+\.data/data/(?:.*/)?site-packages/([^/]+)")
 
 
 def sibling_modules(built: BuiltArtifacts) -> Iterator[Problem]:

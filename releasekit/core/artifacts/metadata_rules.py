@@ -40,9 +40,14 @@ _FIELDS_OF_OTHER_RULES = frozenset(
     {"license-expression", "license-file", "requires-dist", "description-content-type"}
 )
 _MAX_SUMMARY = 512
+_CONTROL = re.compile(rb"\0|\r(?!\n)")
 
 
 def _metadata_problems(archive: Archive) -> Iterator[str]:
+    raw = archive.contents[archive.metadata_path]
+    if _CONTROL.search(raw):
+        # Parsers disagree whether a bare carriage return begins a new field.
+        yield "it has control characters"
     for field, text in archive.metadata_errors.items():
         if field not in _FIELDS_OF_OTHER_RULES:
             yield printable(text, limit=300)
@@ -68,6 +73,8 @@ def _is_odd(address: str) -> bool:
 def hidden_text(archive: Archive) -> Iterator[Problem]:
     """Find invisible characters in the fields that an index shows in one line."""
     shown = [field for field in _SHOWN_FIELDS if any(map(_is_deceiving, archive.values(field)))]
+    if _REORDERING.search(archive.description):
+        shown.append("Description")
     yield from list_problem(archive.name, "fields with control or invisible characters", shown)
 
 
@@ -79,7 +86,10 @@ _SHOWN_FIELDS = (
     "Maintainer-email",
     "Keywords",
     "License",
+    "Project-URL",
 )
+_REORDERING = re.compile("[\u202a-\u202e\u2066-\u2069]")
+"""Characters that show the text around them in another order. Marks of direction are usual in texts."""
 
 
 def _is_deceiving(value: str) -> bool:
@@ -163,6 +173,31 @@ def requirements(built: BuiltArtifacts) -> Iterator[Problem]:
             _requirement_problem(written, built) for written in archive.values("Requires-Dist")
         )
         yield from (Problem(archive.name, problem) for problem in problems if problem)
+        named = {
+            name for written in archive.values("Requires-Dist") for name in _extras_in(written)
+        }
+        unknown = sorted(named.difference(archive.extras))
+        message = "requirements of extras that the package does not provide"
+        yield from list_problem(archive.name, message, unknown, RuleSeverity.WARNING)
+        for field in ("Provides-Dist", "Obsoletes-Dist"):
+            invalid = [text for text in archive.values(field) if not _is_requirement(text)]
+            yield from list_problem(archive.name, f"{field} is not valid", invalid)
+
+
+def _extras_in(written: str) -> set[str]:
+    """Return the extras that the marker of the requirement *written* names, with normalised names."""
+    _, _, marker = written.partition(";")
+    return set(map(canonicalize_name, _EXTRA.findall(marker)))
+
+
+_EXTRA = re.compile(r"""\bextra\s{0,9}==\s{0,9}["']([^"']{1,200})["']""")
+
+
+def _is_requirement(text: str) -> bool:
+    try:
+        return not Requirement(text).url
+    except InvalidRequirement:
+        return False
 
 
 def _requirement_problem(written: str, built: BuiltArtifacts) -> str:
@@ -181,6 +216,9 @@ def licenses(archive: Archive) -> Iterator[Problem]:
     errors = archive.metadata_errors
     if "license-expression" in errors:
         yield Problem(archive.name, printable(errors["license-expression"]))
+    if archive.value("License-Expression") and archive.value("License"):
+        message = "License-Expression replaces the field License (PEP 639)"
+        yield Problem(archive.name, message, RuleSeverity.WARNING)
     files = archive.values("License-File")
     leading_out = list(filter(_is_outside, files))
     yield from list_problem(archive.name, "License-File leads out", leading_out)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from configparser import ConfigParser
-from configparser import Error as ConfigError
 from dataclasses import dataclass
 from email.parser import HeaderParser
 from itertools import accumulate
@@ -13,6 +11,8 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 
 from packaging.utils import canonicalize_name
+
+from releasekit.core.artifacts.entry_points import SCRIPT_GROUPS, parse_entry_points
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -63,31 +63,19 @@ def _is_metadata(path: str) -> bool:
 
 def _entry_point_tables(text: str) -> Mapping[str, Iterable[str]]:
     """Return the names in each group of an entry_points.txt; none if it cannot be read."""
-    parser = _EntryPointParser(delimiters=("=",), interpolation=None, strict=False)
-    try:
-        parser.read_string(text)
-    except ConfigError:
-        return {}
-    return {group: list(parser[group]) for group in parser.sections()}
-
-
-class _EntryPointParser(ConfigParser):
-    """Reads entry_points.txt, whose names keep their letter case."""
-
-    def optionxform(self, optionstr: str) -> str:
-        """Return the name as it is."""
-        return optionstr
-
-
-_SCRIPT_GROUPS = ("console_scripts", "gui_scripts")
+    tables: dict[str, list[str]] = {}
+    parsed = parse_entry_points(text, strict=False)
+    for entry in parsed if isinstance(parsed, list) else ():
+        tables.setdefault(entry.group, []).append(entry.name)
+    return tables
 
 
 def _scripts(tables: Mapping[str, Iterable[str]]) -> frozenset[str]:
-    return frozenset(name for group in _SCRIPT_GROUPS for name in tables.get(group, ()))
+    return frozenset(name for group in SCRIPT_GROUPS for name in tables.get(group, ()))
 
 
 def _other_entry_points(tables: Mapping[str, Iterable[str]]) -> frozenset[str]:
-    groups = {group: names for group, names in tables.items() if group not in _SCRIPT_GROUPS}
+    groups = {group: names for group, names in tables.items() if group not in SCRIPT_GROUPS}
     return frozenset(f"{group}: {name}" for group, names in groups.items() for name in names)
 
 

@@ -49,6 +49,23 @@ _PUTTY_KEY = re.compile(rb"PuTTY-User-Key-File-\d: ")
 _REGISTRY_PASSWORD = re.compile(
     rb"//[^\s/]{1,200}/\S{0,200}:_(?:authToken|auth|password)=(?![\"']?[$%{<])(\S{8,})"
 )
+_ENCODED_KEY = re.compile(
+    rb"LS0tLS1CRUdJTi[A-Za-z0-9+/]{1,24}(?:UFJJVkFURSBLRV|BSSVZBVEUgS0VZ|QUklWQVRFIEtFW)"
+    rb"[A-Za-z0-9+/]{4,20}(?:[A-Za-z0-9+/]|\\?\r?\n[\"' \t]*){60}"
+)
+"""A private key in base64, as a kubeconfig has it: the words PRIVATE KEY have three forms there."""
+_AWS_SECRET = re.compile(
+    rb"(?i:aws_?secret_?(?:access_?)?key)[\"']?[ \t]{0,9}[=:][ \t]{0,9}[\"']?"
+    rb"([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])"
+)
+_NETRC_LINE = re.compile(
+    rb"\bmachine[ \t\r\n]{1,9}\S{1,200}[ \t\r\n]{1,9}login[ \t\r\n]{1,9}\S{1,200}[ \t\r\n]{1,9}"
+    rb"password[ \t\r\n]{1,9}(?![$%{<])(\S{8,200})"
+)
+_ADDRESS_PASSWORD = re.compile(
+    rb"://[A-Za-z0-9_.%+-]{1,100}:([A-Za-z0-9_.%+!*~=-]{12,200})@"
+    rb"(?!localhost|127\.|0\.0|\[|[a-z0-9.-]{0,100}example)[a-zA-Z0-9]"
+)
 
 PATTERNS = (
     SecretPattern("private key", (b"PRIVATE KEY",), _PRIVATE_KEY),
@@ -90,10 +107,16 @@ PATTERNS = (
     _token("Square token", r"sq0(?:atp|csp)-[A-Za-z0-9_-]{22,43}", "sq0atp-", "sq0csp-"),
     SecretPattern("Telegram token", (b":AA",), re.compile(rb"(?<!\d)\d{8,10}:AA[A-Za-z0-9_-]{33}(?![A-Za-z0-9_-])")),
     SecretPattern("Azure storage key", (b"AccountKey=",), re.compile(rb"AccountKey=[A-Za-z0-9+/]{86}==")),
+    SecretPattern("private key", (b"LS0tLS1CRUdJTi",), _ENCODED_KEY),
+    SecretPattern("AWS secret key", (b"ecret", b"SECRET"), _AWS_SECRET),
+    SecretPattern("password of a netrc", (b"machine",), _NETRC_LINE),
+    SecretPattern("password in an address", (b"://",), _ADDRESS_PASSWORD),
     SecretPattern("registry password", (b":_password=", b":_auth"), _REGISTRY_PASSWORD),
 )  # fmt: skip
 
 _PLACEHOLDER = re.compile(rb"example|xxxx|your[-_]|\.{3}", re.IGNORECASE)
+_LETTER_AND_DIGIT = re.compile(rb"(?=.*[A-Za-z])(?=.*[0-9])", re.DOTALL)
+"""Passwords of samples, such as `postgres:postgres`, rarely have both."""
 _MIN_DISTINCT = 8
 """Fewer different characters are a placeholder, too, such as `ghp_000`."""
 
@@ -139,5 +162,7 @@ def _has_secret(pattern: SecretPattern, content: bytes) -> bool:
 def _is_credible(secret: bytes, kind: str) -> bool:
     if kind == "private key":
         return True
+    if kind == "password in an address" and not _LETTER_AND_DIGIT.match(secret):
+        return False
     has_variety = len(set(secret)) >= _MIN_DISTINCT
     return has_variety and not _PLACEHOLDER.search(secret)

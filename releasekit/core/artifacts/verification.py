@@ -80,6 +80,7 @@ RULES = (
     Rule(ErrorCode.VERIFY_SIBLING, _ERROR, content_rules.sibling_modules),
     Rule(ErrorCode.VERIFY_EMPTY, _ERROR, consistency_rules.empty_wheels),
     Rule(ErrorCode.VERIFY_LOST, _WARNING, consistency_rules.lost_modules),
+    Rule(ErrorCode.VERIFY_CHANGED, _WARNING, consistency_rules.changed_modules),
     Rule(ErrorCode.VERIFY_ENTRY_POINT, _ERROR, consistency_rules.entry_points),
     Rule(ErrorCode.VERIFY_SYNTAX, _ERROR, consistency_rules.syntax_errors),
 )

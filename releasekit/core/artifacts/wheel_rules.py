@@ -15,7 +15,7 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from releasekit.core.artifacts.problems import Problem, RuleSeverity, list_problem, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from packaging.tags import Tag
 
@@ -88,6 +88,12 @@ def _wheel_file_problems(wheel: Archive) -> Iterator[Problem]:
         yield Problem(
             wheel.name, f"the tags in WHEEL differ from those in the file name: {printable(listed)}"
         )
+    build = str(wheel.wheel_fields.get("Build") or "").strip()
+    if named is not None and build != _named_build(wheel):
+        message = (
+            f"Build in WHEEL is {printable(build) or 'missing'}, and the file name has another"
+        )
+        yield Problem(wheel.name, message, RuleSeverity.WARNING)
     if named is not None and purelib == "false" and _is_for_any(named):
         message = "Root-Is-Purelib is false, but the wheel is for any platform"
         yield Problem(wheel.name, message, RuleSeverity.WARNING)
@@ -99,6 +105,10 @@ def _named_tags(wheel: Archive) -> frozenset[Tag] | None:
         return parse_wheel_filename(wheel.name)[3]
     except InvalidWheelFilename:
         return None
+
+
+def _named_build(wheel: Archive) -> str:
+    return "".join(map(str, parse_wheel_filename(wheel.name)[2]))
 
 
 def _written_tags(wheel: Archive) -> frozenset[Tag]:
@@ -151,6 +161,7 @@ def wheel_platforms(wheel: Archive) -> Iterator[Problem]:
         yield from list_problem(wheel.name, "platform tags that PyPI refuses", refused)
         if wheel.is_readable:
             yield from _platform_problems(wheel, is_for_any=_is_for_any(tags))
+            yield from _machine_problems(wheel, tags)
 
 
 def _platform_problems(wheel: Archive, *, is_for_any: bool) -> Iterator[Problem]:
@@ -168,6 +179,49 @@ def _platform_problems(wheel: Archive, *, is_for_any: bool) -> Iterator[Problem]
         yield Problem(wheel.name, message, RuleSeverity.WARNING)
 
 
+def _machine_problems(wheel: Archive, tags: Iterable[Tag]) -> Iterator[Problem]:
+    """Find modules that no Python can load where the wheel is installed: an earlier build has left them."""
+    platforms = {tag.platform for tag in tags}
+    pythons = {tag.interpreter for tag in tags}
+    machines = {tail for tail in _ELF_MACHINES if any(name.endswith(tail) for name in platforms)}
+    is_known = bool(machines) and all(name.startswith(_LINUX) for name in platforms)
+    extensions = [path for path in wheel.installed_paths.values() if _EXTENSION.search(path)]
+    foreign = [
+        path
+        for path in extensions
+        if is_known and not _fits_machine(wheel.files[path].head, machines)
+    ]
+    yield from list_problem(wheel.name, "modules that are compiled for another machine", foreign)
+    others = [path for path in extensions if not _fits_python(path, pythons)]
+    message = "modules that are compiled for another Python"
+    yield from list_problem(wheel.name, message, others, RuleSeverity.WARNING)
+
+
+_LINUX = ("manylinux", "musllinux", "linux")
+_ELF_MACHINES = {
+    "x86_64": 62, "i686": 3, "aarch64": 183, "armv7l": 40, "armv6l": 40, "ppc64": 21, "ppc64le": 21, "s390x": 22,
+    "riscv64": 243, "loongarch64": 258,
+}  # fmt: skip
+"""The number of each machine in ELF files, by the end of the platform tag."""
+
+
+def _fits_machine(head: bytes, machines: Iterable[str]) -> bool:
+    if not head.startswith(b"\x7fELF") or len(head) < _ELF_HEADER:
+        return not head.startswith((*_MAGIC[1:], b"MZ"))
+    order = "big" if head[5] == _BIG_ENDIAN else "little"
+    return int.from_bytes(head[18:20], order) in {_ELF_MACHINES[name] for name in machines}
+
+
+_ELF_HEADER, _BIG_ENDIAN = 20, 2
+
+
+def _fits_python(path: str, pythons: Collection[str]) -> bool:
+    match = _CPYTHON.search(path)
+    is_one_python = all(re.fullmatch(r"cp\d{2,3}", python) for python in pythons)
+    return match is None or not is_one_python or f"cp{match[1]}" in pythons
+
+
+_CPYTHON = re.compile(r"\.(?:cpython-|cp)(\d{2,3})[^/]*\.(?:so|pyd)$")
 _EXTENSION = re.compile(r"\.(?:(?:cpython|pypy)[^/]*|abi3)\.so$|\.pyd$")
 _COMPILED = re.compile(r"\.(?:so(?:\.\d+)*|pyd|dll|dylib|exe|a|lib|o|obj|wasm)$", re.IGNORECASE)
 _MAGIC = (
