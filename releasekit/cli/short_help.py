@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 MAX_OPTIONS = 15
 """How many options fit on a screen of 24 lines, below usage and summary."""
 
-RARE_COMMANDS = frozenset({"completion", "help", "manifest", "merge", "verify", "yank"})
+RARE_COMMANDS = frozenset(
+    {"completion", "help", "manifest", "merge", "smoke-test", "verify", "yank"}
+)
 """The commands that the short help of the program leaves out, so that it fits a small terminal."""
 _ORDER = (RUN_MODE, PACKAGES, RELEASE_GROUP, INDEX)
 """The groups of options, the most important first."""

@@ -225,7 +225,13 @@ def sample(argument: Argument) -> tuple[str, Any]:
     return ("7", 7) if kind is int else ("word", kind("word") if kind in (str, Path) else "word")
 
 
-WORDS = {"change": ["add"], "server": ["status"], "completion": ["bash"], "explain": ["RK-USAGE"]}
+WORDS = {
+    "smoke-test": ["manifest.json"],
+    "change": ["add"],
+    "server": ["status"],
+    "completion": ["bash"],
+    "explain": ["RK-USAGE"],
+}
 """What a command must be given."""
 
 

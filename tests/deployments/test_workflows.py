@@ -318,7 +318,7 @@ def test_written_workflows_release_packages(
     world = World(made.root, hub.bare)
     world.git("remote", "set-url", "origin", hub.remote)
     where = f'publish_url = "{own_index.publish_url}"\ncheck_url = "{own_index.simple_url}"\n'
-    quick = 'audit = false\nsmoke_test = false\ncheck_select = ["cycles"]\n'
+    quick = 'audit = false\ncheck_select = ["cycles"]\n'
     table = f'\n[tool.releasekit]\nforge = "github"\n{quick}{where}'
     world.commit(
         "chore: configure", {"pyproject.toml": (world.root / "pyproject.toml").read_text() + table}
@@ -352,8 +352,9 @@ def test_written_workflows_release_packages(
     merged = hub.merge(number, "squash")
     ci.run(workflows["release.yml"], "refs/heads/main")
     ((name, started),) = hub.dispatched
-    ci.run(workflows[name], f"refs/tags/{started['ref']}", inputs=started["inputs"])
+    *_, tested = ci.run(workflows[name], f"refs/tags/{started['ref']}", inputs=started["inputs"])
 
+    assert "installed and imported" in tested.out
     assert sorted(
         file for file in (request.uploaded_file for request in own_index.requests()) if file
     ) == [

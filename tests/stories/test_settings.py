@@ -1281,6 +1281,10 @@ COMMANDS: dict[str, dict[str, Proof | str]] = {
         **{name: FLAGS[name] for name in (*WHERE, "index", "publish_url", "check_url")},
         **dict.fromkeys(("output", "allow_missing_wheels", "offline", "format"), PLATFORMS),
     },
+    "smoke-test": {
+        **{name: FLAGS[name] for name in (*WHERE, "index", "publish_url", "check_url")},
+        "format": "tests/stories/test_stage.py::test_manifest_publishes_exactly_that_release",
+    },
     "approve": {
         "reject": f"{APPROVAL}::test_release_waits_for_approval",
         "drop": f"{APPROVAL}::test_release_waits_for_approval",

@@ -12,6 +12,7 @@ import pytest
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
 from releasekit.integrations.git import LOCK_REF
 from releasekit.integrations.process import Command, run
+from releasekit.operations import smoke_tests
 from releasekit.store.bundle import check_output_directory, read_bundle
 from tests.stories.test_resume import another_clone
 from tests.support.builders import attestation
@@ -56,6 +57,16 @@ class Handed:
         return (clone or self.world).releasekit(
             "publish", "--manifest", str(self.manifest), "--yes", *where, *(argv or ALONE)
         )
+
+    def smoke_test(self, index: FaultIndex) -> tuple[int, dict[str, str]]:
+        """Install and import the packages in a directory with nothing but the manifest; return how it ended."""
+        alone = self.directory.with_name("alone.json")
+        alone.write_bytes(self.manifest.read_bytes())
+        where = ("--publish-url", index.publish_url, "--check-url", index.simple_url)
+        said = self.world.releasekit("smoke-test", str(alone), *where, "--format", "json")
+        tests = json.loads(said.out)["packages"]
+        assert all(test["error"] for test in tests if test["outcome"] == "failed")
+        return said.code, {test["name"]: test["outcome"] for test in tests}
 
     def edit(self, before: str, after: str, name: str = "manifest.json") -> None:
         """Change a text in one of its files."""
@@ -296,9 +307,13 @@ def test_publish_refuses_contradictory_options(
 
 
 def test_manifest_publishes_exactly_that_release(
-    mine: Handed, tmp_path: Path, faulty: FaultIndex
+    mine: Handed, tmp_path: Path, faulty: FaultIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is published from its own commit with its own files, whatever has come since; another clone can go on."""
+    """It is published from its own commit with its own files, whatever has come since; another clone can go on.
+
+    The smoke test is a command of its own, which needs nothing but the manifest, and says what is not installable.
+    """
+    monkeypatch.setattr(smoke_tests, "_PAUSE", 0)
     mine.world.commit("feat: later", {"packages/core/later.txt": "more"})
     beside = mine.wheel.with_name(f"{mine.wheel.name}.publish.attestation")
     beside.write_bytes(attested(mine.wheel))
@@ -314,6 +329,7 @@ def test_manifest_publishes_exactly_that_release(
     assert halted.code == 1, halted.err
     manifest = json.loads(mine.manifest.read_text())
     assert mine.world.tags() == {"core-v0.1.0": manifest["release_commit"]}
+    assert mine.smoke_test(faulty) == (1, {"core": "passed", "app": "failed"})
     assert LOCK_REF in mine.world.git("ls-remote", "origin")
     before = mine.world.state()
     other = mine.world.releasekit("publish", "--version-only", "--yes", "--skip-audit")
@@ -337,6 +353,7 @@ def test_manifest_publishes_exactly_that_release(
     ended = mine.publish(faulty, clone=another)
 
     assert ended.code == 0, ended.err
+    assert mine.smoke_test(faulty) == (0, {"core": "passed", "app": "passed"})
     assert f"taking over {dated_tag()}, begun by" in ended.err
     assert json.loads(ended.out)["commit"] == manifest["release_commit"]
     stored = [upload for upload in faulty.uploads if upload.stored]

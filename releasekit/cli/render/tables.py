@@ -17,6 +17,7 @@ from releasekit.core.errors import warning_hints
 from releasekit.core.picking import drop, group_by, names_of, true_keys
 from releasekit.core.planning.model import Status
 from releasekit.core.release.report import PackageOutcome
+from releasekit.core.release.smoke_report import SmokeOutcome
 from releasekit.core.similar_texts import calm_warnings, select_texts
 from releasekit.core.text import count_as, count_packages, join_texts, list_names, summarize
 from releasekit.core.workspace.workspace import Kind
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from releasekit.core.release.release_manifest import ReleaseManifest
     from releasekit.core.release.report import PackageReport, ReleaseReport
     from releasekit.core.release.rollback_plan import Rollback
+    from releasekit.core.release.smoke_report import SmokeReport
     from releasekit.core.release.unfinished_release import (
         FileStatus,
         ReleaseStatus,
@@ -380,6 +382,24 @@ def manifest_table(manifest: ReleaseManifest, output: Path) -> RenderableType:
     return Group(
         table, Text(f"merged into {output}: `releasekit publish --manifest {output / MANIFEST}`")
     )
+
+
+_SMOKE_STYLES = {
+    SmokeOutcome.PASSED: ("✅", "green", "installed and imported"),
+    SmokeOutcome.FAILED: ("❌", "red", "failed"),
+    SmokeOutcome.SKIPPED: ("⏭", "dim", "skipped: smoke_test is false"),
+}
+
+
+def smoke_table(report: SmokeReport) -> RenderableType:
+    """Draw the smoke tests of a release, then why tests have failed."""
+    table = ResponsiveTable("", "Package", "Version", "State")
+    errors: list[str] = []
+    for test in report.packages:
+        icon, style, state = _SMOKE_STYLES[test.outcome]
+        table.add(icon, test.name, test.version, state, style=style)
+        errors += [text for text in (test.error, test.output) if text]
+    return Group(table, *_styled_lines(errors, "red"))
 
 
 def _finding_lines(packages: Iterable[PackageReport]) -> list[str]:
