@@ -41,7 +41,12 @@ def read_facts(project: Project, repo: Repo, needs: Collection[str]) -> Workspac
         workspace=project.workspace,
         settings=project.settings,
         packages=read_packages(
-            project.root, members, tracked, ignored, render="rendering" in needs
+            project.root,
+            members,
+            tracked,
+            ignored,
+            render="rendering" in needs,
+            scan="contents" in needs,
         ),
         document=project.document,
         lock=_lock_state(project, repo) if "lock" in needs else "unasked",

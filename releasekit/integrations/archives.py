@@ -24,7 +24,7 @@ from releasekit.core.errors import ErrorCode
 from releasekit.integrations.filesystem import wrap_os_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
 CHUNK = 1 << 20
@@ -41,6 +41,8 @@ _KEPT = re.compile(
     r"[^/]+\.dist-info/(?:METADATA|WHEEL|RECORD|entry_points\.txt)|.*\.pyi?|[^/]+/PKG-INFO"
 )
 _HEAD = 64
+SOURCE_TREE = "source"
+"""The name of what is no archive."""
 
 
 class _Reader(Protocol):
@@ -63,6 +65,30 @@ def read_archive(path: Path) -> Archive:
         except Exception as error:  # noqa: BLE001  zipfile, tarfile and zlib raise many kinds for hostile bytes
             collector.stop(ErrorCode.VERIFY_ARCHIVE, f"cannot be read: {_describe(error)}")
         return collector.archive(path.name)
+
+
+def read_tree(directory: Path, paths: Iterable[str]) -> Archive:
+    """Return the files *paths* of a source tree in *directory* as if they were packed. What is missing is left out.
+
+    Raises ReleaseError RK-FILE-SYSTEM.
+    """
+    collector = _ArchiveBuilder(0)
+    for path in paths:
+        file = directory / path
+        if file.is_symlink() or not file.is_file():
+            continue
+        with wrap_os_errors(file), file.open("rb") as reader:
+            content = collector.read(path, reader)
+        collector.members.append(
+            ArchiveMember(
+                path=path,
+                size=content.size,
+                head=content.head,
+                secrets=tuple(sorted(content.secrets)),
+                has_conflict=content.has_conflict,
+            )
+        )
+    return collector.archive(SOURCE_TREE)
 
 
 def _describe(error: Exception) -> str:

@@ -12,6 +12,7 @@ from releasekit.core.checks.contents import modules_of
 from releasekit.core.checks.facts import Package
 from releasekit.core.checks.metadata import readme_file
 from releasekit.core.errors import ErrorCode, Refusal
+from releasekit.integrations.archives import read_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -32,10 +33,12 @@ def read_packages(
     ignored: Iterable[str],
     *,
     render: bool,
+    scan: bool,
 ) -> dict[str, Package]:
     """Read the files beside the pyproject.toml of all *members* below *root*; returns the packages by name.
 
-    *included* and *ignored* are the two results of `Repo.list_files`. READMEs are rendered only if *render* is true.
+    *included* and *ignored* are the two results of `Repo.list_files`. READMEs are rendered only if *render* is true,
+    and all files are read only if *scan* is.
     """
     paths = [member.path for member, _, _ in members]
     files = _by_member(paths, included)
@@ -50,6 +53,8 @@ def read_packages(
         )
         if member.publishable:
             package = _with_texts(package, directory, render=render)
+            if scan:
+                package = replace(package, tree=read_tree(directory, sorted(own_files)))
         packages[member.name] = package
     return packages
 

@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from packaging.version import Version
 
+from releasekit.core.artifacts.source_rules import verify_source
 from releasekit.core.artifacts.verification import RULES, verify_artifacts
 from releasekit.core.config.settings import VerifyWaiver
 from releasekit.core.errors import ErrorCode
 from releasekit.core.workspace.pins import Pins
+from releasekit.integrations.archives import read_tree
 from releasekit.integrations.built_artifacts import built_paths, read_built
 from tests.support.artifacts import FIELDS, WHEEL, Draft, digest, tar_info
 
@@ -423,7 +425,7 @@ ROWS = [
     Row("key in UTF-16", "refuse", "RK-VERIFY-SECRET", file("shop_core/key.txt", pem("RSA").decode().encode("utf-16"))),
     Row("AWS secret", "refuse", "RK-VERIFY-SECRET", file("shop_core/a.ini", "aws_secret_access" "_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYq3z8Lk2PqA\n")),
     Row("documented AWS secret", "accept", "", file("shop_core/a.ini", "aws_secret_access" "_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY\n")),
-    Row("netrc", "refuse", "RK-VERIFY-SECRET", file("shop_core/login.txt", "machine git.corp.test\n  login ada\n  password Zk29fjQ8x\n")),
+    Row("netrc", "refuse", "RK-VERIFY-SECRET", file("shop_core/login.txt", "machine git.corp.test\n" "  login ada\n  password Zk29fjQ8x\n")),
     Row("password of a database", "refuse", "RK-VERIFY-SECRET", module("U = 'postgresql://ada:Zk29fjQ81" "sLx@db.corp.test/shop'\n")),
     Row("password of a sample", "accept", "", module("U = ['postgresql://postgres:postgres@db/x', 'https://u:Zk29fjQ81sLx@localhost', 'https://u:{Zk29fjQ81sLx}@a']\n")),
     Row("placeholder", "accept", "", module("T = 'ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'\n")),
@@ -640,3 +642,31 @@ def tar_header(kind: str, size: int) -> bytes:
     info = tar_info("././@LongLink", kind.encode())
     info.size = size
     return info.tobuf(tarfile.GNU_FORMAT)
+
+
+def test_source_breaks_same_rules(tmp_path: Path) -> None:
+    """A source tree gets the findings of the files that will be built from it; links and excluded files do not count."""
+    document = {
+        "project": {"name": PROJECT, "scripts": {"shop": "shop_core.gone:main"}},
+        "build-system": {"build-backend": "hatchling.build"},
+        "tool": {"hatch": {"build": {"exclude": ["/notes"]}}},
+    }
+    sources = {
+        "src/shop_core/__init__.py": b"",
+        "src/shop_core/server.txt": pem("RSA"),
+        "notes/id_rsa": b"x",
+        ".env": b"A=1\n",
+    }
+    for path, content in sources.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(content)
+    (tmp_path / "link.pem").symlink_to(tmp_path / "src/shop_core/server.txt")
+
+    tree = read_tree(tmp_path, [*sources, "link.pem", "deleted.py"])
+    findings = verify_source(PROJECT, tree, document, {})
+
+    assert {(finding.rule, finding.text.rpartition(" ")[2]) for finding in findings} == {
+        (ErrorCode.VERIFY_SECRET, "src/shop_core/server.txt"),
+        (ErrorCode.VERIFY_PRIVATE, ".env"),
+        (ErrorCode.VERIFY_ENTRY_POINT, "wheel"),
+    }

@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 from releasekit.core.artifacts.entry_points import SCRIPT_GROUPS, parse_entry_points
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
 Table = Mapping[str, Any]
 
@@ -99,6 +99,28 @@ def source_facts(files: Mapping[str, int], project: Table, document: Table) -> P
         extras=frozenset(map(canonicalize_name, _table(project, "optional-dependencies"))),
         requires_python=str(project.get("requires-python", "")),
     )
+
+
+def files_to_pack(files: Collection[str], document: Table, name: str) -> frozenset[str]:
+    """Return those of the tracked *files* of the package *name* that a build packs, as far as the settings tell.
+
+    uv_build packs the module, what is named beside it, and nothing else. Other backends may pack everything.
+    """
+    sizes = _without_excluded(dict.fromkeys(files, 0), document)
+    system = _table(document, "build-system")
+    if system.get("build-backend") != "uv_build":
+        return frozenset(sizes)
+    root = import_root(files, document)
+    module = name.replace("-", "_")
+    installed = {f"{root}{path}" for path, _ in _files_to_install(sizes, root, module)}
+    backend = _table(_table(_table(document, "tool"), "uv"), "build-backend")
+    includes = [_glob(str(pattern)) for pattern in backend.get("source-include", ())]
+    included = {path for path in sizes if any(pattern.search(path) for pattern in includes)}
+    documents = {path for path in sizes if _DOCUMENT.match(path)}
+    return frozenset(installed | included | documents)
+
+
+_DOCUMENT = re.compile(r"(?i)(?:readme|licen[cs]e|copying|notice|authors|pyproject\.toml$)[^/]*$")
 
 
 def _table(parent: Table, key: str) -> Mapping[str, Any]:

@@ -42,9 +42,7 @@ _PRIVATE_KEY = re.compile(
     + _BREAK
     + rb"[\"' \t]*-----END)"
 )
-_SSH_KEY = re.compile(
-    rb"---- BEGIN SSH2 ENCRYPTED PRIVATE KEY -{4}"
-)  # does not match this very line
+_SSH_KEY = re.compile(rb"---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----" + _BREAK)
 _PUTTY_KEY = re.compile(rb"PuTTY-User-Key-File-\d: ")
 _REGISTRY_PASSWORD = re.compile(
     rb"//[^\s/]{1,200}/\S{0,200}:_(?:authToken|auth|password)=(?![\"']?[$%{<])(\S{8,})"

@@ -90,9 +90,18 @@ def verify_artifacts(
     built: BuiltArtifacts, waivers: Sequence[VerifyWaiver] = ()
 ) -> tuple[ArtifactFinding, ...]:
     """Return all findings about the files of one package, the errors first. *waivers* are those of the workspace."""
+    findings = find_problems(built, waivers, RULES)
     own = [waiver for waiver in waivers if waiver.covers(built.project)]
-    reasons = {waiver.code: waiver.reason for waiver in own}
-    findings = [
+    unused = list(_unused_waivers(built.project, own, findings))
+    return tuple(sorted([*findings, *unused], key=_rank))
+
+
+def find_problems(
+    built: BuiltArtifacts, waivers: Sequence[VerifyWaiver], rules: Sequence[Rule]
+) -> list[ArtifactFinding]:
+    """Return what *rules* find in the files of one package, with the reason of the waiver that covers it."""
+    reasons = {waiver.code: waiver.reason for waiver in waivers if waiver.covers(built.project)}
+    return [
         ArtifactFinding(
             rule=rule.code,
             severity=problem.severity or rule.severity,
@@ -100,11 +109,9 @@ def verify_artifacts(
             text=problem.text,
             waived=reasons.get(rule.code, ""),
         )
-        for rule in RULES
+        for rule in rules
         for problem in rule.find(built)
     ]
-    unused = list(_unused_waivers(built.project, own, findings))
-    return tuple(sorted([*findings, *unused], key=_rank))
 
 
 def verification_error(findings: Sequence[ArtifactFinding], location: str) -> ReleaseError:

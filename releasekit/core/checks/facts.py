@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from packaging.requirements import Requirement
 
+    from releasekit.core.artifacts.archive_facts import Archive
     from releasekit.core.config.settings import Settings
     from releasekit.core.workspace.workspace import Member, Workspace
 
@@ -56,7 +57,7 @@ class Package:
     track, *ignored* the paths that git ignores (whole directories end with "/"), *built* the files in `dist/`. All of
     them are relative to the package, and none belongs to another member. *texts* maps paths to the texts that were
     read: the README and each top-level `__init__.py`. *rendering* is the error of PyPI's README renderer; empty if
-    there is none, None if the renderer did not run.
+    there is none, None if the renderer did not run. *tree* has *files* with their contents; None if they were not read.
     """
 
     member: Member
@@ -67,6 +68,7 @@ class Package:
     built: frozenset[str] = frozenset()
     texts: Mapping[str, str] = field(default_factory=dict[str, str])
     rendering: str | None = ""
+    tree: Archive | None = None
 
     @property
     def name(self) -> str:
@@ -204,7 +206,8 @@ class Found:
 class Check:
     """A check: its name, the usual severity of its findings, what they mean, and what to do about them.
 
-    *needs* are facts that are slow to read: "lock", "tags", "rendering". They are read only if a check needs them.
+    *needs* are facts that are slow to read: "lock", "tags", "rendering", "contents". They are read only if a check
+    needs them.
     """
 
     name: str
@@ -212,7 +215,7 @@ class Check:
     summary: str
     hint: str
     find: Callable[[WorkspaceFacts], Iterable[Found]]
-    needs: frozenset[Literal["lock", "tags", "rendering"]] = frozenset()
+    needs: frozenset[Literal["lock", "tags", "rendering", "contents"]] = frozenset()
 
 
 class Finding(BaseModel):

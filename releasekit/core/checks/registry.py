@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from releasekit.core.checks import contents, dependencies, metadata
+from releasekit.core.checks import contents, dependencies, metadata, source_verification
 from releasekit.core.checks.facts import Check, Finding, Severity
 from releasekit.core.errors import ErrorCode, Refusal, did_you_mean
 
@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from releasekit.core.checks.facts import Found, WorkspaceFacts
 
 CHECKS: Mapping[str, Check] = {
-    check.name: check for check in (*dependencies.CHECKS, *metadata.CHECKS, *contents.CHECKS)
+    check.name: check for check in (
+        *dependencies.CHECKS,
+        *metadata.CHECKS,
+        *contents.CHECKS,
+        *source_verification.CHECKS,
+    )
 }  # fmt: skip
 
 

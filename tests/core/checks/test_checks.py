@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from releasekit.core.artifacts.archive_facts import Archive, ArchiveMember
 from releasekit.core.checks.contents import modules_of
 from releasekit.core.checks.facts import (
     Check,
@@ -67,7 +68,7 @@ def pkg(name: str, *, path: str = "", rest: str = "", lacks: str = "", **given: 
     around = {
         key: given.pop(key)
         for key in tuple(given)
-        if key in ("ignored", "built", "texts", "rendering", "more")
+        if key in ("ignored", "built", "texts", "rendering", "more", "tree")
     }
     keys = {**KEYS, **{key.replace("_", "-"): value for key, value in given.items()}}
     lines = [
@@ -137,6 +138,18 @@ artifacts = ["*.css"]
 """
 PRIVATE = '["Private :: Do Not Upload"]'
 
+
+def tree(*secret: str, **modules: str) -> Archive:
+    """Draw the source of core: its *modules* by name, and files with a *secret*."""
+    paths = {f"src/core/{name}.py": text.encode() for name, text in modules.items()}
+    members = [ArchiveMember(path, size=1) for path in ("src/core/__init__.py", *paths)]
+    members += [ArchiveMember(path, secrets=("private key",)) for path in secret]
+    return Archive("source", members=tuple(members), contents=paths)
+
+
+SCRIPTS = '[project.scripts]\ncore = "core.app:main"\n'
+HOME = '{{ Home = "https://example.org" }}'
+
 FIRES = [
     Row(
         "cycles",
@@ -195,6 +208,36 @@ FIRES = [
         "python_ranges",
         scene(pkg("app", dependencies='["core"]', requires_python='"==3.10.*"'), pkg("core")),
         [f"error {APP}:6 app allows Python 3.10, but core does not (>=3.11)"],
+    ),
+    Row(
+        "verification",
+        scene(pkg("core", tree=tree("src/core/key.txt", app="main = 1"), rest=SCRIPTS, urls=HOME)),
+        [f"error {CORE}:2 core breaks RK-VERIFY-SECRET: secrets: private key in src/core/key.txt"],
+    ),
+    Row(
+        "verification",
+        scene(pkg("core", tree=tree(), rest=SCRIPTS, urls='{{ Home = "ftp://a" }}')),
+        [
+            (
+                f"error {CORE}:10 core breaks RK-VERIFY-URL: Project-URL 'Home, ftp://a': "
+                "it is not an address of the web"
+            ),
+            (
+                f"error {CORE}:17 core breaks RK-VERIFY-ENTRY-POINT: the entry point core = core.app:main: "
+                "the module core.app is not in the wheel"
+            ),
+        ],
+    ),
+    Row(
+        "verification",
+        scene(pkg("core", tree=tree(app="def f(:"), urls=HOME, classifiers='["Topic :: Tools"]')),
+        [
+            f"error {CORE}:2 core breaks RK-VERIFY-SYNTAX: core/app.py: line 1: invalid syntax",
+            (
+                f"error {CORE}:11 core breaks RK-VERIFY-CLASSIFIER: classifiers that do not exist: "
+                "Topic :: Tools"
+            ),
+        ],
     ),
     Row(
         "missing_license",
@@ -481,6 +524,27 @@ FIRES = [
 ]
 
 SILENT = [
+    Row(
+        "verification",
+        scene(
+            pkg("core", tree=tree("tmp/key.txt", app="def main(): ..."), rest=SCRIPTS, urls=HOME),
+            table={"verify_ignore": [{"rule": "secret", "package": "core", "reason": "a sample"}]},
+        ),
+        [],
+    ),
+    Row(
+        "verification",
+        scene(
+            pkg(
+                "core",
+                tree=tree("tmp/key.txt", app="def main(): ..."),
+                rest='[build-system]\nrequires = []\nbuild-backend = "uv_build"\n',
+                urls=HOME,
+                authors='[{{ name = "Ada, B.", email = "ada@example.org" }}]',
+            ),
+        ),
+        [],
+    ),
     *(Row(name, scene(pkg("app", dependencies='["core"]'), pkg("core")), []) for name in CHECKS),
     Row(
         "cycles",

@@ -1,0 +1,154 @@
+"""Rules of verification that the source of a package can break already, before anything is built.
+
+The source is put into the form of an archive, as far as it tells what a build makes of it. Then the rules are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import chain
+from typing import TYPE_CHECKING, Any, cast
+
+from packaging.version import Version
+
+from releasekit.core.artifacts.archive_facts import Archive, ArchiveMember, BuiltArtifacts
+from releasekit.core.artifacts.entry_points import SCRIPT_GROUPS
+from releasekit.core.artifacts.package_facts import files_to_pack, import_root, source_facts
+from releasekit.core.artifacts.verification import RULES, find_problems
+from releasekit.core.errors import ErrorCode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from releasekit.core.artifacts.problems import ArtifactFinding
+    from releasekit.core.config.settings import VerifyWaiver
+
+Table = Mapping[str, Any]
+
+_FILE_RULES = frozenset(
+    {
+        ErrorCode.VERIFY_LEFTOVER,
+        ErrorCode.VERIFY_PATH,
+        ErrorCode.VERIFY_POINTER,
+        ErrorCode.VERIFY_PORTABLE,
+        ErrorCode.VERIFY_PRIVATE,
+        ErrorCode.VERIFY_SECRET,
+    }
+)
+_WHEEL_RULES = frozenset(
+    {
+        ErrorCode.VERIFY_CLASSIFIER,
+        ErrorCode.VERIFY_COMMON,
+        ErrorCode.VERIFY_ENTRY_POINT,
+        ErrorCode.VERIFY_HIDDEN,
+        ErrorCode.VERIFY_METADATA,
+        ErrorCode.VERIFY_SIBLING,
+        ErrorCode.VERIFY_SYNTAX,
+        ErrorCode.VERIFY_URL,
+    }
+)
+"""Without the rules about licenses, requirements and READMEs: other checks know more of the source than these."""
+
+
+def verify_source(
+    project: str,
+    tree: Archive,
+    document: Table,
+    siblings: Mapping[str, str],
+    waivers: Sequence[VerifyWaiver] = (),
+) -> tuple[ArtifactFinding, ...]:
+    """Return what rules find in the source of *project*, without what a waiver covers.
+
+    *tree* has the files that git tracks in its directory, *document* is its pyproject.toml. *siblings* has the other
+    packages by the names under which Python imports them.
+    """
+    packed = files_to_pack(tree.files, document, project)
+    members = tuple(member for member in tree.members if member.path in packed)
+    files = Archive(tree.name, members=members, contents=tree.contents)
+    wheel = _expected_wheel(project, tree, document)
+    own = {name: owner for name, owner in siblings.items() if owner != project}
+    findings = chain.from_iterable(
+        find_problems(
+            BuiltArtifacts(project, _ANY_VERSION, (), (archive,), siblings=own),
+            waivers,
+            [rule for rule in RULES if rule.code in codes],
+        )
+        for archive, codes in ((files, _FILE_RULES), (wheel, _WHEEL_RULES))
+    )
+    return tuple(finding for finding in findings if not finding.waived)
+
+
+_ANY_VERSION = Version("0")
+
+
+def _expected_wheel(project: str, tree: Archive, document: Table) -> Archive:
+    """Return the wheel that a build probably makes of *tree*: its modules, METADATA and entry_points.txt."""
+    table = _table(document, "project")
+    stem = f"{project.replace('-', '_')}-0"
+    sizes = {path: member.size for path, member in tree.files.items()}
+    root = import_root(sizes, document)
+    paths = source_facts(sizes, table, document).files
+    contents = {path: tree.contents.get(f"{root}{path}", b"") for path in paths}
+    contents[f"{stem}.dist-info/METADATA"] = _metadata(project, table).encode()
+    contents[f"{stem}.dist-info/entry_points.txt"] = _entry_points(table).encode()
+    members = tuple(ArchiveMember(path) for path in contents)
+    return Archive(f"{stem}-py3-none-any.whl", members=members, contents=contents)
+
+
+def _metadata(project: str, table: Table) -> str:
+    """Return METADATA with the fields that [project] declares; what the build backend adds is not known."""
+    fields = [("Metadata-Version", "2.4"), ("Name", project), ("Version", "0")]
+    fields += _texts(table)
+    fields += _people(table)
+    fields += [("Classifier", text) for text in _strings(table.get("classifiers"))]
+    fields += [("Project-URL", f"{label}, {url}") for label, url in _table(table, "urls").items()]
+    fields += [("Provides-Extra", name) for name in _table(table, "optional-dependencies")]
+    folded = ((name, value.replace("\n", "\n        ")) for name, value in fields)
+    return "".join(f"{name}: {value}\n" for name, value in folded)
+
+
+def _texts(table: Table) -> Iterator[tuple[str, str]]:
+    for key, field in (("description", "Summary"), ("requires-python", "Requires-Python")):
+        if isinstance(table.get(key), str):
+            yield field, table[key]
+    if isinstance(table.get("license"), str):
+        yield "License-Expression", table["license"]
+    keywords = _strings(table.get("keywords"))
+    if keywords:
+        yield "Keywords", ",".join(keywords)
+
+
+def _people(table: Table) -> Iterator[tuple[str, str]]:
+    for key, field in (("authors", "Author"), ("maintainers", "Maintainer")):
+        people: object = table.get(key)
+        for person in cast("list[Table]", people) if isinstance(people, list) else ():
+            name, address = person.get("name"), person.get("email")
+            if address:
+                yield f"{field}-email", f'"{name}" <{address}>' if name else str(address)
+            elif name:
+                yield field, str(name)
+
+
+def _entry_points(table: Table) -> str:
+    keys = zip(SCRIPT_GROUPS, ("scripts", "gui-scripts"), strict=True)
+    groups = {group: _table(table, key) for group, key in keys}
+    groups |= {
+        str(name): _table(_table(table, "entry-points"), name)
+        for name in _table(table, "entry-points")
+    }
+    lines = (
+        [f"[{group}]", *(f"{name} = {value}" for name, value in entries.items())]
+        for group, entries in groups.items()
+        if entries
+    )
+    return "\n".join(chain.from_iterable(lines))
+
+
+def _table(parent: Table, key: str) -> Mapping[str, Any]:
+    value = parent.get(key)
+    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
+
+
+def _strings(value: object) -> list[str]:
+    items: Iterable[object] = cast("list[object]", value) if isinstance(value, list) else ()
+    return list(map(str, items))

@@ -1,0 +1,62 @@
+"""The check whether what would be built passes verification, by the rules for built files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from releasekit.core.artifacts.content_rules import modules_by_project
+from releasekit.core.artifacts.problems import RuleSeverity
+from releasekit.core.artifacts.source_rules import verify_source
+from releasekit.core.checks.facts import Check, Severity
+from releasekit.core.errors import ERRORS, ErrorCode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from releasekit.core.artifacts.problems import ArtifactFinding
+    from releasekit.core.checks.facts import Found, Package, WorkspaceFacts
+
+
+def verification(facts: WorkspaceFacts) -> Iterator[Found]:
+    """Find what would stop a release after the build: secrets, dead commands, metadata that an index refuses."""
+    siblings = modules_by_project([package.name for package in facts.published])
+    for package in facts.presented:
+        if package.tree is not None:
+            findings = verify_source(
+                package.name,
+                package.tree,
+                package.document,
+                siblings,
+                facts.settings.verify_ignore,
+            )
+            for finding in findings:
+                yield _show(finding, package)
+
+
+def _show(finding: ArtifactFinding, package: Package) -> Found:
+    is_error = finding.severity is RuleSeverity.ERROR
+    return package.found(
+        f"{package.name} breaks {finding.rule}: {finding.text}",
+        *_KEYS.get(finding.rule, ()),
+        severity=Severity.ERROR if is_error else Severity.WARNING,
+        hint=ERRORS[finding.rule].hint,
+    )
+
+
+_KEYS = {
+    ErrorCode.VERIFY_CLASSIFIER: ("project", "classifiers"),
+    ErrorCode.VERIFY_ENTRY_POINT: ("project", "scripts"),
+    ErrorCode.VERIFY_URL: ("project", "urls"),
+}
+"""The key of pyproject.toml that usually breaks a rule; for others, the message names the files."""
+
+CHECKS = (
+    Check(
+        "verification",
+        Severity.ERROR,
+        "What a build would make of a package breaks a rule of verification.",
+        "Fix the package, or waive the rule in `verify_ignore`.",
+        verification,
+        frozenset({"contents"}),
+    ),
+)
