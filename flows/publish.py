@@ -68,7 +68,7 @@ from releasekit.operations.release_pr import hand_off, propose_next_versions
 from releasekit.operations.start_release import StartedRelease, start_release
 from releasekit.options import PublishOptions, as_flow_parameters, hands_off_to_ci
 from releasekit.store.record import MANIFEST
-from tasks import announce, build, pre_release, release_commit, resume
+from tasks import announce, build, describe_contents, pre_release, release_commit, resume
 from tasks.context import ReleaseContext
 from tasks.run_logs import send_logs_to_prefect
 
@@ -292,6 +292,8 @@ async def stage_release(
         failed = failed or await reproduce_all(release, repo, portable)
         if failed:
             return {}, failed
+        if release.settings.sbom:
+            describe_contents.write_sboms(release, built)
         build.save_files(release, built)
         manifest = manifest.model_copy(
             update={"packages": tuple(built), "staged": options.stage_only}

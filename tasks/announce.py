@@ -12,7 +12,9 @@ from releasekit.core.history.tags import push_batches
 from releasekit.core.picking import drop, pick
 from releasekit.core.planning.release_messages import tag_message
 from releasekit.core.release.release_manifest import manifest_text, sums_text
+from releasekit.core.release.sboms import sbom_names
 from releasekit.formats.pr_text import draft_release_body
+from releasekit.integrations.filesystem import read_text_if_exists
 from releasekit.integrations.forge_factory import connect_forge
 from releasekit.integrations.git import LOCK_REF, NO_REF, TAGS
 from releasekit.integrations.notes_sources import (
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from releasekit.core.release.release_notes import PullRequest
     from releasekit.integrations.git import Ref, Repo
     from releasekit.integrations.protocols import Forge, ForgeRelease
+    from releasekit.store.record import Record
     from tasks.context import ReleaseContext
 
 log = logging.getLogger("releasekit.announce")
@@ -356,25 +359,49 @@ async def _publish_on_forge(release: ReleaseContext, repo: Repo) -> tuple[str, t
             prerelease=_is_prerelease(plan),
         )
         forge_release = await _update_text(forge, forge_release, plan.title, body)
-        remarks += await _attach_sums(release, forge, forge_release)
+        remarks += await _attach_files(release, forge, forge_release)
         promoted = await forge.promote(forge_release)
         return promoted.url, remarks
 
 
-async def _attach_sums(
+async def _attach_files(
     release: ReleaseContext, forge: Forge, forge_release: ForgeRelease
 ) -> tuple[str, ...]:
-    """Attach the sha256 of all files to *forge_release*, unless it has them; returns a remark if that is refused."""
+    """Attach the sha256 of all files, and the SBOMs, to *forge_release*, unless it has them.
+
+    Returns a remark for each that is refused.
+    """
     manifest = release.record.manifest()
-    if manifest is None or SUMS in forge_release.assets:
+    if manifest is None:
         return ()
+    texts = {SUMS: sums_text(manifest)} | _read_sboms(release.record, manifest)
+    missing = {name: text for name, text in texts.items() if name not in forge_release.assets}
+    remarks = [
+        await _attach_file(forge, forge_release, name, text) for name, text in missing.items()
+    ]
+    return tuple(filter(None, remarks))
+
+
+async def _attach_file(forge: Forge, forge_release: ForgeRelease, name: str, text: str) -> str:
+    """Attach the file *name* to *forge_release*; returns a remark if that is refused, or else nothing."""
     try:
-        await forge.upload_asset(forge_release, SUMS, sums_text(manifest).encode())
+        await forge.upload_asset(forge_release, name, text.encode())
     except ReleaseError as error:
         if error.code is ErrorCode.FORGE_UNREACHABLE:
             raise
-        return (f"{SUMS} is not attached to the release: {error}",)
-    return ()
+        return f"{name} is not attached to the release: {error}"
+    return ""
+
+
+def _read_sboms(record: Record, manifest: ReleaseManifest) -> dict[str, str]:
+    """Return the SBOMs on record, by name."""
+    paths = {
+        name: record.dist(package.name) / name
+        for package in manifest.packages
+        for name in sbom_names(package)
+    }
+    texts = {name: read_text_if_exists(path) for name, path in paths.items()}
+    return {name: text for name, text in texts.items() if text}
 
 
 async def _update_text(

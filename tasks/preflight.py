@@ -154,6 +154,7 @@ def workspace(
         *([_branch(project, repo)] if publishes else []),
         _dirty_worktree(repo),
         _incomplete_checkout(project, repo, plan, left_out),
+        _missing_lock(project, repo),
         *([] if left_out else [_stale_lock(project, repo)]),  # uv takes these members for removed
         *commit_probes,
         _version_locations(project, repo, plan),
@@ -317,6 +318,11 @@ def _stale_lock(project: Project, repo: Repo) -> Iterator[PreflightFinding]:
     if is_stale:
         message = "uv.lock does not fit the pyproject.toml files"
         yield Refusal(ErrorCode.PREFLIGHT_LOCK_STALE, message, str(project.root))
+
+
+def _missing_lock(project: Project, repo: Repo) -> Iterator[PreflightFinding]:
+    if project.settings.sbom and not repo.is_tracked(project.root / "uv.lock"):
+        yield Refusal(ErrorCode.SBOM_NEEDS_LOCK, "git tracks no uv.lock", str(project.root))
 
 
 def _identity(repo: Repo) -> Iterator[PreflightFinding]:

@@ -1664,6 +1664,12 @@ _TABLE = (
         _MACHINES,
     ),
     ErrorPage(
+        ErrorCode.SBOM_NEEDS_LOCK,
+        ("`.gitignore` has uv.lock, as in many repositories of libraries.",),
+        "[tool.releasekit]\nsbom = false",
+        "docs/guides/staged-builds.md",
+    ),
+    ErrorPage(
         ErrorCode.RESOLVE_FAILED,
         (
             "A package requires a version of a dependency that does not exist on the index.",

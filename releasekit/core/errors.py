@@ -178,6 +178,7 @@ class ErrorCode(StrEnum):
     VERIFY_URL = "RK-VERIFY-URL"
     VERIFY_WAIVER = "RK-VERIFY-WAIVER"
     VERIFY_WHEEL = "RK-VERIFY-WHEEL"
+    SBOM_NEEDS_LOCK = "RK-SBOM-NEEDS-LOCK"
     RESOLVE_FAILED = "RK-RESOLVE-FAILED"
     STAGED_IMPORT_FAILED = "RK-STAGED-IMPORT-FAILED"
     UPLOAD_FAILED = "RK-UPLOAD-FAILED"
@@ -1043,6 +1044,11 @@ _TABLE = (
         "The task runner that is to run the builds does not exist here, does not start, or has lost a build.",
         "Install its package beside releasekit, such as prefect-dask, and correct `task_runner` and "
         "`task_runner_options`.",
+    ),
+    ErrorInfo(
+        ErrorCode.SBOM_NEEDS_LOCK,
+        "`sbom` is set, but git does not track uv.lock, which says what an SBOM lists.",
+        "Commit uv.lock, or set `sbom = false`.",
     ),
     ErrorInfo(
         ErrorCode.RESOLVE_FAILED,

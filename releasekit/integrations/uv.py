@@ -136,6 +136,16 @@ class Uv:
         upgrades = (word for name in packages for word in ("--upgrade-package", name))
         return self.command("lock", *self._with_python(), *upgrades, cwd=root)
 
+    def export_sbom(self, root: Path, package: str) -> str:
+        """Return what uv.lock has for *package* and its requirements as CycloneDX (JSON); nothing is resolved anew."""
+        return run(self.sbom_command(root, package)).stdout
+
+    def sbom_command(self, root: Path, package: str) -> Command:
+        """Print the SBOM of *package* from uv.lock."""
+        words = ("--quiet", "--frozen", "--no-dev", "--preview-features", "sbom-export")
+        form = ("--format", "cyclonedx1.5")
+        return self.command("export", *form, *words, "--package", package, cwd=root)
+
     def find_python(self, root: Path) -> str:
         """Return the interpreter that uv uses in the project at *root* (requires-python, .python-version).
 

@@ -135,6 +135,9 @@ class _CommandOutline:
         for line in platform_outline(self.plan, self.settings, stage_only=self.stage_only):
             yield f"# {line}"
         yield "# compare name, version, metadata, pins and contents of the built files with the plan"
+        if self.settings.sbom:
+            for step in self.plan.steps:
+                yield str(self.project.uv.sbom_command(self.root, step.name))
 
     def prove(self) -> Iterator[str]:
         """Yield the commands that prove, before the first upload, that the staged files can be installed."""

@@ -1,7 +1,7 @@
 """Write and read a release bundle: a directory with a staged release, to be published elsewhere.
 
 `manifest.json` has the commit and the plan of the release, and name, sha256 and size of each file. `SHA256SUMS` has the
-same sums for `sha256sum --check`. `dist/PACKAGE/` has the files, and attestations that were added next to them.
+same sums for `sha256sum --check`. `dist/PACKAGE/` has the files, SBOMs and attestations next to them.
 `commit.bundle` has the release commit, unless the remote has it.
 """
 
@@ -18,6 +18,7 @@ from releasekit.core.artifacts.attestations import attestation_problem
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, as_refusal
 from releasekit.core.picking import names_of
 from releasekit.core.release.release_manifest import manifest_text, parse_staged_manifest
+from releasekit.core.release.sboms import sbom_names
 from releasekit.core.text import join_lines
 from releasekit.integrations.built_artifacts import ATTESTATION
 from releasekit.integrations.filesystem import (
@@ -53,9 +54,9 @@ class ReleaseBundle:
     directory: Path
 
     def copy_missing_files(self, record: Record) -> None:
-        """Copy the files that the *record* lacks, and all attestations, into the record."""
+        """Copy the files that the *record* lacks, and all attestations and SBOMs, into the record."""
         for package in self.manifest.packages:
-            names = [*record.missing_files(package), *_attestation_names(package)]
+            names = [*record.missing_files(package), *_names_beside(package)]
             sources = _existing_files(self.directory, package.name, names)
             copy_files(sources, record.dist(package.name))
 
@@ -184,14 +185,20 @@ def _clear(directory: Path) -> None:
 
 def _copy_package_files(manifest: ReleaseManifest, source: Path, directory: Path) -> None:
     for package in manifest.packages:
-        names = [*package.file_names, *_attestation_names(package)]
+        names = [*package.file_names, *_names_beside(package)]
         copy_files(_existing_files(source, package.name, names), directory / DIST / package.name)
 
 
 def _write_manifest(manifest: ReleaseManifest, directory: Path) -> None:
     sums = [f"{file.sha256}  {path}" for path, file in _built_files(manifest).items()]
+    sboms = [
+        f"{DIST}/{package.name}/{name}"
+        for package in manifest.packages
+        for name in sbom_names(package)
+    ]
+    others = _files_below(directory, (BUNDLE, *sboms))
     sums += [
-        f"{describe_file(path).sha256}  {BUNDLE}" for path in _files_below(directory, (BUNDLE,))
+        f"{describe_file(path).sha256}  {path.relative_to(directory).as_posix()}" for path in others
     ]
     text = manifest_text(manifest)
     write_atomic(directory / MANIFEST, text)
@@ -282,8 +289,9 @@ def _is_marked(directory: Path) -> bool:
     return read_text_if_exists(directory / GITIGNORE) == _IGNORE_ALL
 
 
-def _attestation_names(package: BuiltPackage) -> list[str]:
-    return [f"{file.name}{ATTESTATION}" for file in package.files]
+def _names_beside(package: BuiltPackage) -> list[str]:
+    """Return the names of the attestations and SBOMs of *package*, which need not exist."""
+    return [*(f"{name}{ATTESTATION}" for name in package.file_names), *sbom_names(package)]
 
 
 def _existing_files(root: Path, package: str, names: Iterable[str]) -> list[Path]:

@@ -586,6 +586,14 @@ def stale_lock(world: World) -> None:
     edit(world, "packages/core/pyproject.toml", "dependencies = []", 'dependencies = ["idna>=3"]')
 
 
+def no_lock(world: World) -> None:
+    """Ask for SBOMs without a tracked lock file."""
+    world.git("rm", "--quiet", "--cached", "uv.lock")
+    text = (world.root / "pyproject.toml").read_text()
+    table = "\n[tool.releasekit]\nsbom = true\n"
+    world.commit("chore: unlock", {".gitignore": "uv.lock\n", "pyproject.toml": text + table})
+
+
 def outside(world: World) -> None:
     """Name a member beside the workspace."""
     elsewhere = world.root.parent / "elsewhere"
@@ -678,6 +686,7 @@ CASES: list[tuple[Callable[[World], None], list[str], ErrorCode, str]] = [
     (untracked, [], ErrorCode.PREFLIGHT_DIRTY_WORKTREE, "packages/core/src/core/new.py"),
     (detached, [], ErrorCode.PREFLIGHT_DETACHED_HEAD, "branch"),
     (stale_lock, [], ErrorCode.PREFLIGHT_LOCK_STALE, "uv lock"),
+    (no_lock, [], ErrorCode.SBOM_NEEDS_LOCK, "git tracks no uv.lock"),
     (outside, [], ErrorCode.WORKSPACE_OUTSIDE, "elsewhere"),
     (other_uv, [], ErrorCode.UV_VERSION, ">=99"),
     (no_identity, [], ErrorCode.GIT_IDENTITY, "user.name"),

@@ -61,7 +61,7 @@ def test_github_release_follows_its_tags(
     prefect_api: str,
 ) -> None:
     """The release stands on GitHub, with notes, when all its tags do; what failed half-way is done in the next run."""
-    world = on_hub(tmp_path, hub, "one; two; three; four", "concurrency = 1")
+    world = on_hub(tmp_path, hub, "one; two; three; four", "concurrency = 1\nsbom = true")
     monkeypatch.setenv("GH_TOKEN", WRITER)
     pyproject = (world.root / "packages/one/pyproject.toml").read_text("utf-8")
     world.commit(
@@ -105,7 +105,9 @@ def test_github_release_follows_its_tags(
     )
     assert f"- pears ([#{number}]({hub.url}/ada/engine/pull/{number})) by @bea" in release["body"]
     assert f"| [one]({own_index.simple_url.rstrip('/')}/one/) | 0.1.0 | 0.0.9 |" in release["body"]
-    (sums,) = release["assets"]
+    *sboms, sums = sorted(release["assets"], key=lambda asset: asset["name"] == "SHA256SUMS")
+    assert {asset["name"].partition("-")[0] for asset in sboms} == {"one", "two", "three", "four"}
+    assert all(json.loads(hub.assets[asset["id"]])["bomFormat"] == "CycloneDX" for asset in sboms)
     listed = [line.partition("  ")[2] for line in hub.assets[sums["id"]].decode().splitlines()]
     assert (sums["name"], len(listed)) == ("SHA256SUMS", 8)
     assert listed[:2] == ["four-0.1.0-py3-none-any.whl", "four-0.1.0.tar.gz"]

@@ -1095,6 +1095,7 @@ KEYS: dict[str, Proof | str] = {
         ("api_check", "api_ignore", "verify_ignore", "reproducible"),
         "tests/stories/test_differences.py::test_losses_stop_until_accepted",
     ),
+    "sbom": "tests/stories/test_stage.py::test_sha256sum_accepts_the_bundle",
     "publish_from": test_publish_from_accepts_known_values,
     "release_branch": f"{PULLS}::test_merged_pull_request_is_published",
     "publish_workflow": f"{PULLS}::test_merged_pull_request_is_published",

@@ -81,7 +81,7 @@ def handed(
 ) -> Handed:
     """Stage a release in a clone that has no right to anything, and hand it over."""
     directory = tmp_path_factory.mktemp("staged")
-    world = make_world(directory, "app: core; core")
+    world = make_world(directory, "app: core; core", "sbom = true")
     work = another_clone(world, directory / "staging")
     work.git("remote", "set-url", "origin", "/nowhere")  # nothing is asked of it
     before = work.state()
@@ -115,7 +115,7 @@ def mine(
 
 
 def test_sha256sum_accepts_the_bundle(handed: Handed) -> None:
-    """Whoever has it can check it with what every system has."""
+    """Whoever has it can check it with what every system has. An SBOM beside each wheel says what it brings."""
     checked = run(
         Command(("sha256sum", "--check", "--strict", "SHA256SUMS"), handed.directory)
     ).stdout
@@ -123,11 +123,27 @@ def test_sha256sum_accepts_the_bundle(handed: Handed) -> None:
     assert sorted(line.partition(":")[0] for line in checked.splitlines()) == [
         "commit.bundle",
         "dist/app/app-0.1.0-py3-none-any.whl",
+        "dist/app/app-0.1.0-py3-none-any.whl.cdx.json",
         "dist/app/app-0.1.0.tar.gz",
         "dist/core/core-0.1.0-py3-none-any.whl",
+        "dist/core/core-0.1.0-py3-none-any.whl.cdx.json",
         "dist/core/core-0.1.0.tar.gz",
         "manifest.json",
     ]
+    sbom = json.loads(
+        (handed.directory / "dist/app/app-0.1.0-py3-none-any.whl.cdx.json").read_text()
+    )
+    component = sbom["metadata"]["component"]
+    assert (sbom["bomFormat"], component["name"], component["version"]) == (
+        "CycloneDX",
+        "app",
+        "0.1.0",
+    )
+    assert (
+        f"{component['hashes'][0]['content']}  dist/app/app-0.1.0-py3"
+        in (handed.directory / "SHA256SUMS").read_text()
+    )
+    assert [part["name"] for part in sbom["components"]] == ["core"]
 
 
 def attested(file: Path) -> bytes:

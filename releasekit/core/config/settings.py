@@ -573,6 +573,11 @@ class Settings(BaseModel):
         description='With "check", build each package a second time, in another directory, before anything is public, '
         "and stop if the files differ",
     )
+    sbom: bool = Field(
+        default=False,
+        description="Write an SBOM (CycloneDX) for each wheel from uv.lock; it lies beside the wheel and is attached "
+        "to the release on GitHub or GitLab",
+    )
     audit: bool = Field(
         default=True, description="Run `uv audit` before the release; findings are warnings"
     )
