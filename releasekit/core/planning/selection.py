@@ -23,19 +23,35 @@ if TYPE_CHECKING:
 def undecided_packages(
     workspace: Workspace, decisions: Decisions, statuses: Mapping[str, Status]
 ) -> Iterator[Refusal]:
-    """Yield a refusal for each selected package whose version nobody knows; the others can be planned without it.
+    """Yield a refusal for each selected package that has no next version; the others can be planned without it.
 
-    Raises Refusal RK-VERSION-INVALID for a version that was requested and cannot be released.
+    Nobody knows its version, or the `Release-As:` of a commit cannot be released.
+    Raises Refusal RK-VERSION-INVALID for a version that an option requests and that cannot be released.
     """
     for name, status in statuses.items():
         refusal = decisions[name].refusal
         if refusal is None or status is Status.EXCLUDED:
             continue
-        if refusal.code is not ErrorCode.VERSION_UNKNOWN:
+        if refusal.code is ErrorCode.VERSION_UNKNOWN:
+            message = f"{name} has a dynamic version and no tag"
+            location = f"{workspace[name].path}/pyproject.toml"
+            yield Refusal(ErrorCode.VERSION_UNKNOWN, message, location)
+        elif _is_requested_by_commit(name, decisions):
+            yield refusal
+        else:
             raise refusal
-        message = f"{name} has a dynamic version and no tag"
-        location = f"{workspace[name].path}/pyproject.toml"
-        yield Refusal(ErrorCode.VERSION_UNKNOWN, message, location)
+
+
+def _is_requested_by_commit(name: str, decisions: Decisions) -> bool:
+    """Return whether a commit requests the version of the package *name*, or of one that shares it, and no option."""
+    requests = [
+        request
+        for other, request in decisions.requests.items()
+        if other == name or decisions.share_version(name, other)
+    ]
+    by_commit = any(request.release_as.commit for request in requests)
+    by_option = any(request.history.requested.kind for request in requests)
+    return by_commit and not by_option
 
 
 def refuse_unused_requests(decisions: Decisions, statuses: Mapping[str, Status]) -> None:
