@@ -1461,7 +1461,10 @@ _TABLE = (
     ),
     ErrorPage(
         ErrorCode.VERIFY_WAIVER,
-        ("The problem that the waiver was made for is gone.",),
+        (
+            "The problem that the waiver was made for is gone.",
+            "The name of the package is misspelt, or the package was renamed.",
+        ),
         (
             "[tool.releasekit]\n"
             "verify_ignore = [\n"

@@ -930,7 +930,7 @@ _TABLE = (
     ),
     ErrorInfo(
         ErrorCode.VERIFY_WAIVER,
-        "A waiver in `verify_ignore` names a package, and no file of it breaks the rule.",
+        "A waiver names a package, and no file of it breaks the rule, or the workspace has no such package.",
         "Remove the waiver, or fix the name of its rule.",
     ),
     ErrorInfo(

@@ -221,7 +221,7 @@ class VerifyWaiver(BaseModel):
 
     def covers(self, package: str) -> bool:
         """Return whether it counts for *package* (a normalised name)."""
-        return _matches_package(self.package, package)
+        return matches_package(self.package, package)
 
 
 class ApiWaiver(BaseModel):
@@ -239,10 +239,11 @@ class ApiWaiver(BaseModel):
         """Return whether it accepts a change of the public name *path* in *package* (a normalised name)."""
         ends = (match.start() for match in re.finditer(r"[.(]|$", path))
         is_covered = any(fnmatchcase(path[:end], self.path) for end in ends)
-        return is_covered and _matches_package(self.package, package)
+        return is_covered and matches_package(self.package, package)
 
 
-def _matches_package(pattern: str, package: str) -> bool:
+def matches_package(pattern: str, package: str) -> bool:
+    """Return whether *package* (a normalised name) is the one that a waiver names, or matches its *pattern*."""
     return fnmatchcase(package, re.sub("[-_.]+", "-", pattern).lower())
 
 

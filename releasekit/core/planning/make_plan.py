@@ -39,6 +39,7 @@ from releasekit.core.planning.warnings import (
     stray_tag_warnings,
     unreleased_need_warnings,
     untagged_warnings,
+    waiver_warnings,
 )
 from releasekit.core.workspace.graph import graph_of, offers_of, order
 from releasekit.core.workspace.requirements import requirement_key
@@ -159,6 +160,7 @@ def _plan_warnings(
     yield from untagged_warnings(steps, basis.baselines, offline=basis.inputs.published is None)
     yield from ahead_warnings(steps, basis)
     yield from stray_tag_warnings(basis.inputs.strays)
+    yield from waiver_warnings(basis)
     for sha, version in basis.inputs.unheard.items():
         message = f"Release-As: {version} ({sha}) touches no package"
         yield ReleaseWarning(ErrorCode.VERSION_UNHEARD, message)

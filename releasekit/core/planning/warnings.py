@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from releasekit.core.config.bump_rules import Bump
-from releasekit.core.errors import ErrorCode, ReleaseWarning
+from releasekit.core.config.settings import matches_package
+from releasekit.core.errors import ErrorCode, ReleaseWarning, did_you_mean
 from releasekit.core.planning.installable import (
     PUBLIC_KINDS,
     assumption_note,
@@ -47,6 +48,18 @@ def calendar_warnings(released: Sequence[Step]) -> Iterator[ReleaseWarning]:
         if step.version in computed:
             message = f"{step.name} {current} -> {step.version} ({step.bump}): {current} looks like a date"
             yield ReleaseWarning(ErrorCode.VERSION_CALENDAR, message)
+
+
+def waiver_warnings(basis: PlanBasis) -> Iterator[ReleaseWarning]:
+    """Warn about each waiver that covers no package of the workspace."""
+    names = list(basis.workspace.members)
+    patterns = [("verify_ignore", waiver.package) for waiver in basis.settings.verify_ignore]
+    patterns += [("api_ignore", waiver.package) for waiver in basis.settings.api_ignore]
+    for key, pattern in patterns:
+        if not any(matches_package(pattern, name) for name in names):
+            similar = did_you_mean(pattern, names)
+            message = f"{key} is for {pattern}, and no package has this name{similar}"
+            yield ReleaseWarning(ErrorCode.VERIFY_WAIVER, message)
 
 
 def unreleased_need_warnings(

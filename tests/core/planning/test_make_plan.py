@@ -325,6 +325,36 @@ class TestVersions:
 
         assert (str(app.next), app.bump, app.reason) == expected
 
+    def test_waiver_of_nobody_is_reported(self) -> None:
+        """A waiver that names no package of the workspace is a warning; a pattern that matches one is not."""
+        names = ("lib", "l*", "lbi", "x-*")
+        waivers = [{"rule": "MODE", "package": name, "reason": "a test"} for name in names]
+        accepted = [{"path": "lib.gone", "package": "libx", "reason": "a test"}]
+
+        plan = plan_of("lib:", settings={"verify_ignore": waivers, "api_ignore": accepted})
+
+        warnings = [text for text in plan.warnings if "no package" in text]
+        assert [text.rpartition(": ")[2] for text in warnings] == [
+            "verify_ignore is for lbi, and no package has this name; did you mean lib?",
+            "verify_ignore is for x-*, and no package has this name",
+            "api_ignore is for libx, and no package has this name; did you mean lib?",
+        ]
+
+    @pytest.mark.parametrize("text", ["banana", "0.9", "1.5+local"])
+    def test_bad_footer_stops_its_package(self, text: str) -> None:
+        """A Release-As that cannot be released is an obstacle with its commit; without its package there is none."""
+        changes = {"app": f"fix: it\n\nRelease-As: {text}", "lib": "fix: it"}
+        tags = ["app-v1.0", "lib-v1.0"]
+
+        plan = plan_of("app:", "lib:", tags=tags, changes=changes)
+        alone = plan_of("app:", "lib:", tags=tags, changes=changes, selection={"exclude": ["app"]})
+
+        (obstacle,) = plan.obstacles
+        assert (obstacle.code, obstacle.where) == (ErrorCode.VERSION_INVALID, "commit 0000000, app")
+        assert [step.name for step in plan.steps] == ["lib"]
+        assert alone.obstacles == ()
+        assert [step.name for step in alone.steps] == ["lib"]
+
     def test_dynamic_version_continues_from_tag(self) -> None:
         """A version that only the tag knows goes on from there."""
         documents = {
