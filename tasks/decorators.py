@@ -50,10 +50,9 @@ def flow_task(
 
             arguments = signature.bind(*args, **kwargs)
             arguments.apply_defaults()
-            names = {
-                "name": name,
-                "task_run_name": (run_name or name).format(**arguments.arguments),
-            }
+            label = (run_name or name).format(**arguments.arguments)
+            # Prefect formats the name once more, and a branch or a tag may contain braces.
+            names = {"name": name, "task_run_name": label.replace("{", "{{").replace("}", "}}")}
             return run_recorded(partial(function, *args, **kwargs), stage, {**names, **options})
 
         return call
