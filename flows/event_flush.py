@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import prefect.settings
-from prefect.events.clients import AssertingPassthroughEventsClient, NullEventsClient
+from prefect.context import refresh_global_settings_context
+from prefect.events.clients import (
+    AssertingPassthroughEventsClient,
+    EventsClient,
+    NullEventsClient,
+)
 from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogHandler
 from prefect.settings import temporary_settings
@@ -26,6 +32,12 @@ log = logging.getLogger("releasekit")
 
 PATIENCE = 30.0
 """Seconds without any new record in the database, after which the rest counts as lost."""
+
+
+def use_api(url: str) -> None:
+    """Set the address of Prefect's API for this process. Prefect itself reads it only when it is imported."""
+    os.environ["PREFECT_API_URL"] = url
+    refresh_global_settings_context()
 
 
 class TaskRunCounter:
@@ -100,13 +112,16 @@ async def wait_until_persisted(server: Server, flow_run: str, expected: int) -> 
 
 
 @contextmanager
-def without_server() -> Generator[None]:
+def without_server(
+    events: type[EventsClient] = NullEventsClient,
+) -> Generator[None]:
     """Let tasks run inside the block without a server.
 
     They run as usual, with retries and with results on disk, because Prefect decides about tasks in their own process.
-    Only its events about them are dropped. A flow run needs a server, so flows are called as functions.
+    Only its events about them go to a client *events*, which by default drops them. A flow run needs a server,
+    so flows are called as functions.
     """
-    EventsWorker.set_client_override(NullEventsClient)
+    EventsWorker.set_client_override(events)
     before = FORCE_TASKS.set(True)
     no_server = {
         getattr(prefect.settings, name): value for name, value in NO_SERVER_SETTINGS.items()

@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from flows.artifacts import (
     show_report,
 )
 from flows.dead_runs import end_dead_runs
+from flows.early_steps import EarlySteps
 from flows.event_sender import events_of
 from flows.final_states import end_in_error_state, pull_request_state
 from flows.native_wheels import (
@@ -104,11 +105,55 @@ async def publish(options: PublishOptions) -> State[Any]:
         return final_state(await run_release(started))
 
 
-def flow_of(started: StartedRelease) -> Flow[..., Any]:
+@dataclass(frozen=True, slots=True)
+class StagedRelease:
+    """A release whose packages are built and proven, and that other clones know of."""
+
+    release: ReleaseContext
+    packages: dict[str, BuiltPackage]
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyStaging:
+    """What a release did before its flow run: the *steps*, when, and how they ended. A report ends the release."""
+
+    steps: EarlySteps
+    timeline: TimelineObserver
+    outcome: StagedRelease | ReleaseReport | ReleaseError
+
+    def result(self) -> StagedRelease | ReleaseReport:
+        """Return the outcome; raises it if it is an error."""
+        if isinstance(self.outcome, ReleaseError):
+            raise self.outcome
+        return self.outcome
+
+
+def can_stage_early(started: StartedRelease) -> bool:
+    """Return whether a release can be staged before its flow run: workers of platforms need the run."""
+    return started.options.stage_only or not started.plan.platforms
+
+
+async def stage_early(started: StartedRelease) -> EarlyStaging:
+    """Prepare and stage a release while its server starts, for `run_release` in its flow run."""
+    steps = EarlySteps()
+    timeline = TimelineObserver(started.release.observer, time.monotonic)
+    release = replace(started.release, observer=timeline)
+    async with steps.collect():
+        try:
+            async with open_index(started.project, release.target) as index:
+                outcome: StagedRelease | ReleaseReport | ReleaseError = await prepare_and_stage(
+                    release, started.repo, index, started.options
+                )
+        except ReleaseError as error:
+            outcome = error
+    return EarlyStaging(steps, timeline, outcome)
+
+
+def flow_of(started: StartedRelease, early: EarlyStaging | None = None) -> Flow[..., Any]:
     """Return the flow `publish` for a release that has *started* outside of Prefect: it decides nothing.
 
-    The parameters of its run only show the options. The release itself is no parameter, because Prefect would have to
-    write it down.
+    With *early*, the release is staged already. The parameters of its run only show the options. The release itself is
+    no parameter, because Prefect would have to write it down.
     """
 
     @flow(name="releasekit", version=__version__, flow_run_name="publish")
@@ -117,8 +162,10 @@ def flow_of(started: StartedRelease) -> Flow[..., Any]:
     async def publish(_: PublishOptions) -> State[Any]:
         """Publish a release that has started."""
         send_logs_to_prefect()
+        if early:
+            early.steps.record()
         await UnattendedRun().show(started.plan)
-        return final_state(await run_release(started))
+        return final_state(await run_release(started, early))
 
     return publish
 
@@ -129,15 +176,20 @@ def final_state(report: ReleaseReport) -> State[Any]:
     return state(message=report.summary, data=report)
 
 
-async def run_release(started: StartedRelease) -> ReleaseReport:
-    """Carry out a release that has *started*, and save its report and its events in the flow run, if there is one."""
+async def run_release(started: StartedRelease, early: EarlyStaging | None = None) -> ReleaseReport:
+    """Carry out a release that has *started*, and save its report and its events in the flow run, if there is one.
+
+    With *early*, it goes on with what is staged.
+    """
     events = events_of(started)
-    timeline = TimelineObserver(events, time.monotonic)
+    timeline = early.timeline if early else TimelineObserver(events, time.monotonic)
+    timeline.observer = events
     release = replace(started.release, observer=timeline)
     await end_dead_runs(release.record)
     try:
         async with open_index(started.project, release.target) as index:
-            report = await run_phases(release, started.repo, index, started.options)
+            staged = early.result() if early else None
+            report = await run_phases(release, started.repo, index, started.options, staged)
     except ReleaseError as error:
         events.send_error(error)
         raise
@@ -149,9 +201,27 @@ async def run_release(started: StartedRelease) -> ReleaseReport:
 
 
 async def run_phases(
-    release: ReleaseContext, repo: Repo, index: Index, options: PublishOptions
+    release: ReleaseContext,
+    repo: Repo,
+    index: Index,
+    options: PublishOptions,
+    staged: StagedRelease | ReleaseReport | None = None,
 ) -> ReleaseReport:
-    """Prepare, stage, publish and announce, or stop earlier if the *options* say so."""
+    """Prepare and stage, unless it is *staged*; publish and announce, or stop earlier if the *options* say so."""
+    staged = staged or await prepare_and_stage(release, repo, index, options)
+    if isinstance(staged, ReleaseReport):
+        return staged
+    release = replace(staged.release, observer=release.observer)
+    release.observer.on_phase("publishing")
+    packages = await publish_all(release, staged.packages, index)
+    report = await announce_release(release, repo, packages)
+    return report.with_built(staged.packages)
+
+
+async def prepare_and_stage(
+    release: ReleaseContext, repo: Repo, index: Index, options: PublishOptions
+) -> StagedRelease | ReleaseReport:
+    """Return the staged release; or its report, if it ends here."""
     if not release.plan.steps:
         if release.record.exists():
             release.record.finish(repo)
@@ -176,10 +246,7 @@ async def run_phases(
         )
     if options.stage_only:
         return export_staged(release, repo, options.output).with_built(built)
-    release.observer.on_phase("publishing")
-    packages = await publish_all(release, built, index)
-    report = await announce_release(release, repo, packages)
-    return report.with_built(built)
+    return StagedRelease(release, built)
 
 
 def discard_unless_public(release: ReleaseContext, repo: Repo) -> None:

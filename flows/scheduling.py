@@ -47,6 +47,7 @@ from tasks.step_runs import (
     run_after,
     run_ids,
     step_tags,
+    tag_names,
 )
 
 if TYPE_CHECKING:
@@ -222,7 +223,9 @@ class Staging:
         with step_tags(stage.name, step.name):
             future = self._runner.submit(stage, **details, wait_for=needed)
         self._futures[step.name] = future
-        current_frontier().remember(step.name, future.task_run_id)
+        frontier = current_frontier()
+        frontier.remember(step.name, future.task_run_id)
+        frontier.tags[future.task_run_id] = tag_names(stage.name, step.name)
         ended, loop = asyncio.Event(), asyncio.get_running_loop()
 
         def wake(_: PrefectFuture[BuiltPackage]) -> None:

@@ -62,11 +62,9 @@ def flow_task(
 
 def in_flow() -> bool:
     """Return whether Prefect records what happens here as part of a flow run."""
-    if "prefect" not in sys.modules:
-        return False
-    from prefect.context import FlowRunContext
-
-    return FlowRunContext.get() is not None
+    module = sys.modules.get("prefect.context")
+    context = getattr(module, "FlowRunContext", None)  # None while another thread imports Prefect
+    return context is not None and context.get() is not None
 
 
 def read_secret(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID, uuid4
 
@@ -37,6 +38,8 @@ class Frontier:
 
     def __init__(self) -> None:
         self.ends: RunIds = frozenset()
+        self.tags: dict[UUID, list[str]] = {}
+        """The tags of task runs. Prefect has them too, unless the runs began before their flow run."""
         self._last_runs: dict[str, UUID] = {}
 
     def runs_of(self, package: str) -> RunIds:
@@ -54,13 +57,23 @@ class Frontier:
 
 _frontiers: dict[UUID, Frontier] = {}  # by flow run
 
+EARLY_FRONTIER: ContextVar[Frontier | None] = ContextVar("early_frontier", default=None)
+"""The frontier of steps whose flow run does not exist yet. Set by `flows.early_steps`."""
+
 
 def current_frontier() -> Frontier:
-    """Return the frontier of the current flow run; without one, one that nobody sees."""
+    """Return the frontier of the current or coming flow run; without either, one that nobody sees."""
     context = FlowRunContext.get()
     if not (context and context.flow_run):
-        return Frontier()
+        return EARLY_FRONTIER.get() or Frontier()
     return _frontiers.setdefault(context.flow_run.id, Frontier())
+
+
+def adopt_frontier(frontier: Frontier) -> None:
+    """Let the current flow run go on after the steps of *frontier*."""
+    context = FlowRunContext.get()
+    if context and context.flow_run:
+        _frontiers[context.flow_run.id] = frontier
 
 
 def run_recorded(call: Callable[[], R], stage: str, options: Mapping[str, Any]) -> R:
@@ -71,6 +84,7 @@ def run_recorded(call: Callable[[], R], stage: str, options: Mapping[str, Any]) 
     """
     frontier = Frontier() if TaskRunContext.get() else current_frontier()
     run, followed = uuid4(), frontier.ends
+    current_frontier().tags[run] = tag_names(stage)
     is_async = inspect.iscoroutinefunction(call)
     step = _await_later if is_async else _call_later
     plain: Any = task  # its overloads expect each option by name
@@ -156,6 +170,7 @@ async def run_after(
 ) -> State[Any]:
     """Run *step*, whose one parameter is *job*, after the task runs *after*; returns its final state."""
     run = uuid4()
+    current_frontier().tags[run] = tag_names(step.name, package)
     details: dict[str, Any] = {
         "task_run_id": run,
         **one_input(step.fn, job, after),
@@ -203,9 +218,13 @@ def step_tags(stage: str, package: str = "") -> Generator[None]:
     if FlowRunContext.get() is None:
         yield
         return
-    names = [f"stage:{stage}"] + ([f"package:{package}"] if package else [])
-    with tags(*names):
+    with tags(*tag_names(stage, package)):
         yield
+
+
+def tag_names(stage: str, package: str = "") -> list[str]:
+    """Return the tags of a task run of *stage*, and of *package* if it is a step of a package."""
+    return [f"stage:{stage}"] + ([f"package:{package}"] if package else [])
 
 
 def keep_alive(result: R) -> R:

@@ -18,6 +18,7 @@ from releasekit.core.release.report import ReleaseReport
 from releasekit.integrations.prefect_server import (
     configure_client,
     configured_api,
+    import_in_thread,
     is_listening,
     prefect_server,
     running_server,
@@ -35,9 +36,11 @@ from releasekit.store.record import load_plan_snapshot, read_plan_file, save_pla
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
+    from threading import Thread
 
     from prefect.client.schemas.objects import FlowRun
 
+    from flows.publish import EarlyStaging
     from releasekit.cli.stage_tracker import StageTracker
     from releasekit.core.planning.model import Plan
     from releasekit.core.planning.plan_diff import ComparedPlan, PlanDifference
@@ -205,16 +208,30 @@ def _result_or_raise(result: Any) -> Any:  # noqa: ANN401  flows return differen
 
 @dataclass(frozen=True, slots=True)
 class _PrefectApi:
-    """Where runs are recorded: a configured Prefect API, or the local server of `releasekit server start`."""
+    """Where runs are recorded: a configured Prefect API, or a local server.
+
+    That one is the server of `releasekit server start`, or one that starts for this release. Meanwhile *preparation*
+    imports Prefect.
+    """
 
     url: str
     server: Server | None = None
+    preparation: Thread | None = None
 
     def configure_prefect(self) -> None:
-        """Set up Prefect to use this API. Call it before Prefect is imported."""
+        """Set up Prefect to use this API. Unless *preparation* imports Prefect, call it before Prefect is imported."""
         configure_client(self.url)
-        if self.server:
+        if self.preparation:
+            self.preparation.join()
+            from flows.event_flush import use_api
+
+            use_api(self.url)
+        elif self.server:
             os.environ["PREFECT_API_URL"] = self.url
+
+    def is_starting(self) -> bool:
+        """Return whether the server of this release does not answer yet."""
+        return self.preparation is not None and not is_listening(self.url)
 
 
 def _prefect_api() -> _PrefectApi | None:
@@ -317,7 +334,8 @@ def _recording_api(record: str, stack: AsyncExitStack) -> _PrefectApi | None:
     if api or not starts_server:
         return api
     server = stack.enter_context(prefect_server())
-    return _PrefectApi(server.url, server)
+    configure_client(server.url)
+    return _PrefectApi(server.url, server, import_in_thread("flows.publish"))
 
 
 async def approve(run: str, *, reject: str | None, drop: Sequence[str]) -> str:
@@ -349,14 +367,18 @@ def _shared_api() -> _PrefectApi:
 async def _run_flow(
     options: PublishOptions, api: _PrefectApi, started: StartedRelease | None = None
 ) -> ReleaseReport:
-    """Return the report of a recorded release. Without *started*, the run starts the release itself."""
+    """Return the report of a recorded release. Without *started*, the run starts the release itself.
+
+    A release whose server is still starting is staged meanwhile, and its run records that.
+    """
     server = api.server
+    early = await _stage_while_starting(started, api) if started and api.is_starting() else None
     if server:
         try:
             server.wait()
         except ReleaseError as error:
             if started:
-                return await _run_without_server(started, error)
+                return await _run_without_server(started, error, early)
             message = f"{error.message}, so nobody can approve"
             raise Refusal(
                 ErrorCode.SERVER_START, message, error.location, output=error.output
@@ -373,7 +395,7 @@ async def _run_flow(
         runs.append(str(run.id))
 
     hook: Any = record_start
-    flow = (flow_of(started) if started else publish_flow).with_options(on_running=[hook])
+    flow = (flow_of(started, early) if started else publish_flow).with_options(on_running=[hook])
     async with count_task_runs() if server else nullcontext() as counter:
         try:
             flow_call: Any = flow(**flow_parameters(options), return_state=True)
@@ -385,7 +407,18 @@ async def _run_flow(
     return _result_or_raise(await state.aresult(raise_on_failure=False))
 
 
-async def _run_without_server(started: StartedRelease, error: ReleaseError) -> ReleaseReport:
+async def _stage_while_starting(started: StartedRelease, api: _PrefectApi) -> EarlyStaging | None:
+    """Stage a release while the server of *api* starts; None if its flow run must stage it."""
+    if api.preparation:
+        api.preparation.join()
+    from flows.publish import can_stage_early, stage_early
+
+    return await stage_early(started) if can_stage_early(started) else None
+
+
+async def _run_without_server(
+    started: StartedRelease, error: ReleaseError, early: EarlyStaging | None
+) -> ReleaseReport:
     log.warning(
         "warning %s",
         ReleaseWarning(
@@ -393,16 +426,18 @@ async def _run_without_server(started: StartedRelease, error: ReleaseError) -> R
         ),
     )
     log.debug("%s", error.output)
-    report = await _run_unrecorded(started)
+    report = await _run_unrecorded(started, early)
     note = "Prefect has no record of this release, because its server did not start"
     return report.model_copy(update={"notes": (*report.notes, note)})
 
 
-async def _run_unrecorded(started: StartedRelease) -> ReleaseReport:
+async def _run_unrecorded(
+    started: StartedRelease, early: EarlyStaging | None = None
+) -> ReleaseReport:
     """Release without a Prefect server. A second run reads from the record on disk what was done."""
     configure_client("")
     from flows.event_flush import without_server
     from flows.publish import run_release
 
     with without_server():
-        return await run_release(started)
+        return await run_release(started, early)

@@ -14,6 +14,7 @@ import time
 import tomllib
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING
@@ -168,6 +169,16 @@ def configure_client(url: str) -> None:
     for name, value in client_settings(url).items():
         os.environ.setdefault(name, value)
     adapt_to_httpx()
+
+
+def import_in_thread(module: str) -> Thread:
+    """Import *module*, which imports Prefect, in a thread, and return the thread. Prefect takes more than a second.
+
+    Its settings must be in the environment, except for the address of the API: see `flows.event_flush.use_api`.
+    """
+    thread = Thread(target=import_module, args=(module,), name="import-prefect")
+    thread.start()
+    return thread
 
 
 def client_settings(url: str) -> dict[str, str]:

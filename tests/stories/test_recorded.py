@@ -671,7 +671,10 @@ def test_record_key_decides_the_server(
     prefect_home: Callable[[str], Path],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Without a terminal, auto starts no server; always starts one; never leaves out a server that runs."""
+    """Without a terminal, auto starts no server; always starts one; never leaves out a server that runs.
+
+    Steps that ran while the server started are in the run, with their states, tags, arrows and log lines.
+    """
     begun = datetime.now(UTC)
     world = make_world(tmp_path, "unheard")
 
@@ -700,3 +703,21 @@ def test_record_key_decides_the_server(
         assert database.execute("select name from flow_run").fetchall() == [
             ("publish unheard-v0.1.2 (1 package)",)
         ]
+        steps = database.execute(
+            "select task_run.name, task_run.state_name, task_run.tags, task_run.start_time < flow_run.start_time,"
+            " json_array_length(json_each.value) from task_run join flow_run on flow_run.id = flow_run_id,"
+            " json_each(task_inputs) order by task_run.start_time"
+        ).fetchall()
+        lines = database.execute(
+            "select count(*) from log join task_run on task_run.id = log.task_run_id"
+            " where task_run.name = 'stage-unheard' and log.flow_run_id = task_run.flow_run_id"
+        ).fetchone()
+    early = {name: (state, before) for name, state, _, before, _ in steps}
+    assert early["check-out-unheard-v0.1.2"] == ("Completed", 1), "the server was not up yet"
+    assert early["stage-unheard"] == ("Completed", 1)
+    assert early["upload-unheard-0.1.2"] == ("Completed", 0)
+    assert {state for state, _ in early.values()} == {"Completed"}
+    tags = {name: set(json.loads(tag_names)) for name, _, tag_names, _, _ in steps}
+    assert tags["stage-unheard"] == {"stage:stage", "package:unheard"}
+    assert [name for name, _, _, _, inputs in steps if inputs == 0] == ["check-out-unheard-v0.1.2"]
+    assert lines[0] > 0

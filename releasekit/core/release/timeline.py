@@ -43,10 +43,10 @@ class PackageWait(BaseModel):
 
 
 class TimelineObserver:
-    """Remembers when each package was in which stage; it also notifies *observer*. *clock* returns seconds."""
+    """Remembers when each package was in which stage; it also notifies *observer*, which may change. *clock* returns seconds."""
 
     def __init__(self, observer: Observer, clock: Callable[[], float]) -> None:
-        self._observer = observer
+        self.observer = observer
         self._clock = clock
         self._begin = clock()
         self._current: dict[str, tuple[PackageStage, float]] = {}
@@ -54,7 +54,7 @@ class TimelineObserver:
 
     def on_phase(self, phase: str) -> None:
         """Notify the other observer."""
-        self._observer.on_phase(phase)
+        self.observer.on_phase(phase)
 
     def on_stage(self, package: str, stage: PackageStage, error: str = "") -> None:
         """End the stage of *package*, begin the next one, and notify the other observer."""
@@ -62,7 +62,7 @@ class TimelineObserver:
         self._spans += self._end(package, now)
         if stage in ACTIVE_STAGES:
             self._current[package] = stage, now
-        self._observer.on_stage(package, stage, error)
+        self.observer.on_stage(package, stage, error)
 
     def spans(self) -> tuple[StageSpan, ...]:
         """Return the stages of all packages so far, in the order in which they ended."""
