@@ -44,6 +44,7 @@ from releasekit.cli.commands import (
 )
 from releasekit.cli.commands import help as help_command
 from releasekit.cli.render.encoding import adapt_streams
+from releasekit.cli.render.long_waits import show_long_waits
 from releasekit.cli.root import app
 from releasekit.cli.short_help import command_names, short_help, wants_short_help
 from releasekit.core.config.settings import ENVIRONMENT_PREFIX, Settings, variable
@@ -198,7 +199,8 @@ def launch(
     _change_directory(directory)
     if not color:
         os.environ["NO_COLOR"] = "1"  # for the programs that we start too
-    return app(words, exit_on_error=False, print_error=False, result_action="return_value")
+    with show_long_waits():
+        return app(words, exit_on_error=False, print_error=False, result_action="return_value")
 
 
 def _change_directory(directory: Path) -> None:

@@ -25,6 +25,7 @@ from releasekit.integrations.prefect_server import (
 )
 from releasekit.integrations.process import mask
 from releasekit.integrations.signals import handle_termination, termination_as_interrupt
+from releasekit.integrations.waits import WAITS
 from releasekit.operations.draft import checkout_workspace, open_project, plan_key
 from releasekit.operations.dry_run import release_commands
 from releasekit.operations.planning import compute_plan, select_release
@@ -306,6 +307,7 @@ async def publish(
         if not started.plan.steps:
             report = ReleaseReport(release=started.plan.release, title="nothing to release")
             return PublishResult(report, started.plan)
+        stack.enter_context(WAITS.silence())  # the table or the log lines of the steps say more
         if terminal.is_terminal():
             started = started.with_observer(
                 stack.enter_context(terminal.show_live_table(started.plan, project.settings))

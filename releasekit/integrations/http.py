@@ -23,6 +23,7 @@ from releasekit.core.config.proxy_exceptions import is_exempt
 from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.integrations.process import mask, register_secret
 from releasekit.integrations.proxies import proxy_exceptions, proxy_of
+from releasekit.integrations.waits import WAITS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -177,6 +178,12 @@ class _Client(httpx.AsyncClient):
         self._retry_on_429 = retry_on_429
 
     async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:  # noqa: ANN401  as above
+        with WAITS.wait_for(request.url.host):
+            return await self._send_repeatedly(request, options)
+
+    async def _send_repeatedly(
+        self, request: httpx.Request, options: dict[str, Any]
+    ) -> httpx.Response:
         last = self._attempts if request.method in _REPEATABLE else 1
         for attempt in range(1, last):
             wait = self._delay(attempt)

@@ -31,6 +31,7 @@ from releasekit.integrations.process import (
 )
 from releasekit.integrations.proxies import adapt_to_httpx
 from releasekit.integrations.tool_environment import server_variables
+from releasekit.integrations.waits import WAITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -243,7 +244,8 @@ def prefect_server() -> Generator[Server]:
         watcher = Thread(target=restart_if_dead, name="tend-server")
 
         def wait() -> None:
-            _wait_until_healthy(url, alive_checks[-1], output, is_first=is_first)
+            with WAITS.wait_for("the Prefect server"):
+                _wait_until_healthy(url, alive_checks[-1], output, is_first=is_first)
             if watcher.ident is None:
                 watcher.start()
 

@@ -16,6 +16,7 @@ import time
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import pairwise
 from typing import IO, TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -25,6 +26,7 @@ from releasekit.core.history.commits import CONTROLS
 from releasekit.core.secret_forms import secret_forms
 from releasekit.integrations.signals import delay_interrupt, immediate_interrupt
 from releasekit.integrations.tool_environment import looks_secret
+from releasekit.integrations.waits import WAITS
 
 if TYPE_CHECKING:
     import asyncio
@@ -36,6 +38,8 @@ log = logging.getLogger("releasekit.process")
 detail = logging.getLogger("releasekit.detail")
 
 LAST_LINES = 50
+_TITLE_WORDS = 2
+_OPTIONS_WITH_VALUE = ("-c", "-C")
 _USER_INFO = re.compile(r"(?<=://)[^/\s]+(?=@)")
 _PASSWORD = re.compile(r"://[^/\s:@]*:([^/\s]+)@")
 
@@ -58,6 +62,17 @@ class Command:
 
     def __str__(self) -> str:
         return mask(shlex.join(self.argv), self.env)
+
+    @property
+    def title(self) -> str:
+        """The program and its first words, without options, such as "git ls-remote origin"."""
+        program, *arguments = self.argv
+        words = [
+            word
+            for before, word in pairwise(("", *arguments))
+            if not word.startswith("-") and before not in _OPTIONS_WITH_VALUE
+        ]
+        return mask(" ".join([os.path.basename(program), *words[:_TITLE_WORDS]]), self.env)  # noqa: PTH119
 
     def __repr__(self) -> str:
         return f"Command({self})"  # a log handler or a traceback may show it
@@ -108,7 +123,7 @@ async def run_async(command: Command) -> Result:
         with contextlib.suppress(ReleaseError):
             _kill_group((await start).pid)
         raise
-    with _watch_group(child.pid):
+    with WAITS.wait_for(command.title), _watch_group(child.pid):
         communication = asyncio.ensure_future(child.communicate(command.stdin))
         try:
             out, err = await asyncio.wait_for(asyncio.shield(communication), command.timeout)
@@ -295,6 +310,7 @@ def _child(
     A Ctrl-C between the start and the guards would leave the command running, so it is held back until they stand.
     """
     with immediate_interrupt(), contextlib.ExitStack() as guards:
+        guards.enter_context(WAITS.wait_for(command.title))
         with delay_interrupt():
             _watchdog()
             child = guards.enter_context(_start(command, stdin, stderr))

@@ -43,7 +43,10 @@ class PackageWait(BaseModel):
 
 
 class TimelineObserver:
-    """Remembers when each package was in which stage; it also notifies *observer*, which may change. *clock* returns seconds."""
+    """Remembers when each package was in which stage; it also notifies *observer*, which may change.
+
+    *clock* returns seconds.
+    """
 
     def __init__(self, observer: Observer, clock: Callable[[], float]) -> None:
         self.observer = observer
