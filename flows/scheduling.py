@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
+from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError
 from prefect.states import Failed, get_state_exception
 
 from flows.artifacts import ProgressBar
@@ -214,38 +215,58 @@ class Staging:
     async def _submit(
         self, step: Step, stage: Task[..., Any], job: StageJob, after: RunIds
     ) -> State[Any]:
-        """Submit *job*, which waits for the builds that it installs, and wait for its end in this event loop."""
+        """Submit *job*, and wait for its end in this event loop; again without tags, as every step, if need be."""
+        if not runs_here(self._runner):  # then nobody tells its stages
+            self._release.observer.on_stage(step.name, PackageStage.BUILDING)
+        try:
+            with step_tags(stage.name, step.name):
+                future = self._start(step, stage, job, after)
+            return await _end_of(future, step)
+        except ConcurrencySlotAcquisitionError:  # the server does not say whether a tag has a limit
+            return await _end_of(self._start(step, stage, job, after), step)
+
+    def _start(
+        self, step: Step, stage: Task[..., Any], job: StageJob, after: RunIds
+    ) -> PrefectFuture[BuiltPackage]:
+        """Submit *job*, which waits for the builds that it installs."""
         needed = [self._futures[name] for name in step.build_needs if name in self._futures]
         is_closed = accepts_quote(self._runner)
         details = one_input(stage.fn, job, () if needed else after, is_closed=is_closed)
-        if not runs_here(self._runner):  # then nobody tells its stages
-            self._release.observer.on_stage(step.name, PackageStage.BUILDING)
-        with step_tags(stage.name, step.name):
-            future = self._runner.submit(stage, **details, wait_for=needed)
+        future = self._runner.submit(stage, **details, wait_for=needed)
         self._futures[step.name] = future
         frontier = current_frontier()
         frontier.remember(step.name, future.task_run_id)
         frontier.tags[future.task_run_id] = tag_names(stage.name, step.name)
-        ended, loop = asyncio.Event(), asyncio.get_running_loop()
+        return future
 
-        def wake(_: PrefectFuture[BuiltPackage]) -> None:
-            loop.call_soon_threadsafe(ended.set)
 
-        future.add_done_callback(wake)
-        await ended.wait()
-        future.wait()  # reads the state of the future, which has ended
-        state = future.state
-        if not state.is_final():
-            error = await asyncio.to_thread(_lost_build_error, future, step)
-            state = await end_lost_run(future.task_run_id, error)
-        return keep_alive(state)
+async def _end_of(future: PrefectFuture[BuiltPackage], step: Step) -> State[Any]:
+    """Return the final state of the build of *step*, once it has ended.
+
+    Raises ConcurrencySlotAcquisitionError if it did not begin, because the server did not answer.
+    """
+    ended, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def wake(_: PrefectFuture[BuiltPackage]) -> None:
+        loop.call_soon_threadsafe(ended.set)
+
+    future.add_done_callback(wake)
+    await ended.wait()
+    future.wait()  # reads the state of the future, which has ended
+    state = future.state
+    if not state.is_final():
+        error = await asyncio.to_thread(_lost_build_error, future, step)
+        state = await end_lost_run(future.task_run_id, error)
+    return keep_alive(state)
 
 
 def _lost_build_error(future: PrefectFuture[BuiltPackage], step: Step) -> ReleaseError:
-    """Return why a build has ended without a state: its worker died, or could not begin."""
+    """Return why a build has ended without a state: its worker died, or could not begin. Raises as `_end_of` does."""
     reason = "it ended without a result"
     try:
         future.result()
+    except ConcurrencySlotAcquisitionError:
+        raise
     except Exception as error:  # noqa: BLE001  each task runner raises its own kinds
         reason = mask(str(error)) or type(error).__name__
     hint = "Read the log of the workers, start new ones if they have ended, and run again."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
@@ -38,11 +38,8 @@ def open_task_runner(settings: Settings) -> Generator[TaskRunner[Any]]:
     if settings.task_runner == "threads" and flow_run:
         yield flow_run.task_runner
         return
-    runner = _start(settings)
-    try:
-        yield runner
-    finally:
-        runner.__exit__(None, None, None)
+    with ExitStack() as stack:
+        yield _start(settings, stack)
 
 
 def build_concurrency(settings: Settings) -> int:
@@ -85,10 +82,11 @@ def exchange_of(release: ReleaseContext) -> StageExchange | None:
     return None if is_shared else StageExchange(release.stage_storage)
 
 
-def _start(settings: Settings) -> TaskRunner[Any]:
+def _start(settings: Settings, stack: ExitStack) -> TaskRunner[Any]:
+    """Return the task runner, which ends with the *stack*."""
     try:
         runner = _constructor(settings)(**settings.task_runner_options)
-        return runner.__enter__()
+        return stack.enter_context(runner)
     except Refusal:
         raise
     except Exception as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +11,7 @@ from packaging.version import Version
 
 from releasekit.core.planning.model import Status, Step
 from releasekit.core.release.observer import LogObserver
+from tests.support.builders import settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -212,3 +214,44 @@ def test_many_packages_end_in_order() -> None:
     assert set(names_of(states).values()) == {"Completed"}
     assert len(story.events) == 400
     assert all(story.before(f"end p{n - 2}", f"begin p{n}") for n in range(2, 200))
+
+
+def test_build_begins_without_limits() -> None:
+    """A build that the server gives no answer about its limits, as under load, begins again without tags."""
+    from concurrent.futures import Future
+    from uuid import uuid4
+
+    from prefect import task
+    from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError
+    from prefect.futures import PrefectConcurrentFuture
+    from prefect.task_runners import ThreadPoolTaskRunner
+
+    from flows.scheduling import Staging
+
+    class BusyServer(ThreadPoolTaskRunner[Any]):
+        """Fails once as Prefect does."""
+
+        answers = 0
+
+        def submit(self, *given: Any, **details: Any) -> Any:
+            self.answers += 1
+            if self.answers > 1:
+                return super().submit(*given, **details)
+            failed: Future[Any] = Future()
+            failed.set_exception(ConcurrencySlotAcquisitionError("503 Service Unavailable"))
+            return PrefectConcurrentFuture(uuid4(), failed)
+
+    @task
+    def stage(job: str) -> str:
+        return f"built {job}"
+
+    async def story(runner: BusyServer) -> object:
+        release: Any = SimpleNamespace(settings=settings_of(), plan=SimpleNamespace(steps=()))
+        staging = Staging(release, runner)
+        (step,), _ = steps_of("core")
+        job: Any = "core"
+        state = await staging._submit(step, stage, job, frozenset())
+        return await state.aresult()
+
+    with BusyServer(1) as runner:
+        assert asyncio.run(story(runner)) == "built core"
