@@ -188,9 +188,9 @@ class Staging:
         """
         storage = self._exchange.storage.url if self._exchange else ""
         job = build.stage_job(self._release, step, self.built, self._platform, storage)
-        state = await self._submit(step, self._stage, job, after)
+        state = await self.submit(step, self._stage, job, after)
         if state.is_completed() and await self._lost_files(await state.aresult()):
-            state = await self._submit(
+            state = await self.submit(
                 step, self._stage.with_options(refresh_cache=True), job, after
             )
             lost = await self._lost_files(await state.aresult()) if state.is_completed() else ()
@@ -212,7 +212,7 @@ class Staging:
             missing = record.missing_files(package)
         return missing
 
-    async def _submit(
+    async def submit(
         self, step: Step, stage: Task[..., Any], job: StageJob, after: RunIds
     ) -> State[Any]:
         """Submit *job*, and wait for its end in this event loop; again without tags, as every step, if need be."""
@@ -477,7 +477,9 @@ async def publish_all(
     # Then `confirm` has given up too, and the index counts: a later run uploads the files that it does not list.
     limits = limits_of(release)
     upload_step = upload.upload.with_options(
-        cache_expiration=timedelta(seconds=settings.confirm_timeout), timeout_seconds=limits.upload
+        retries=settings.upload_retries,
+        cache_expiration=timedelta(seconds=settings.confirm_timeout),
+        timeout_seconds=limits.upload,
     )
     confirm = upload.confirm.with_options(timeout_seconds=limits.confirm)
     smoke_test = upload.smoke_test.with_options(timeout_seconds=limits.smoke_test)

@@ -42,8 +42,6 @@ detail = logging.getLogger("releasekit.detail")
 LONGEST_WAIT = MAX_DELAY
 """Seconds that a run waits at most when the index asks it to. If it asks for more, the run says when to try again."""
 
-_LONGEST_PAUSE = 10.0
-
 PER_RELEASE = CacheKeyFnPolicy(cache_key_fn=result_key)
 
 
@@ -293,12 +291,13 @@ async def confirm(job: UploadJob) -> None:
     """
     release, step, built, index = job.release, job.step, job.built, job.index
     seconds, pause = release.settings.confirm_timeout, 0.1
+    longest_pause = release.settings.confirm_interval
     problem = "the index does not answer"
     try:
         async with asyncio.timeout(seconds):
             while problem := await _visibility_problem(built, index):
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE)
+                await asyncio.sleep(min(pause, longest_pause))
+                pause *= 2
     except TimeoutError:
         uploaded, hint = (
             ("uploaded in an earlier run", _LOST_HINT) if job.is_earlier else ("uploaded", "")

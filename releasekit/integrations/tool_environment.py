@@ -185,7 +185,7 @@ def uv_variables(
     remaining = {
         name: value for name, value in dropped.items() if name not in kept or name in set(hidden)
     }
-    offline = PROOF_VARIABLES if uploads else {}
+    offline = PROOF_VARIABLES if uploads else dict[str, str | None]()
     return {**remaining, **dict.fromkeys(others), **offline, **_OUTPUT}
 
 

@@ -250,7 +250,7 @@ def test_build_begins_without_limits() -> None:
         staging = Staging(release, runner)
         (step,), _ = steps_of("core")
         job: Any = "core"
-        state = await staging._submit(step, stage, job, frozenset())
+        state = await staging.submit(step, stage, job, frozenset())
         return await state.aresult()
 
     with BusyServer(1) as runner:

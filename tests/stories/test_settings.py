@@ -1134,6 +1134,8 @@ KEYS: dict[str, Proof | str] = {
     "build_isolation": test_build_isolation_key_shares_environments,
     "approval_timeout": test_approval_timeout_ends_the_wait,
     "confirm_timeout": test_confirm_timeout_fails_the_package,
+    "confirm_interval": f"{FAULTS}::test_keys_decide_repetitions",
+    "upload_retries": f"{FAULTS}::test_keys_decide_repetitions",
     "build_env": test_build_env_reaches_the_build,
     "build_timeout": test_build_timeout_ends_the_build,
     "upload_timeout": f"{FAULTS}::test_documented_fault_has_documented_effect",

@@ -395,6 +395,28 @@ def test_stopped_upload_ends_its_wait() -> None:
     asyncio.run(asyncio.wait_for(story(), 10))
 
 
+def test_keys_decide_repetitions(scene: Callable[[str], Scene], faulty: FaultIndex) -> None:
+    """`upload_retries` says how often an upload is sent again, `confirm_interval` how often the index is asked."""
+    here = scene("core:")
+    faulty.on_upload("core", repeat(ERROR))
+    assert here.publish(upload_retries=1)["core"].outcome == "failed"
+    assert len(faulty.uploads) == 2
+
+    faulty.heal()
+    requests: list[Fault] = []
+
+    def pages() -> Iterator[Fault]:
+        while True:
+            requests.append(HIDDEN)
+            yield HIDDEN
+
+    faulty.on_page("core", pages())
+    report = here.publish(confirm_timeout=2, confirm_interval=0.05)["core"]
+
+    assert report.error.startswith(ErrorCode.PUBLISH_TIMEOUT)
+    assert len(requests) > 12, "with the default interval there are at most nine"
+
+
 def test_upload_retries_have_growing_delays() -> None:
     """An upload is tried five times, after delays that grow and are never quite the same."""
     from tasks.upload import upload

@@ -630,6 +630,12 @@ class Settings(BaseModel):
     confirm_timeout: float = Field(
         600, gt=0, description="Seconds to wait until the index lists an upload"
     )
+    confirm_interval: float = Field(
+        10,
+        gt=0,
+        description="Maximum seconds between two requests that ask whether the index lists an upload; the first ones "
+        "follow each other sooner",
+    )
     build_timeout: float = Field(
         1800, gt=0, description="Maximum seconds for one build or `pre_release` command"
     )
@@ -640,6 +646,11 @@ class Settings(BaseModel):
     )
     upload_timeout: float = Field(
         600, gt=0, description="Maximum seconds for the upload of one package"
+    )
+    upload_retries: int = Field(
+        4,
+        ge=0,
+        description="How often an upload is tried again after a failure that may pass, with growing delays",
     )
     approval_timeout: float = Field(
         86400, gt=0, description="Seconds that `publish --approve` waits until the plan is approved"

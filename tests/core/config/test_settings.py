@@ -85,6 +85,8 @@ def test_defaults_match_the_documentation() -> None:
         "approval_timeout": 86400,
         "confirm_timeout": 600,
         "task_runner": "threads",
+        "confirm_interval": 10,
+        "upload_retries": 4,
         "build_isolation": "each",
         "build_timeout": 1800,
         "upload_timeout": 600,
