@@ -14,7 +14,7 @@ from packaging.version import Version
 from releasekit.core.config.settings import (
     Settings,
     from_environment,
-    needless_keys,
+    outdated_keys,
     parse_member_settings,
     settings_of,
 )
@@ -54,7 +54,7 @@ def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
     root, directories = uv.workspace(path)
     overrides = from_environment(os.environ) | dict(overrides)
     of_root, root_text = read_toml(root / "pyproject.toml", "pyproject.toml")
-    for message in needless_keys(of_root):
+    for message in outdated_keys(of_root):
         log.warning(
             "warning %s", ReleaseWarning(ErrorCode.CONFIG_INVALID_KEY, message, "pyproject.toml")
         )

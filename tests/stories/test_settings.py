@@ -1084,6 +1084,7 @@ KEYS: dict[str, Proof | str] = {
     "root_tag_format": test_root_tag_format_is_for_the_root,
     "umbrella_tag_format": test_umbrella_format_names_release_tag,
     "label": test_label_key_fills_tag_formats,
+    "language": "tests/core/config/test_settings.py::test_language_other_than_python_refused",
     "lead": test_lead_key_names_the_release,
     "types": test_types_key_sets_the_bump,
     "major_on_zero": test_major_on_zero_allows_major,

@@ -110,6 +110,13 @@ def _path_inside(path: str, what: str) -> str:
     return posix.as_posix()
 
 
+def _known_language(name: str) -> str:
+    if name != "python":
+        message = "releasekit releases Python packages, and has no backend for {name}"
+        raise PydanticCustomError("language", message, {"name": name})
+    return name
+
+
 _CHANGELOG_SUFFIXES = ("", ".markdown", ".md", ".txt")
 
 
@@ -353,6 +360,10 @@ class Settings(BaseModel):
             default_factory=dict[str, Group],
             description="Named sets of packages, for --group, `versioning` and `pins`",
         )
+    )
+    language: Annotated[str, AfterValidator(_known_language)] = Field(
+        "python",
+        description='The language of a package; only "python" has a backend, so that another one is refused by name',
     )
     cycles: Cycles = Field(
         "error",
@@ -840,6 +851,7 @@ def bump_files(
 
 MEMBER_KEYS = (
     "api_check",
+    "language",
     "types",
     "unconventional",
     "major_on_zero",
@@ -899,20 +911,26 @@ def merge_member_settings(
 
 NEEDLESS_KEYS = {"verify_checksums": "the checksums of all files are always compared"}
 """Keys of earlier plans for releasekit, each with the reason why it has no effect."""
+RENAMED_KEYS = {"umbrella_tag": "umbrella_tag_format"}
+"""Keys of earlier plans for releasekit that have another name now."""
 
 
-def needless_keys(pyproject: Mapping[str, Any]) -> list[str]:
-    """Return what to say about each needless key of a parsed *pyproject*."""
+def outdated_keys(pyproject: Mapping[str, Any]) -> list[str]:
+    """Return what to say about each needless or renamed key of a parsed *pyproject*."""
     table = pyproject.get("tool", {}).get("releasekit", {})
-    return [f"{key} has no effect: {why}" for key, why in NEEDLESS_KEYS.items() if key in table]
+    remarks = {key: f"{key} has no effect: {why}" for key, why in NEEDLESS_KEYS.items()}
+    remarks |= {key: f"{key} is called {name} now" for key, name in RENAMED_KEYS.items()}
+    return [remark for key, remark in remarks.items() if key in table]
 
 
 def _table_of(pyproject: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the table of the settings, without needless keys; anything else than a table is for pydantic to refuse."""
+    """Return the table of the settings, with the keys of today; what is no table is for pydantic to refuse."""
     table = pyproject.get("tool", {}).get("releasekit", {})
     if not isinstance(table, dict):
         return cast("Mapping[str, Any]", table)
-    return drop_keys(cast("dict[str, Any]", table), NEEDLESS_KEYS)
+    values = cast("dict[str, Any]", table)
+    renamed = {RENAMED_KEYS[key]: value for key, value in values.items() if key in RENAMED_KEYS}
+    return renamed | drop_keys(values, {*NEEDLESS_KEYS, *RENAMED_KEYS})
 
 
 def _values_of(settings: Settings, keys: Iterable[str]) -> dict[str, Any]:

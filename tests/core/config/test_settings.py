@@ -14,7 +14,7 @@ from releasekit.core.config.settings import (
     Group,
     Settings,
     bump_files,
-    needless_keys,
+    outdated_keys,
     parse_member_settings,
     settings_of,
 )
@@ -85,6 +85,7 @@ def test_defaults_match_the_documentation() -> None:
         "approval_timeout": 86400,
         "confirm_timeout": 600,
         "task_runner": "threads",
+        "language": "python",
         "confirm_interval": 10,
         "upload_retries": 4,
         "build_isolation": "each",
@@ -393,10 +394,57 @@ class TestMistakes:
         document = tomllib.loads(text)
 
         assert settings_of(document, text) == settings("")
-        assert needless_keys(document) == [
+        assert outdated_keys(document) == [
             "verify_checksums has no effect: the checksums of all files are always compared"
         ]
-        assert needless_keys({}) == []
+        assert outdated_keys({}) == []
+
+    def test_roadmap_configuration_loads(self) -> None:
+        """Every key of the first roadmap is accepted; one that has another name now sets that, with a warning."""
+        text = """[tool.releasekit]
+tag_format = "{label}/{name}-v{version}"
+umbrella_tag = "{label}/v{version}"
+label = "py"
+publish_from = "ci"
+groups = { core = ["genkit"], plugins = ["genkit-plugin-*"] }
+exclude = ["sample-*"]
+changelog = true
+changelog_prerelease_mode = "separate"
+smoke_test = false
+verify_checksums = true
+http_pool_size = 20
+"""
+        document = tomllib.loads(text)
+
+        loaded = settings_of(document, text)
+
+        assert loaded.umbrella_tag_format == "{label}/v{version}"
+        assert (loaded.publish_from, loaded.exclude, loaded.http_pool_size) == (
+            "ci",
+            ("sample-*",),
+            20,
+        )
+        assert loaded.groups["plugins"].packages == ("genkit-plugin-*",)
+        assert outdated_keys(document)[1:] == ["umbrella_tag is called umbrella_tag_format now"]
+
+    def test_new_name_wins_over_old(self) -> None:
+        """If a key is there with both names, the new one counts."""
+        text = (
+            "[tool.releasekit]\numbrella_tag = 'a{version}'\numbrella_tag_format = 'b{version}'\n"
+        )
+
+        assert settings_of(tomllib.loads(text), text).umbrella_tag_format == "b{version}"
+
+    def test_language_other_than_python_refused(self) -> None:
+        """A package says its language; one without a backend is refused by its name, in the member's own file."""
+        assert settings('language = "python"') == settings("")
+        text = '[tool.releasekit]\nlanguage = "rust"\n'
+        with pytest.raises(Refusal) as caught:
+            parse_member_settings(tomllib.loads(text), "crates/core/pyproject.toml", text)
+
+        assert caught.value.code is ErrorCode.CONFIG_INVALID_VALUE
+        assert caught.value.location.startswith("crates/core/pyproject.toml:2")
+        assert "has no backend for rust" in caught.value.message
 
     def test_settings_must_be_a_table(self) -> None:
         """Something else than a table is refused."""
