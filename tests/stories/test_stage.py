@@ -384,6 +384,25 @@ def test_manifest_publishes_exactly_that_release(
     assert LOCK_REF not in mine.world.git("ls-remote", "origin")
 
 
+def test_trial_index_comes_first(mine: Handed) -> None:
+    """The staged files go to a test index without a tag, and then, byte for byte, to the index of the release."""
+    with fault_index() as trial, fault_index() as final:
+        tried = mine.publish(trial, "--no-tag", "--no-push", *ALONE)
+        assert tried.code == 0, tried.err
+        assert mine.world.tags() == {}
+
+        released = mine.publish(final)
+
+        assert released.code == 0, released.err
+        trial_files, files = (
+            {upload.file: upload.sha256 for upload in index.uploads if upload.stored}
+            for index in (trial, final)
+        )
+    assert len(files) == 4
+    assert trial_files == files
+    assert set(mine.world.tags()) == {"app-v0.1.0", "core-v0.1.0", dated_tag()}
+
+
 def test_manifest_without_files_is_built(mine: Handed, faulty: FaultIndex) -> None:
     """A manifest without files is that of a release to be built: exactly that one, and from its commit."""
     document = json.loads(mine.manifest.read_text())
