@@ -100,6 +100,20 @@ def test_live_table_fits_the_width(monkeypatch: pytest.MonkeyPatch, width: int) 
     )
 
 
+@pytest.mark.parametrize(
+    ("core", "count"), [("fix: it", "published: 0/1 │ waiting: 1 │ ⏭ skipped: 1"), ("", "")]
+)
+def test_skipped_packages_are_counted(core: str, count: str) -> None:
+    """The footer counts the packages that the release leaves out; a release of all packages has no such count."""
+    console = console_of(120)
+    plan = plan_of("core:", "idle:", changes={"core": core} if core else None)
+
+    footer = drawn(LiveTable(plan, settings_of(), console), console, 1)
+
+    assert count in footer
+    assert ("skipped" in footer) is bool(count)
+
+
 @pytest.mark.parametrize("height", [14, 24, 50])
 def test_live_table_fits_the_height(height: int) -> None:
     """It is never higher than the terminal, whatever there is to show."""

@@ -104,6 +104,8 @@ class LiveTable:
         with_levels = f"{title} across {count_as('level', levels)}"
         with_concurrency = f"{with_levels} (concurrency: {settings.concurrency})"
         self._titles = (with_concurrency, with_levels, title)
+        others = [package for package in plan.packages if not package.is_released]
+        self._skipped = [f"⏭ skipped: {len(others)}"] if others else []
         self._phase = "starting"
         self._started_at = time.monotonic()
 
@@ -159,7 +161,7 @@ class LiveTable:
         eta = "-" if remaining is None else f"~{_duration_text(remaining)}"
         first = f"published: {counts.get(PackageStage.PUBLISHED, 0)}/{total}"
         lines = (
-            " │ ".join([first, *parts]),
+            " │ ".join([first, *parts, *self._skipped]),
             f"{self._phase} │ elapsed: {_duration_text(now - self._started_at)} │ ETA: {eta}",
         )
         return Text("\n".join(("", *lines)), no_wrap=True, overflow="ellipsis")
