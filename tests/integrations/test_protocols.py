@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,8 @@ from releasekit.integrations.index import SimpleIndex
 from releasekit.integrations.protocols import Forge, Index
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     _GITHUB: type[Forge] = GitHub
     _GITLAB: type[Forge] = GitLab
     _INDEX: type[Index] = SimpleIndex
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     ids=lambda c: c.__name__,
 )
 def test_adapters_conform_to_protocols(protocol: type, implementation: type) -> None:
-    """Nothing that a protocol promises is missing, and an asynchronous promise is kept as one."""
+    """Each method of a protocol is there, with the same parameters, and asynchronous where the protocol says so."""
     promised = {
         name: value
         for name, value in vars(protocol).items()
@@ -33,4 +36,13 @@ def test_adapters_conform_to_protocols(protocol: type, implementation: type) -> 
     assert promised
     for name, value in promised.items():
         offered = getattr(implementation, name)
-        assert offered.__code__.co_flags & 0x80 == value.__code__.co_flags & 0x80, name
+        assert inspect.iscoroutinefunction(offered) is inspect.iscoroutinefunction(value), name
+        assert _parameters(offered) == _parameters(value), name
+
+
+def _parameters(method: Callable[..., object]) -> list[tuple[str, object, object]]:
+    """Return name, kind and default of each parameter: callers give some of them by name, or leave them out."""
+    return [
+        (parameter.name, parameter.kind, parameter.default)
+        for parameter in inspect.signature(method).parameters.values()
+    ]
