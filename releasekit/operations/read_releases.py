@@ -273,33 +273,41 @@ def _version_states(
 ) -> list[VersionState]:
     """Return all versions that a tag, the index or a record knows."""
     tag_names = {(reading.name, reading.version): reading.tag for reading in readings}
-    built = {
-        (package.name, package.version): (release, package)
-        for release in recorded
-        for package in release.manifest.packages
-        if package.name in listed
-    }
+    built: dict[VersionKey, tuple[RecordedRelease, BuiltPackage]] = {}
+    for release in recorded:
+        packages = [package for package in release.manifest.packages if package.name in listed]
+        built |= {(package.name, package.version): (release, package) for package in packages}
     on_index = [(name, version) for name, by_version in listed.items() for version in by_version]
     states: list[VersionState] = []
     for name, version in sorted({*tag_names, *on_index, *built}):
-        tag_name = tag_names.get((name, version)) or project.schemes.of(name).tag(name, version)
+        usual_name = project.schemes.of(name).tag(name, version)
+        tag_name = tag_names.get((name, version), usual_name)
         files = listed[name].get(version, [])
-        release, package = built.get((name, version), (None, None))
         state = VersionState(
             name=name,
             version=version,
             tag=tags.get(tag_name, TagState(tag_name, there="")),
-            commit=release.manifest.release_commit if release else "",
             files={file.name: file.sha256 for file in files},
             is_yanked=bool(files) and all(file.yanked for file in files),
-            expected={file.name: file.sha256 for file in package.files} if package else {},
             kinds=_usual_kinds(listed[name], version),
         )
-        if release and package and state.missing_files:
-            missing = release.record.missing_files(package)
-            state = replace(state, files_here=frozenset(package.file_names) - set(missing))
+        if (name, version) in built:
+            state = _with_record(state, *built[name, version])
         states.append(state)
     return states
+
+
+def _with_record(
+    state: VersionState, release: RecordedRelease, package: BuiltPackage
+) -> VersionState:
+    """Return *state* with what the record of its *release* says, and the files that it could upload."""
+    expected = {file.name: file.sha256 for file in package.files}
+    commit = release.manifest.release_commit
+    recorded = replace(state, commit=commit, expected=expected)
+    if not recorded.missing_files:
+        return recorded
+    missing = release.record.missing_files(package)
+    return replace(recorded, files_here=expected.keys() - set(missing))
 
 
 def _usual_kinds(
@@ -400,22 +408,14 @@ async def _with_details(
         if forge and page:
             sums |= await read_asset_sums(forge, page)
     written = _written_versions(project)
-    must_have_entry = {
-        key
-        for release in releases
-        if repo.has_commit(release.commit) and repo.contains(repo.head, release.commit)
-        for key in release.versions
-        if key[0] in written and not key[1].is_prerelease
-    }
-    versions: list[VersionState] = []
-    for version in state.versions:
-        has_entry = version.version in written.get(version.name, ())
-        versions.append(
-            replace(
-                with_sums(version, sums),
-                has_entry=has_entry if version.key in must_have_entry else None,
-            )
-        )
+    entries: dict[VersionKey, bool] = {}
+    for release in releases:
+        if _is_checked_out(repo, release.commit):
+            entries |= _entries_of(release, written)
+    versions = [
+        replace(with_sums(version, sums), has_entry=entries.get(version.key))
+        for version in state.versions
+    ]
     detailed = replace(state, versions=tuple(versions))
     if not scope.is_whole:
         return detailed
@@ -427,6 +427,21 @@ async def _with_details(
         if page.draft and tag not in titles
     }
     return replace(detailed, drafts=drafts)
+
+
+def _is_checked_out(repo: Repo, commit: str) -> bool:
+    """Return whether HEAD has *commit* in its history, and so the changelogs that it wrote."""
+    return repo.has_commit(commit) and repo.contains(repo.head, commit)
+
+
+def _entries_of(
+    release: TaggedRelease, written: Mapping[str, Container[Version]]
+) -> dict[VersionKey, bool]:
+    """Return whether the changelogs have the stable versions of *release*; *written* are their versions, by package."""
+    stable = [key for key in release.versions if not key[1].is_prerelease]
+    return {
+        (name, version): version in written[name] for name, version in stable if name in written
+    }
 
 
 async def read_asset_sums(forge: Forge, page: ForgeRelease) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
 
     from packaging.requirements import Requirement
     from packaging.version import Version
@@ -68,7 +69,7 @@ class VersionState:
     is_yanked: bool = False
     expected: Mapping[str, str] = field(default_factory=dict[str, str])
     kinds: frozenset[FileKind] = frozenset()
-    files_here: frozenset[str] = frozenset()
+    files_here: AbstractSet[str] = frozenset()
     has_entry: bool | None = None
 
     @property
@@ -98,7 +99,7 @@ class VersionState:
     @property
     def can_upload(self) -> bool:
         """Whether this machine has the recorded content of each file that the index lacks."""
-        return bool(self.expected) and self.files_here.issuperset(self.missing_files)
+        return bool(self.expected) and self.files_here >= set(self.missing_files)
 
 
 def file_kind(name: str) -> FileKind:
