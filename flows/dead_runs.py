@@ -31,17 +31,17 @@ _MESSAGE = "The process of this run was killed; a later run has resumed the rele
 _OPEN_STATES = [StateType.RUNNING, StateType.PENDING, StateType.SCHEDULED]
 
 
-async def end_dead_runs(record: Record) -> None:
+async def end_dead_runs(record: Record, earlier: str) -> None:
     """Mark as crashed what earlier processes of this release have left open, and put this flow run on record.
 
-    This process has the lock of the release, so no earlier one is alive. An earlier one may be an earlier attempt of
-    this flow run.
+    This process has the lock of the release, so no earlier one is alive. The flow run *earlier* was on record when this
+    process began; it may be an earlier attempt of this flow run. A release that has been discarded has no record.
     """
     run = current_run()
     if run is None:
         return
-    earlier = record.flow_run()
-    record.save_flow_run(str(run.id))
+    if record.exists():
+        record.save_flow_run(str(run.id))
     async with get_client() as client:
         if run.run_count > 1:
             await _end_task_runs(client, run.id, before=run.run_count)

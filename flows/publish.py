@@ -115,9 +115,13 @@ class StagedRelease:
 
 @dataclass(frozen=True, slots=True)
 class EarlyStaging:
-    """What a release did before its flow run: the *steps*, when, and how they ended. A report ends the release."""
+    """What a release did before its flow run: the *steps*, when, and how they ended. A report ends the release.
+
+    *earlier_run* is the flow run that was on record before.
+    """
 
     steps: EarlySteps
+    earlier_run: str
     timeline: TimelineObserver
     outcome: StagedRelease | ReleaseReport | ReleaseError
 
@@ -135,7 +139,7 @@ def can_stage_early(started: StartedRelease) -> bool:
 
 async def stage_early(started: StartedRelease) -> EarlyStaging:
     """Prepare and stage a release while its server starts, for `run_release` in its flow run."""
-    steps = EarlySteps()
+    steps, earlier_run = EarlySteps(), started.release.record.flow_run()
     timeline = TimelineObserver(started.release.observer, time.monotonic)
     release = replace(started.release, observer=timeline)
     async with steps.collect():
@@ -146,7 +150,7 @@ async def stage_early(started: StartedRelease) -> EarlyStaging:
                 )
         except ReleaseError as error:
             outcome = error
-    return EarlyStaging(steps, timeline, outcome)
+    return EarlyStaging(steps, earlier_run, timeline, outcome)
 
 
 def flow_of(started: StartedRelease, early: EarlyStaging | None = None) -> Flow[..., Any]:
@@ -185,7 +189,7 @@ async def run_release(started: StartedRelease, early: EarlyStaging | None = None
     timeline = early.timeline if early else TimelineObserver(events, time.monotonic)
     timeline.observer = events
     release = replace(started.release, observer=timeline)
-    await end_dead_runs(release.record)
+    await end_dead_runs(release.record, early.earlier_run if early else release.record.flow_run())
     try:
         async with open_index(started.project, release.target) as index:
             staged = early.result() if early else None

@@ -721,3 +721,31 @@ def test_record_key_decides_the_server(
     assert tags["stage-unheard"] == {"stage:stage", "package:unheard"}
     assert [name for name, _, _, _, inputs in steps if inputs == 0] == ["check-out-unheard-v0.1.2"]
     assert lines[0] > 0
+
+
+def test_early_failure_fails_the_run(
+    recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A build that fails before the flow run exists fails the run, which has all steps until then."""
+
+    def is_starting(_api: object) -> bool:
+        return True
+
+    monkeypatch.setattr("releasekit.cli.runner._PrefectApi.is_starting", is_starting)
+    world = make_world(tmp_path, "hasty")
+    manifest = "packages/hasty/pyproject.toml"
+    text = (world.root / manifest).read_text()
+    broken = text.replace('build-backend = "uv_build"', 'build-backend = "nobody"')
+    world.commit("build: a backend that does not exist", {manifest: broken})
+    begun = datetime.now(UTC)
+
+    said = world.releasekit(*RELEASE)
+
+    assert said.code == 1, said.err
+    assert "RK-UNEXPECTED" not in said.err
+    run = recorder.run_since(begun)
+    assert (run["state_type"], run["state"]["message"]) == ("FAILED", "hasty-v0.1.0: 1 failed")
+    tasks = recorder.tasks_of(run, "stage-hasty")
+    assert tasks["stage-hasty"]["state_type"] == "FAILED"
+    assert tasks["stage-hasty"]["start_time"] < run["start_time"]
+    assert "RK-BUILD-FAILED" in recorder.artifacts_of(run)["releasekit-report"]
