@@ -184,7 +184,7 @@ def test_confirmed_release_records_every_task(
         until(lambda: "[y/n]" in program.hear(), program)
         program.type("y\r")
         until(lambda: uploads(own_index), program)
-        [server] = [pid for pid, line in program.relatives().items() if "-m uvicorn" in line]
+        [server] = [pid for pid, line in program.relatives().items() if "uvicorn" in line]
         os.kill(server, signal.SIGKILL)
         assert program.end() == 0, program.hear()
         until(lambda: not program.relatives(), program)
