@@ -236,10 +236,16 @@ class Repo:
         return tuple(self.git("remote").splitlines())
 
     def address(self, remote: str) -> str:
-        """Return the address of *remote*, which may contain a password; empty if there is no such remote."""
-        return register_address(
-            run(self.command("remote", "get-url", remote, ok_codes=(0, 2))).stdout.strip()
-        )
+        """Return the address of *remote*, which may contain a password; empty if there is no such remote.
+
+        From then on, the passwords of all its addresses are masked, also of those that git only pushes to.
+        """
+        question = self.command("remote", "get-url", remote, ok_codes=(0, 2))
+        address = register_address(run(question).stdout.strip())
+        if address:
+            push = self.command("remote", "get-url", "--push", "--all", remote, ok_codes=(0, 2))
+            register_address(run(push).stdout)
+        return address
 
     def authors(self, shas: Sequence[str]) -> dict[str, str]:
         """Return the name of each commit's author by its sha, as .mailmap gives it."""

@@ -1,14 +1,21 @@
-"""A workspace whose every text is hostile, through a whole release."""
+"""Hostile texts and careless tools: what a workspace says stays text, and what tools repeat of secrets is masked."""
 
 from __future__ import annotations
 
+import base64
 import json
+import os
 import re
 import zipfile
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
+import httpx
 import pytest
+from pydantic import SecretStr
 
+from releasekit.core.secret_forms import secret_forms
+from tests.support.fault_index import Fault, fault_index
 from tests.support.github import WRITER, GitHubDouble
 from tests.support.world import World, make_world
 
@@ -115,3 +122,101 @@ def test_hostile_texts_stay_texts(
     with zipfile.ZipFile(next(tmp_path.rglob("core-0.2.0*.whl"))) as wheel:
         assert wheel.testzip() is None
     assert own_index.requests()
+
+
+MARK = "seen-by-everybody"
+"""What may be seen; it proves that a secret at the same place would be found."""
+
+
+def repeated(canaries: list[str]) -> str:
+    """Return what a careless tool says of *canaries*, in all the forms that tools use."""
+    forms = [
+        form
+        for canary in canaries
+        for form in (
+            canary,
+            quote(canary, safe=""),
+            json.dumps(canary),
+            base64.b64encode(f"me:{canary}".encode()).decode(),
+        )
+    ]
+    return f"{MARK} {' '.join(forms)}"
+
+
+def recorded_texts(api: str) -> str:
+    """Return what Prefect's server has of runs, their states, logs and artifacts."""
+    tables = ("flow_runs", "task_runs", "logs", "artifacts")
+    pages = [
+        httpx.post(f"{api}/{table}/filter", json={"limit": 200}, timeout=60) for table in tables
+    ]
+    return "\n".join(page.raise_for_status().text for page in pages)
+
+
+def texts_below(directory: Path) -> str:
+    """Return the text of all files below *directory*."""
+    return "\n".join(
+        path.read_bytes().decode("utf-8", "replace")
+        for path in directory.rglob("*")
+        if path.is_file()
+    )
+
+
+def test_failures_tell_no_secret(
+    tmp_path: Path, hub: GitHubDouble, prefect_api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each step fails with a text that repeats every secret, and none is in logs, states, artifacts or records."""
+    ways = ("block", "variable", "address", "remote", "netrc", "push")
+    canaries = [f'canary/{way}+"9876543210' for way in ways]
+    block, variable, address, remote, netrc, push = canaries
+    told = repeated(canaries)
+    from prefect.blocks.system import Secret
+
+    Secret(value=SecretStr(block)).save("canary-block", overwrite=True)
+    made = make_world(
+        tmp_path / "world",
+        "core",
+        'secrets.UV_PUBLISH_TOKEN = "canary-block"\nsmoke_test = false\noverlay = "off"\nrelease = false',
+    )
+    world = World(made.root, hub.bare)
+    host = hub.remote.partition("://")[2]
+    world.git("remote", "set-url", "origin", f"http://me:{quote(remote, safe='')}@{host}")
+    pushed = f"http://me:{quote(push, safe='')}@{host}"
+    world.git("remote", "set-url", "--push", "origin", pushed)
+    world.git("push", "--quiet", "origin", "main")
+    world.git("fetch", "--quiet", "origin")
+    hook = world.remote / "hooks/pre-receive"
+    hook.write_text(f"#!/bin/sh\ncat <<'END' >&2\n{told}\nEND\nexit 1\n")
+    (tmp_path / "netrc").write_text(f"machine 127.0.0.1 login me password {netrc}\n")
+    (tmp_path / "netrc").chmod(0o600)
+    monkeypatch.setenv("MY_TOKEN", variable)
+    monkeypatch.setenv("MY_INDEX", f"https://me:{quote(address, safe='')}@other.example/simple")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    for name in [name for name in os.environ if name.startswith("UV_PUBLISH_")]:
+        monkeypatch.delenv(name)
+    heard: dict[str, str] = {}
+    with fault_index() as index:
+        where = ("--publish-url", index.publish_url, "--check-url", index.simple_url)
+
+        def release(step: str) -> None:
+            said = world.releasekit("publish", "--yes", "--skip-audit", "-v", *where)
+            assert said.code, step
+            heard[step] = said.out + said.err
+
+        index.on_page("core", [Fault(400, told)] * 9)
+        release("ask")
+        index.heal()
+        index.on_upload("core", [Fault(400, told)])
+        release("upload")
+        hook.chmod(0o755)
+        release("push")
+    heard["record"] = texts_below(world.root / ".git/releasekit")
+    heard["prefect"] = recorded_texts(prefect_api)
+
+    for step, text in heard.items():
+        forms = [form for canary in canaries for form in secret_forms(canary) if form in text]
+        assert forms == [], step
+        assert all(
+            base64.b64encode(f"me:{canary}".encode()).decode()[4:-6] not in text
+            for canary in canaries
+        )
+    assert [step for step in ("upload", "push", "prefect") if MARK not in heard[step]] == []
