@@ -969,6 +969,10 @@ def _work_tree(path: Path) -> Path:
     except ReleaseError as error:
         raise _opening_refusal(error, path) from None
     top = Path(output.removesuffix("\n")).resolve()
+    if "\N{REPLACEMENT CHARACTER}" in output and not top.exists():
+        message = "the path of the repository is not UTF-8"
+        hint = "Move the repository into a directory whose name is UTF-8, or clone it there."
+        raise Refusal(ErrorCode.GIT_UNTRUSTED, message, str(path), hint)
     if not path.resolve().is_relative_to(top):
         message = f"the settings of the repository name another work tree: {top}"
         raise Refusal(ErrorCode.GIT_UNTRUSTED, message, str(path))

@@ -139,6 +139,16 @@ class TestOpening:
             assert caught.value.code is ErrorCode.GIT_NOT_A_REPOSITORY
             assert caught.value.location == str(path)
 
+    def test_odd_path_is_named(self, scene: GitScene, tmp_path: Path) -> None:
+        """The refusal of a path that is not UTF-8 says so, and blames no setting."""
+        odd = tmp_path / os.fsdecode(b"a\xffb")
+        scene.top.rename(odd)
+
+        with pytest.raises(Refusal, match="not UTF-8") as caught:
+            Repo(odd)
+
+        assert "UTF-8" in caught.value.hint
+
     def test_bare_repository_is_refused(self, remote: Path) -> None:
         """A bare repository has no files to release."""
         with pytest.raises(Refusal, match="bare") as caught:
