@@ -116,7 +116,7 @@ def test_half_done_release_is_repaired(tmp_path: Path, monkeypatch: pytest.Monke
         assert (code, kinds(report)) == (1, found), report
         assert kinds(repair(world, "--package", "two")[1]) == found[1:]
         checked = world.releasekit("check", "--releases", "--select", "cycles", "--format", "json")
-        assert (checked.code, json.loads(checked.out)["releases"]) == (1, report)
+        assert json.loads(checked.out)["releases"]["findings"] == report["findings"]
         assert repair(world, "--apply")[0] == 2, "there is nobody to ask"
         assert world.state() == before
         index.on_page("one", repeat(AWAY))
