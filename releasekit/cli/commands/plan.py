@@ -72,8 +72,7 @@ def plan(
     if since_last and diff:
         raise Refusal(ErrorCode.USAGE, "use only one of --since-last and --diff")
     compared_plan = asyncio.run(runner.plan(options, since_last=since_last, diff=diff))
-    is_compared = since_last or diff is not None
-    left_out = None if is_compared else {"since"}
+    left_out = None if since_last or diff else {"since"}
     difference, by_package, sentences = "", None, None
     if since := compared_plan.since:
         difference = tables.difference_list(since)

@@ -53,6 +53,12 @@ class IndexAfterRelease:
         """The requirements because of which the latest releases cannot be installed together."""
         return exclusions(self.candidates)
 
+    @property
+    def keeps_all_together(self) -> bool:
+        """Whether all latest releases, without extras, can be installed together, and the settings promise it."""
+        only_extras_conflict = all(exclusion.extra for exclusion in self.exclusions)
+        return only_extras_conflict and keeps_all_installable(self.basis.settings, self.siblings)
+
 
 def packages_to_add(
     index: IndexAfterRelease, graph: Graph, skipped: Sequence[str]

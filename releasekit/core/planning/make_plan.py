@@ -18,7 +18,6 @@ from releasekit.core.picking import drop, drop_keys, pick_keys
 from releasekit.core.planning.first_releases import first_release_warnings, first_releases_to_allow
 from releasekit.core.planning.installable import (
     IndexAfterRelease,
-    keeps_all_installable,
     packages_to_add,
 )
 from releasekit.core.planning.model import Obstacle, Plan, Status, Step
@@ -94,7 +93,6 @@ def make_plan(
     warnings += _plan_warnings(basis, statuses, steps, index.exclusions)
     warnings += first_release_warnings(unallowed_new)
     own_obstacles = map(Obstacle.from_error, (*undecided, *_taken_tags(released, inputs)))
-    only_extras_conflict = all(exclusion.extra for exclusion in index.exclusions)
     return Plan(
         commit=inputs.commit,
         release=release_id(inputs.commit, released),
@@ -107,7 +105,7 @@ def make_plan(
         limits=siblings.limits if "compatible" in siblings.modes.values() else {},
         raises=tuple(chain.from_iterable(map(siblings.raised_requirements, workspace))),
         unallowed_new=unallowed_new,
-        together=only_extras_conflict and keeps_all_installable(settings, siblings),
+        together=index.keeps_all_together,
         date=inputs.date,
         consumes=consumed_files(inputs.change_files, inputs.pending_files, _stable_names(released)),
         requested=selection.versions.recorded,
