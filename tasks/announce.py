@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, ReleaseWarning
 from releasekit.core.history.tags import push_batches
-from releasekit.core.picking import drop, pick
+from releasekit.core.picking import drop, drop_empty, drop_keys, pick
 from releasekit.core.planning.release_messages import tag_message
 from releasekit.core.release.release_manifest import manifest_text, sums_text
 from releasekit.core.release.sboms import sbom_names
@@ -375,7 +375,7 @@ async def _attach_files(
     if manifest is None:
         return ()
     texts = {SUMS: sums_text(manifest)} | _read_sboms(release.record, manifest)
-    missing = {name: text for name, text in texts.items() if name not in forge_release.assets}
+    missing = drop_keys(texts, forge_release.assets)
     remarks = [
         await _attach_file(forge, forge_release, name, text) for name, text in missing.items()
     ]
@@ -401,7 +401,7 @@ def _read_sboms(record: Record, manifest: ReleaseManifest) -> dict[str, str]:
         for name in sbom_names(package)
     }
     texts = {name: read_text_if_exists(path) for name, path in paths.items()}
-    return {name: text for name, text in texts.items() if text}
+    return drop_empty(texts)
 
 
 async def _update_text(

@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from releasekit.core.picking import by_name
 from releasekit.core.planning.model import calm_obstacles
 from releasekit.core.release.timeline import critical_path, upload_waits
 from releasekit.core.similar_texts import calm_warnings
@@ -102,7 +103,7 @@ def _links(plan: Plan) -> dict[str, str]:
 
 def _rows(plan: Plan, report: ReleaseReport | None) -> Iterator[_Row]:
     """Yield the packages that are released, in their order."""
-    reports = {package.name: package for package in report.packages} if report else {}
+    reports = by_name(report.packages) if report else {}
     for step in plan.steps:
         notes = plan.tales.get(step.name)
         changes = notes.changes if notes else ()

@@ -14,6 +14,7 @@ from releasekit.core.changelog.changelog import versions_in
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, as_refusal, did_you_mean
 from releasekit.core.history.baselines import package_tags
 from releasekit.core.history.tag_evidence import objection
+from releasekit.core.picking import by_name, values_at
 from releasekit.core.release.release_manifest import parse_manifest, sums_text
 from releasekit.core.release.unfinished_release import NextCommand
 from releasekit.core.repair.compared_scope import (
@@ -252,15 +253,13 @@ def _unfinished_states(status: ReleaseStatus) -> Iterable[UnfinishedState]:
 
 async def _read_pages(project: Project, index: Index) -> dict[str, dict[Version, list[IndexFile]]]:
     """Return the files that the index lists of each package, by version."""
-    names = [member.name for member in project.workspace if member.publishable]
+    names = project.workspace.publishable_names
     answers = await asyncio.gather(*map(index.files, names))
     pages: dict[str, dict[Version, list[IndexFile]]] = {}
     for name, answer in zip(names, answers, strict=True):
-        files = {file.name: file for file in answer or ()}
+        files = by_name(answer or ())
         by_version = files_by_version(name, dict.fromkeys(files, ""))
-        pages[name] = {
-            version: [files[file] for file in own] for version, own in by_version.items()
-        }
+        pages[name] = {version: values_at(files, own) for version, own in by_version.items()}
     return pages
 
 

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from releasekit.core.errors import Refusal, ReleaseError
+from releasekit.core.picking import drop
 from releasekit.core.repair.inconsistencies import RepairReport, find_inconsistencies
 from releasekit.core.text import count_as
 from releasekit.operations import repair_steps
@@ -80,7 +81,7 @@ async def _repair_all(
         done_before = [finding for finding in todo if _identity(finding) in repaired]
         for finding in done_before:
             problems[_identity(finding)] = f"{_identity(finding)} is still there after its repair"
-        todo = [finding for finding in todo if finding not in done_before]
+        todo = drop(todo, done_before)
         if not todo:
             break
         for finding in todo:

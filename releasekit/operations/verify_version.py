@@ -16,6 +16,7 @@ from packaging.version import InvalidVersion, Version
 from releasekit.core.artifacts.attestations import provenance_evidence
 from releasekit.core.errors import ErrorCode, Refusal, as_refusal
 from releasekit.core.history.baselines import package_tags
+from releasekit.core.picking import by_name, pick_keys
 from releasekit.core.planning.plan_inputs import platforms_of
 from releasekit.core.release.stage_job import StageJob
 from releasekit.core.repair.compared_scope import files_by_version
@@ -127,11 +128,11 @@ def _release_readings(project: Project, repo: Repo, package: str) -> list[TagRea
 
 async def _published_files(index: Index, subject: _TaggedVersion) -> dict[str, IndexFile]:
     """Return the files of the version on the index by name; raises Refusal RK-RELEASE-UNKNOWN without one."""
-    files = {file.name: file for file in await index.files(subject.name) or ()}
+    files = by_name(await index.files(subject.name) or ())
     own = files_by_version(subject.name, dict.fromkeys(files, "")).get(subject.version, {})
     if not own:
         raise Refusal(ErrorCode.RELEASE_UNKNOWN, f"the index has no file of {subject}", index.url)
-    return {name: files[name] for name in own}
+    return pick_keys(files, own)
 
 
 async def _release_sums(

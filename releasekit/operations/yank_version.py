@@ -13,6 +13,7 @@ from packaging.version import InvalidVersion, Version
 
 from releasekit.core.changelog.changelog import add_note
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, as_refusal
+from releasekit.core.picking import by_name
 from releasekit.core.release.rollback_plan import yank_url
 from releasekit.core.repair.compared_scope import files_by_version
 from releasekit.core.repair.release_state import latest_version
@@ -150,7 +151,7 @@ async def _read_offers(project: Project, index: Index) -> dict[str, _OnIndex]:
     pages = await asyncio.gather(*map(index.files, names))
     offers: dict[str, _OnIndex] = {}
     for name, page in zip(names, pages, strict=True):
-        files = {file.name: file for file in page or ()}
+        files = by_name(page or ())
         by_version = files_by_version(name, dict.fromkeys(files, ""))
         yanked = [
             version

@@ -129,7 +129,7 @@ def refusal_of_workers(settings: Settings, *, rehearse: bool) -> str:
         "stage_storage is not set": not settings.stage_storage,
         "push is off, so workers cannot fetch the release commit": not settings.push,
     }
-    return next((text for text, applies in reasons.items() if applies), "")
+    return next(true_keys(reasons), "")
 
 
 def platform_outline(plan: Plan, settings: Settings, *, stage_only: bool) -> Iterator[str]:

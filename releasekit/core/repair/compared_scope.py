@@ -35,11 +35,9 @@ class ComparedScope:
 
     def covers(self, finding: Inconsistency) -> bool:
         """Return whether *finding* is to be reported."""
-        if finding.kind == "release_unfinished":
-            return self.is_whole or finding.tag in self.tags
         if finding.kind == "not_installable_together":
             return self.is_whole
-        if finding.package:
+        if finding.package and finding.kind != "release_unfinished":
             return (finding.package, Version(finding.version)) in self.keys
         return self.is_whole or finding.tag in self.tags
 

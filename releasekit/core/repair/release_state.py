@@ -48,7 +48,8 @@ class TagState:
     @property
     def has_moved(self) -> bool:
         """Whether this clone and the remote have it on different commits."""
-        return bool(self.here and self.there) and self.here != self.there
+        commits = {self.here, self.there} - {"", None}
+        return len(commits) > 1
 
 
 @dataclass(frozen=True, slots=True)
