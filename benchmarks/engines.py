@@ -88,6 +88,7 @@ def _table(release: ReleaseContext, engines: Mapping[str, Engine], rounds: int) 
             engine(release)
             took = time.monotonic() - begun, time.process_time() - cpu
             best[name] = min(best[name], took)
+            print(f"{name}: {took[0]:.1f} s", file=sys.stderr, flush=True)
             _complete(release, name)
     floor = next(iter(best.values()))[0]
     print(f"{len(release.plan.steps)} packages, one task each, {CORES} cores, best of {rounds}\n")
