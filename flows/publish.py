@@ -48,7 +48,7 @@ from flows.scheduling import (
     stage_again,
     stage_all,
 )
-from flows.task_runners import exchange_of
+from flows.task_runners import builds_on_threads, exchange_of
 from flows.worker_wheels import build_on_workers, copy_to_record, require_workers
 from releasekit import __version__
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, ReleaseWarning
@@ -133,8 +133,13 @@ class EarlyStaging:
 
 
 def can_stage_early(started: StartedRelease) -> bool:
-    """Return whether a release can be staged before its flow run: workers of platforms need the run."""
-    return started.options.stage_only or not started.plan.platforms
+    """Return whether a release can be staged before its flow run.
+
+    Workers of platforms need the run. Builds in other processes need the server, because `EarlySteps` keeps only what
+    happens in this one.
+    """
+    is_for_workers = bool(started.plan.platforms) and not started.options.stage_only
+    return builds_on_threads(started.release.settings) and not is_for_workers
 
 
 async def stage_early(started: StartedRelease) -> EarlyStaging:

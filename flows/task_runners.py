@@ -35,7 +35,7 @@ def open_task_runner(settings: Settings) -> Generator[TaskRunner[Any]]:
     Raises Refusal RK-TASK-RUNNER if it does not exist, or cannot start.
     """
     flow_run = FlowRunContext.get()
-    if settings.task_runner == "threads" and flow_run:
+    if builds_on_threads(settings) and flow_run:
         yield flow_run.task_runner
         return
     with ExitStack() as stack:
@@ -45,6 +45,11 @@ def open_task_runner(settings: Settings) -> Generator[TaskRunner[Any]]:
 def build_concurrency(settings: Settings) -> int:
     """Return how many packages may be built at the same time."""
     return settings.build_concurrency or os.cpu_count() or 1
+
+
+def builds_on_threads(settings: Settings) -> bool:
+    """Return whether threads of this process run the builds."""
+    return settings.task_runner == "threads"
 
 
 def build_slots(settings: Settings, packages: int) -> int:

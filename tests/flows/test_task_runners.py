@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -77,3 +78,16 @@ def test_blind_worker_refuses_the_build(tmp_path: Path, prefect_client: Path) ->
 
     assert caught.value.code is ErrorCode.STAGE_STORAGE
     assert "this machine does not see the release" in caught.value.message
+
+
+@pytest.mark.parametrize(("runner", "is_early"), [("threads", True), ("processes", False)])
+def test_only_threads_stage_early(runner: str, is_early: bool, prefect_client: Path) -> None:
+    """A release whose builds run in other processes waits for the server, which their events need."""
+    from flows.publish import can_stage_early
+
+    assert prefect_client
+    release = SimpleNamespace(settings=settings_of(task_runner=runner))
+    plan, options = SimpleNamespace(platforms=()), SimpleNamespace(stage_only=False)
+    started: Any = SimpleNamespace(release=release, plan=plan, options=options)
+
+    assert can_stage_early(started) is is_early
