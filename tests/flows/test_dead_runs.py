@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from releasekit.store.record import Record
+from releasekit.store.record import PLAN, Record
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +23,7 @@ def test_retry_ends_earlier_task_runs(tmp_path: Path, prefect_api: str) -> None:
 
     assert prefect_api
     record = Record(tmp_path)
+    (tmp_path / PLAN).touch()  # the release has begun
     opened: list[UUID] = []
 
     @task
@@ -40,7 +41,7 @@ def test_retry_ends_earlier_task_runs(tmp_path: Path, prefect_api: str) -> None:
             opened.append(run.id)
         if len(opened) == 1:
             raise RuntimeError("killed")
-        await end_dead_runs(record)
+        await end_dead_runs(record, record.flow_run())
 
     async def states() -> list[str]:
         async with get_client() as client:
