@@ -124,9 +124,8 @@ def _prepared(work: Path) -> ReleaseContext:
 def _jobs(release: ReleaseContext) -> list[StageJob]:
     from tasks import build
 
-    return [
-        build.stage_job(release, step, {}) for step in release.plan.steps
-    ]  # no package builds with another
+    # No package builds with another.
+    return [build.stage_job(release, step, {}) for step in release.plan.steps]
 
 
 def no_engine(release: ReleaseContext) -> None:

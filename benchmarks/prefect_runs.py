@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from releasekit.core.planning.model import Step
     from releasekit.integrations.prefect_server import Server
 
+# As a release has them, two with results.
 STEPS = (
     "pin",
     "build",
@@ -46,7 +47,7 @@ STEPS = (
     "upload",
     "confirm",
     "smoke-test",
-)  # as a release has them, two with results
+)
 KEPT = ("upload", "smoke-test")
 LAYERS = 4
 TICK = os.sysconf("SC_CLK_TCK")
@@ -126,9 +127,8 @@ def measured(database: str, settings: str, sizes: Sequence[int], home: Path) -> 
             roots[_parent_of_all(address)] = "database"
         else:
             address = str(home / "client" / "prefect.db")
-            once(
-                settings, 1, env, {}
-            )  # the first start of all: its migrations are no cost of a release
+            # The first start of all: its migrations are no cost of a release.
+            once(settings, 1, env, {})
         for size in sizes:
             before = ended(address)
             row = once(settings, size, env, roots)

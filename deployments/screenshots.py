@@ -177,9 +177,8 @@ def approve_in(page: Page, prefect: Prefect, run_id: str, picture: Path | None =
         page.get_by_text("approve", exact=True).last,
     )
     answer.wait_for()
-    for _ in range(
-        5
-    ):  # it opens on a key press once it has the focus; the form needs some time to be ready
+    # It opens on a key press once it has the focus; the form needs some time to be ready.
+    for _ in range(5):
         page.wait_for_timeout(1500)
         if choice.is_visible():
             break

@@ -68,9 +68,8 @@ async def count_task_runs() -> AsyncGenerator[TaskRunCounter]:
     """
     counter = TaskRunCounter()
     AssertingPassthroughEventsClient.reset()
-    EventsWorker.set_client_override(
-        AssertingPassthroughEventsClient
-    )  # it also sends them; a subclass would not work
+    # It also sends them; a subclass would not work.
+    EventsWorker.set_client_override(AssertingPassthroughEventsClient)
 
     async def forget() -> None:
         while True:

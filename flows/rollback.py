@@ -1,8 +1,7 @@
 """Abandon one release: `python -m flows.rollback`, or the deployment `releasekit/rollback`."""
 
-if (
-    __name__ == "__main__"
-):  # before Prefect is imported: a rollback on a terminal must not pay for it
+# Before Prefect is imported: a rollback on a terminal must not pay for it.
+if __name__ == "__main__":
     import sys
     from runpy import run_module
 

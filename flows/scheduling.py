@@ -439,9 +439,8 @@ async def prove_all(
     prove = build.prove.with_options(timeout_seconds=limits.prove)
 
     async def chain(step: Step, before: RunIds) -> State[Any]:
-        after = (
-            frontier.runs_of(step.name) or before
-        )  # a proof comes after the build of its package alone
+        # A proof comes after the build of its package alone.
+        after = frontier.runs_of(step.name) or before
         async with slots:
             if halt.is_set():
                 return await run_step(observer, mark_blocked, after, Block(step, ["--fail-fast"]))

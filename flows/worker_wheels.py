@@ -155,9 +155,8 @@ async def _run_until_built(
     parameters = options.model_dump(mode="json", exclude_unset=True)
     signs, name = storage.below(SIGN_OF_LIFE), sign_of_life(options)
     for attempt in range(ATTEMPTS):
-        await asyncio.to_thread(
-            signs.write_text, name, ""
-        )  # what an earlier run has left is no sign of this one
+        # What an earlier run has left is no sign of this one.
+        await asyncio.to_thread(signs.write_text, name, "")
         log.info("%s: built by the queue %s, attempt %d", ", ".join(names), queue, attempt + 1)
         run = await arun_deployment(
             DEPLOYMENT, parameters=parameters, work_queue_name=queue, timeout=0

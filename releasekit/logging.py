@@ -12,9 +12,8 @@ def configure_logging(level: int, log_format: str) -> None:
     """Send log lines to standard error: *log_format* "text" or "json", one JSON object a line."""
     handler = logging.StreamHandler(sys.stderr)
     handler.set_name("releasekit")
-    if (
-        level > logging.DEBUG
-    ):  # these lines are for the task's run in Prefect; on a terminal they would break the tables
+    # These lines are for the task's run in Prefect; on a terminal they would break the tables.
+    if level > logging.DEBUG:
         handler.addFilter(lambda record: record.name != "releasekit.detail")
     handler.setFormatter(_JsonFormatter() if log_format == "json" else _TextFormatter())
     memory = _WarningMemory()

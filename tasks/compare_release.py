@@ -60,9 +60,8 @@ async def _compare_package(
     if last.version is None or last.facts is None or facts is None:
         return tuple(in_source)
     has_lost_files = not last.facts.files.keys() <= facts.files.keys()
-    sources = (
-        _source_files(paths) if has_lost_files else []
-    )  # only for a lost file it matters whether it has a source
+    # Only for a lost file it matters whether it has a source.
+    sources = _source_files(paths) if has_lost_files else []
     losses = find_losses(last.facts, facts, sources)
     in_wheel = rate_losses(
         package.name, last.version, package.version, losses, release.settings.verify_ignore

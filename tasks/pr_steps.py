@@ -255,9 +255,8 @@ def delete_pull_request_refs(
     """Delete the pull request's branch, if it is at one of the commits *ours*, and the reference to its plan."""
     branch = f"refs/heads/{settings.release_branch}"
     ref = release_pr_ref(settings.release_branch)
-    current_refs = repo.ls_remote(
-        settings.remote, branch, ref
-    )  # a forge may have deleted the merged branch by itself
+    # A forge may have deleted the merged branch by itself.
+    current_refs = repo.ls_remote(settings.remote, branch, ref)
     objects: dict[str, str] = {}
     if ref in current_refs and ref in remote_state.refs:
         objects[ref] = remote_state.refs[ref].object
@@ -373,9 +372,10 @@ async def fetch_manifest(repo: Repo, settings: Settings, secrets: Secrets, refer
 
     Raises Refusal RK-RELEASE-UNKNOWN, RK-FORGE-….
     """
+    # Imported late: httpx is slow to import.
     from releasekit.integrations.forge_factory import (
         connect_forge,
-    )  # imported late: httpx is slow to import
+    )
 
     if is_manifest_file(reference):
         return reference

@@ -236,9 +236,8 @@ def _with_remote_releases(
     by_release = {candidate.release: candidate for candidate in candidates}
     if foreign != NO_LOCK:
         by_release[foreign.plan.release] = _unrecorded_candidate(foreign, foreign)
-    for proposal in reversed(
-        unpublished
-    ):  # a draft knows the merged commit, a pull request only its own
+    # A draft knows the merged commit, a pull request only its own.
+    for proposal in reversed(unpublished):
         by_release.setdefault(proposal.plan.release, _unrecorded_candidate(proposal, NO_LOCK))
     return [*by_release.values()]
 
@@ -620,9 +619,8 @@ def _commit_notes(
     message = f"the release commit {commit[:12]} is part of {' and of '.join(branches)}, and stays"
     if public:
         return (f"{message}: it contains versions that are on the index",)
-    side = (
-        "-m 1 " if repo.parent(commit, 2) else ""
-    )  # for a merge, git needs to know which side stays
+    # For a merge, git needs to know which side stays.
+    side = "-m 1 " if repo.parent(commit, 2) else ""
     return (f"{message}; `git revert {side}{commit[:12]}` reverts versions and changelogs",)
 
 

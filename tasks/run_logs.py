@@ -15,9 +15,8 @@ def send_logs_to_prefect() -> None:
     if not in_flow():
         return
     ours = logging.getLogger("releasekit")
-    logging.getLogger("prefect.task_runs").addFilter(
-        _is_no_thread_warning
-    )  # adding it twice changes nothing
+    # Adding it twice changes nothing.
+    logging.getLogger("prefect.task_runs").addFilter(_is_no_thread_warning)
     sends_already = any(isinstance(handler, APILogHandler) for handler in ours.handlers)
     if not sends_already:
         ours.addHandler(APILogHandler())

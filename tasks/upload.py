@@ -77,9 +77,8 @@ class Uploads:
 
         Raises Refusal RK-BLOCKED if uploads were stopped in the meantime.
         """
-        async with (
-            self._turn_lock
-        ):  # one upload at a time checks the clock, in the order of arrival
+        # One upload at a time checks the clock, in the order of arrival.
+        async with self._turn_lock:
             while not self.stop_reason and (seconds := self._next - time.monotonic()) > 0:
                 with suppress(TimeoutError):  # then check again: the time may be later now
                     await asyncio.wait_for(self._stop_event.wait(), seconds)
@@ -251,9 +250,8 @@ _A_DAY = 24 * 60 * 60.0
 
 
 def _retry_hint(seconds: float) -> str:
-    when = datetime.now(UTC) + timedelta(
-        seconds=seconds + 60
-    )  # the text below cuts off the seconds
+    # The text below cuts off the seconds.
+    when = datetime.now(UTC) + timedelta(seconds=seconds + 60)
     return f"Run publish again after {when:%Y-%m-%d %H:%M} UTC: it resumes."
 
 

@@ -190,9 +190,8 @@ def _nothing_of_ours(
     monkeypatch.setenv("GH_CONFIG_DIR", os.devnull)  # where gh, if there is one, knows nobody
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     monkeypatch.delenv("CI", raising=False)
-    monkeypatch.delenv(
-        "COLUMNS", raising=False
-    )  # the width of the window that the tests are run from
+    # The width of the window that the tests are run from.
+    monkeypatch.delenv("COLUMNS", raising=False)
 
 
 @pytest.fixture(scope="session")
@@ -319,9 +318,8 @@ def prefect_database(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempP
 
     To create one takes a server 8 CPU-seconds. `pytest --cache-clear` deletes it.
     """
-    cache: pytest.Cache | None = getattr(
-        pytestconfig, "cache", None
-    )  # None with `-p no:cacheprovider`
+    # None with `-p no:cacheprovider`.
+    cache: pytest.Cache | None = getattr(pytestconfig, "cache", None)
     make = cache.mkdir if cache else tmp_path_factory.mktemp
     return make(f"prefect-{version('prefect')}") / "prefect.db"
 

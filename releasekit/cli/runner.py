@@ -299,9 +299,8 @@ async def publish(
         project, repo = open_project(options)
         if hands_off_to_ci(options, project.settings):
             return await _hand_off(options, project, repo)
-        api = _recording_api(
-            project.settings.record, stack
-        )  # a temporary server starts while we plan
+        # A temporary server starts while we plan.
+        api = _recording_api(project.settings.record, stack)
         confirmation = TerminalConfirmation(yes=yes or rehearsing or options.stage_only)
         started = await start_release(options, project, repo, confirmation, stack)
         if not started.plan.steps:

@@ -159,9 +159,8 @@ class Api:
 
     async def _send_with_retries(self, request: httpx.Request) -> httpx.Response:
         """Return the response to *request*, retried after a transient error if its method is idempotent."""
-        retries = (
-            _RETRIES if request.method in _IDEMPOTENT else 0
-        )  # the client itself retries a GET
+        # The client itself retries a GET.
+        retries = _RETRIES if request.method in _IDEMPOTENT else 0
         for delay in range(1, retries + 1):
             with suppress(httpx.TransportError):
                 response = await self._http.send(request)

@@ -32,12 +32,13 @@ if TYPE_CHECKING:
 log = logging.getLogger("releasekit.repo")
 
 _NO_HOOKS = ("-c", "core.hooksPath=/dev/null")
+# We choose the line ends; git must not object.
 _ADD = (
     "-c",
     "core.safecrlf=false",
     "--literal-pathspecs",
     "add",
-)  # we choose the line ends; git must not object
+)
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _REMOTE_COMMANDS = {"clone", "fetch", "ls-remote", "push", "remote"}
 # A context variable, because a token must reach only the git processes inside the block of `credentials`. A field of
@@ -329,9 +330,8 @@ class Repo:
         if not paths:
             return ()
         names = {path.relative_to(self.top).as_posix(): path for path in paths}
-        command = self.command(
-            "check-ignore", "-z", "--stdin", ok_codes=(0, 1, 128)
-        )  # 128: a path in a submodule
+        # 128: a path in a submodule.
+        command = self.command("check-ignore", "-z", "--stdin", ok_codes=(0, 1, 128))
         output = run(replace(command, stdin="\0".join(names).encode())).stdout
         return tuple(names[name] for name in filter(None, output.split("\0")))
 

@@ -273,9 +273,8 @@ class GitHub:
         address = f"{self._api.base.removesuffix('/v3')}/graphql"
         response = await self._api.send("POST", address, body)
         if errors := response.get("errors"):
-            log.debug(
-                "GraphQL: %s", errors
-            )  # such as a commit that was never pushed; the response has the others
+            # Such as a commit that was never pushed; the response has the others.
+            log.debug("GraphQL: %s", errors)
         return get_nested(response, "data", "repository")
 
     async def dispatch(self, workflow: str, ref: str, inputs: Mapping[str, str]) -> None:

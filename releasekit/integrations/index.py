@@ -329,9 +329,10 @@ class _File(BaseModel):
     hashes: dict[str, str] = Field(default_factory=dict)
     yanked: bool | str = False  # a string is the reason of a yank (PEP 592)
     provenance: str | None = None  # PEP 740
+    # PEP 700.
     uploaded: Annotated[datetime | None, BeforeValidator(_parse_time)] = Field(
         None, alias="upload-time"
-    )  # PEP 700
+    )
 
     def to_index_file(self, page: str) -> IndexFile:
         """Return this file with an absolute address; its own may be relative to *page*."""

@@ -508,9 +508,8 @@ def _timeout_error(command: Command, out: bytes, err: bytes) -> ReleaseError:
 def _collect_result(command: Command, code: int, out: bytes, err: bytes, started: float) -> Result:
     seconds = time.monotonic() - started
     if log.isEnabledFor(logging.DEBUG):
-        argv = mask("\n\0".join(command.argv), command.env).split(
-            "\n\0"
-        )  # in one call, because masking is slow
+        # In one call, because masking is slow.
+        argv = mask("\n\0".join(command.argv), command.env).split("\n\0")
         extra = {"argv": argv, "exit_code": code, "seconds": round(seconds, 3)}
         log.debug("ran %s: exit %d in %.2fs", command, code, seconds, extra=extra)
     result = Result(code, _text(out), _text(err), seconds)

@@ -60,9 +60,8 @@ class Storage:
 
     def _open(self) -> tuple[Any, str]:
         """Return the file system of the URL, and the directory in it."""
-        library: Any = import_module(
-            "fsspec"
-        )  # late: only releases on several machines need it; it has no types
+        # Late: only releases on several machines need it; it has no types.
+        library: Any = import_module("fsspec")
         try:
             system, directory = library.core.url_to_fs(self.url)
         except Exception as error:  # noqa: BLE001  each library raises its own kinds

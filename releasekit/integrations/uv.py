@@ -333,9 +333,8 @@ class Uv:
         Raises ReleaseError RK-COMMAND-FAILED, RK-COMMAND-TIMEOUT if uv cannot decide, for example without a network.
         """
         command = self.resolve_command(root, requirements, links, index, fresh)
-        result = await run_async(
-            replace(command, ok_codes=frozenset({0, 1}))
-        )  # 1: no solution, 2: it failed
+        # 1: no solution, 2: it failed.
+        result = await run_async(replace(command, ok_codes=frozenset({0, 1})))
         return last_lines(result.stderr, command.env) if result.code else ""
 
     async def smoke_test(
@@ -499,9 +498,8 @@ _LONGEST_MESSAGE = 500
 
 def _parse_response(output: str) -> UploadResponse:
     """Return the index's response to a failed upload, read from uv's *output* with its trace."""
-    files = re.findall(
-        r"Failed to publish `(.+?)`", output
-    )  # before a password such as "none" is masked in a name
+    # Before a password such as "none" is masked in a name.
+    files = re.findall(r"Failed to publish `(.+?)`", output)
     output = mask(output)
     separator = "error: " if output.startswith("error: ") else "\nerror: "
     trace, _, error = output.rpartition(separator)
@@ -548,9 +546,8 @@ def _refusal(output: str, path: Path) -> Refusal:
         (code for pattern, code in _ERROR_PATTERNS if pattern.search(output)),
         ErrorCode.WORKSPACE_INVALID,
     )
-    message = re.split(r"^error: ", mask(output).strip(), maxsplit=1, flags=re.MULTILINE)[
-        -1
-    ]  # warnings come before it
+    # Warnings come before it.
+    message = re.split(r"^error: ", mask(output).strip(), maxsplit=1, flags=re.MULTILINE)[-1]
     location, excerpt = str(path), None
     if code is ErrorCode.WORKSPACE_TOML and (position := _TOML_POSITION.search(output)):
         file = path / position["file"]

@@ -263,9 +263,8 @@ async def log_resume_summary(record: Record, project: Project, repo: Repo) -> No
         async with open_index(project, target) as index:
             warnings = await resume.find_closing(record, index, datetime.now(UTC))
     except ReleaseError as error:
-        log.debug(
-            "the age of the uploads is unknown: %s", error
-        )  # the upload will report the error again
+        # The upload will report the error again.
+        log.debug("the age of the uploads is unknown: %s", error)
         return
     for warning in warnings:
         log.warning("warning %s", warning)

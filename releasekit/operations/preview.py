@@ -230,9 +230,10 @@ async def _add_remote_releases(
     project: Project, repo: Repo, all_traces: list[ReleaseTraces], unasked: list[str]
 ) -> list[ReleaseTraces]:
     """Return *all_traces* with the releases on the remote and its forge; append to *unasked* what did not answer."""
+    # Late: httpx is slow to import, and `plan` imports this module.
     from tasks.rollback_steps import (
         find_unpublished,
-    )  # late: httpx is slow to import, and `plan` imports this module
+    )
 
     settings, secrets = project.settings, project.uv.secrets
     refs = _remote_refs(repo, settings, unasked)

@@ -411,9 +411,8 @@ async def compare_with_merge(
     remote_state, repo = context.remote_state, context.repo
     proposal = remote_state.proposal
     assert proposal is not None  # noqa: S101  see above
-    was_compared = bool(
-        pr_steps.remote_tags(remote_state, proposal.plan)
-    )  # tags are made after that
+    # Tags are made after that.
+    was_compared = bool(pr_steps.remote_tags(remote_state, proposal.plan))
     if merge.version_mismatches or was_compared:
         return merge.version_mismatches, ()
     proposed_commit = proposal.manifest.release_commit

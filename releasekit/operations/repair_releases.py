@@ -37,9 +37,8 @@ async def repair(options: RepairOptions, confirmation: Confirmation | None = Non
     """
     async with AsyncExitStack() as stack:
         if options.apply:
-            _ = (
-                options.directory
-            )  # refuses an address: a temporary clone has no record, and its changes are lost
+            # Refuses an address: a temporary clone has no record, and its changes are lost.
+            _ = options.directory
         options = stack.enter_context(checkout_workspace(options))
         project, repo = open_project(options)
         if options.apply:

@@ -81,9 +81,8 @@ async def yank_version(
     async with AsyncExitStack() as stack:
         with as_refusal():
             if not options.dry_run:
-                _ = (
-                    options.directory
-                )  # refuses an address: the changelog in a temporary clone would be lost
+                # Refuses an address: the changelog in a temporary clone would be lost.
+                _ = options.directory
             options = stack.enter_context(checkout_workspace(options))
             project, repo = open_project(options)
             if not options.dry_run:

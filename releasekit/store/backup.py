@@ -82,9 +82,8 @@ class FileBackup:
         All other files are restored before, and the backups are kept.
         """
         if not self.needs_restore:
-            shutil.rmtree(
-                self.directory, ignore_errors=True
-            )  # no file was changed, or all are restored
+            # No file was changed, or all are restored.
+            shutil.rmtree(self.directory, ignore_errors=True)
             return ()
         problems: list[str] = []
         restored: list[Path] = []

@@ -144,7 +144,8 @@ def test_live_table_draws_each_stage(
         lines.on_phase("staging")
         lines.on_stage("core", PackageStage.BUILDING)
         lines.on_stage("core", PackageStage.BUILT)
+    # Whoever else listens hears it too.
     assert list(dict.fromkeys(caplog.messages)) == [
         "staging",
         "building core",
-    ]  # whoever else listens hears it too
+    ]

@@ -76,10 +76,11 @@ def test_example_messages_are_real(page: ErrorPage) -> None:
         r"^(?:error:|warning) (RK-[A-Z-]+): (.+)$", page.example, re.MULTILINE
     ):
         assert code == page.code
+        # The system's words, and git's.
         if code not in {
             ErrorCode.FILE_SYSTEM,
             ErrorCode.RELEASE_NOT_HELD,
-        }:  # the system's words, and git's
+        }:
             assert any(template.fullmatch(message) for template in _message_templates()), message
 
 

@@ -199,10 +199,11 @@ def scenes(tmp_path: Path) -> Scenes:
     world.git("remote", "set-url", "origin", str(place / "remote.git"))
 
     def scene() -> AbstractContextManager[EmbeddedIndex]:
+        # Results of the same release elsewhere.
         for path in (
             place,
             Path(os.environ["PREFECT_HOME"], "storage"),
-        ):  # results of the same release elsewhere
+        ):
             shutil.rmtree(path, ignore_errors=True)
         shutil.copytree(template, place, symlinks=True)
         (place / "index").mkdir()

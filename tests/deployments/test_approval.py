@@ -82,9 +82,8 @@ def test_release_waits_for_approval(tmp_path: Path, prefect_api: str) -> None:
         assert refused.code == 2
         assert "RK-RUN-NOT-WAITING" in refused.err
         assert "'toll' is not one of" in refused.err
-        assert (
-            world.releasekit("approve", run, "--drop", "core").code == 0
-        )  # nobody could install app without it
+        # Nobody could install app without it.
+        assert world.releasekit("approve", run, "--drop", "core").code == 0
         assert asking.said(r"exit code (\d+)") == ["2"]
     assert "RK-SIBLING-MISSING: core is required, but not on the index" in asking.output.read_text()
     assert run_of(prefect_api, run)["state_name"] == "Refused: RK-SIBLING-MISSING"

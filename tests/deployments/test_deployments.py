@@ -411,9 +411,8 @@ def test_deployed_release_uploads_nothing_twice(
         prefect("flow-run", "retry", run)
         until(lambda: smoke_tests(one), one)
         other = triggered(prefect_api, deployed["publish"])
-        until(
-            lambda: flow_run(prefect_api, other)["state_type"] == "CANCELLED", one
-        )  # turned away, not queued
+        # Turned away, not queued.
+        until(lambda: flow_run(prefect_api, other)["state_type"] == "CANCELLED", one)
 
         asked = prefect("deployment", "run", "releasekit/dry-run", "-p", "offline=true")
         readers = [re.findall(r"UUID: (\S+)", asked)[0], due(prefect_api, deployed["plan"]["id"])]
@@ -438,9 +437,8 @@ def test_deployed_release_uploads_nothing_twice(
         with worker(tmp_path, "two") as two:  # both are here now
             until(lambda: online_workers(prefect_api) == 2, two)
             one.kill()
-            set_state(
-                prefect_api, run, {"type": "CRASHED"}
-            )  # as a person does on its page; it frees its place
+            # As a person does on its page; it frees its place.
+            set_state(prefect_api, run, {"type": "CRASHED"})
             until(lambda: len(notified) > 2, two)
             assert notified[1].startswith("releasekit.plan.due\napp-v0.1.0 app 0.1.0")
             assert notified[2].startswith(f"publish {dated_tag()} (2 packages): Crashed")

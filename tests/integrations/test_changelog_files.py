@@ -62,10 +62,11 @@ def test_mailmap_names_commit_authors(scene: GitScene) -> None:
 def test_add_commits_only_named_files(scene: GitScene) -> None:
     """New files are in the next commit, unless git is told to ignore them; others are left out."""
     scene.commit("ignore", {".gitignore": "ignored.md\n", "known.md": "old\n"})
+    # What was written has line ends that git would not check out here.
     for key in (
         "core.autocrlf",
         "core.safecrlf",
-    ):  # what was written has line ends that git would not check out here
+    ):
         scene.git("config", key, "true")
     repo = Repo(scene.top)
     for name in ("new.md", "[x]*.md", "ignored.md", "known.md", "stray.md"):

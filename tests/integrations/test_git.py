@@ -566,9 +566,8 @@ class TestWorktree:
         assert Repo(tree).branch == ""
         assert Repo(tree).head == repo.head
         assert repo.has_worktree(tree)
-        scene.git(
-            "worktree", "lock", "--reason", "initializing", str(tree)
-        )  # as git has it until all files are there
+        # As git has it until all files are there.
+        scene.git("worktree", "lock", "--reason", "initializing", str(tree))
         assert not repo.has_worktree(tree)
         scene.git("worktree", "unlock", str(tree))
         (tree / "a").write_text("changed")
@@ -772,9 +771,8 @@ class TestPush:
             "refs/tags/v1": scene.git("rev-parse", "v1"),
         }
         assert commits_at(repo) == {"HEAD": made, "refs/heads/main": made, "refs/tags/v1": made}
-        repo.push(
-            "origin", [f"{made}:refs/heads/main", "refs/tags/v1:refs/tags/v1"]
-        )  # once more changes nothing
+        # Once more changes nothing.
+        repo.push("origin", [f"{made}:refs/heads/main", "refs/tags/v1:refs/tags/v1"])
 
     def test_remote_refs_are_peeled(self, scene: GitScene, remote: Path) -> None:
         """Branches, lightweight and annotated tags of the remote all give a commit, also those we do not have here."""

@@ -67,9 +67,8 @@ def nested(tmp_path: Path) -> Path:
 
 def test_worktree_has_nested_submodules(nested: Path, tmp_path: Path) -> None:
     """A work tree has the files of submodules and of theirs, at the recorded commits; removal leaves nothing behind."""
-    commit(
-        nested / "a/vendored", {"code.py": "code = 2\n"}
-    )  # the user's checkout is further than the commit
+    # The user's checkout is further than the commit.
+    commit(nested / "a/vendored", {"code.py": "code = 2\n"})
     repo, tree = Repo(nested), tmp_path / "tree"
 
     add_whole_worktree(repo, tree, repo.head)

@@ -118,9 +118,8 @@ def test_signal_restores_the_files(
 ) -> None:
     """A signal ends the command, and puts everything back, also where a shell's `&` has us ignore Ctrl-C."""
     begun = world.root.parent / "begun"
-    before = signal.signal(
-        number, signal.SIG_DFL
-    )  # who runs these tests may have had it ignored, as `nohup` does
+    # Who runs these tests may have had it ignored, as `nohup` does.
+    before = signal.signal(number, signal.SIG_DFL)
     child = start(world, "sh", "-c", f"echo > {begun}; exec sleep 60", through=through)
     signal.signal(number, before)
     begun.unlink()

@@ -338,9 +338,8 @@ def test_prefect_records_the_check(
     }
 
     runs = asked(prefect_api, "flow_runs", flow_runs={"start_time": {"after_": begun.isoformat()}})
-    (made,) = (
-        run for run in runs if run["start_time"]
-    )  # and not those that a schedule has yet to start
+    # And not those that a schedule has yet to start.
+    (made,) = (run for run in runs if run["start_time"])
     summary = "2 packages, 1 check: 2 errors"
     assert (made["state_type"], made["state"]["message"]) == ("FAILED", summary)
     assert made["parameters"]["select"] == ["missing_readme"]

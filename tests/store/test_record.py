@@ -210,9 +210,8 @@ class TestFileSystem:
         """A disk that is full leaves the old record, no scratch file, and an error that says so."""
         record = create_record(common_dir, plan_of("r1"))
         before = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(
-            resource.RLIMIT_FSIZE, (64, before[1])
-        )  # Python ignores the signal that goes with it
+        # Python ignores the signal that goes with it.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (64, before[1]))
         try:
             with pytest.raises(ReleaseError) as caught:
                 record.save_manifest(manifest_for(plan_of("r1")))

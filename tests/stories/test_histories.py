@@ -122,18 +122,16 @@ def histories(draw: st.DrawFn) -> str:
             f"{'from' if place == 0 else 'merge'} :{parent}" for place, parent in enumerate(parents)
         ]
         touched = draw(st.lists(st.sampled_from(FILES), max_size=2, unique=True))
-        for name, path in (
-            () if parents else PACKAGES.items()
-        ):  # each package is there from the beginning
+        # Each package is there from the beginning.
+        for name, path in () if parents else PACKAGES.items():
             manifest = project(name, "1.0")
             lines += [
                 f"M 100644 inline {path}/pyproject.toml".replace("./", ""),
                 f"data {len(manifest)}",
                 manifest,
             ]
-        for file in (
-            touched if len(parents) < 2 else []
-        ):  # what a merge adds of its own belongs to nobody
+        # What a merge adds of its own belongs to nobody.
+        for file in touched if len(parents) < 2 else []:
             lines += [f"M 100644 inline {file}", "data 3", f"{number:03}"]
     tagged = draw(st.dictionaries(st.sampled_from(list(PACKAGES)), st.integers(1, count)))
     for name, number in tagged.items():

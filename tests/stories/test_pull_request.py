@@ -142,9 +142,8 @@ def test_merged_pull_request_is_published(  # noqa: PLR0915  one story is expens
         monkeypatch.setenv("FORGE_PASS", WRITER)
     configure(world, hub, KEYS[how])
     branch = "next/release" if how == "rebase" else "releasekit/release"
-    monkeypatch.setenv(
-        "PREFECT_API_URL", prefect_api if closely else ""
-    )  # recorded once, which nothing needs
+    # Recorded once, which nothing needs.
+    monkeypatch.setenv("PREFECT_API_URL", prefect_api if closely else "")
     first = told(world.releasekit(*PREPARE))
     monkeypatch.setenv("PREFECT_API_URL", "")
     (number,) = hub.pulls
@@ -303,9 +302,8 @@ def test_pull_request_survives_every_kill(
         [branches[0]],
         1,
     )
-    hub.git(
-        "update-ref", "refs/heads/main", proposed["commit"]
-    )  # merged by hand, so that the forge does not know
+    # Merged by hand, so that the forge does not know.
+    hub.git("update-ref", "refs/heads/main", proposed["commit"])
     pull(world)
     world.git("checkout", "--quiet", "--detach")
     detached = world.releasekit(*HAND_ON)

@@ -207,9 +207,8 @@ def bad(
     """Make a release in which a package fails, and says the upload token as it does so."""
     graph = "broken; late: broken; sound"
     with pytest.MonkeyPatch.context() as environment:
-        environment.setenv(
-            "RELEASEKIT_OVERLAY", "resolve"
-        )  # else it would fail before anything is uploaded
+        # Else it would fail before anything is uploaded.
+        environment.setenv("RELEASEKIT_OVERLAY", "resolve")
         return released(tmp_path_factory.mktemp("bad"), recorder, credentials, graph, broken=TELLS)
 
 

@@ -172,9 +172,8 @@ def test_failure_stops_its_dependents_alone(
     tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A package that fails blocks those that need it; the rest goes out at once, and the truth is told."""
-    monkeypatch.setenv(
-        "RELEASEKIT_OVERLAY", "resolve"
-    )  # else it would be found before anything is uploaded
+    # Else it would be found before anything is uploaded.
+    monkeypatch.setenv("RELEASEKIT_OVERLAY", "resolve")
     world = make_world(
         tmp_path,
         "app: core; core; slow; broken; late: broken; later: late",

@@ -258,12 +258,10 @@ def test_rejected_push_loses_nothing(tmp_path: Path, own_index: EmbeddedIndex) -
     assert "main has 1 new commit since then; `releasekit rollback`" in moved.err
     world.git("pull", "--quiet", "--no-rebase", "--no-edit")
     world.git("push", "--quiet")
-    world.git(
-        "update-ref", "refs/remotes/origin/main", "core-v0.1.0~1"
-    )  # as by a push that was killed at its end
-    world.git(
-        "tag", "--delete", "core-v0.1.0"
-    )  # as in a clone that takes over: its own one would be another object
+    # As by a push that was killed at its end.
+    world.git("update-ref", "refs/remotes/origin/main", "core-v0.1.0~1")
+    # As in a clone that takes over: its own one would be another object.
+    world.git("tag", "--delete", "core-v0.1.0")
     ended = world.releasekit(*RELEASE)
 
     assert ended.code == 0, ended.out

@@ -60,9 +60,8 @@ def test_rollback_leaves_public_versions_only(  # noqa: PLR0915  one release is 
     world = make_world(
         tmp_path, "app: core; core; broken; late: broken", RESOLVE_ONLY, broken=BROKEN
     )
-    monkeypatch.setenv(
-        "RELEASEKIT_OVERLAY", "resolve"
-    )  # else it would be found before anything is uploaded
+    # Else it would be found before anything is uploaded.
+    monkeypatch.setenv("RELEASEKIT_OVERLAY", "resolve")
     before = world.state()
     assert world.releasekit(*RELEASE).code == 1
     assert set(world.tags()) == {"app-v0.1.0", "core-v0.1.0"}

@@ -359,9 +359,8 @@ def test_manifest_publishes_exactly_that_release(
     (mine.directory / "SHA256SUMS").unlink()  # as a manifest that was fetched alone, with the files
 
     another = another_clone(mine.world, tmp_path / "another")
-    half = (
-        another.root / ".git/releasekit" / manifest["release"]
-    )  # as of a run that was killed when it had begun
+    # As of a run that was killed when it had begun.
+    half = another.root / ".git/releasekit" / manifest["release"]
     half.mkdir(parents=True)
     (half / "manifest.json").write_text(json.dumps({**manifest, "plan": None}))
     assert ErrorCode.RECORD_INVALID in another.releasekit("publish", "--yes", "--skip-audit").err

@@ -219,12 +219,10 @@ def test_release_works_without_a_server(
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "prefect.db").write_text("no database")
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv(
-        "RELEASEKIT_RECORD", "always"
-    )  # otherwise it starts no server, because it is no terminal
-    monkeypatch.setenv(
-        "RELEASEKIT_OVERLAY", "resolve"
-    )  # else nothing would be uploaded that cannot be imported
+    # Otherwise it starts no server, because it is no terminal.
+    monkeypatch.setenv("RELEASEKIT_RECORD", "always")
+    # Else nothing would be uploaded that cannot be imported.
+    monkeypatch.setenv("RELEASEKIT_OVERLAY", "resolve")
     said: list[str] = []
     for broken in (True, False):
         monkeypatch.setenv("BREAK", "1") if broken else monkeypatch.delenv("BREAK")

@@ -543,9 +543,8 @@ class GitHubDouble(ForgeDouble):
         answer = handler(
             request, **{key: value for key, value in parts.items() if key not in ("owner", "repo")}
         )
-        if (
-            answer.status < 300 and operation.gives
-        ):  # an asset's bytes are elsewhere, and led to by a 302
+        # An asset's bytes are elsewhere, and led to by a 302.
+        if answer.status < 300 and operation.gives:
             operation.gives.validate_python(answer.value)
         return self._with_etag(request, answer)
 

@@ -43,9 +43,8 @@ def _entries(directory: Path, indent: str) -> list[str]:
         f"{indent}- {path.relative_to(DOCS).as_posix()}" for path in ([index] if listed else [])
     ]
     lines += [f"{indent}- {_title(path)}: {path.relative_to(DOCS).as_posix()}" for path in others]
-    collections = sorted(
-        directory.glob("*/index.md")
-    )  # such as decisions: the index links every page
+    # Such as decisions: the index links every page.
+    collections = sorted(directory.glob("*/index.md"))
     lines += [
         f"{indent}- {_title(path)}: {path.relative_to(DOCS).as_posix()}" for path in collections
     ]

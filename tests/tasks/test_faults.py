@@ -257,9 +257,8 @@ def test_lost_file_is_uploaded_again(scene: Callable[[str], Scene], faulty: Faul
     waiting = Event()
 
     def pages() -> Iterator[Fault]:
-        yield from repeat(
-            HIDDEN, 3
-        )  # before it is sent: for us, and for uv before each of the two files
+        # Before it is sent: for us, and for uv before each of the two files.
+        yield from repeat(HIDDEN, 3)
         while True:
             waiting.set()
             yield HIDDEN

@@ -152,9 +152,8 @@ class _Layout:
 
     def __init__(self, widths: Sequence[int], headers: Sequence[str]) -> None:
         self._widths = widths
-        self._gaps = [
-            _GAP if header else " " for header in headers
-        ]  # columns without a header are icons
+        # Columns without a header are icons.
+        self._gaps = [_GAP if header else " " for header in headers]
         *self.columns, self.last = range(len(headers))
 
     def total_width(self) -> int:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from releasekit.core.history.tags import TagScheme
 
+# Between name and version; longer ones first.
 _SEPARATORS = (
     "-v",
     "==",
@@ -27,7 +28,7 @@ _SEPARATORS = (
     "/",
     "_v",
     "-",
-)  # between name and version; longer ones first
+)
 _VERSION_START = re.compile(r"(?<![A-Za-z0-9.])(?P<v>[vV]?)(?=\d)")
 
 WordKind = Literal["name", "directory", "short", "none"]

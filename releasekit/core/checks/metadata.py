@@ -333,9 +333,8 @@ def _check_expression(package: Package, expression: str) -> Iterator[Found]:
         canonical = canonicalize_license_expression(expression)
     except InvalidLicenseExpression as error:
         hint = "Use identifiers from the SPDX list, or LicenseRef-Something, joined by AND, OR and WITH."
-        why = (
-            f": {error}" if str(error).startswith("Unknown") else ""
-        )  # other errors only repeat the expression
+        # Other errors only repeat the expression.
+        why = f": {error}" if str(error).startswith("Unknown") else ""
         yield package.project_finding(
             "license", f"{expression!r} is not a license expression{why}", hint=hint
         )
@@ -402,10 +401,11 @@ def _common_name_pattern(packages: Sequence[Package]) -> str:
     return pattern if is_convention else ""
 
 
+# A convention needs this many packages, and this share of the directory.
 _MIN_PACKAGES, _MIN_SHARE = (
     3,
     0.75,
-)  # a convention needs this many packages, and this share of the directory
+)
 
 
 def _source_kind(source: object) -> str:

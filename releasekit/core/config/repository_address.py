@@ -10,9 +10,8 @@ from releasekit.core.addresses import split_address
 from releasekit.core.errors import ErrorCode, Refusal
 
 _URL = re.compile(r"(?:https?|ssh|git|file)://")
-_SCP = re.compile(
-    r"[\w.-]+@[\w.-]+:(?!//)"
-)  # git's short form of ssh, as in git@host:team/project.git
+# git's short form of ssh, as in git@host:team/project.git.
+_SCP = re.compile(r"[\w.-]+@[\w.-]+:(?!//)")
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*|[A-Z_][A-Z0-9_]*")
 

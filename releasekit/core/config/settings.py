@@ -49,9 +49,8 @@ Cycles = Literal["error", "batch"]
 BumpName = Literal["major", "minor", "patch", "none"]
 Prerelease = Annotated[
     Literal["stay", "none", "dev", "a", "b", "rc", "alpha", "beta"],
-    AfterValidator(
-        lambda kind: {"alpha": "a", "beta": "b"}.get(kind, kind)
-    ),  # PEP 440 writes the short forms
+    # PEP 440 writes the short forms.
+    AfterValidator(lambda kind: {"alpha": "a", "beta": "b"}.get(kind, kind)),
 ]
 ChangeSource = Literal["commits", "files", "both"]
 PrereleaseNumbering = Literal["count", "date"]
@@ -293,10 +292,11 @@ def _default_types() -> dict[str, BumpName]:
 
 
 def _as_patterns(value: Any) -> Any:  # noqa: ANN401  any value of the file; pydantic validates it afterwards
+    # A variable of the environment contains text.
     is_yes = value is True or value in (
         "true",
         ("true",),
-    )  # a variable of the environment contains text
+    )
     if is_yes:
         return ("all",)
     is_no = value is False or value in ("false", ("false",))

@@ -42,9 +42,8 @@ def read_semversioner(texts: Mapping[str, str], places: Places) -> ForeignSetup:
         baselines=baselines,
         root_keys=tuple(root_keys),
         not_taken_over=(LeftOut(what="the template of `semversioner changelog`", advice=advice),),
-        removable=tuple(
-            filter(_is_release, texts)
-        ),  # by name: a pattern would also mean the waiting changes
+        # By name: a pattern would also mean the waiting changes.
+        removable=tuple(filter(_is_release, texts)),
     )
 
 

@@ -115,9 +115,8 @@ def _reachable_names(
     wider = graph.dependencies(selected)
     while wider != reachable:
         reachable = wider
-        group_members = decisions.fixed_group_members(
-            reachable
-        )  # a fixed group is released as a whole
+        # A fixed group is released as a whole.
+        group_members = decisions.fixed_group_members(reachable)
         wider = graph.dependencies(reachable | (group_members - excluded))
     return reachable
 

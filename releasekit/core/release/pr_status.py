@@ -80,9 +80,8 @@ def stale_reasons(proposed: Plan, before: Plan, after: Plan) -> Iterator[str]:
         if new is None:
             yield f"{step.name} is no longer a package"
             continue
-        old = steps_before.get(
-            step.name, new
-        )  # a package that is new on the branch has not changed
+        # A package that is new on the branch has not changed.
+        old = steps_before.get(step.name, new)
         if _has_higher_version(new, old):
             yield f"{step.name} would become {new.next} instead of {step.version}: {new.reason}"
         elif _edges(old, proposed_names) != _edges(new, proposed_names):

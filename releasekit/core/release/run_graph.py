@@ -25,9 +25,8 @@ def count_arrows(steps: Sequence[Step]) -> int:
     repeats = {step.name: 1 + len(step.build_needs) for step in steps}
     begins = sum(not step.build_needs for step in steps)
     builds = begins + sum(repeats[need] for step in steps for need in step.build_needs)
-    proofs = (
-        2 * sum(repeats.values()) + 2 * packages + 1
-    )  # each build is compared and proven; all are compared at once
+    # Each build is compared and proven; all are compared at once.
+    proofs = 2 * sum(repeats.values()) + 2 * packages + 1
     records = packages + 1
     first_uploads = sum(not step.needs for step in steps)
     uploads = first_uploads + sum(len(step.needs) + max(1, len(step.needs)) for step in steps)

@@ -58,14 +58,12 @@ _ALREADY_EXISTS = re.compile(
 _FORBIDDEN_PROJECT = re.compile(
     r"allowed to upload to project|not valid for project", re.IGNORECASE
 )
-_VERSION_CLOSED = re.compile(
-    r"new files to releases older than", re.IGNORECASE
-)  # PyPI, since July 2026
+# PyPI, since July 2026.
+_VERSION_CLOSED = re.compile(r"new files to releases older than", re.IGNORECASE)
 # PyPI compares what it has received with the digest that uv has sent: the file was damaged on its way.
 _DAMAGED = re.compile(r"digest supplied does not match", re.IGNORECASE)
-_DIFFERENT_FILE = re.compile(
-    r"local file and index file do not match", re.IGNORECASE
-)  # uv, before it sends the file
+# uv, before it sends the file.
+_DIFFERENT_FILE = re.compile(r"local file and index file do not match", re.IGNORECASE)
 _MISSING_CREDENTIALS = re.compile(
     r"credentials|trusted publishing|password|username", re.IGNORECASE
 )

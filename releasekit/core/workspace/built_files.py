@@ -129,9 +129,8 @@ def has_no_code(sdist_files: Sequence[str]) -> bool:
 def is_content(file: str) -> bool:
     """Return whether *file* of a wheel is something to install that is no module: data, or types."""
     is_data = ".data/" in file
-    is_stub = file.endswith(
-        (".pyi", "/py.typed")
-    )  # a stub package has only types for another package (PEP 561)
+    # A stub package has only types for another package (PEP 561).
+    is_stub = file.endswith((".pyi", "/py.typed"))
     return is_data or is_stub
 
 

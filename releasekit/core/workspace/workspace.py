@@ -365,9 +365,8 @@ def _parse_needs(
     path: str, document: Mapping[str, Any], files: Mapping[str, str]
 ) -> Iterator[Need]:
     for array in requirement_arrays(document):
-        texts = [
-            item for item in array.items if isinstance(item, str)
-        ]  # an included group is read anyway
+        # An included group is read anyway.
+        texts = [item for item in array.items if isinstance(item, str)]
         for written in texts:
             yield _parse_need(path, PYPROJECT, array.kind, array.extra, written)
     for file in requirement_files(document):

@@ -830,9 +830,8 @@ def test_checks_of_other_packages_run() -> None:
     with pytest.raises(Refusal, match="the check bad failed: ValueError: no"):
         collect_findings(facts, [BAD], is_anything)
     broken = replace(CHECKS["cycles"], find=boom)
-    with pytest.raises(
-        ValueError, match="no"
-    ):  # ours don't fail; if one does, that is a mistake of ours
+    # Ours don't fail; if one does, that is a mistake of ours.
+    with pytest.raises(ValueError, match="no"):
         collect_findings(facts, [broken], is_anything)
 
 

@@ -79,12 +79,13 @@ def test_eta_is_unknown_at_first() -> None:
 @pytest.mark.parametrize(
     ("lines", "builders", "uploaders", "left"),
     [
+        # Core is out; web and app are built side by side, and published one after the other.
         (
             CHAIN,
             5,
             5,
             3 + 2 * 3,
-        ),  # core is out; web and app are built side by side, and published one after the other
+        ),
         (CHAIN, 1, 5, 3 * 3 + 2 * 3),  # one builder builds three packages
         (("core:", "a:", "b:", "c:"), 5, 5, 3 + 3),  # the average times what is left would be 18
         (("core:", "a:", "b:", "c:"), 5, 1, 3 + 3 * 3),  # one upload at a time

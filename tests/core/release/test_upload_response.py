@@ -16,11 +16,12 @@ from releasekit.core.release.upload_response import UploadOutcome, UploadRespons
             UploadOutcome.ALREADY_EXISTS,
         ),
         (400, "File already exists: a.whl", UploadOutcome.ALREADY_EXISTS),  # peryx
+        # Pypiserver.
         (
             409,
             "Package 'a.whl' already exists! You may want to force an overwrite.",
             UploadOutcome.ALREADY_EXISTS,
-        ),  # pypiserver
+        ),
         (409, "a.whl already exists in non-volatile index", UploadOutcome.ALREADY_EXISTS),  # devpi
         (
             400,

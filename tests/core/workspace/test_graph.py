@@ -39,9 +39,8 @@ def any_edges(draw: st.DrawFn, *, cycles: bool = True) -> Edges:
     names: list[str] = list("abcdefghi"[: draw(st.integers(1, 9))])
     pairs = [(one, two) for one in names for two in names if (one != two if cycles else one > two)]
     chosen = draw(st.sets(st.sampled_from(pairs))) if pairs else set[tuple[str, str]]()
-    shuffled = draw(
-        st.permutations(names)
-    )  # results must not depend on the alphabet or on the order of insertion
+    # Results must not depend on the alphabet or on the order of insertion.
+    shuffled = draw(st.permutations(names))
     turned: dict[str, str] = dict(zip(names, shuffled, strict=True))
     return {
         turned[one]: frozenset(turned[two] for start, two in chosen if start == one)
@@ -187,12 +186,13 @@ class TestUnsatisfied:
         [
             ("1.0", "0.9", None, "1.0"),  # the declared version counts, not the last release
             ("1.0", "1.0", "1.1", "1.0 1.1"),
+            # A development version only announces the next release.
             (
                 "1.1.dev0",
                 "1.0",
                 None,
                 "1.1.dev0 1.0",
-            ),  # a development version only announces the next release
+            ),
             ("1.1rc1", "1.0", None, "1.1rc1"),
         ],
     )
