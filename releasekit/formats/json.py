@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def discover_json(workspace: Workspace) -> str:
-    """Return the members, sorted by name."""
+    """Return the members, sorted by name: a list, which scripts have relied on since the first version."""
     rows = [
         {
             "name": member.name,
@@ -38,7 +38,7 @@ def discover_json(workspace: Workspace) -> str:
         }
         for member in workspace
     ]
-    return json.dumps({"schema": "releasekit.discover/1", "packages": rows}, indent=1) + "\n"
+    return json.dumps(rows, indent=1) + "\n"
 
 
 def _text_or_none(version: Version | None) -> str | None:

@@ -44,7 +44,7 @@ def test_discover_lists_every_member(orchard: World) -> None:
     """Every member is listed as uv has it: name, path, version, who is published."""
     rows = {
         row["name"]: row
-        for row in json.loads(orchard.releasekit("discover", "--format", "json").out)["packages"]
+        for row in json.loads(orchard.releasekit("discover", "--format", "json").out)
     }
 
     expected = EXPECTED["members"]
@@ -167,15 +167,16 @@ def test_every_json_carries_warnings(orchard: World, monkeypatch: pytest.MonkeyP
             if not said.out:
                 assert said.code == 2, (command, said.err)
                 continue
+            assert f"warning {warning}" in said.err, command
             document = json.loads(said.out)
+            if command == "discover":
+                continue
             schemas[command] = document["schema"]
             assert warning in document["warnings"], command
-            assert f"warning {warning}" in said.err, command
     assert schemas.keys() >= {
         *JSON_COMMANDS,
         "changelog",
         "check",
-        "discover",
         "graph",
         "init",
         "status",

@@ -375,9 +375,7 @@ class TestDiscover:
         project["dependencies"] += ["httpx>=0.27"]
         documents["."] = {"project": {"name": "root", "dynamic": ["version"]}}
 
-        rows = json.loads(discover_json(workspace_of(documents, builders.settings_of())))[
-            "packages"
-        ]
+        rows = json.loads(discover_json(workspace_of(documents, builders.settings_of())))
 
         assert [row["name"] for row in rows] == ["core", "extra", "fps-app", "lint", "root", "tool"]
         assert rows[2] == {

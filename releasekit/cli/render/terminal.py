@@ -38,15 +38,17 @@ def write_stdout(text: str) -> None:
 
 
 def write_json(text: str) -> None:
-    """Print the JSON object *text*, and in its `warnings` also those that were only logged.
+    """Print the JSON *text*; an object with its `warnings`, to which those are added that were only logged.
 
     It has escapes if the encoding of standard output lacks some of its characters.
     """
     document = json.loads(text)
-    own_warnings = document.get("warnings", [])
-    warnings = list(dict.fromkeys([*own_warnings, *logged_warnings()]))
-    head = {"schema": document["schema"], "warnings": warnings}
-    whole_text = json.dumps(head | document | head, indent=1, ensure_ascii=False)
+    if isinstance(document, dict):
+        own_warnings = document.get("warnings", [])
+        warnings = list(dict.fromkeys([*own_warnings, *logged_warnings()]))
+        head = {"schema": document["schema"], "warnings": warnings}
+        document = head | document | head
+    whole_text = json.dumps(document, indent=1, ensure_ascii=False)
     write_stdout(whole_text if can_encode(whole_text) else ascii_json(whole_text))
 
 
