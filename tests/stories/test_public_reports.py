@@ -158,7 +158,7 @@ def test_version_edit_changes_nothing_else(current: str) -> None:
     assert edited == PYPROJECT.format("0.1.0")
 
 
-def test_misnamed_fragments(tmp_path: Path) -> None:
+def test_misnamed_change_file_is_named(tmp_path: Path) -> None:
     """A change file that nobody would read is named, not passed over.
 
     adamtheturtle/doccmd#1353 and cpplint/cpplint#464.

@@ -89,7 +89,6 @@ def make_plan(
     _refuse_shared_tags(released, schemes, decisions)
     unallowed_new = first_releases_to_allow(basis, released)
     warnings = [*graph_warnings, *low_version_warnings(decisions, released)]
-    warnings += calendar_warnings(released)
     warnings += _plan_warnings(basis, statuses, steps, index.exclusions)
     warnings += first_release_warnings(unallowed_new)
     own_obstacles = map(Obstacle.from_error, (*undecided, *_taken_tags(released, inputs)))
@@ -150,6 +149,7 @@ def _plan_warnings(
     steps: Sequence[Step],
     excluded: Sequence[Exclusion],
 ) -> Iterator[ReleaseWarning]:
+    yield from calendar_warnings([step for step in steps if step.is_released])
     yield from unreleased_need_warnings(basis, statuses, released_names(statuses))
     skipped = [
         exclusion for exclusion in excluded if statuses[exclusion.dependent.name] is Status.SKIPPED
