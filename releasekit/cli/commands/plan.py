@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App
 
@@ -20,6 +20,9 @@ from releasekit.cli.command_types import (
 from releasekit.cli.help import examples
 from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.options import PlanOptions
+
+if TYPE_CHECKING:
+    from releasekit.core.planning.model import Plan
 
 log = logging.getLogger("releasekit")
 
@@ -67,7 +70,6 @@ def plan(
     from releasekit.formats.csv import plan_csv
     from releasekit.formats.html import plan_html
     from releasekit.formats.markdown import COMMENT_LIMIT, plan_markdown
-    from releasekit.operations import preview
 
     if since_last and diff:
         raise Refusal(ErrorCode.USAGE, "use only one of --since-last and --diff")
@@ -90,6 +92,14 @@ def plan(
         html=lambda: plan_html(compared_plan, sentences),
     )
     if comment:
-        location = asyncio.run(preview.post_plan_comment(options, compared_plan))
-        log.info("%s", f"shown in {location}" if location else _NO_CI)
+        _show_in_ci(options, compared_plan)
     return report_obstacles(compared_plan.obstacles)
+
+
+def _show_in_ci(options: PlanOptions, plan: Plan) -> None:
+    import asyncio
+
+    from releasekit.operations.preview import post_plan_comment
+
+    location = asyncio.run(post_plan_comment(options, plan))
+    log.info("%s", f"shown in {location}" if location else _NO_CI)

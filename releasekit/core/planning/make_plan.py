@@ -155,6 +155,7 @@ def _plan_warnings(
         exclusion for exclusion in excluded if statuses[exclusion.dependent.name] is Status.SKIPPED
     ]
     yield from old_pin_warnings(skipped, basis.settings)
+    yield from calendar_warnings(steps)
     yield from untagged_warnings(steps, basis.baselines, offline=basis.inputs.published is None)
     yield from ahead_warnings(steps, basis)
     yield from stray_tag_warnings(basis.inputs.strays)

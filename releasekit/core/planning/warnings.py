@@ -38,11 +38,11 @@ def low_version_warnings(
             yield ReleaseWarning(ErrorCode.VERSION_LOW, message, step.path)
 
 
-def calendar_warnings(released: Sequence[Step]) -> Iterator[ReleaseWarning]:
+def calendar_warnings(steps: Sequence[Step]) -> Iterator[ReleaseWarning]:
     """Warn about each package whose last version looks like a date, and whose next one a rule has computed."""
-    for step in released:
+    for step in steps:
         current = step.current
-        if current is None or not is_calendar_version(current):
+        if not step.is_released or current is None or not is_calendar_version(current):
             continue
         computed = {next_version(current, bump) for bump in (Bump.MINOR, Bump.MAJOR)}
         if step.version in computed:
