@@ -102,11 +102,12 @@ def test_workers_build_their_platform(
             gate.write_text("go on")
             stack.enter_context(worker(tmp_path, "three", "--work-queue", "linux"))
 
-        killer = Thread(target=replace_worker)
+        killer = Thread(target=replace_worker, daemon=True)
         killer.start()
         said = world.releasekit(
             "publish", "--yes", "--allow-new", "all", "--skip-audit", "--format", "json"
         )
+        assert said.code == 0, (said.out, said.err)
         killer.join()
 
         repair = f"import sys\nif sys.argv[2] == {HERE!r}: sys.exit('no compiler here')\n{REPAIR}"
@@ -126,7 +127,6 @@ def test_workers_build_their_platform(
         assert words in failed.err
     assert {run["state_type"] for run in runs} == {"COMPLETED", "FAILED"}, "each platform ends"
     assert f"the wheels for {ELSEWHERE} wait for the queue {ELSEWHERE}" in said.err
-    assert said.code == 0, (said.out, said.err)
     assert "the worker of the queue linux was lost: its worker gave no sign of life" in said.err
     sent = sorted(
         request.uploaded_file for request in own_index.requests() if request.uploaded_file
