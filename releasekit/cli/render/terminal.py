@@ -9,7 +9,7 @@ import signal
 import sys
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from rich.console import Console
 from rich.text import Text
@@ -42,14 +42,17 @@ def write_json(text: str) -> None:
 
     It has escapes if the encoding of standard output lacks some of its characters.
     """
-    document = json.loads(text)
+    document: Any = json.loads(text)
     if isinstance(document, dict):
-        own_warnings = document.get("warnings", [])
-        warnings = list(dict.fromkeys([*own_warnings, *logged_warnings()]))
-        head = {"schema": document["schema"], "warnings": warnings}
-        document = head | document | head
+        document = _with_warnings(cast("dict[str, Any]", document))
     whole_text = json.dumps(document, indent=1, ensure_ascii=False)
     write_stdout(whole_text if can_encode(whole_text) else ascii_json(whole_text))
+
+
+def _with_warnings(document: dict[str, Any]) -> dict[str, Any]:
+    warnings = list(dict.fromkeys([*document.get("warnings", []), *logged_warnings()]))
+    head = {"schema": document["schema"], "warnings": warnings}
+    return head | document | head
 
 
 def print_parts(*parts: RenderableType, on_stderr: bool = False) -> None:
