@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 import tomllib
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -177,7 +177,13 @@ def import_in_thread(module: str) -> Thread:
 
     Its settings must be in the environment, except for the address of the API: see `flows.event_flush.use_api`.
     """
-    thread = Thread(target=import_module, args=(module,), name="import-prefect")
+
+    def import_quietly() -> None:
+        # It fails if this process ends meanwhile, after a "no" for example. Who needs the module sees other errors.
+        with suppress(Exception):
+            import_module(module)
+
+    thread = Thread(target=import_quietly, name="import-prefect")
     thread.start()
     return thread
 
