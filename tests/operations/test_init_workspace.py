@@ -639,7 +639,7 @@ def test_conversation_asks_what_it_cannot_know(tmp_path: Path) -> None:
     assert '\npublish_from = "ci"\n' in written
     assert '\nindex = "inner"\n' in written
     publish = (world.root / ".github/workflows/publish.yml").read_text()
-    assert publish.rstrip().endswith("UV_PUBLISH_TOKEN: ${{ secrets.UV_PUBLISH_TOKEN }}")
+    assert "          UV_PUBLISH_TOKEN: ${{ secrets.UV_PUBLISH_TOKEN }}\n" in publish
     assert "secret: UV_PUBLISH_TOKEN" in " ".join(heard.split())
 
 

@@ -84,9 +84,11 @@ def pull(world: World) -> None:
 
 
 def told(said: Said) -> dict[str, Any]:
-    """Return what a command has answered; it has to have done something or found nothing to do."""
+    """Return what a command has answered, without times; it has to have done something or found nothing to do."""
     assert said.code == 0, said.err
-    return json.loads(said.out)
+    answer: dict[str, Any] = json.loads(said.out)
+    answer.pop("timeline", None)
+    return answer
 
 
 def written(hub: GitHubDouble, since: int) -> list[str]:

@@ -22,7 +22,7 @@ def test_each_platform_has_a_job() -> None:
 
     jobs = yaml.safe_load(with_wheel_jobs(TEMPLATE, platforms))["jobs"]
 
-    assert list(jobs) == ["manifest", "stage", "wheels", "publish"]
+    assert list(jobs) == ["manifest", "stage", "wheels", "publish", "smoke-test"]
     assert jobs["wheels"]["strategy"]["matrix"]["include"] == [
         {"platform": "linux-x86_64", "runner": "ubuntu-latest"},
         {"platform": "gpu", "runner": "self-hosted"},
