@@ -12,6 +12,7 @@ from releasekit.core.history.tags import schemes_of
 from releasekit.core.planning.release_messages import ReleaseCommits
 from releasekit.core.text import summarize
 from releasekit.integrations.change_texts import read_change_files
+from releasekit.integrations.filesystem import changelog_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,3 +89,8 @@ class Project:
     def effective_setting(self, name: str, key: str) -> Any:  # noqa: ANN401  as many types as there are keys
         """Return the setting *key* of the package *name*: its own value, or else the value of the root."""
         return self.member_settings.get(name, {}).get(key, getattr(self.settings, key))
+
+    def changelog_path(self, name: str) -> Path:
+        """Return the path of the changelog of the package *name* in the user's checkout; it may not exist."""
+        directory = self.root / self.workspace[name].path
+        return changelog_path(directory, self.effective_setting(name, "changelog_path"))

@@ -35,7 +35,7 @@ from releasekit.core.repair.release_state import (
     file_kind,
 )
 from releasekit.core.text import summarize
-from releasekit.integrations.filesystem import changelog_path, read_text_if_exists
+from releasekit.integrations.filesystem import read_text_if_exists
 from releasekit.integrations.git import TAGS, tags_among
 from releasekit.operations.draft import open_index
 from releasekit.operations.preview import release_status
@@ -47,7 +47,7 @@ from tasks.read_declarations import DeclarationReader, member_directories
 from tasks.read_workspace import target_of
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Mapping
+    from collections.abc import Collection, Container, Iterable, Mapping
 
     from packaging.requirements import Requirement
     from packaging.version import Version
@@ -116,7 +116,7 @@ async def read_releases(options: RepairOptions, project: Project, repo: Repo) ->
             reads_all = options.all or bool(options.release)
             readings = _release_tags(project, repo, tags, everything=reads_all)
             recorded = _read_records(repo, target)
-            listed = await _read_pages(project, index)
+            listed = await read_index_files(index, project.workspace.publishable_names)
             pages = await _read_forge_pages(forge)
             status = await _read_status(options)
             versions = _version_states(project, tags, readings, listed, recorded.values())
@@ -251,16 +251,22 @@ def _unfinished_states(status: ReleaseStatus) -> Iterable[UnfinishedState]:
 # ---- versions -------------------------------------------------------------------------------------------------------
 
 
-async def _read_pages(project: Project, index: Index) -> dict[str, dict[Version, list[IndexFile]]]:
-    """Return the files that the index lists of each package, by version."""
-    names = project.workspace.publishable_names
+async def read_index_files(
+    index: Index, names: Collection[str]
+) -> dict[str, dict[Version, list[IndexFile]]]:
+    """Return the files that the index lists of each package in *names*, by version."""
     answers = await asyncio.gather(*map(index.files, names))
-    pages: dict[str, dict[Version, list[IndexFile]]] = {}
+    listed: dict[str, dict[Version, list[IndexFile]]] = {}
     for name, answer in zip(names, answers, strict=True):
         files = by_name(answer or ())
         by_version = files_by_version(name, dict.fromkeys(files, ""))
-        pages[name] = {version: values_at(files, own) for version, own in by_version.items()}
-    return pages
+        listed[name] = {version: values_at(files, own) for version, own in by_version.items()}
+    return listed
+
+
+def is_yanked(files: Collection[IndexFile]) -> bool:
+    """Return whether all *files* of a version are yanked (PEP 592); a version without files is not."""
+    return bool(files) and all(file.yanked for file in files)
 
 
 def _version_states(
@@ -287,7 +293,7 @@ def _version_states(
             version=version,
             tag=tags.get(tag_name, TagState(tag_name, there="")),
             files={file.name: file.sha256 for file in files},
-            is_yanked=bool(files) and all(file.yanked for file in files),
+            is_yanked=is_yanked(files),
             kinds=_usual_kinds(listed[name], version),
         )
         if (name, version) in built:
@@ -460,8 +466,7 @@ def _written_versions(project: Project) -> dict[str, frozenset[Version]]:
     for member in project.workspace:
         if not member.publishable or not project.effective_setting(member.name, "changelog"):
             continue
-        path = project.effective_setting(member.name, "changelog_path")
-        text = read_text_if_exists(changelog_path(project.root / member.path, path))
+        text = read_text_if_exists(project.changelog_path(member.name))
         written[member.name] = frozenset(versions_in(text))
     return written
 

@@ -12,7 +12,6 @@ from releasekit.core.changelog.changelog import Section, insert_section
 from releasekit.core.errors import ErrorCode, ReleaseError
 from releasekit.core.planning.release_messages import tag_message
 from releasekit.integrations.filesystem import (
-    changelog_path,
     make_directory,
     read_text_if_exists,
     write_atomic,
@@ -145,8 +144,7 @@ async def write_entry(repair: Repair) -> None:
     """Write the section of a version into the changelog in the checkout, as the release had it."""
     name, version = repair.key
     project = repair.project
-    package = project.root / project.workspace[name].path
-    path = changelog_path(package, project.effective_setting(name, "changelog_path"))
+    path = project.changelog_path(name)
     recorded = repair.recorded
     section = recorded.plan.changelogs.get(name) if recorded else None
     if section is None:

@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from releasekit.core.errors import ErrorCode, ReleaseError
+from releasekit.core.picking import by_name, pick_named
 from releasekit.core.release.smoke_report import SmokeOutcome, SmokeReport, SmokeTest
 from releasekit.integrations.process import mask
 from releasekit.integrations.uv import failure
@@ -17,7 +18,7 @@ from tasks.read_workspace import target_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from releasekit.core.planning.model import Plan
+    from releasekit.core.planning.model import Plan, Step
     from releasekit.core.release.release_manifest import BuiltPackage
     from releasekit.core.release.target import Target
     from releasekit.options import IndexOptions
@@ -40,27 +41,22 @@ async def smoke_test_release(options: IndexOptions, file: Path) -> SmokeReport:
         project, _ = open_project(local_options)
         target = target_of(project)
         slots = asyncio.Semaphore(project.settings.concurrency)
+        built = by_name(manifest.packages)
 
-        async def take_turn(package: BuiltPackage) -> SmokeTest:
+        async def take_turn(step: Step) -> SmokeTest:
             async with slots:
-                return await _smoke_test(project, target, plan, package)
+                return await _smoke_test(project, target, plan, step, built[step.name])
 
-        tests = await asyncio.gather(*map(take_turn, _built_packages(manifest.packages, plan)))
+        steps = pick_named(plan.steps, built)
+        tests = await asyncio.gather(*map(take_turn, steps))
     return SmokeReport(
         release=manifest.release, index=mask(target.check_url), packages=tuple(tests)
     )
 
 
-def _built_packages(packages: tuple[BuiltPackage, ...], plan: Plan) -> list[BuiltPackage]:
-    """Return *packages* in the order of *plan*."""
-    order = {step.name: step.order for step in plan.steps}
-    return sorted(packages, key=lambda package: order[package.name])
-
-
 async def _smoke_test(
-    project: Project, target: Target, plan: Plan, package: BuiltPackage
+    project: Project, target: Target, plan: Plan, step: Step, package: BuiltPackage
 ) -> SmokeTest:
-    step = next(step for step in plan.steps if step.name == package.name)
     is_wanted = step.is_smoke_tested(default=project.settings.smoke_test)
     test = SmokeTest(
         name=package.name,

@@ -10,16 +10,13 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
-
 from releasekit.core.artifacts.attestations import provenance_evidence
 from releasekit.core.errors import ErrorCode, Refusal, as_refusal
 from releasekit.core.history.baselines import package_tags
-from releasekit.core.picking import by_name, pick_keys
+from releasekit.core.picking import by_name
 from releasekit.core.planning.plan_inputs import platforms_of
 from releasekit.core.release.stage_job import StageJob
-from releasekit.core.repair.compared_scope import files_by_version
+from releasekit.core.repair.compared_scope import parse_version_key
 from releasekit.core.repair.rebuild_comparison import (
     FileComparison,
     Verification,
@@ -33,13 +30,19 @@ from releasekit.integrations.packed_members import read_members
 from releasekit.integrations.whole_checkout import add_whole_worktree, remove_whole_worktree
 from releasekit.operations.draft import checkout_workspace, open_index, open_project
 from releasekit.operations.pinning import declared_siblings
-from releasekit.operations.read_releases import open_release_forge, read_asset_sums
+from releasekit.operations.read_releases import (
+    open_release_forge,
+    read_asset_sums,
+    read_index_files,
+)
 from releasekit.store.record import Record
 from tasks import read_history
 from tasks.read_workspace import read_workspace, target_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
+
+    from packaging.version import Version
 
     from releasekit.core.history.tag_evidence import TagReading
     from releasekit.core.repair.rebuild_comparison import Evidence
@@ -101,11 +104,7 @@ async def verify_version(options: VerifyOptions, name: str, version: str) -> Ver
 
 def _find_tag(project: Project, repo: Repo, name: str, text: str) -> _TaggedVersion:
     """Return the version with its tag in this clone; raises Refusal RK-RELEASE-UNKNOWN without one."""
-    package = canonicalize_name(name)
-    try:
-        version = Version(text)
-    except InvalidVersion:
-        raise Refusal(ErrorCode.USAGE, f"{text!r} is not a version") from None
+    package, version = parse_version_key(name, text)
     for reading in _release_readings(project, repo, package):
         if reading.version == version:
             return _TaggedVersion(package, version, reading.tag, reading.commit)
@@ -128,11 +127,11 @@ def _release_readings(project: Project, repo: Repo, package: str) -> list[TagRea
 
 async def _published_files(index: Index, subject: _TaggedVersion) -> dict[str, IndexFile]:
     """Return the files of the version on the index by name; raises Refusal RK-RELEASE-UNKNOWN without one."""
-    files = by_name(await index.files(subject.name) or ())
-    own = files_by_version(subject.name, dict.fromkeys(files, "")).get(subject.version, {})
-    if not own:
+    listed = await read_index_files(index, [subject.name])
+    files = listed[subject.name].get(subject.version)
+    if not files:
         raise Refusal(ErrorCode.RELEASE_UNKNOWN, f"the index has no file of {subject}", index.url)
-    return pick_keys(files, own)
+    return by_name(files)
 
 
 async def _release_sums(

@@ -8,14 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
-
 from releasekit.core.changelog.changelog import add_note
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, as_refusal
-from releasekit.core.picking import by_name
 from releasekit.core.release.rollback_plan import yank_url
-from releasekit.core.repair.compared_scope import files_by_version
+from releasekit.core.repair.compared_scope import parse_version_key
 from releasekit.core.repair.release_state import latest_version
 from releasekit.core.repair.yank_impact import (
     YankReport,
@@ -23,17 +19,18 @@ from releasekit.core.repair.yank_impact import (
     with_yank_note,
     yank_note,
 )
-from releasekit.integrations.filesystem import changelog_path, read_text_if_exists, write_atomic
+from releasekit.integrations.filesystem import read_text_if_exists, write_atomic
 from releasekit.operations.confirmation import AssumeYes, Proposal
 from releasekit.operations.draft import checkout_workspace, open_index, open_project
-from releasekit.operations.read_releases import open_release_forge
+from releasekit.operations.read_releases import is_yanked, open_release_forge, read_index_files
 from releasekit.store.record import release_lock
 from tasks.read_workspace import target_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from packaging.requirements import Requirement
+    from packaging.version import Version
 
     from releasekit.core.release.target import Target
     from releasekit.core.repair.release_state import VersionKey
@@ -104,14 +101,11 @@ async def yank_version(
 
 
 def _parse_key(project: Project, name: str, text: str) -> VersionKey:
-    package = canonicalize_name(name)
+    package, parsed = parse_version_key(name, text)
     if package not in project.workspace.members:
         message = f"the workspace has no package {package}"
         raise Refusal(ErrorCode.WORKSPACE_UNKNOWN_PACKAGE, message, str(project.root))
-    try:
-        return package, Version(text)
-    except InvalidVersion:
-        raise Refusal(ErrorCode.USAGE, f"{text!r} is not a version") from None
+    return package, parsed
 
 
 # ---- what it affects ------------------------------------------------------------------------------------------------
@@ -122,7 +116,7 @@ async def _find_impact(
 ) -> YankReport:
     """Return what the yank affects; raises Refusal RK-RELEASE-UNKNOWN if the index does not have the version."""
     name, version = key
-    offers = await _read_offers(project, index)
+    offers = await _read_offers(index, project.workspace.publishable_names)
     own = offers.get(name, _OnIndex())
     if version not in own.versions:
         message = f"the index has no file of {name} {version}"
@@ -144,21 +138,16 @@ async def _find_impact(
     )
 
 
-async def _read_offers(project: Project, index: Index) -> dict[str, _OnIndex]:
-    """Return the versions on the index of each package that the workspace publishes."""
-    names = [member.name for member in project.workspace if member.publishable]
-    pages = await asyncio.gather(*map(index.files, names))
-    offers: dict[str, _OnIndex] = {}
-    for name, page in zip(names, pages, strict=True):
-        files = by_name(page or ())
-        by_version = files_by_version(name, dict.fromkeys(files, ""))
-        yanked = [
-            version
-            for version, own in by_version.items()
-            if all(files[file].yanked for file in own)
-        ]
-        offers[name] = _OnIndex(frozenset(by_version), frozenset(yanked))
-    return offers
+async def _read_offers(index: Index, names: Collection[str]) -> dict[str, _OnIndex]:
+    """Return the versions on the index of each package in *names*."""
+    listed = await read_index_files(index, names)
+    return {
+        name: _OnIndex(
+            frozenset(by_version),
+            frozenset(version for version, files in by_version.items() if is_yanked(files)),
+        )
+        for name, by_version in listed.items()
+    }
 
 
 async def _read_requirements(
@@ -195,13 +184,13 @@ def _requirements_here(project: Project, name: str) -> list[str]:
 async def _carry_out(yank: _Yank, report: YankReport) -> YankReport:
     """Yank on the index if it has an interface for that, and write the reason into changelog and notes."""
     name, version = yank.key
-    is_yanked = report.is_yanked
+    has_yank = report.is_yanked
     done: list[str] = []
-    if report.can_yank and not is_yanked:
+    if report.can_yank and not has_yank:
         await yank.index.yank(yank.target.publish_url, name, version, yank.reason)
-        offer = (await _read_offers(yank.project, yank.index))[name]
-        is_yanked = version in offer.yanked
-        if not is_yanked:
+        offers = await _read_offers(yank.index, [name])
+        has_yank = version in offers[name].yanked
+        if not has_yank:
             message = f"the index accepted the yank of {name} {version}, and does not show it"
             raise ReleaseError(ErrorCode.YANK_REFUSED, message, yank.index.url)
         done.append(f"{name} {version} is yanked on {yank.target.title}")
@@ -209,7 +198,7 @@ async def _carry_out(yank: _Yank, report: YankReport) -> YankReport:
         done.append(f"{changelog} has the reason; commit it")
     if page := await update_page(yank):
         done.append(f"{page} has the reason")
-    yanked = report.model_copy(update={"is_yanked": is_yanked, "done": tuple(done)})
+    yanked = report.model_copy(update={"is_yanked": has_yank, "done": tuple(done)})
     return yanked.model_copy(update={"remaining": _remaining_steps(yanked)})
 
 
@@ -226,8 +215,7 @@ def write_note(yank: _Yank) -> str:
     project = yank.project
     if not project.effective_setting(name, "changelog"):
         return ""
-    package = project.root / project.workspace[name].path
-    path = changelog_path(package, project.effective_setting(name, "changelog_path"))
+    path = project.changelog_path(name)
     before = read_text_if_exists(path)
     day = datetime.now(UTC).date().isoformat()
     after = add_note(before, version, yank_note(yank.reason, day))

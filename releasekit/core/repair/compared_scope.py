@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from packaging.utils import InvalidSdistFilename, InvalidWheelFilename
+from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from releasekit.core.errors import ErrorCode, Refusal
+from releasekit.core.version_numbers import parse_version
 from releasekit.core.workspace.built_files import parse_file_name
 
 if TYPE_CHECKING:
@@ -78,6 +80,14 @@ def _last_keys(versions: Iterable[VersionState]) -> set[VersionKey]:
         if is_traced and version.version >= last.get(version.name, version.version):
             last[version.name] = version.version
     return set(last.items())
+
+
+def parse_version_key(name: str, text: str) -> VersionKey:
+    """Return the package *name* and the version *text* of a command line; raises Refusal RK-USAGE for no version."""
+    version = parse_version(text)
+    if version is None:
+        raise Refusal(ErrorCode.USAGE, f"{text!r} is not a version")
+    return canonicalize_name(name), version
 
 
 def files_by_version(name: str, sums: Mapping[str, str]) -> dict[Version, dict[str, str]]:

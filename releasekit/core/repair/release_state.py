@@ -41,11 +41,6 @@ class TagState:
         return self.here or self.there or ""
 
     @property
-    def is_everywhere(self) -> bool:
-        """Whether each place that was asked has it, on the same commit."""
-        return self.there in (None, self.here) and bool(self.here)
-
-    @property
     def has_moved(self) -> bool:
         """Whether this clone and the remote have it on different commits."""
         commits = {self.here, self.there} - {"", None}

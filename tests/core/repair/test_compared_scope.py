@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
 from packaging.version import Version
 
-from releasekit.core.repair.compared_scope import choose_scope, parse_sums, with_sums
+from releasekit.core.errors import ErrorCode, Refusal
+from releasekit.core.repair.compared_scope import (
+    choose_scope,
+    parse_sums,
+    parse_version_key,
+    with_sums,
+)
 from releasekit.core.repair.release_state import (
     RepositoryState,
     TaggedRelease,
@@ -58,3 +65,17 @@ def test_contradicting_sum_counts() -> None:
         "core-1-py3-none-any.whl",
         "core-1.tar.gz",
     )
+
+
+def test_version_key_is_normalized() -> None:
+    """A command line names the package and the version in any spelling."""
+    assert parse_version_key("My_Core", "v1.0") == ("my-core", Version("1.0"))
+
+
+@pytest.mark.parametrize("text", ["one", "", "1." + "9" * 5000], ids=["word", "empty", "long"])
+def test_wrong_version_is_refused(text: str) -> None:
+    """What is no version is refused, also a number that is too long for Python."""
+    with pytest.raises(Refusal, match="is not a version") as refused:
+        parse_version_key("core", text)
+
+    assert refused.value.code == ErrorCode.USAGE
