@@ -433,7 +433,7 @@ def _prepare(setting: Setting, model: Path, box: Path) -> Path:
 
 
 def _environment(box: Path, repository: Path) -> dict[str, str]:
-    """Return an environment with nothing of whoever runs the sweep, apart from programs and uv's cache."""
+    """Return an environment with nothing of the user who runs the sweep, apart from programs and uv's cache."""
     kept = ("PATH", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR")
     return {
         **{name: os.environ[name] for name in kept if name in os.environ},

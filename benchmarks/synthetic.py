@@ -17,7 +17,7 @@ GIT = {
 }
 TITLES = (
     "feat: add {}",
-    "fix({}): mend",
+    "fix({}): correct",
     "chore: tidy {}",
     "docs: describe {}",
     "perf: hurry {}",

@@ -219,26 +219,27 @@ def open_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[EmbeddedI
 def devpi_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[EmbeddedIndex]:
     """Run a devpi-server, where one is installed: it takes 5 to 20 s to start, too long for every day."""
     directory, password = tmp_path_factory.mktemp("devpi"), "swordfish"
+    user = "root"  # of devpi, who exists from the beginning
     where, log = ("--serverdir", str(directory / "server")), directory / "log"
     run(Command(("devpi-init", *where, "--no-root-pypi", "--root-passwd", password)))
     with background(Command(("devpi-server", *where, "--port", "0")), log) as is_alive:
         address = f"http://127.0.0.1:{_port(log, is_alive, DEVPI_SERVES)}"
         with httpx.Client(base_url=address, headers={"Accept": "application/json"}) as web:
-            login = web.post("/+login", json={"user": "root", "password": password}).json()[
-                "result"
-            ]["password"]
-            token = base64.b64encode(f"root:{login}".encode()).decode()
+            login = web.post("/+login", json={"user": user, "password": password}).json()["result"][
+                "password"
+            ]
+            token = base64.b64encode(f"{user}:{login}".encode()).decode()
             index: dict[str, object] = {"type": "stage", "bases": "", "volatile": False}
             web.put(
-                "/root/released", json=index, headers={"X-Devpi-Auth": token}
+                f"/{user}/released", json=index, headers={"X-Devpi-Auth": token}
             ).raise_for_status()
         env: dict[str, str | None] = {
-            "UV_PUBLISH_URL": f"{address}/root/released/",
-            "UV_PUBLISH_USERNAME": "root",
+            "UV_PUBLISH_URL": f"{address}/{user}/released/",
+            "UV_PUBLISH_USERNAME": user,
         }
-        simple = f"{address}/root/released/+simple/"
+        simple = f"{address}/{user}/released/+simple/"
         yield EmbeddedIndex(
-            simple, f"{address}/root/released/", {**env, "UV_PUBLISH_PASSWORD": password}, log
+            simple, f"{address}/{user}/released/", {**env, "UV_PUBLISH_PASSWORD": password}, log
         )
 
 

@@ -599,7 +599,7 @@ _TABLE = (
     ),
     ErrorInfo(
         ErrorCode.INDEX_STORED_TOKEN,
-        "A CI job uploads with a token or password that somebody has stored. Whoever reads it can upload, too.",
+        "A CI job uploads with a token or password that somebody has stored. Anyone who reads it can upload, too.",
         "Add a trusted publisher to each project on the index, then delete the stored token. Until then, do nothing.",
     ),
     ErrorInfo(

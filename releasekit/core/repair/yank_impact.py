@@ -36,7 +36,7 @@ class YankDependent(BaseModel):
 
     @property
     def effect(self) -> str:
-        """What the yank changes for whoever installs this version."""
+        """What the yank changes for users who install this version."""
         if self.keeps_it:
             return "still installs it, with a warning: the requirement is an exact pin"
         if self.alternative:
