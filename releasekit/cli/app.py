@@ -222,8 +222,10 @@ def all_options() -> Iterator[tuple[str, str]]:
             yield command, name
 
 
-NON_OPTION_VARIABLES = frozenset({"RELEASEKIT_WORKFLOW"})
-"""Variables of releasekit that are not options. A GitLab pipeline that releasekit starts gets RELEASEKIT_WORKFLOW."""
+NON_OPTION_VARIABLES = frozenset({"RELEASEKIT_CACHE_DIR", "RELEASEKIT_WORKFLOW"})
+"""Variables of releasekit that are not options. A GitLab pipeline that releasekit starts gets RELEASEKIT_WORKFLOW.
+
+RELEASEKIT_CACHE_DIR names the cache."""
 
 
 def _refuse_unknown_variables() -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import pytest
 
-from releasekit.cli.app import all_options, app
+from releasekit.cli.app import NON_OPTION_VARIABLES, all_options, app
 from releasekit.core.config.settings import Settings, from_environment, settings_of, variable
 from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.integrations.process import Command, run
@@ -31,8 +31,7 @@ DOCUMENTATION = "\n".join(
 
 
 @pytest.fixture(autouse=True)
-def _no_prefect_api(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+def _own_prefect_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
 
 
@@ -201,7 +200,16 @@ def test_foreign_variables_cause_no_warning(world: World, monkeypatch: pytest.Mo
     """Those that mean something elsewhere are no misspelling."""
     monkeypatch.setenv("RELEASEKIT_WORKFLOW", "publish.yml")
     monkeypatch.setenv("RELEASEKIT_GIT_TOKEN", "FORGE")
+    monkeypatch.setenv("RELEASEKIT_CACHE_DIR", os.environ["RELEASEKIT_CACHE_DIR"])
     assert world.releasekit("graph").err == ""
+
+
+def test_documented_variables_are_known() -> None:
+    """A page names no variable that the program then calls unknown, except as an example of that."""
+    options = {variable(option) for _, option in all_options()}
+    known = options | set(map(variable, Settings.model_fields)) | NON_OPTION_VARIABLES
+    documented = set(re.findall(r"\bRELEASEKIT_[A-Z_]+\b", DOCUMENTATION))
+    assert documented - known == {"RELEASEKIT_DRYRUN"}
 
 
 def arguments(command: str) -> dict[str, Argument]:
