@@ -19,6 +19,7 @@ from releasekit.core.history.reverts import drop_reverted
 from releasekit.core.history.web_links import RepositoryUrls
 from releasekit.core.markdown_spans import FENCE, ClosingLines, code_spans, opens_comment
 from releasekit.core.picking import group_by, pick, true_keys
+from releasekit.core.user_patterns import UserPattern
 from releasekit.core.version_numbers import parse_version
 from releasekit.core.workspace.toml_edits import line_end
 
@@ -131,7 +132,7 @@ def parts_of(
     """
     headings = headings_of(settings)
     breaking = headings.pop("breaking", "") or BREAKING
-    excluded = [re.compile(pattern) for pattern in settings.changelog_exclude]
+    excluded = [UserPattern(pattern, "changelog_exclude") for pattern in settings.changelog_exclude]
 
     def heading_of(change: Change) -> str:
         return breaking if change.breaking else _heading_of_type(change, headings, excluded)
@@ -153,7 +154,7 @@ def parts_of(
 
 
 def _heading_of_type(
-    change: Change, headings: Mapping[str, str], excluded: Iterable[re.Pattern[str]]
+    change: Change, headings: Mapping[str, str], excluded: Iterable[UserPattern]
 ) -> str:
     """Return the heading of a *change* that breaks nothing, by its type; "" hides it."""
     is_excluded = any(pattern.search(change.title) for pattern in excluded)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from packaging.version import Version
 
+    from releasekit.core.user_patterns import UserPattern
     from releasekit.core.workspace.dynamic_version import VersionLocation
 
 PYPROJECT = "pyproject.toml"
@@ -60,7 +61,7 @@ class Declaration:
     """
 
     version: Version | None = None
-    build_tags: re.Pattern[str] | None = None
+    build_tags: UserPattern | None = None
 
     def reads(self, tag: str) -> bool:
         """Return whether a build may take the version from *tag*."""

@@ -11,6 +11,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import VERSION_PATTERN
 
 from releasekit.core.picking import map_values
+from releasekit.core.user_patterns import UserPattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,6 +21,7 @@ Table: TypeAlias = "Mapping[str, Any]"
 # The pattern of hatch itself, plus an optional annotation.
 _HATCH = r"""(?i)^(?P<name>__version__|VERSION)(?: ?: ?str)? *= *(?P<quote>['"])v?(?P<version>.+?)(?P=quote)"""
 _PDM = r"""^(?:__version__|VERSION)\s*=\s*["'](?P<version>.+?)["']\s*(?:#.*)?$"""
+_OWN_PATTERNS = (_HATCH, _PDM)
 _WHOLE_FILE = re.compile(r"\A\s*(?P<version>\S+)\s*\Z")
 _NO_MATCH = re.compile("(?!)")
 _VERSION = rf"v?(?P<version>(?ix:{VERSION_PATTERN}))"
@@ -30,7 +32,7 @@ class VersionLocation:
     """A possible location of a version: group *group* of *pattern*, in the file *path* of a package."""
 
     path: str
-    pattern: re.Pattern[str]
+    pattern: re.Pattern[str] | UserPattern
     group: str | int = "version"
 
     def find(self, text: str) -> str:
@@ -126,7 +128,7 @@ def version_environment(document: Table, name: str, version: str) -> dict[str, s
     return {variable.replace("{NAME}", _upper(name)): version for variable in variables}
 
 
-def build_tag_pattern(document: Table) -> re.Pattern[str] | None:
+def build_tag_pattern(document: Table) -> UserPattern | None:
     """Return a pattern that matches the tags from which a build reads its version; None if it is unknown."""
     tool = table_at(document, "tool")
     hatch = table_at(tool, "hatch", "version")
@@ -136,7 +138,8 @@ def build_tag_pattern(document: Table) -> re.Pattern[str] | None:
         if is_used:
             return _dunamai_pattern(table)
     settings = _tag_settings(tool)
-    return _pattern_or_none(next(iter(settings.values()))) if settings else None
+    key, pattern = next(iter(settings.items()), ("", ""))
+    return _pattern_or_none(pattern, key) if key else None
 
 
 def _tag_settings(tool: Table) -> dict[str, str]:
@@ -157,7 +160,7 @@ class TagRule:
 
     key: str
     value: str
-    pattern: re.Pattern[str]
+    pattern: UserPattern
 
     def reads(self, tag: str) -> bool:
         """Return whether the build reads *tag*."""
@@ -191,21 +194,23 @@ def build_tag_prefix(document: Table) -> str:
     return prefix if reads_tags else ""
 
 
-def _dunamai_pattern(table: Table) -> re.Pattern[str] | None:
+def _dunamai_pattern(table: Table) -> UserPattern | None:
     """Return the pattern of a tool that is built on dunamai: its own, or a version alone after the prefix."""
     prefix = str(table.get("pattern-prefix", ""))
     pattern: object = table.get("pattern", "default")
     if isinstance(pattern, str) and not pattern.startswith("default"):
-        return _pattern_or_none(re.sub(r"^\^?", lambda _: f"^{prefix}", pattern, count=1))
-    return _pattern_or_none(rf"^{prefix}v?\d")
+        own_pattern = re.sub(r"^\^?", lambda _: f"^{prefix}", pattern, count=1)
+        return _pattern_or_none(own_pattern, "pattern")
+    return _pattern_or_none(rf"^{prefix}v?\d", "pattern-prefix")
 
 
-def _pattern_or_none(pattern: str) -> re.Pattern[str] | None:
-    """Return *pattern* as a regular expression; None if it is invalid, which the build reports."""
+def _pattern_or_none(pattern: str, key: str) -> UserPattern | None:
+    """Return the *pattern* of a *key* as a regular expression; None if it is invalid, which the build reports."""
     try:
-        return re.compile(pattern)
+        re.compile(pattern)
     except re.error:
         return None
+    return UserPattern(pattern, key)
 
 
 def literal_location(text: str, path: str) -> VersionLocation:
@@ -339,16 +344,16 @@ def _location(path: str, pattern: str, group: str | int = "version") -> VersionL
     except re.error:
         compiled = _NO_MATCH
     groups = {*compiled.groupindex, *range(1, compiled.groups + 1)}
-    usable = compiled if group in groups else _NO_MATCH
+    if group not in groups:
+        return VersionLocation(path, _NO_MATCH, group)
+    usable = compiled if pattern in _OWN_PATTERNS else UserPattern(pattern, path, multiline=True)
     return VersionLocation(path, usable, group)
 
 
 def _assignment_location(path: str, name: str) -> VersionLocation:
     """Return the location in a Python file where a version is assigned to *name*."""
-    return _location(
-        path,
-        rf"""^{re.escape(name)}(?: *: *[\w.\[\]]+)? *= *(?P<quote>['"])(?P<version>.+?)(?P=quote)""",
-    )
+    value = r"""(?: *: *[\w.\[\]]+)? *= *(?P<quote>['"])(?P<version>.+?)(?P=quote)"""
+    return VersionLocation(path, re.compile(f"^{re.escape(name)}{value}", re.MULTILINE))
 
 
 def _names(requirements: Any) -> set[str]:  # noqa: ANN401  a value of any TOML type

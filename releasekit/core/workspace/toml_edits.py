@@ -131,17 +131,17 @@ def write_version_at(
     """
     matches = list(location.pattern.finditer(text))
     if len(matches) != 1:
-        result = _describe_matches(text, matches)
+        result = _describe_lines(text, [match.start() for match in matches])
         message = f"the version must occur exactly once, but {result}"
         raise Refusal(ErrorCode.VERSION_PLACE, message, display_path)
     start, end = matches[0].span(location.group)
     return f"{text[:start]}{version}{text[end:]}"
 
 
-def _describe_matches(text: str, matches: Sequence[re.Match[str]]) -> str:
-    """Return how often the version occurs in *text*, with the first three lines."""
-    if not matches:
+def _describe_lines(text: str, starts: Sequence[int]) -> str:
+    """Return how often the version occurs in *text*, with the first three lines; *starts* are its positions."""
+    if not starts:
         return "was not found"
-    numbers = (text.count("\n", 0, match.start()) + 1 for match in matches[:3])
+    numbers = (text.count("\n", 0, start) + 1 for start in starts[:3])
     lines = ", ".join(f"line {number}" for number in numbers)
-    return f"occurs {len(matches)} times ({lines})"
+    return f"occurs {len(starts)} times ({lines})"
