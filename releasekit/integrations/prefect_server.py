@@ -34,7 +34,7 @@ from releasekit.integrations.tool_environment import server_variables
 from releasekit.integrations.waits import WAITS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Mapping
 
 log = logging.getLogger("releasekit.server")
 
@@ -62,12 +62,14 @@ CLIENT_SETTINGS = {
     "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",  # each step declares what it persists
     "PREFECT_CLIENT_METRICS_ENABLED": "false",
 }
-NO_SERVER_SETTINGS = {  # of a client without a server, beside those of `client_settings`
+NO_SERVER_SETTINGS: Mapping[
+    str, object
+] = {  # of a client without a server, beside those of `client_settings`
     # Without an address Prefect starts a server. Each task asks that address where results are stored. An invalid
     # address fails at once; an address where no server listens fails only after three seconds.
     "PREFECT_API_URL": "none://nowhere",
-    "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false",
-    "PREFECT_LOGGING_TO_API_ENABLED": "false",
+    "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": False,
+    "PREFECT_LOGGING_TO_API_ENABLED": False,
 }
 TERMINAL_STATES = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 """The types of state in which a run has ended."""
