@@ -155,6 +155,7 @@ CREDENTIALS = frozenset(
 _SECRET_WORDS = ("TOKEN", "PASSWORD", "PASSWD", "SECRET", "API_KEY", "CREDENTIAL", "AUTH_STRING")
 
 
+@lru_cache(maxsize=1024)
 def looks_secret(name: str) -> bool:
     """Return whether the variable *name* is called like one that holds a secret."""
     upper_name = name.upper()
