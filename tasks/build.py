@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path, PurePosixPath
@@ -49,7 +49,7 @@ from tasks.decorators import flow_task, read_secret
 from tasks.run_logs import send_logs_to_prefect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 
     from prefect.context import TaskRunContext
 
@@ -465,17 +465,8 @@ async def _find_conflict(release: ReleaseContext, requirements: Sequence[str]) -
 async def _install_and_import(release: ReleaseContext, step: Step, built: BuiltPackage) -> None:
     root = release.record.worktree / release.workspace
     code, modules = ErrorCode.STAGED_IMPORT_FAILED, ", ".join(built.imports)
-    # These include packages that only a published sibling requires, in an older version.
-    new_versions = tuple(release.plan.versions)
-    environment = release.uv.temporary_environment(
-        root,
-        built.requirement,
-        index=release.target.install_index,
-        fresh=new_versions,
-        links=release.staged_links,
-    )
     try:
-        async with environment as python:
+        async with _install(release, root, built) as python:
             message = f"the built {step.name} {step.version} cannot be imported"
             with as_refusal(), explain_failure(code, message, modules):  # a second import fails too
                 await release.uv.import_modules(python, built.imports)
@@ -484,3 +475,29 @@ async def _install_and_import(release: ReleaseContext, step: Step, built: BuiltP
     except ReleaseError as error:
         message = f"the built {step.name} {step.version} cannot be installed"
         raise failure(code, error, message, step.path) from None
+
+
+@asynccontextmanager
+async def _install(
+    release: ReleaseContext, root: Path, built: BuiltPackage
+) -> AsyncGenerator[Path]:
+    """Yield the Python of an environment with *built*; see `Uv.temporary_environment`.
+
+    uv has just asked the index about all packages, to resolve them together. It asks again only if what it knows does
+    not suffice, because that also makes it examine its interpreter again: 0.09 CPU-seconds a package.
+    """
+    install = partial(
+        release.uv.temporary_environment,
+        root,
+        built.requirement,
+        index=release.target.install_index,
+        links=release.staged_links,
+    )
+    async with AsyncExitStack() as stack:
+        try:
+            python = await stack.enter_async_context(install(fresh=()))
+        except ReleaseError:
+            # These include packages that only a published sibling requires, in an older version.
+            new_versions = tuple(release.plan.versions)
+            python = await stack.enter_async_context(install(fresh=new_versions))
+        yield python
