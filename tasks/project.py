@@ -53,6 +53,11 @@ class Project:
         return self.document.get("tool", {}).get("releasekit", {})
 
     @cached_property
+    def default_index(self) -> str:
+        """The simple root of uv's default index; see `Uv.default_index`."""
+        return self.uv.default_index(self.root)
+
+    @cached_property
     def schemes(self) -> TagSchemes:
         """The tag formats."""
         return schemes_of(self.settings, self.member_settings)

@@ -182,7 +182,7 @@ def target_of(project: Project) -> Target:
     if publish_url and not check_url:
         message = f"uploads to {publish_url} cannot be confirmed without --check-url"
         raise Refusal(ErrorCode.INDEX_UNKNOWN, message)
-    default = project.uv.default_index(project.root)
+    default = project.default_index
     return Target(check_url or default, publish_url, is_default=check_url in ("", default))
 
 

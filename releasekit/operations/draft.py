@@ -126,7 +126,7 @@ async def _ask_and_plan(
     async with AsyncExitStack() as stack:
         indexes = [index]
         if not target.is_default:  # installers look here for packages that this index does not have
-            default = replace(target, check_url=project.uv.default_index(project.root), name="")
+            default = replace(target, check_url=project.default_index, name="")
             default_index = await stack.enter_async_context(open_index(project, default))
             indexes.append(default_index)
         answers = ask_index.IndexAnswers()
