@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from releasekit.integrations.peryx import EmbeddedIndex
 
-pytestmark = pytest.mark.usefixtures("prefect_api")
-
 
 def orchard(directory: Path) -> World:
     """Make the example workspace, and a clone of it as a maintainer has one."""
@@ -70,6 +68,7 @@ def confirmed_before_dependents(index: EmbeddedIndex, needs: dict[str, list[str]
     )
 
 
+@pytest.mark.usefixtures("prefect_api")
 def test_every_changed_package_is_published(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """Every changed package goes out once, in order and pinned, tagged and pushed; then there is nothing to do.
 
@@ -131,6 +130,7 @@ def test_every_changed_package_is_published(tmp_path: Path, own_index: EmbeddedI
     )
 
 
+@pytest.mark.usefixtures("unrecorded")
 def test_rehearsal_leaves_no_trace(tmp_path: Path) -> None:
     """A rehearsal does all of it elsewhere, shows the pins, and leaves repository and remote as they are."""
     world = orchard(tmp_path)
@@ -144,6 +144,7 @@ def test_rehearsal_leaves_no_trace(tmp_path: Path) -> None:
     assert world.state() == before
 
 
+@pytest.mark.usefixtures("unrecorded")
 def test_any_branch_can_be_rehearsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`allow_branches` keeps a feature branch from being published, and not from being rehearsed.
 
@@ -167,17 +168,30 @@ def test_any_branch_can_be_rehearsed(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert world.state() == before
 
 
-@pytest.mark.usefixtures("own_index")
+LATER = """\
+import pathlib, time
+
+deadline = time.monotonic() + 60
+while not pathlib.Path({path!r}).exists() and time.monotonic() < deadline:
+    time.sleep(0.1)
+time.sleep(2)
+"""
+"""A module that is imported when the file at *path* is there, and two seconds more."""
+
+
+@pytest.mark.usefixtures("unrecorded", "own_index", "whole_proofs")
 def test_failure_stops_its_dependents_alone(
     tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A package that fails blocks those that need it; the rest goes out at once, and the truth is told."""
     # Else it would be found before anything is uploaded.
     monkeypatch.setenv("RELEASEKIT_OVERLAY", "resolve")
+    tested = tmp_path / "app-is-tested"
     world = make_world(
         tmp_path,
         "app: core; core; slow; broken; late: broken; later: late",
-        slow="import time; time.sleep(4)",
+        app=f"import pathlib; pathlib.Path({str(tested)!r}).touch()",
+        slow=LATER.format(path=str(tested)),
         broken="raise RuntimeError('does not import')",
     )
 
@@ -210,6 +224,7 @@ def test_failure_stops_its_dependents_alone(
     assert len(uploads(own_index)) == len(set(uploads(own_index))), "a file was sent twice"
 
 
+@pytest.mark.usefixtures("unrecorded")
 def test_failed_build_prevents_every_upload(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """A package that does not build ends the release before the first upload; mended, the next run releases all."""
     world = make_world(tmp_path, "app: core; core; odd")
@@ -235,6 +250,7 @@ def test_failed_build_prevents_every_upload(tmp_path: Path, own_index: EmbeddedI
     assert len(uploads(own_index)) == 6
 
 
+@pytest.mark.usefixtures("unrecorded", "whole_proofs")
 def test_failed_import_wastes_no_version(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """What cannot be imported is found when all is built and nothing is uploaded; once fixed, the same versions go out.
 
@@ -282,6 +298,7 @@ def test_failed_import_wastes_no_version(tmp_path: Path, own_index: EmbeddedInde
     assert {name.split("-")[1] for name in uploads(own_index) if name.endswith(".whl")} == {"0.1.0"}
 
 
+@pytest.mark.usefixtures("unrecorded")
 def test_cycle_is_released_as_batch(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """With `cycles = "batch"` packages that need each other go out together, and what needs them goes after all."""
     world = make_world(tmp_path, "egg: hen; hen: egg; farm: hen")
@@ -300,6 +317,7 @@ def test_cycle_is_released_as_batch(tmp_path: Path, own_index: EmbeddedIndex) ->
     assert set(order[4:]) == {"farm"}
 
 
+@pytest.mark.usefixtures("unrecorded")
 def test_older_sibling_is_left_alone(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """A requirement that the declared version does not satisfy means an older release: no pin, no gate."""
     world = make_world(tmp_path, "app: core<1; core")
@@ -325,7 +343,7 @@ def test_older_sibling_is_left_alone(tmp_path: Path, own_index: EmbeddedIndex) -
     assert any(name.startswith("core-2.0.0") for name in uploads(own_index))
 
 
-@pytest.mark.usefixtures("own_index")
+@pytest.mark.usefixtures("unrecorded", "own_index")
 def test_umbrella_tag_needs_several_packages(tmp_path: Path) -> None:
     """Independent packages get a dated umbrella tag, one alone has only its tag, and each next release begins there."""
     world = make_world(tmp_path, "app; core; lone")
@@ -375,6 +393,7 @@ def test_umbrella_tag_needs_several_packages(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.usefixtures("unrecorded", "whole_proofs")
 @pytest.mark.parametrize(
     ("flag", "tags", "pushed", "commands"),
     [
