@@ -176,14 +176,20 @@ def _count_lines_where_they_count(
 
 @pytest.fixture(autouse=True)
 def _nothing_of_ours(
-    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     """No test uses the credentials, the git configuration or the Prefect server of the machine that it runs on."""
+    # Nor that of other tests: with a server a small command takes three times as long.
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    if "prefect_api" in request.fixturenames:
+        monkeypatch.setenv("PREFECT_API_URL", request.getfixturevalue("prefect_api"))
     if "PREFECT_HOME" not in os.environ:
         monkeypatch.setenv("PREFECT_HOME", str(tmp_path_factory.getbasetemp() / "no-prefect"))
     for name in os.environ:
         if re.match(
-            r"(UV_PUBLISH|ACTIONS_ID_TOKEN|GH|GITHUB|GITLAB|CI|RELEASEKIT(?!_ALLOW_NEW))_|.*PYPI_ID_TOKEN$",
+            r"(UV_PUBLISH|ACTIONS_ID_TOKEN|GH|GITHUB|GITLAB|CI|RELEASEKIT(?!_ALLOW_NEW|_CACHE_DIR))_|.*PYPI_ID_TOKEN$",
             name,
         ):
             monkeypatch.delenv(name)
@@ -352,7 +358,7 @@ def prefect_client(prefect_home: Callable[[str], Path]) -> Path:
 
 @pytest.fixture(scope="session")
 def prefect_api(prefect_client: Path, prefect_database: Path) -> Generator[str]:
-    """Run one Prefect server for all the stories that look at it, and point this process to it."""
+    """Run one Prefect server for all the tests that ask for it; PREFECT_API_URL is set in these alone."""
     with ExitStack() as stack:
         with pytest.MonkeyPatch.context() as patch:
             stop_measuring_children(patch)
@@ -360,16 +366,16 @@ def prefect_api(prefect_client: Path, prefect_database: Path) -> Generator[str]:
         server.wait()
         if not prefect_database.is_file():
             save_database(prefect_client / "prefect.db", prefect_database)
-        os.environ["PREFECT_API_URL"] = server.url
-        if "prefect" in sys.modules:  # a test without the server was first
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PREFECT_API_URL", server.url)
             from prefect.context import refresh_global_settings_context
 
+            # A test without the server may have been first.
             refresh_global_settings_context()
         yield server.url
-        if "prefect" in sys.modules:
-            from flows.event_flush import drain
+        from flows.event_flush import drain
 
-            asyncio.run(drain())
+        asyncio.run(drain())
 
 
 @pytest.fixture

@@ -60,7 +60,8 @@ def test_every_promise_has_a_row() -> None:
 
     assert [int(number) for number, *_ in rows] == list(range(1, PROMISES + 1))
     assert [number for number, proof, remark in rows if not (proof or remark)] == []
-    names = {file: _function_names(ROOT / "tests" / file) for file, _ in tests}
+    files = {file for file, _ in tests}
+    names = {file: _function_names(ROOT / "tests" / file) for file in files}
     assert [(file, name) for file, name in tests if name not in names[file]] == []
     assert len(tests) == page.count("::"), "a test is named in another form"
 

@@ -27,9 +27,7 @@ EXPECTED = json.loads((WORKSPACE.parent / "orchard.expected.json").read_text())
 
 
 @pytest.fixture(autouse=True)
-def _no_prefect_api(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Where no Prefect API is configured, nothing is recorded and Prefect is not needed."""
-    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+def _own_prefect_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
 
 

@@ -271,9 +271,11 @@ def deployed(prefect_api: str, world: World, tmp_path_factory: pytest.TempPathFa
     assert f"  # {ORCHARD}" in text
     own_file = tmp_path_factory.mktemp("deployments") / "prefect.yaml"
     own_file.write_text(text.replace(f"# {ORCHARD}", ORCHARD))
-    prefect("work-pool", "create", "releasekit", "--type", "process", "--overwrite")
-    prefect("variable", "set", "releasekit_workspace", f"file://{world.remote}", "--overwrite")
-    prefect("deploy", "--all", "--prefect-file", str(own_file))
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("PREFECT_API_URL", prefect_api)
+        prefect("work-pool", "create", "releasekit", "--type", "process", "--overwrite")
+        prefect("variable", "set", "releasekit_workspace", f"file://{world.remote}", "--overwrite")
+        prefect("deploy", "--all", "--prefect-file", str(own_file))
     return {deployment["name"]: deployment for deployment in ask(prefect_api, "deployments")}
 
 

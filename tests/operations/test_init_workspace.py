@@ -24,11 +24,6 @@ ON_A_TERMINAL = (
 )
 
 
-@pytest.fixture(autouse=True)
-def _no_prefect_api(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PREFECT_API_URL", raising=False)
-
-
 def init(world: World, *argv: str) -> dict[str, Any]:
     """Return what `init` has found and done."""
     said = world.releasekit("init", "--format", "json", *argv)

@@ -18,11 +18,6 @@ CORE = "packages/core/src/core/__init__.py"
 MERGED = "chore(release): core-v0.2.0 (#4)"
 
 
-@pytest.fixture(autouse=True)
-def _no_prefect_api(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PREFECT_API_URL", raising=False)
-
-
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     """Make two published packages and one that is not, with nothing to push."""

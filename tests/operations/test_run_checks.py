@@ -49,9 +49,7 @@ LISTED = """\
 
 
 @pytest.fixture(autouse=True)
-def _no_prefect_api(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Where no Prefect API is configured, nothing is recorded and Prefect is not needed."""
-    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+def _own_prefect_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
 
 
@@ -326,11 +324,8 @@ def test_check_flow_is_a_program(world: World) -> None:
     assert len(json.loads(said.stdout)["findings"]) == 2
 
 
-def test_prefect_records_the_check(
-    world: World, prefect_api: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_prefect_records_the_check(world: World, prefect_api: str) -> None:
     """Where a Prefect API is configured, a check is a run of the flow: it has failed if there are errors."""
-    monkeypatch.setenv("PREFECT_API_URL", prefect_api)
     begun = datetime.now(UTC)
 
     assert found(world, "--select", "missing_readme", code=1) == {

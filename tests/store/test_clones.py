@@ -138,7 +138,6 @@ def test_clone_never_exposes_its_token(bare: Path, caplog: pytest.LogCaptureFixt
 def test_secrets_are_loaded_on_use(monkeypatch: pytest.MonkeyPatch) -> None:
     """A secret is loaded when it is used, masked from then on, and told of by its name when it is not there."""
     monkeypatch.setenv("COMPANY_PASS", "swordfish-of-the-company")
-    monkeypatch.delenv("PREFECT_API_URL", raising=False)
     monkeypatch.setenv("PREFECT_HOME", os.devnull)
     secrets = Secrets(
         {"UV_PUBLISH_TOKEN": "COMPANY_PASS", "UV_INDEX_IN_PASSWORD": "not-there"}, read_secret

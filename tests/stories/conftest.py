@@ -6,8 +6,24 @@ import pytest
 
 from releasekit.integrations import http
 
+QUICK_PROOFS = {"RELEASEKIT_OVERLAY": "resolve", "RELEASEKIT_SMOKE_TEST": "false"}
+"""What is built is resolved, but not installed and imported, which takes a third of a small release."""
+
 PAUSE = 0.2
 """Seconds before a step is tried again; a release of a user waits five."""
+
+
+@pytest.fixture
+def whole_proofs() -> None:
+    """Install and import each package before and after its upload, as a release of a user does by default."""
+
+
+@pytest.fixture(autouse=True)
+def _quick_proofs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the proofs that a story is not about; one that is asks for `whole_proofs`."""
+    if "whole_proofs" not in request.fixturenames:
+        for name, value in QUICK_PROOFS.items():
+            monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(autouse=True)

@@ -35,7 +35,7 @@ def add_package(world: World, name: str, table: str = "") -> None:
     world.lock()
 
 
-@pytest.mark.usefixtures("prefect_api")
+@pytest.mark.usefixtures("unrecorded")
 def test_new_package_joins_shared_tag(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """One tag is for all, and it is there already: so all packages get the next version, and the next tag."""
     world = make_world(

@@ -32,11 +32,7 @@ DRY_RUN = ("publish", "--dry-run", "--skip-audit", "--format", "json")
 PUBLISH = ("publish", "--yes", "--skip-audit")
 
 
-@pytest.fixture(autouse=True)
-def _not_recorded(prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Record no plan; see test_recorded.py for what Prefect has of it."""
-    assert prefect_api
-    monkeypatch.setenv("PREFECT_API_URL", "")
+pytestmark = pytest.mark.usefixtures("unrecorded")
 
 
 @pytest.fixture
@@ -66,13 +62,6 @@ def codes(said: Said) -> list[str]:
         assert f"error: {obstacle['code']}: {obstacle['what']}" in said.err
         assert f"= help: {obstacle['hint']}" in said.err
     return [obstacle["code"] for obstacle in obstacles]
-
-
-def published(world: World, monkeypatch: pytest.MonkeyPatch, prefect_api: str) -> Said:
-    """Release on a server that runs already: to start one for each refusal would take longer than all else."""
-    with monkeypatch.context() as recorded:
-        recorded.setenv("PREFECT_API_URL", prefect_api)
-        return world.releasekit(*PUBLISH)
 
 
 # ---- each obstacle ------------------------------------------------------------------------------------------------
@@ -251,7 +240,6 @@ SPOILS: list[tuple[Spoil, ErrorCode]] = [
 def test_each_obstacle_stops_the_release(
     world: World,
     own_index: EmbeddedIndex,
-    prefect_api: str,
     monkeypatch: pytest.MonkeyPatch,
     spoil: Spoil,
     code: ErrorCode,
@@ -261,7 +249,7 @@ def test_each_obstacle_stops_the_release(
     before = world.state()
 
     shown, looked = world.releasekit(*PLAN), world.releasekit(*DRY_RUN)
-    refused = published(world, monkeypatch, prefect_api)
+    refused = world.releasekit(*PUBLISH)
 
     assert codes(shown) == codes(looked) == [code]
     assert "core" in {row["name"] for row in json.loads(shown.out)["packages"]}
@@ -273,7 +261,7 @@ def test_each_obstacle_stops_the_release(
 
 
 def test_strange_index_is_an_obstacle(
-    world: World, own_index: EmbeddedIndex, prefect_api: str, monkeypatch: pytest.MonkeyPatch
+    world: World, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where something else answers than an index, the plan is what git knows as well."""
     assert own_index
@@ -286,7 +274,7 @@ def test_strange_index_is_an_obstacle(
             == codes(world.releasekit(*DRY_RUN))
             == [ErrorCode.INDEX_RESPONSE]
         )
-        assert published(world, monkeypatch, prefect_api).code == 2
+        assert world.releasekit(*PUBLISH).code == 2
         server.shutdown()
 
 
@@ -322,14 +310,14 @@ ALL = [
 
 
 def test_no_obstacle_hides_another(
-    world: World, own_index: EmbeddedIndex, prefect_api: str, monkeypatch: pytest.MonkeyPatch
+    world: World, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """None hides another, each is said once; the plan is what git knows, and `publish` has the code of the first."""
     spoil_all(world, own_index, monkeypatch)
     before = world.state()
 
     shown, looked = world.releasekit(*PLAN), world.releasekit(*DRY_RUN)
-    refused = published(world, monkeypatch, prefect_api)
+    refused = world.releasekit(*PUBLISH)
 
     assert codes(shown) == codes(looked) == ALL
     rows = {row["name"]: row["next"] for row in json.loads(shown.out)["packages"]}

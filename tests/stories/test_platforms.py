@@ -99,6 +99,7 @@ def stage(world: World, index: FaultIndex, *argv: str) -> Said:
     return world.releasekit("publish", "--stage-only", *where, *argv, *STAGED)
 
 
+@pytest.mark.usefixtures("whole_proofs")
 def test_platforms_are_merged_and_published(
     tmp_path: Path, faulty: FaultIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:

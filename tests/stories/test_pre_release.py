@@ -59,7 +59,7 @@ def changed_files(world: World, commit: str) -> set[str]:
     return set(world.git("show", "--format=", "--name-only", "--no-renames", commit).splitlines())
 
 
-@pytest.mark.usefixtures("prefect_api")
+@pytest.mark.usefixtures("unrecorded")
 def test_release_contains_what_commands_change(
     tmp_path: Path, own_index: EmbeddedIndex, runs: Path
 ) -> None:
@@ -124,7 +124,7 @@ def test_release_contains_what_commands_change(
     assert own_index.requests()
 
 
-@pytest.mark.usefixtures("prefect_api")
+@pytest.mark.usefixtures("unrecorded")
 def test_smuggled_files_are_still_refused(
     tmp_path: Path, own_index: EmbeddedIndex, runs: Path
 ) -> None:
@@ -147,7 +147,7 @@ def test_smuggled_files_are_still_refused(
     assert (runs.read_text(), [r for r in own_index.requests() if r.uploaded_file]) == ("run\n", [])
 
 
-@pytest.mark.usefixtures("prefect_api")
+@pytest.mark.usefixtures("unrecorded")
 def test_resumed_release_runs_no_command(
     tmp_path: Path, own_index: EmbeddedIndex, runs: Path
 ) -> None:

@@ -187,7 +187,9 @@ def released(
     """Release a workspace."""
     world = make_world(directory, graph, **modules)
     begun = datetime.now(UTC)
-    said = world.releasekit("publish", "--yes", "--skip-audit")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("PREFECT_API_URL", recorder.api)
+        said = world.releasekit("publish", "--yes", "--skip-audit")
     assert said.code == int(bool(modules)), said.err
     return Recorded(world, index, recorder.run_since(begun), said.out + said.err)
 
@@ -624,6 +626,7 @@ def is_of_any(event: dict[str, Any], runs: set[str]) -> bool:
     return not runs.isdisjoint(entry["prefect.resource.id"] for entry in event["related"])
 
 
+@pytest.mark.usefixtures("whole_proofs")
 def test_events_tell_publications_once(
     recorder: Recorder, good: Recorded, bad: Recorded, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

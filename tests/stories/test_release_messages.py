@@ -38,7 +38,7 @@ def changed_since(world: World, revision: str) -> list[str]:
     return [row["name"] for row in json.loads(said.out)["packages"]]
 
 
-@pytest.mark.usefixtures("prefect_api")
+@pytest.mark.usefixtures("unrecorded")
 def test_templates_are_written_and_recognised(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """Commit and tags get these messages, and no later plan counts the commit, not even after a squash merge."""
     world = make_world(tmp_path, "app: core<0.2; core; lone", MESSAGES)

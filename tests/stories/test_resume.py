@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from releasekit.integrations.peryx import EmbeddedIndex
 
-pytestmark = pytest.mark.usefixtures("prefect_api")
+pytestmark = pytest.mark.usefixtures("unrecorded")
 
 RELEASE = ("publish", "--yes", "--skip-audit", "--skip-smoke-test", "--format", "json")
 RESUME = (*RELEASE, "--resume-from-registry")
@@ -132,6 +132,7 @@ def test_release_commit_suffices_to_resume(tmp_path: Path, own_index: EmbeddedIn
     assert len(uploads(own_index)) == sent
 
 
+@pytest.mark.usefixtures("whole_proofs")
 def test_broken_published_package_blocks_nobody(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """A package that is out already, and cannot be imported, does not keep the others of its lost release back."""
     world = make_world(tmp_path, "broken; lone", broken="raise RuntimeError('does not import')")

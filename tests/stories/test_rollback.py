@@ -52,7 +52,7 @@ def interrupted(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-@pytest.mark.usefixtures("unrecorded")
+@pytest.mark.usefixtures("unrecorded", "whole_proofs")
 def test_rollback_leaves_public_versions_only(  # noqa: PLR0915  one release is expensive, and much follows from it
     tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,7 +237,7 @@ def test_rollback_without_push_ignores_remote(
     assert world.state() == before
 
 
-@pytest.mark.usefixtures("unrecorded")
+@pytest.mark.usefixtures("unrecorded", "whole_proofs")
 def test_rollback_keeps_true_tags(
     tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -357,7 +357,7 @@ def test_incomplete_package_loses_its_tag(
     assert world.git("tag", "--list") == "lone-v0.1.0"
 
 
-@pytest.mark.usefixtures("unrecorded")
+@pytest.mark.usefixtures("unrecorded", "whole_proofs")
 def test_rollback_asks_the_recorded_index(
     tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:

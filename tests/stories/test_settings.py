@@ -437,6 +437,7 @@ def test_concurrency_key_limits_smoke_tests(scene: Scene) -> None:
     assert not met(scene)
 
 
+@pytest.mark.usefixtures("whole_proofs")
 def test_concurrency_flag_wins_over_file(scene: Scene) -> None:
     """With 5 they do, also when the file says 1 and the flag only repeats the default.
 
@@ -642,6 +643,7 @@ def test_fail_fast_key_blocks_builds(scene: Scene) -> None:
     assert json.loads(said.out)["packages"][1]["error"] == "blocked by --fail-fast"
 
 
+@pytest.mark.usefixtures("whole_proofs")
 def test_fail_fast_flag_blocks_uploads(scene: Scene) -> None:
     """After a package has failed no other is uploaded, though its own needs are out."""
     place = scene.directory / "place"

@@ -268,6 +268,7 @@ def test_tagged_unpublished_sibling_is_obstacle(tmp_path: Path, own_index: Embed
     assert released(publish(world, *command[1].split())) == {"app": "0.1.0", "core": "0.1.1"}
 
 
+@pytest.mark.usefixtures("whole_proofs")
 def test_spent_version_counts_as_released(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """A version that is on the index and has no tag counts as released: one fix gives the next, without hand work."""
     world = make_world(tmp_path, "app: core; core", app="raise RuntimeError('broken')\n")

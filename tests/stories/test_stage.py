@@ -322,6 +322,7 @@ def test_publish_refuses_contradictory_options(
     assert mine.world.state() == before
 
 
+@pytest.mark.usefixtures("whole_proofs")
 def test_manifest_publishes_exactly_that_release(
     mine: Handed, tmp_path: Path, faulty: FaultIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -383,6 +384,7 @@ def test_manifest_publishes_exactly_that_release(
     assert LOCK_REF not in mine.world.git("ls-remote", "origin")
 
 
+@pytest.mark.usefixtures("whole_proofs")
 def test_trial_index_comes_first(mine: Handed) -> None:
     """The staged files go to a test index without a tag, and then, byte for byte, to the index of the release."""
     if tags := mine.world.tags():  # of the tests before this one

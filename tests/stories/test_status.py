@@ -77,7 +77,7 @@ def test_status_says_nothing_is_unfinished(tmp_path: Path, own_index: EmbeddedIn
     assert (json.loads(plan.out)["unfinished"], "unfinished" in plan.err) == (None, False)
 
 
-@pytest.mark.usefixtures("unrecorded")
+@pytest.mark.usefixtures("unrecorded", "whole_proofs")
 def test_status_shows_a_failed_package(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """After a failed package each row tells how far it is; another clone sees it, and who does not answer is named."""
     world = make_world(
@@ -147,7 +147,7 @@ def test_status_shows_a_failed_package(tmp_path: Path, own_index: EmbeddedIndex)
     assert (release["stage"], progress(release)["core"]) == ("begun", ("built", True, None))
 
 
-@pytest.mark.usefixtures("unrecorded")
+@pytest.mark.usefixtures("unrecorded", "whole_proofs")
 def test_status_shows_an_unfinished_rollback(
     tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,7 +211,7 @@ def test_status_shows_a_staged_release(tmp_path: Path, own_index: EmbeddedIndex)
     assert status(world)["releases"] == []
 
 
-@pytest.mark.usefixtures("unrecorded")
+@pytest.mark.usefixtures("unrecorded", "whole_proofs")
 def test_status_helps_after_lost_record(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """Lost files, a damaged record and a lost one are each told with the command that goes on from what is left."""
     assert own_index

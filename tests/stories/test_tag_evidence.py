@@ -28,9 +28,8 @@ BUILD = '\n[build-system]\nrequires = ["uv_build"]\nbuild-backend = "uv_build"\n
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+def world(tmp_path: Path) -> World:
     """Return a workspace of core and app, both at 0.1.0 and tagged."""
-    monkeypatch.delenv("PREFECT_API_URL", raising=False)
     world = make_world(tmp_path, "core; app")
     for name in ("core", "app"):
         world.git("tag", f"{name}-v0.1.0")

@@ -171,6 +171,7 @@ def test_release_without_yes_changes_nothing(
     assert uploads(own_index) == []
 
 
+@pytest.mark.usefixtures("whole_proofs")
 def test_confirmed_release_records_every_task(
     tmp_path: Path, home: Path, own_index: EmbeddedIndex
 ) -> None:
@@ -206,6 +207,7 @@ def test_confirmed_release_records_every_task(
     assert set(runs.values()) == {"COMPLETED"}
 
 
+@pytest.mark.usefixtures("whole_proofs")
 def test_release_works_without_a_server(
     tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
