@@ -355,6 +355,9 @@ def test_written_workflows_release_packages(
     *_, tested = ci.run(workflows[name], f"refs/tags/{started['ref']}", inputs=started["inputs"])
 
     assert "installed and imported" in tested.out
+    report = (ci.artifacts["release-report"] / "release.html").read_text()
+    assert '<tr id="core">' in report
+    assert "confirmed" in report
     assert sorted(
         file for file in (request.uploaded_file for request in own_index.requests()) if file
     ) == [
