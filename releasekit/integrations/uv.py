@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from packaging.version import InvalidVersion, Version
 
-from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
+from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, as_refusal
 from releasekit.core.release.upload_response import UploadResponse
 from releasekit.core.toml_lines import parse_error_excerpt
 from releasekit.integrations.process import Command, last_lines, mask, run, run_async
@@ -156,12 +156,15 @@ class Uv:
     def default_index(self, root: Path) -> str:
         """Return the simple root of uv's default index (from the environment, uv.toml or pyproject.toml).
 
-        Raises Refusal RK-INDEX-UNKNOWN if it has none.
+        Raises Refusal RK-INDEX-UNKNOWN if it has none, and RK-COMMAND-FAILED if uv cannot work here, for example
+        without a directory for its cache.
         """
         command = self.command(
             "pip", "compile", "-", "--emit-index-url", "--no-header", "--quiet", cwd=root
         )
-        match = re.search(r"^--(?:default-)?index-url (\S+)", run(command).stdout, re.MULTILINE)
+        with as_refusal():
+            output = run(command).stdout
+        match = re.search(r"^--(?:default-)?index-url (\S+)", output, re.MULTILINE)
         if not match:
             raise Refusal(ErrorCode.INDEX_UNKNOWN, "uv has no default index", str(root))
         return match[1]

@@ -463,6 +463,18 @@ class TestQuestions:
         monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:1/simple")
         assert UV.default_index(root) == "http://127.0.0.1:1/simple"
 
+    def test_missing_cache_is_refused(
+        self, workspace: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A uv that can write its cache nowhere is refused before anything changes, in its own words."""
+        monkeypatch.setenv("UV_CACHE_DIR", f"{os.devnull}/cache")
+
+        with pytest.raises(Refusal) as refused:
+            UV.default_index(workspace("members = []"))
+
+        assert refused.value.code is ErrorCode.COMMAND_FAILED
+        assert f"{os.devnull}/cache" in refused.value.output
+
     def test_default_publish_url_is_encrypted(self) -> None:
         """It is what uv's own help says, and encrypted."""
         address = urlsplit(UV.default_publish_url())
