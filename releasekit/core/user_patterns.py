@@ -39,7 +39,7 @@ class UserPattern:
 
     def match(self, text: str) -> Match[str] | None:
         """Return the match at the beginning of *text*."""
-        pattern = self._compiled()
+        pattern = self._pattern()
         try:
             return pattern.match(text, timeout=TIME_LIMIT)
         except TimeoutError:
@@ -47,13 +47,13 @@ class UserPattern:
 
     def finditer(self, text: str) -> Iterator[Match[str]]:
         """Yield all matches in *text*."""
-        pattern = self._compiled()
+        pattern = self._pattern()
         try:
             yield from pattern.finditer(text, timeout=TIME_LIMIT)
         except TimeoutError:
             raise self._too_slow(text) from None
 
-    def _compiled(self) -> Pattern[str]:
+    def _pattern(self) -> Pattern[str]:
         try:
             return _compile(self.text, multiline=self.multiline)
         except re.error as error:
