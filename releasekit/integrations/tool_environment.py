@@ -167,8 +167,7 @@ def build_variables(more: Iterable[str], hidden: Iterable[str]) -> dict[str, str
 
     It gets BUILD_VARIABLES, and those that fit the names or patterns *more*; never those in *hidden*.
     """
-    patterns = [pattern for group in BUILD_VARIABLES.values() for pattern in group]
-    allowed = {name for name in os.environ if _fits(name, patterns) and not looks_secret(name)}
+    allowed = {name for name in os.environ if _is_given_to_builds(name)}
     requested = {name for name in os.environ if _fits(name, more)}
     visible = (allowed | requested) - set(hidden) - CREDENTIALS
     return dict.fromkeys(name for name in os.environ if name not in visible)
@@ -213,6 +212,13 @@ def uv_class(name: str) -> str:
     )
 
 
+@lru_cache(maxsize=1024)
+def _is_given_to_builds(name: str) -> bool:
+    patterns = (pattern for group in BUILD_VARIABLES.values() for pattern in group)
+    return _fits(name, patterns) and not looks_secret(name)
+
+
+@lru_cache(maxsize=1024)
 def _is_kept_by_uv(name: str) -> bool:
     return _fits(name, (pattern for group in UV_KEPT.values() for pattern in group))
 

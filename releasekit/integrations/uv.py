@@ -20,6 +20,7 @@ from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, as_refusal
 from releasekit.core.release.upload_response import UploadResponse
 from releasekit.core.toml_lines import parse_error_excerpt
 from releasekit.integrations.process import Command, last_lines, mask, run, run_async
+from releasekit.integrations.scratch import scratch_directory
 from releasekit.integrations.secrets import Secrets
 from releasekit.integrations.tool_environment import (
     PROOF_VARIABLES,
@@ -367,8 +368,8 @@ class Uv:
         If both have a file of the same version, the one in *links* is installed.
         Raises ReleaseError RK-COMMAND-FAILED, RK-COMMAND-TIMEOUT.
         """
-        with tempfile.TemporaryDirectory(prefix="releasekit-smoke-") as scratch:
-            venv = Path(scratch) / "venv"
+        with scratch_directory() as scratch:
+            venv = scratch / "venv"
             await run_async(self.venv_command(venv))
             await run_async(self.install_command(root, venv, requirement, index, fresh, links))
             yield next(
