@@ -135,7 +135,7 @@ class Uv:
     def lock_command(self, root: Path, packages: Sequence[str]) -> Command:
         """Lock once for all *packages* that have a new version."""
         upgrades = (word for name in packages for word in ("--upgrade-package", name))
-        return self.command("lock", *self._with_python(), *upgrades, cwd=root)
+        return self.command("lock", *self._with_python(root), *upgrades, cwd=root)
 
     def export_sbom(self, root: Path, package: str) -> str:
         """Return what uv.lock has for *package* and its requirements as CycloneDX (JSON); nothing is resolved anew."""
