@@ -49,7 +49,7 @@ from flows.scheduling import (
     stage_all,
 )
 from flows.task_runners import builds_on_threads, exchange_of
-from flows.worker_wheels import build_on_workers, copy_to_record, require_workers
+from flows.worker_wheels import build_on_workers, copy_to_record, require_workers, stop_workers
 from releasekit import __version__
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, ReleaseWarning
 from releasekit.core.planning.model import Step
@@ -392,7 +392,7 @@ async def build_and_prove(
 
     Returns the built packages; and if one of them failed, the outcome of each. With *rebuild*, the index may have files
     of them already, which need no proof. This refuses the release if any file there differs. *on_workers*: workers of
-    each platform build its wheels at the same time.
+    each platform build its wheels at the same time; if a package fails here, their runs are cancelled.
     """
     release.observer.on_phase("staging")
     elsewhere = asyncio.create_task(build_on_workers(release, repo)) if on_workers else None
@@ -409,7 +409,7 @@ async def build_and_prove(
             built = add_wheels(built, wheels)
     finally:
         if elsewhere:
-            elsewhere.cancel()
+            await stop_workers(elsewhere)
     complete = [
         package for package in built if package.name not in missing_platforms(release.plan, built)
     ]

@@ -7,12 +7,13 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+import httpx
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import WorkQueueStatus
 from prefect.context import FlowRunContext
 from prefect.deployments import arun_deployment
-from prefect.exceptions import ObjectNotFound
-from prefect.states import Crashed
+from prefect.exceptions import ObjectNotFound, PrefectException
+from prefect.states import Cancelling, Crashed
 
 from flows.artifacts import show_wait
 from flows.stage_on import PACKAGE_FILE, SECONDS_BETWEEN_SIGNS, SIGN_OF_LIFE, sign_of_life
@@ -63,6 +64,7 @@ SECONDS_BETWEEN_LOOKS = 2.0
 SECONDS_UNTIL_TOLD = 15.0
 SECONDS_UNTIL_LOST = 12 * SECONDS_BETWEEN_SIGNS
 SECONDS_TO_START = 300.0
+SECONDS_TO_CANCEL = 10.0
 
 
 async def require_workers(release: ReleaseContext, *, rehearse: bool) -> None:
@@ -117,6 +119,12 @@ async def build_on_workers(release: ReleaseContext, repo: Repo) -> list[BuiltPac
     return packages
 
 
+async def stop_workers(elsewhere: asyncio.Task[list[BuiltPackage]]) -> None:
+    """End *elsewhere*, a running `build_on_workers`, and cancel its runs; do nothing if it has ended."""
+    elsewhere.cancel()
+    await asyncio.gather(elsewhere, return_exceptions=True)
+
+
 async def _build_on_worker(
     release: ReleaseContext, repo: Repo, platform: str, names: tuple[str, ...]
 ) -> list[BuiltPackage]:
@@ -164,6 +172,9 @@ async def _run_until_built(
         patience = asyncio.create_task(_tell_if_waiting(run.id, platform, queue))
         try:
             ended = await _wait_for(run.id, signs, name)
+        except asyncio.CancelledError:
+            await _cancel_run(run)
+            raise
         finally:
             patience.cancel()
         state = ended.state
@@ -213,6 +224,17 @@ async def _wait_for(run_id: UUID, signs: Storage, name: str) -> FlowRun:
                 message = f"its worker gave no sign of life for {limit:.0f} seconds"
                 await client.set_flow_run_state(run_id, Crashed(message=message), force=True)
             await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+
+
+async def _cancel_run(run: FlowRun) -> None:
+    """Cancel a *run* on a worker, whose wheels nobody needs any more. Its worker then ends the build."""
+    log.info("cancelling the flow run %s", run.name)
+    state = Cancelling(message="The release that asked for these wheels has ended.")
+    try:
+        async with asyncio.timeout(SECONDS_TO_CANCEL), get_client() as client:
+            await client.set_flow_run_state(run.id, state)
+    except (OSError, PrefectException, httpx.HTTPError) as error:
+        log.warning("the flow run %s is not cancelled: %s", run.name, error)
 
 
 async def _tell_if_waiting(run_id: UUID, platform: str, queue: str) -> None:

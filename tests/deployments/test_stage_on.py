@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pytest
 
     from releasekit.integrations.peryx import EmbeddedIndex
+    from tests.support.world import World
 
 WAITING = f"waiting-for-{ELSEWHERE}"
 MESON = """\
@@ -41,25 +42,10 @@ build-backend = "mesonpy"
 """
 
 
-def test_workers_build_their_platform(
-    tmp_path: Path,
-    prefect_api: str,
-    own_index: EmbeddedIndex,
-    storage_url: str,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Each worker builds on its own queue; one that dies is replaced, and the index has what the manifest says.
-
-    A queue without workers is named after some seconds. A build that fails stops the next release, and the other
-    platform still ends its own.
-    """
-    assert prefect_api
-    gate = tmp_path / "gate"
-    gate.write_text("wait")
-    monkeypatch.setattr("flows.worker_wheels.SECONDS_UNTIL_LOST", 20.0)
-    monkeypatch.setattr("flows.worker_wheels.SECONDS_UNTIL_TOLD", 1.0)
+def make_two_native(directory: Path, storage_url: str, gate: Path) -> World:
+    """Make a workspace with two native packages; a build of core waits while *gate* says "wait"."""
     world = make_native(
-        tmp_path,
+        directory,
         f'stage_storage = "{storage_url}"\n',
         build_first=f"import pathlib, time\nwhile pathlib.Path({str(gate)!r}).read_text() == 'wait': time.sleep(0.1)\n",
     )
@@ -83,6 +69,33 @@ def test_workers_build_their_platform(
     )
     world.lock()
     world.git("push", "--quiet", "origin", "main")
+    return world
+
+
+def last_run_states(api: str) -> set[str]:
+    """Return the types of state of the last two runs on workers, one a platform."""
+    deployment = {"name": {"any_": ["stage-on"]}}
+    runs = ask(api, "flow_runs", deployments=deployment, sort="START_TIME_DESC", limit=2)
+    return {run["state_type"] for run in runs}
+
+
+def test_workers_build_their_platform(
+    tmp_path: Path,
+    prefect_api: str,
+    own_index: EmbeddedIndex,
+    storage_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each worker builds on its own queue; one that dies is replaced, and the index has what the manifest says.
+
+    A queue without workers is named after some seconds. A build that fails on a worker stops the next release, and the
+    other platform still ends its own. A build that fails here cancels those of the workers.
+    """
+    gate = tmp_path / "gate"
+    gate.write_text("wait")
+    monkeypatch.setattr("flows.worker_wheels.SECONDS_UNTIL_LOST", 20.0)
+    monkeypatch.setattr("flows.worker_wheels.SECONDS_UNTIL_TOLD", 1.0)
+    world = make_two_native(tmp_path, storage_url, gate)
     prefect("work-pool", "create", "releasekit", "--type", "process", "--overwrite")
     prefect("variable", "set", "releasekit_workspace", f"file://{world.remote}", "--overwrite")
     prefect("deploy", "--name", "stage-on")
@@ -110,22 +123,25 @@ def test_workers_build_their_platform(
         assert said.code == 0, (said.out, said.err)
         killer.join()
 
+        works = (world.root / "packages/core/repair.py").read_text()
         repair = f"import sys\nif sys.argv[2] == {HERE!r}: sys.exit('no compiler here')\n{REPAIR}"
         world.commit("fix: another compiler", {"packages/core/repair.py": repair})
         world.git("push", "--quiet")
         failed = world.releasekit("publish", "--yes", "--skip-audit")
-        runs = ask(
-            prefect_api,
-            "flow_runs",
-            deployments={"name": {"any_": ["stage-on"]}},
-            sort="START_TIME_DESC",
-            limit=2,
-        )
+        ended = last_run_states(prefect_api)
 
-    assert failed.code == 1
-    for words in (f"could not build core for {HERE}", "core: RK-BUILD-FAILED", "no compiler here"):
-        assert words in failed.err
-    assert {run["state_type"] for run in runs} == {"COMPLETED", "FAILED"}, "each platform ends"
+        gate.write_text("wait")
+        (world.root / "packages/lone/src/lone/__init__.py").unlink()
+        world.commit("fix: lone cannot be built", {"packages/core/repair.py": works})
+        world.git("push", "--quiet")
+        stopped = world.releasekit("publish", "--yes", "--skip-audit")
+        until(lambda: last_run_states(prefect_api) == {"CANCELLED"}, one)
+
+    assert (stopped.code, failed.code) == (1, 1)
+    assert "1 built, 1 failed" in stopped.out
+    reasons = (f"could not build core for {HERE}", "core: RK-BUILD-FAILED", "no compiler here")
+    assert all(reason in failed.err for reason in reasons)
+    assert ended == {"COMPLETED", "FAILED"}, "each platform ends"
     assert f"the wheels for {ELSEWHERE} wait for the queue {ELSEWHERE}" in said.err
     assert "the worker of the queue linux was lost: its worker gave no sign of life" in said.err
     sent = sorted(
