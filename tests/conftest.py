@@ -189,7 +189,7 @@ def _nothing_of_ours(
         monkeypatch.setenv("PREFECT_HOME", str(tmp_path_factory.getbasetemp() / "no-prefect"))
     for name in os.environ:
         if re.match(
-            r"(UV_PUBLISH|ACTIONS_ID_TOKEN|GH|GITHUB|GITLAB|CI|RELEASEKIT(?!_ALLOW_NEW|_CACHE_DIR))_|.*PYPI_ID_TOKEN$",
+            r"(UV_PUBLISH|ACTIONS_ID_TOKEN|GH|GITHUB|GITLAB|GITEA|FORGEJO|CI|RELEASEKIT(?!_ALLOW_NEW|_CACHE_DIR))_|.*PYPI_ID_TOKEN$",
             name,
         ):
             monkeypatch.delenv(name)

@@ -865,7 +865,7 @@ _TABLE = (
     ErrorPage(
         ErrorCode.FORGE_UNKNOWN,
         (
-            "The name of the remote's host contains neither github nor gitlab, or the remote is a directory.",
+            "The name of the remote's host shows no forge that releasekit knows, or the remote is a directory.",
             "It stops the release only with forge_required. Otherwise the release has no page with notes.",
         ),
         '[tool.releasekit]\nforge = "gitlab"\nforge_url = "https://git.example/api/v4"',
@@ -896,6 +896,7 @@ _TABLE = (
             "In GitHub Actions, the workflow does not give its token `contents: write`.",
             "A fine-grained token has no write access to the contents, or your role does not allow releases.",
             "On GitLab, the token has no scope `api`, or a role below Developer.",
+            "On Gitea, the token has no permission `write:repository`.",
         ),
         "permissions:\n  contents: write         # releases and tags\n  pull-requests: write    # prepare",
         _GITHUB,

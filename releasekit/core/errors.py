@@ -615,39 +615,41 @@ _TABLE = (
     ),
     ErrorInfo(
         ErrorCode.FORGE_UNKNOWN,
-        "The address of the remote does not show whether it is on GitHub or GitLab, so there is no place to create a "
-        "release.",
-        'Set forge = "github" or "gitlab" in [tool.releasekit], and forge_url if its API is elsewhere.',
+        "The address of the remote does not show whether it is on GitHub, GitLab or Gitea, so there is no place to "
+        "create a release.",
+        'Set forge = "github", "gitlab" or "gitea" in [tool.releasekit], and forge_url if its API is elsewhere.',
     ),
     ErrorInfo(
         ErrorCode.FORGE_NO_TOKEN,
-        "There is no token for GitHub or GitLab.",
-        "Set GITHUB_TOKEN or GH_TOKEN, or log in with `gh auth login`; for GitLab set GITLAB_TOKEN.",
+        "There is no token for GitHub, GitLab or Gitea.",
+        "Set GITHUB_TOKEN or GH_TOKEN, or log in with `gh auth login`; for GitLab set GITLAB_TOKEN, for Gitea "
+        "GITEA_TOKEN.",
     ),
     ErrorInfo(
         ErrorCode.FORGE_CREDENTIALS,
-        "GitHub or GitLab refuses the token, or the token cannot see the repository.",
+        "GitHub, GitLab or Gitea refuses the token, or the token cannot see the repository.",
         "Create a token that may write the contents of this repository.",
     ),
     ErrorInfo(
         ErrorCode.FORGE_READ_ONLY,
         "The token may read the repository, but not write to it.",
-        "Give it the right to write: `contents: write` in a GitHub workflow or token, the scope `api` on GitLab.",
+        "Give it the right to write: `contents: write` in a GitHub workflow or token, the scope `api` on GitLab, "
+        "`write:repository` on Gitea.",
     ),
     ErrorInfo(
         ErrorCode.FORGE_UNREACHABLE,
-        "GitHub or GitLab does not answer, or answers with a server error.",
+        "GitHub, GitLab or Gitea does not answer, or answers with a server error.",
         "Run again.",
     ),
     ErrorInfo(
         ErrorCode.FORGE_RATE_LIMIT,
-        "GitHub or GitLab received too many requests with this token, and asks for a longer wait than releasekit "
-        "accepts.",
+        "GitHub, GitLab or Gitea received too many requests with this token, and asks for a longer wait than "
+        "releasekit accepts.",
         "Run again after the time that is named.",
     ),
     ErrorInfo(
         ErrorCode.FORGE_REFUSED,
-        "GitHub or GitLab refused a request; its answer is shown.",
+        "GitHub, GitLab or Gitea refused a request; its answer is shown.",
         "Read the answer.",
     ),
     ErrorInfo(

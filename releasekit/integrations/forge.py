@@ -1,4 +1,4 @@
-"""What the APIs of GitHub and GitLab (the forges) have in common: requests, pages, rate limits and errors."""
+"""What the APIs of the forges (GitHub, GitLab, Gitea) have in common: requests, pages, rate limits and errors."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -36,8 +37,16 @@ BINARY = "application/octet-stream"
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
+@dataclass(frozen=True, slots=True)
+class PageSize:
+    """The parameter that says how many entries a page of a list has, and the most that the forge gives."""
+
+    name: str = "per_page"
+    count: int = 100
+
+
 class Api:
-    """JSON over HTTP, as both forges use it: pages, ETags, rate limits, and errors with codes.
+    """JSON over HTTP, as all forges use it: pages, ETags, rate limits, and errors with codes.
 
     *base* is the address that paths are relative to. A GET is repeated with the ETag of the last response: such a
     request does not count towards the rate limit if nothing has changed. PUT, PATCH and DELETE are retried after a
@@ -52,8 +61,10 @@ class Api:
         headers: Mapping[str, str],
         *,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        page_size: PageSize = PageSize(),
     ) -> None:
         self.base = base
+        self._page_size = page_size
         self._http, self._headers = http_client, dict(headers)
         self._sleep = sleep
         self._cache: dict[str, httpx.Response] = {}
@@ -68,8 +79,10 @@ class Api:
         return await self.get(path, **query) or []
 
     async def paginate(self, path: str, **query: str | int) -> AsyncGenerator[Any]:
-        """Yield the entries of the list at *path*, page by page (RFC 8288, which both forges follow)."""
-        response = await self.request("GET", path, query={**query, "per_page": 100})
+        """Yield the entries of the list at *path*, page by page (RFC 8288, which all forges follow)."""
+        response = await self.request(
+            "GET", path, query={**query, self._page_size.name: self._page_size.count}
+        )
         while True:
             for entry in response.json():
                 yield entry
@@ -98,10 +111,11 @@ class Api:
         query: Mapping[str, str | int] | None = None,
         json: object = None,
         content: bytes | None = None,
+        files: Mapping[str, tuple[str, bytes]] | None = None,
         headers: Mapping[str, str] = _NO_HEADERS,
         ok_statuses: tuple[int, ...] = (),
     ) -> httpx.Response:
-        """Return the response to one request; *path* can be a URL, and *headers* are sent too.
+        """Return the response to one request; *path* can be a URL, *files* are sent as a form, and *headers* too.
 
         Raises ReleaseError RK-FORGE-… unless the request succeeds or its status is in *ok_statuses*.
         """
@@ -111,6 +125,7 @@ class Api:
             params=query or None,
             json=json,
             content=content,
+            files=files,
             headers={**self._headers, **headers},
             timeout=60,
         )
@@ -226,7 +241,7 @@ def _response_error(response: httpx.Response) -> ReleaseError:
 
 
 def _error_details(response: httpx.Response) -> str:
-    """Return the reasons that the forge gives; both send {"message": ...}, and GitHub adds `errors`."""
+    """Return the reasons that the forge gives; all send {"message": ...}, and GitHub adds `errors`."""
     try:
         value: Any = response.json()
     except ValueError:

@@ -1,4 +1,4 @@
-"""Open the forge (GitHub or GitLab) that the remote is on, and find its token."""
+"""Open the forge (GitHub, GitLab or Gitea) that the remote is on, and find its token."""
 
 from __future__ import annotations
 
@@ -20,19 +20,24 @@ if TYPE_CHECKING:
     import httpx
 
     from releasekit.core.config.settings import Settings
-    from releasekit.core.history.web_links import RepositoryUrls
+    from releasekit.core.history.web_links import ForgeName, RepositoryUrls
     from releasekit.integrations.protocols import Forge
     from releasekit.integrations.secrets import Secrets
 
 log = logging.getLogger("releasekit.forge")
 
-TOKENS = {"github": ("GITHUB_TOKEN", "GH_TOKEN"), "gitlab": ("GITLAB_TOKEN", "CI_JOB_TOKEN")}
+TOKENS: dict[ForgeName, tuple[str, ...]] = {
+    "github": ("GITHUB_TOKEN", "GH_TOKEN"),
+    "gitlab": ("GITLAB_TOKEN", "CI_JOB_TOKEN"),
+    "gitea": ("GITEA_TOKEN", "FORGEJO_TOKEN"),
+}
 
 ENTERPRISE_TOKENS = ("GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN")
 
-_CI_URLS = {
+_CI_URLS: dict[ForgeName, tuple[str, str]] = {
     "github": ("GITHUB_SERVER_URL", "GITHUB_API_URL"),
     "gitlab": ("CI_SERVER_URL", "CI_API_V4_URL"),
+    "gitea": ("GITHUB_SERVER_URL", "GITHUB_API_URL"),
 }
 """The variables in which the CI of a forge gives the address of its server, and that of its API."""
 
@@ -50,19 +55,22 @@ def open_forge(
     *http_client* is a separate client (see `http.client`) that does not retry a 429. *env* replaces the environment.
     Raises ReleaseError RK-FORGE-UNKNOWN, RK-FORGE-NO-TOKEN.
     """
+    from releasekit.integrations.gitea import Gitea
     from releasekit.integrations.github import GitHub
     from releasekit.integrations.gitlab import GitLab
 
     if not urls.base:
-        message = "the address of the remote does not show whether it is on GitHub or GitLab"
+        message = "the address of the remote does not show whether it is on GitHub, GitLab or Gitea"
         raise ReleaseError(ErrorCode.FORGE_UNKNOWN, message)
     variable, token = find_token(urls, env)
     if not token:
-        names = " or ".join(TOKENS[_kind(urls)])
+        names = " or ".join(TOKENS[urls.kind])
         raise ReleaseError(ErrorCode.FORGE_NO_TOKEN, f"no token: {names} is not set", urls.host)
     address = (api or _api_from_ci(urls, env) or urls.api).rstrip("/")
     if urls.is_gitlab:
         return GitLab(urls, address, variable, token, http_client, sleep=sleep)
+    if urls.kind == "gitea":
+        return Gitea(urls, address, token, http_client, sleep=sleep)
     return GitHub(urls, address, token, http_client, sleep=sleep)
 
 
@@ -109,17 +117,13 @@ def find_token(urls: RepositoryUrls, env: Mapping[str, str]) -> tuple[str, str]:
     variable = next(filter(env.get, _token_variables(urls)), "")
     if variable:
         return variable, env[variable]
-    if urls.is_gitlab:
+    if urls.kind != "github":
         return "", ""
     return "gh", _token_from_gh(urls.host, env)
 
 
-def _kind(urls: RepositoryUrls) -> str:
-    return "gitlab" if urls.is_gitlab else "github"
-
-
 def _token_variables(urls: RepositoryUrls) -> tuple[str, ...]:
-    variables = TOKENS[_kind(urls)]
+    variables = TOKENS[urls.kind]
     # As in gh: a token for your own server is not for the hosted one.
     is_own_server = "/api/v3" in urls.api
     return (*ENTERPRISE_TOKENS, *variables) if is_own_server else variables
@@ -137,7 +141,7 @@ def _token_from_gh(host: str, env: Mapping[str, str]) -> str:
 
 def _api_from_ci(urls: RepositoryUrls, env: Mapping[str, str]) -> str:
     """Return the address of the API from the CI's variables, if the CI runs on the forge of *urls*; else empty."""
-    server_variable, api_variable = _CI_URLS[_kind(urls)]
+    server_variable, api_variable = _CI_URLS[urls.kind]
     server = env.get(server_variable, "")
     if not server:
         return ""

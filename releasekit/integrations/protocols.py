@@ -32,7 +32,7 @@ class IndexFile:
 
 @dataclass(frozen=True, slots=True)
 class ForgeRelease:
-    """A release on GitHub or GitLab. *key* is its id in the API, *url* its web page; *assets* are file names.
+    """A release on a forge. *key* is its id in the API, *url* its web page; *assets* are file names.
 
     A *draft* is not announced yet: GitHub shows it only to maintainers, GitLab as an upcoming release.
     """
@@ -95,7 +95,7 @@ class Index(Protocol):
 
 
 class Forge(Protocol):
-    """GitHub or GitLab, where the releases and pull requests of the repository are.
+    """GitHub, GitLab or Gitea, where the releases and pull requests of the repository are.
 
     Every method raises ReleaseError RK-FORGE-UNREACHABLE, RK-FORGE-CREDENTIALS, RK-FORGE-READ-ONLY,
     RK-FORGE-RATE-LIMIT or RK-FORGE-REFUSED. A method that creates something first looks whether it exists, so you can

@@ -145,6 +145,8 @@ CREDENTIALS = frozenset(
             "GITHUB_TOKEN",
             "GH_TOKEN",
             "GITLAB_TOKEN",
+            "GITEA_TOKEN",
+            "FORGEJO_TOKEN",
             "CI_JOB_TOKEN",
             "GH_ENTERPRISE_TOKEN",
             "GITHUB_ENTERPRISE_TOKEN",

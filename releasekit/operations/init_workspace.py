@@ -182,7 +182,7 @@ async def _ask(
         answer = await interview.choose(Question("unconventional", text, ("yes", "no")))
         answers = replace(answers, counts_untyped=answer == "yes")
     urls = _urls(repo, project)
-    if urls.base and not proposed.ci and "publish_from" not in table:
+    if urls.base and urls.kind != "gitea" and not proposed.ci and "publish_from" not in table:
         text = "Who uploads: this machine (`local`), or a workflow after a release pull request (`ci`)?"
         answer = await interview.choose(Question("publish_from", text, ("local", "ci")))
         if answer == "ci":

@@ -14,7 +14,8 @@ from releasekit.integrations import github as adapter
 from releasekit.integrations.forge import MAX_WAIT
 from releasekit.integrations.forge_factory import find_token, open_forge
 from releasekit.integrations.http import client
-from tests.support import github, gitlab
+from tests.support import gitea, github, gitlab
+from tests.support.gitea import GiteaDouble
 from tests.support.github import Answer, GitHubDouble
 from tests.support.gitlab import GitLabDouble
 
@@ -22,16 +23,18 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
     from pathlib import Path
 
+    from releasekit.core.history.web_links import ForgeName
     from releasekit.integrations.protocols import Forge
 
-    Double = GitHubDouble | GitLabDouble
+    Double = GitHubDouble | GitLabDouble | GiteaDouble
     Story = Callable[[Forge], Awaitable[Any]]
 
 
-@pytest.fixture(params=["github", "gitlab"])
+@pytest.fixture(params=["github", "gitlab", "gitea"])
 def double(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[Double]:
     """Run a forge with one commit on main."""
-    found = (GitHubDouble if request.param == "github" else GitLabDouble)(tmp_path)
+    doubles = {"github": GitHubDouble, "gitlab": GitLabDouble, "gitea": GiteaDouble}
+    found = doubles[request.param](tmp_path)
     begun(found)
     with found.serving():
         yield found
@@ -54,12 +57,25 @@ def begun(double: Double) -> None:
         double.git("update-ref", f"refs/heads/{branch}", commit)
 
 
+TOKENS: dict[ForgeName, tuple[str, str]] = {
+    "github": (github.WRITER, github.READER),
+    "gitlab": (gitlab.WRITER, gitlab.READER),
+    "gitea": (gitea.WRITER, gitea.READER),
+}
+
+
+def kind_of(double: Double) -> ForgeName:
+    """Return which forge *double* stands for."""
+    if isinstance(double, GiteaDouble):
+        return "gitea"
+    return "gitlab" if isinstance(double, GitLabDouble) else "github"
+
+
 @asynccontextmanager
 async def opened(double: Double, *, reader: bool = False, **env: str) -> AsyncGenerator[Forge]:
     """Open the forge as somebody with a token does."""
-    kind = "gitlab" if isinstance(double, GitLabDouble) else "github"
-    tokens = {"github": (github.WRITER, github.READER), "gitlab": (gitlab.WRITER, gitlab.READER)}
-    given = env or {f"{kind.upper()}_TOKEN": tokens[kind][reader]}
+    kind = kind_of(double)
+    given = env or {f"{kind.upper()}_TOKEN": TOKENS[kind][reader]}
     async with client(retry_on_429=False, sleep=double.pause) as web:
         yield open_forge(repository_urls(double.remote, kind), web, env=given, sleep=double.pause)
 
@@ -92,14 +108,16 @@ def test_token_needs_write_access(double: Double) -> None:
         is ErrorCode.FORGE_READ_ONLY
     )
 
-    variable = "GITLAB_TOKEN" if isinstance(double, GitLabDouble) else "GH_TOKEN"
+    variable = {"github": "GH_TOKEN", "gitlab": "GITLAB_TOKEN", "gitea": "FORGEJO_TOKEN"}[
+        kind_of(double)
+    ]
     wrong = refused(double, lambda forge: forge.check_access(), **{variable: "swordfish"})
     assert wrong.code is ErrorCode.FORGE_CREDENTIALS
     assert "swordfish" not in f"{wrong} {wrong.output}"
 
     async def elsewhere() -> None:
-        kind = "gitlab" if isinstance(double, GitLabDouble) else "github"
-        token = gitlab.WRITER if kind == "gitlab" else github.WRITER
+        kind = kind_of(double)
+        token, _ = TOKENS[kind]
         async with client(retry_on_429=False, sleep=double.pause) as web:
             other = repository_urls(f"{double.url}/ada/other.git", kind)
             await open_forge(other, web, env={f"{kind.upper()}_TOKEN": token}).check_access()
@@ -151,7 +169,7 @@ def test_release_steps_may_repeat(double: Double) -> None:
         assert double.git("tag") == "py/core@1.0", "a tag is no release"
 
     told(double, story)
-    kept = double.files if isinstance(double, GitLabDouble) else double.assets
+    kept = double.assets if isinstance(double, GitHubDouble) else double.files
     assert set(kept.values()) == {b"two"}
 
 
@@ -379,9 +397,10 @@ def test_double_protects_the_main_branch(hub: GitHubDouble, tmp_path: Path) -> N
 
 HUB, LAB = (
     RepositoryUrls("https://github.com/ada/engine"),
-    RepositoryUrls("https://gitlab.com/ada/engine", is_gitlab=True),
+    RepositoryUrls("https://gitlab.com/ada/engine", kind="gitlab"),
 )
 SERVER = RepositoryUrls("https://github.example.org/ada/engine")
+BERG = RepositoryUrls("https://codeberg.org/ada/engine", kind="gitea")
 
 
 @pytest.mark.parametrize(
@@ -399,6 +418,9 @@ SERVER = RepositoryUrls("https://github.example.org/ada/engine")
         ),
         (LAB, {"CI_JOB_TOKEN": "j"}, ("CI_JOB_TOKEN", "j")),
         (LAB, {"GITHUB_TOKEN": "a"}, ("", "")),
+        (BERG, {"FORGEJO_TOKEN": "f", "GITEA_TOKEN": "g"}, ("GITEA_TOKEN", "g")),
+        (BERG, {"FORGEJO_TOKEN": "f", "GITHUB_TOKEN": "a"}, ("FORGEJO_TOKEN", "f")),
+        (BERG, {"GITHUB_TOKEN": "a"}, ("", "")),
     ],
 )
 def test_first_variable_gives_the_token(
@@ -425,6 +447,7 @@ def test_gh_supplies_a_missing_token(tmp_path: Path) -> None:
         (HUB, {}, "https://api.github.com"),
         (SERVER, {}, "https://github.example.org/api/v3"),
         (LAB, {}, "https://gitlab.com/api/v4"),
+        (BERG, {}, "https://codeberg.org/api/v1"),
         (
             SERVER,
             {
@@ -449,7 +472,11 @@ def test_api_address_follows_the_host(web: RepositoryUrls, env: dict[str, str], 
     async def story() -> str:
         async with client() as connections:
             return await address(
-                open_forge(web, connections, env={**env, "GITHUB_TOKEN": "a", "GITLAB_TOKEN": "b"})
+                open_forge(
+                    web,
+                    connections,
+                    env={**env, "GITHUB_TOKEN": "a", "GITLAB_TOKEN": "b", "GITEA_TOKEN": "c"},
+                )
             )
 
     assert asyncio.run(story()) == api
@@ -465,6 +492,7 @@ def test_missing_forge_token_is_error() -> None:
     for web, code in (
         (RepositoryUrls(), ErrorCode.FORGE_UNKNOWN),
         (LAB, ErrorCode.FORGE_NO_TOKEN),
+        (BERG, ErrorCode.FORGE_NO_TOKEN),
         (HUB, ErrorCode.FORGE_NO_TOKEN),
     ):
         with pytest.raises(ReleaseError) as caught:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from releasekit.integrations.gitea import Gitea
 from releasekit.integrations.github import GitHub
 from releasekit.integrations.gitlab import GitLab
 from releasekit.integrations.index import SimpleIndex
@@ -15,6 +16,7 @@ from releasekit.integrations.protocols import Forge, Index
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    _GITEA: type[Forge] = Gitea
     _GITHUB: type[Forge] = GitHub
     _GITLAB: type[Forge] = GitLab
     _INDEX: type[Index] = SimpleIndex
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize(
     ("protocol", "implementation"),
-    [(Index, SimpleIndex), (Forge, GitHub), (Forge, GitLab)],
+    [(Index, SimpleIndex), (Forge, GitHub), (Forge, GitLab), (Forge, Gitea)],
     ids=lambda c: c.__name__,
 )
 def test_adapters_conform_to_protocols(protocol: type, implementation: type) -> None:

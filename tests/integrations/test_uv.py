@@ -553,6 +553,8 @@ class TestBuild:
             "PYPI_ID_TOKEN",
             "GITHUB_TOKEN",
             "GITLAB_TOKEN",
+            "GITEA_TOKEN",
+            "FORGEJO_TOKEN",
         )
         for name in tokens:
             monkeypatch.setenv(name, "a-secret")

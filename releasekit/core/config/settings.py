@@ -56,7 +56,7 @@ ChangeSource = Literal["commits", "files", "both"]
 PrereleaseNumbering = Literal["count", "date"]
 Unconventional = Literal["none", "patch"]
 Versioning = Literal["independent", "fixed", "linked"]
-ForgeKind = Literal["auto", "github", "gitlab"]
+ForgeKind = Literal["auto", "github", "gitlab", "gitea"]
 BuildIsolation = Literal["each", "shared"]
 TaskRunnerName = Annotated[
     str, StringConstraints(pattern=r"^(threads|processes|dask|ray|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$")
@@ -85,7 +85,7 @@ NO_FORGE_CODES = frozenset(
 CredentialName = Annotated[
     str,
     StringConstraints(
-        pattern=r"^(UV_(PUBLISH_(TOKEN|USERNAME|PASSWORD)|INDEX_[A-Z0-9_]+_(USERNAME|PASSWORD))|G(ITHUB|H|ITLAB)_TOKEN)$"
+        pattern=r"^(UV_(PUBLISH_(TOKEN|USERNAME|PASSWORD)|INDEX_[A-Z0-9_]+_(USERNAME|PASSWORD))|(GITHUB|GH|GITLAB|GITEA|FORGEJO)_TOKEN)$"
     ),
 ]
 SecretName = Annotated[str, StringConstraints(pattern=r"^([a-z0-9][a-z0-9-]*|[A-Z_][A-Z0-9_]*)$")]
@@ -550,15 +550,15 @@ class Settings(BaseModel):
     tag: bool = Field(default=True, description="Create tags")
     push: bool = Field(default=True, description="Push the release commit and the tags")
     release: bool = Field(
-        default=True, description="Create a release with notes on GitHub or GitLab"
+        default=True, description="Create a release with notes on GitHub, GitLab or Gitea"
     )
     forge: ForgeKind = Field(
         "auto",
-        description="Whether the remote is on GitHub or GitLab; auto: detect it from the address",
+        description="Whether the remote is on GitHub, GitLab or Gitea (also Forgejo); auto: detect it from the address",
     )
     forge_url: str = Field(
         "",
-        description="The URL of the API of GitHub or GitLab, if it is not the usual one on the remote's host",
+        description="The URL of the API of GitHub, GitLab or Gitea, if it is not the usual one on the remote's host",
     )
     forge_required: bool = Field(
         default=False,
@@ -676,8 +676,8 @@ class Settings(BaseModel):
     secrets: dict[CredentialName, SecretName] = Field(
         default_factory=dict[str, str],
         description="Where credentials come from. The key is the variable that uv reads, or the one with the token of "
-        "GitHub or GitLab (`GITHUB_TOKEN`, `GITLAB_TOKEN`). The value is the name of a Prefect Secret block (lower "
-        "case) or of an environment variable (upper case)",
+        "the forge (`GITHUB_TOKEN`, `GITLAB_TOKEN`, `GITEA_TOKEN`). The value is the name of a Prefect Secret block "
+        "(lower case) or of an environment variable (upper case)",
     )
 
     @field_validator("release_branch")

@@ -1,4 +1,4 @@
-"""URLs of commits, pull requests and versions on GitHub or GitLab, derived from the URL of a git remote."""
+"""URLs of commits, pull requests and versions on GitHub, GitLab or Gitea, derived from the URL of a git remote."""
 
 from __future__ import annotations
 
@@ -17,17 +17,39 @@ _PATH = re.compile(r"[\w.~-]+(?:/[\w.~-]+)+")
 # Other names of the host: for ssh through another port, and aliases in ssh configurations for several keys.
 _ALIAS = re.compile(r"^(?:(?:ssh|altssh)\.)?(github|gitlab)\.com(?:-.*)?\Z")
 
+ForgeName = Literal["github", "gitlab", "gitea"]
+"""The kinds of forges; Forgejo counts as Gitea, because it has the same API and pages."""
 
 _GITHUB_PATHS = {"#": "pull"}  # GitHub redirects to the issue, if it is one
 _GITLAB_PATHS = {"#": "issues", "!": "merge_requests"}
+_GITEA_PATHS = {"#": "issues", "!": "pulls"}  # each redirects to the other
+_REFERENCE_PATHS: dict[ForgeName, dict[str, str]] = {
+    "github": _GITHUB_PATHS,
+    "gitlab": _GITLAB_PATHS,
+    "gitea": _GITEA_PATHS,
+}
+_TAG_PATHS: dict[ForgeName, str] = {"github": "releases/tag", "gitlab": "tags", "gitea": "src/tag"}
+_FORGE_WORDS: dict[str, ForgeName] = {
+    "github": "github",
+    "gitlab": "gitlab",
+    "gitea": "gitea",
+    "forgejo": "gitea",
+    "codeberg": "gitea",
+}
+"""Words in the name of a host that show its forge."""
 
 
 @dataclass(frozen=True, slots=True)
 class RepositoryUrls:
-    """The URLs of a repository on GitHub or GitLab at *base*; if *base* is empty, all URLs are empty."""
+    """The URLs of a repository on the forge *kind* at *base*; if *base* is empty, all URLs are empty."""
 
     base: str = ""
-    is_gitlab: bool = False
+    kind: ForgeName = "github"
+
+    @property
+    def is_gitlab(self) -> bool:
+        """Whether the repository is on GitLab."""
+        return self.kind == "gitlab"
 
     def commit(self, sha: str) -> str:
         """Return the URL of a commit."""
@@ -35,7 +57,7 @@ class RepositoryUrls:
 
     def reference(self, mark: str, number: str) -> str:
         """Return the URL of `#42` or `!42`: an issue or pull request, or on GitLab a merge request."""
-        paths = _GITLAB_PATHS if self.is_gitlab else _GITHUB_PATHS
+        paths = _REFERENCE_PATHS[self.kind]
         if mark not in paths:
             return ""
         return self._url(f"{paths[mark]}/{number}")
@@ -44,16 +66,17 @@ class RepositoryUrls:
         """Return the URL of a tag, or of the comparison of the tag *since* with it."""
         if since:
             return self._url(f"compare/{quote(since)}...{quote(tag)}")
-        tags = "tags" if self.is_gitlab else "releases/tag"
-        return self._url(f"{tags}/{quote(tag)}")
+        return self._url(f"{_TAG_PATHS[self.kind]}/{quote(tag)}")
 
     def history(self, tag: str) -> str:
         """Return the URL of the list of all commits up to *tag*."""
-        return self._url(f"commits/{quote(tag)}")
+        commits = "commits/tag" if self.kind == "gitea" else "commits"
+        return self._url(f"{commits}/{quote(tag)}")
 
     def file(self, path: str, tag: str) -> str:
         """Return the URL of the file *path* at *tag*."""
-        return self._url(f"blob/{quote(tag)}/{quote(path)}")
+        blob = "src/tag" if self.kind == "gitea" else "blob"
+        return self._url(f"{blob}/{quote(tag)}/{quote(path)}")
 
     @property
     def host(self) -> str:
@@ -62,12 +85,16 @@ class RepositoryUrls:
 
     @property
     def repository(self) -> str:
-        """The repository's name on GitHub or GitLab: "owner/name", on GitLab possibly with more groups before."""
-        return split_address(self.base).path.strip("/")
+        """The repository's name on its forge: "owner/name", on GitLab possibly with more groups before."""
+        path = split_address(self.base).path.strip("/")
+        # A Gitea can be in a directory of its host.
+        return "/".join(path.split("/")[-2:]) if self.kind == "gitea" else path
 
     @property
     def api(self) -> str:
-        """The usual URL of the REST API: of GitHub, GitHub Enterprise Server, or GitLab."""
+        """The usual URL of the REST API: of GitHub, GitHub Enterprise Server, GitLab or Gitea."""
+        if self.kind == "gitea":
+            return f"{self.base.removesuffix(self.repository)}api/v1"
         scheme, host = split_address(self.base)[:2]
         if self.is_gitlab:
             return f"{scheme}://{host}/api/v4"
@@ -82,12 +109,11 @@ class RepositoryUrls:
         return f"{self.base}/{prefix}{path}"
 
 
-def repository_urls(
-    remote: str, forge: Literal["auto", "github", "gitlab"] = "auto"
-) -> RepositoryUrls:
+def repository_urls(remote: str, forge: ForgeName | Literal["auto"] = "auto") -> RepositoryUrls:
     """Return the URLs of the repository at the git URL *remote*, without user names and passwords.
 
-    The host name, such as github.com or gitlab.example.org, shows the kind of forge, unless *forge* names it.
+    The host name, such as github.com, gitlab.example.org or codeberg.org, shows the kind of forge, unless *forge*
+    names it.
     """
     match = _URL.fullmatch(remote) or _SCP.fullmatch(remote)
     if not match:
@@ -96,8 +122,7 @@ def repository_urls(
     host = _ALIAS.sub(r"\1.com", parts["host"].lower())
     path = parts["path"].rstrip("/").removesuffix(".git")
     kind = _forge_of_host(host) if forge == "auto" else forge
-    is_supported = kind and _PATH.fullmatch(path)
-    if not is_supported:
+    if not kind or not _PATH.fullmatch(path):
         return RepositoryUrls()
     scheme = "https"
     address = host
@@ -105,9 +130,9 @@ def repository_urls(
         # The port of another protocol is not that of the web pages.
         scheme = parts["scheme"]
         address = f"{host}:{parts['port']}".removesuffix(":")
-    return RepositoryUrls(f"{scheme}://{address}/{path}", kind == "gitlab")
+    return RepositoryUrls(f"{scheme}://{address}/{path}", kind)
 
 
-def _forge_of_host(host: str) -> str:
+def _forge_of_host(host: str) -> ForgeName | None:
     words = re.split(r"[.-]", host)
-    return next(filter(words.__contains__, ("github", "gitlab")), "")
+    return next((kind for word, kind in _FORGE_WORDS.items() if word in words), None)

@@ -31,7 +31,7 @@ from releasekit.core.history.web_links import RepositoryUrls
 from tests.support.builders import commit, settings_of
 
 GITHUB = RepositoryUrls("https://github.com/ada/engine")
-GITLAB = RepositoryUrls("https://gitlab.com/ada/engine", is_gitlab=True)
+GITLAB = RepositoryUrls("https://gitlab.com/ada/engine", kind="gitlab")
 LAST = PreviousRelease(Version("0.5.0"), "core-v0.5.0")
 DATE = "2026-11-22"
 

@@ -36,6 +36,9 @@ GITHUB = "https://github.com/ada/engine"
             "https://gitlab.example.org/a/b/engine",
         ),
         ("git@gitlab.com:ada/tools/engine.git", "https://gitlab.com/ada/tools/engine"),
+        ("git@codeberg.org:ada/engine.git", "https://codeberg.org/ada/engine"),
+        ("https://forgejo.example.org/ada/engine.git", "https://forgejo.example.org/ada/engine"),
+        ("https://gitea.example.org/ada/engine.git", "https://gitea.example.org/ada/engine"),
         # nothing that is known
         ("", ""),
         ("/srv/git/github/engine.git", ""),
@@ -49,9 +52,22 @@ GITHUB = "https://github.com/ada/engine"
     ],
 )
 def test_forge_follows_from_remote_host(remote: str, base: str) -> None:
-    """GitHub and GitLab are known by their hosts, in each form that git takes; who logs in is never part of it."""
+    """A forge is known by its host, in each form that git takes; who logs in is never part of it."""
     assert repository_urls(remote).base == base
     assert repository_urls(remote).is_gitlab is ("gitlab" in base)
+
+
+def test_gitea_links_use_gitea_paths() -> None:
+    """Gitea's pages: the page of a tag is there without a release."""
+    web = RepositoryUrls("https://codeberg.org/ada/engine", kind="gitea")
+
+    assert web.commit("1a2b") == "https://codeberg.org/ada/engine/commit/1a2b"
+    assert web.reference("#", "42") == "https://codeberg.org/ada/engine/issues/42"
+    assert web.reference("!", "42") == "https://codeberg.org/ada/engine/pulls/42"
+    assert web.tag("v2", "v1") == "https://codeberg.org/ada/engine/compare/v1...v2"
+    assert web.tag("v2") == "https://codeberg.org/ada/engine/src/tag/v2"
+    assert web.history("v2") == "https://codeberg.org/ada/engine/commits/tag/v2"
+    assert web.file("a/b.md", "v2") == "https://codeberg.org/ada/engine/src/tag/v2/a/b.md"
 
 
 def test_github_links_use_github_paths() -> None:
@@ -67,7 +83,7 @@ def test_github_links_use_github_paths() -> None:
 
 def test_gitlab_links_use_gitlab_paths() -> None:
     """GitLab's pages."""
-    web = RepositoryUrls("https://gitlab.com/ada/engine", is_gitlab=True)
+    web = RepositoryUrls("https://gitlab.com/ada/engine", kind="gitlab")
 
     assert web.commit("1a2b") == "https://gitlab.com/ada/engine/-/commit/1a2b"
     assert web.reference("#", "42") == "https://gitlab.com/ada/engine/-/issues/42"
@@ -104,10 +120,16 @@ def test_gitlab_links_use_gitlab_paths() -> None:
             "a/b",
             "https://git.example.org/api/v4",
         ),
+        (
+            "https://git.example.org/forge/ada/engine.git",
+            "gitea",
+            "ada/engine",
+            "https://git.example.org/forge/api/v1",
+        ),
     ],
 )
 def test_forge_api_follows_from_remote(
-    remote: str, forge: Literal["auto", "github", "gitlab"], repository: str, api: str
+    remote: str, forge: Literal["auto", "github", "gitlab", "gitea"], repository: str, api: str
 ) -> None:
     """Where the forge can be asked, and what it calls the repository."""
     web = repository_urls(remote, forge)

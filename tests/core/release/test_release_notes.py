@@ -153,7 +153,7 @@ def test_notes_name_people_without_mentions() -> None:
 
 def test_notes_follow_forge_conventions() -> None:
     """On GitLab requests are called by `!`; where there are no pages, shas stand alone."""
-    lab = RepositoryUrls("https://gitlab.com/ada/engine", is_gitlab=True)
+    lab = RepositoryUrls("https://gitlab.com/ada/engine", kind="gitlab")
     merge = PullRequest(7, "t", f"{lab.base}/-/merge_requests/7", "bea")
 
     assert f"- a ([!7]({merge.page})) by @bea" in text(
