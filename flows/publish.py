@@ -23,12 +23,14 @@ from prefect.states import Completed, Failed
 
 from flows.approval import PrefectConfirmation, UnattendedRun
 from flows.artifacts import (
+    current_run,
     name_run,
     rename_run,
     show_plan,
     show_release_pr,
     show_report,
 )
+from flows.continuation import continue_later
 from flows.dead_runs import end_dead_runs
 from flows.early_steps import EarlySteps
 from flows.event_sender import events_of
@@ -181,8 +183,10 @@ def flow_of(started: StartedRelease, early: EarlyStaging | None = None) -> Flow[
 
 def final_state(report: ReleaseReport) -> State[Any]:
     """Return the state in which a run with this *report* ends."""
-    state = Completed if report.is_successful else Failed
-    return state(message=report.summary, data=report)
+    if report.is_successful:
+        return Completed(message=report.summary, data=report)
+    name = "Continues later" if report.continues_at else "Failed"
+    return Failed(name=name, message=report.summary, data=report)
 
 
 async def run_release(started: StartedRelease, early: EarlyStaging | None = None) -> ReleaseReport:
@@ -203,6 +207,7 @@ async def run_release(started: StartedRelease, early: EarlyStaging | None = None
         events.send_error(error)
         raise
     report = report.model_copy(update={"timeline": timeline.spans()})
+    report = await continue_later(report, current_run())
     if release.plan.steps:
         await show_report(report, release)
     events.send_report(report)

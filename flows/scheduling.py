@@ -590,5 +590,6 @@ async def _report(step: Step, state: State[Any] | None, success: PackageOutcome)
         "hint": error.hint,
         "output": error.output,
         "findings": error.findings,
+        "retry_at": error.retry_at,
     }
     return row.model_copy(update=failed)

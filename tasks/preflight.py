@@ -19,6 +19,7 @@ from releasekit.core.history.build_tags import unread_tag_warnings
 from releasekit.core.picking import names_of, pick
 from releasekit.core.planning.model import Obstacle, Status
 from releasekit.core.release.branches import branch_refusal
+from releasekit.core.release.new_projects import describe_days
 from releasekit.core.release.release_notes import MIN_BODY_LIMIT
 from releasekit.core.release.upload_rights import (
     explain_missing_token,
@@ -400,13 +401,10 @@ def _new_projects(
     plan: Plan, published: Mapping[str, frozenset[Version]]
 ) -> Iterator[PreflightFinding]:
     without_version = {name for name, versions in published.items() if not versions}
-    count = len(without_version.intersection(names_of(plan.steps)))
-    if count > _NEW_PROJECTS_A_DAY:
-        message = f"{count} projects are new to the index; PyPI lets a user create {_NEW_PROJECTS_A_DAY} a day"
+    new_names = pick(names_of(plan.steps), without_version)
+    message = describe_days(new_names)
+    if message:
         yield ReleaseWarning(ErrorCode.PREFLIGHT_NEW_PROJECTS, message)
-
-
-_NEW_PROJECTS_A_DAY = 4  # pypi/support#11827
 
 
 def _audit(project: Project) -> Iterator[PreflightFinding]:

@@ -19,6 +19,7 @@ from releasekit.core.picking import drop
 from releasekit.core.release.progress import PackageStage
 from releasekit.core.release.upload_response import UploadOutcome, classify_response
 from releasekit.core.release.upload_window import find_partial_uploads
+from releasekit.core.text import minute_text
 from releasekit.integrations.built_artifacts import ATTESTATION
 from releasekit.integrations.filesystem import describe_file
 from releasekit.integrations.http import MAX_DELAY, requested_delay
@@ -56,7 +57,8 @@ class Uploads:
     def __init__(self, concurrency: int, rate_limit: int = 0) -> None:
         self.slots = asyncio.Semaphore(concurrency)
         self.stop_reason = ""
-        self.no_new_projects = ""
+        self.new_projects_at: datetime | None = None
+        """When the index accepts new projects again; None if it has not refused one."""
         self._stop_event = asyncio.Event()
         self._seconds_a_file = 60 / rate_limit if rate_limit else 0.0
         self._next = 0.0
@@ -135,8 +137,8 @@ async def upload(job: UploadJob) -> None:
             recorded_path(release.record, built, name, attestations=attested) for name in missing
         ]
         async with uploads.turn(len(paths)):
-            if uploads.no_new_projects:
-                await _refuse_new_project(release, step, index, uploads.no_new_projects)
+            if uploads.new_projects_at:
+                await _refuse_new_project(release, step, index, uploads.new_projects_at)
             answer = await _send(release, step, paths)
         if answer is None:
             return
@@ -148,11 +150,16 @@ async def upload(job: UploadJob) -> None:
         existing.add(answer.file)
 
 
-async def _refuse_new_project(release: ReleaseContext, step: Step, index: Index, hint: str) -> None:
-    """Refuse the first upload of a project, which the index does not accept now; raises Refusal RK-UPLOAD-LIMITED."""
+async def _refuse_new_project(
+    release: ReleaseContext, step: Step, index: Index, when: datetime
+) -> None:
+    """Refuse the first upload of a project, which the index does not accept until *when*.
+
+    Raises Refusal RK-UPLOAD-LIMITED.
+    """
     if await index.files(step.name) is None:
         message = f"{step.name} was not sent: it is a new project, and the index accepts no more of them for now"
-        raise Refusal(ErrorCode.UPLOAD_LIMITED, message, _upload_location(release), hint)
+        raise _limit_error(message, _upload_location(release), when)
 
 
 async def _unsent_files(
@@ -225,15 +232,15 @@ def _rejection(
             error = Refusal(ErrorCode.INDEX_CREDENTIALS, message, location, hint)
         case UploadOutcome.NEW_PROJECT_QUOTA:
             # Never tried again in this run: a refused project may also count against the quota (pypi/support#11827).
-            uploads.no_new_projects = _retry_hint(wait or _A_DAY)
-            error = Refusal(ErrorCode.UPLOAD_LIMITED, message, location, uploads.no_new_projects)
+            uploads.new_projects_at = _retry_time(wait or _A_DAY)
+            error = _limit_error(message, location, uploads.new_projects_at)
         case UploadOutcome.VERSION_CLOSED:
             error = Refusal(
                 ErrorCode.UPLOAD_CLOSED, message, location, _next_version(release, step)
             )
         case UploadOutcome.TRANSIENT | UploadOutcome.RATE_LIMITED if wait > LONGEST_WAIT:
             uploads.stop(f"{step.name}: the index accepts no upload for {wait:.0f} s")
-            error = Refusal(ErrorCode.UPLOAD_LIMITED, message, location, _retry_hint(wait))
+            error = _limit_error(message, location, _retry_time(wait))
         case UploadOutcome.TRANSIENT | UploadOutcome.RATE_LIMITED as meaning:
             uploads.delay(wait)
             is_limited = meaning is UploadOutcome.RATE_LIMITED
@@ -249,10 +256,16 @@ def _rejection(
 _A_DAY = 24 * 60 * 60.0
 
 
-def _retry_hint(seconds: float) -> str:
-    # The text below cuts off the seconds.
+def _retry_time(seconds: float) -> datetime:
+    """Return the next full minute that is this number of *seconds* away."""
     when = datetime.now(UTC) + timedelta(seconds=seconds + 60)
-    return f"Run publish again after {when:%Y-%m-%d %H:%M} UTC: it resumes."
+    return when.replace(second=0, microsecond=0)
+
+
+def _limit_error(message: str, location: str, when: datetime) -> Refusal:
+    """Return the error of an upload that the index accepts after *when*."""
+    hint = f"Run publish again after {minute_text(when)}: it resumes."
+    return Refusal(ErrorCode.UPLOAD_LIMITED, message, location, hint, retry_at=when)
 
 
 def _upload_location(release: ReleaseContext) -> str:

@@ -727,7 +727,8 @@ _TABLE = (
         ErrorCode.PREFLIGHT_NEW_PROJECTS,
         (
             "It is a warning. More than 4 packages of this plan have never been on PyPI.",
-            "releasekit publishes what PyPI accepts. The rest stays unpublished until you run publish again.",
+            "releasekit publishes what PyPI accepts, and says when the rest can follow.",
+            "A deployment schedules its next run for that time. Elsewhere you run publish again.",
         ),
         "$ releasekit publish     # today: the first new projects\n$ releasekit publish     # tomorrow: the rest",
         _INDEX_FAULTS,

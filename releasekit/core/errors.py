@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
+    from datetime import datetime
 
 
 class ErrorCode(StrEnum):
@@ -547,7 +548,7 @@ _TABLE = (
         ErrorCode.PREFLIGHT_NEW_PROJECTS,
         "More projects are new to the index than PyPI lets one user create in a day; PyPI refuses the uploads beyond "
         "that.",
-        "Run publish again on the next day: it resumes. Or ask PyPI for a higher limit first.",
+        "Run publish again on the next day: it resumes. A deployment does that by itself. Or ask PyPI for more first.",
     ),
     ErrorInfo(
         ErrorCode.PREFLIGHT_CONCURRENT_RELEASE,
@@ -1170,7 +1171,8 @@ class ReleaseError(Exception):
 
     *message* says what is wrong. *location* names a file, a package, an address or a command. *hint* replaces the next
     step of the table. *output* has the last lines of a command, *excerpt* the line of a file with the problem,
-    *findings* those of verification. All are positional, so that the error can be pickled.
+    *findings* those of verification. *retry_at* is when it may succeed, if that is known. All are positional, so that
+    the error can be pickled.
     """
 
     status = 1
@@ -1184,8 +1186,9 @@ class ReleaseError(Exception):
         output: str = "",
         excerpt: Excerpt | None = None,
         findings: tuple[Any, ...] = (),
+        retry_at: datetime | None = None,
     ) -> None:
-        super().__init__(code, message, location, hint, output, excerpt, findings)
+        super().__init__(code, message, location, hint, output, excerpt, findings, retry_at)
         self.code, self.message, self.location, self.output, self.excerpt = (
             code,
             message,
@@ -1195,6 +1198,7 @@ class ReleaseError(Exception):
         )
         self.hint = hint or ERRORS[code].hint
         self.findings = findings
+        self.retry_at = retry_at
 
     @property
     def meaning(self) -> str:

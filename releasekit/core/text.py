@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence, Sized
+    from datetime import datetime
 
 
 def count_packages(packages: Sized) -> str:
@@ -42,3 +43,8 @@ def summarize(names: Sequence[str], limit: int = _MAX_NAMES) -> str:
     listed = ", ".join(names[:limit])
     more = len(names) - limit
     return f"{listed} and {more} more" if more > 0 else listed
+
+
+def minute_text(when: datetime) -> str:
+    """Return *when*, a time in UTC, to the minute."""
+    return f"{when:%Y-%m-%d %H:%M} UTC"

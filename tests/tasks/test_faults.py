@@ -249,6 +249,10 @@ def test_quota_refusal_stops_new_projects(
     assert len(faulty.uploads) == 1
     assert all(report.error.startswith(ErrorCode.UPLOAD_LIMITED) for report in reports.values())
     assert {report.hint for report in reports.values()} == {next(iter(reports.values())).hint}
+    (retry_at,) = {report.retry_at for report in reports.values()}
+    assert retry_at
+    seconds = (retry_at - datetime.now(UTC)).total_seconds()
+    assert 15 * 3600 < seconds < 16 * 3600, "the index names 55,569 s"
 
 
 def test_lost_file_is_uploaded_again(scene: Callable[[str], Scene], faulty: FaultIndex) -> None:

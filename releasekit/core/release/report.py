@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
@@ -12,7 +13,7 @@ from releasekit.core.artifacts.problems import ArtifactFinding
 from releasekit.core.errors import ERRORS
 from releasekit.core.release.release_manifest import BuiltFile
 from releasekit.core.release.timeline import StageSpan
-from releasekit.core.text import count_as, list_names
+from releasekit.core.text import count_as, list_names, minute_text
 from releasekit.core.version_numbers import PyVersion
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ class PackageOutcome(StrEnum):
 class PackageReport(BaseModel):
     """One package. *error* and *hint* say why it is not published; *output* has the last lines of the failure.
 
-    *files* are those that were built, *findings* are those of their verification.
+    *files* are those that were built, *findings* are those of their verification. *retry_at* is when the index accepts
+    it, if the index says that.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -51,6 +53,7 @@ class PackageReport(BaseModel):
     output: str = ""
     files: tuple[BuiltFile, ...] = ()
     findings: tuple[ArtifactFinding, ...] = ()
+    retry_at: datetime | None = None
 
 
 def failed_package_report(step: Step, error: ReleaseError | None) -> PackageReport:
@@ -143,6 +146,14 @@ class ReleaseReport(BaseModel):
         return reached_goal and not self.problems
 
     @property
+    def continues_at(self) -> datetime | None:
+        """When the rest can be published. None if there is no rest, or if it fails for another reason than the time."""
+        failed = [package for package in self.packages if package.outcome is PackageOutcome.FAILED]
+        times = [package.retry_at for package in failed if package.retry_at]
+        is_only_time = len(times) == len(failed) and not self.problems
+        return max(times, default=None) if is_only_time else None
+
+    @property
     def headline(self) -> str:
         """One line with the counts by outcome. Use it where the problems follow."""
         counts = Counter(package.outcome for package in self.packages)
@@ -156,4 +167,11 @@ class ReleaseReport(BaseModel):
     def summary(self) -> str:
         """One line with the counts and the problems. Use it where nothing follows."""
         first_lines = [problem.splitlines()[0] for problem in self.problems]
-        return "; ".join([self.headline, *first_lines])
+        return "; ".join([self.headline, *first_lines, *self._outlook()])
+
+    def _outlook(self) -> list[str]:
+        when = self.continues_at
+        if when is None:
+            return []
+        share = f"{len(self.confirmed_packages)} of {len(self.packages)} published"
+        return [f"{share}, the rest continues at {minute_text(when)}"]

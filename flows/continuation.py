@@ -1,0 +1,45 @@
+"""Let a deployment publish the rest of a release, at the time when the index accepts more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prefect.client.orchestration import get_client
+from prefect.states import Scheduled
+
+from releasekit.core.text import minute_text
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from prefect.client.schemas.objects import FlowRun
+
+    from releasekit.core.release.report import ReleaseReport
+
+
+async def continue_later(report: ReleaseReport, run: FlowRun | None) -> ReleaseReport:
+    """Return *report* with a note that says who publishes the rest, and when. *run* is the flow run.
+
+    A run of a deployment schedules the next run of its deployment, with the same parameters. That run resumes the
+    release. A run that is tried again schedules no second one.
+    """
+    when = report.continues_at
+    if when is None:
+        return report
+    if run and run.deployment_id:
+        next_run = await _schedule_run(run, when, report.release)
+        note = f"the deployment continues at {minute_text(when)}, in the run {next_run.name}"
+    else:
+        note = f"run `releasekit publish` again after {minute_text(when)}: it publishes the rest"
+    return report.model_copy(update={"notes": (*report.notes, note)})
+
+
+async def _schedule_run(run: FlowRun, when: datetime, release: str) -> FlowRun:
+    assert run.deployment_id, "only a deployment can start a run"  # noqa: S101
+    async with get_client() as client:
+        return await client.create_flow_run_from_deployment(
+            run.deployment_id,
+            parameters=run.parameters,
+            state=Scheduled(scheduled_time=when),
+            idempotency_key=f"releasekit-{release}-after-{run.id}",
+        )
