@@ -343,7 +343,7 @@ async def create_forge_release(release: ReleaseContext, repo: Repo) -> tuple[str
             raise
         if release.settings.expects_no_forge(error):
             return "", ()
-        return "", (f"no release on GitHub or GitLab: {error}",)
+        return "", (f"no release on the forge: {error}",)
 
 
 async def _publish_on_forge(release: ReleaseContext, repo: Repo) -> tuple[str, tuple[str, ...]]:

@@ -466,11 +466,11 @@ async def _forge_access(
         if settings.expects_no_forge(error):
             has_remote = settings.remote in repo.remotes()
             reason = error.message if has_remote else f"there is no remote {settings.remote}"
-            log.info("no release on GitHub or GitLab: %s", reason)
+            log.info("no release on the forge: %s", reason)
             return
-        consequence = "there will be no release on GitHub or GitLab"
+        consequence = "there will be no release on the forge"
         if settings.stops_at(error):
-            consequence = "the release on GitHub or GitLab may fail"
+            consequence = "the release on the forge may fail"
         message = f"{consequence}: {error.message}"
         yield ReleaseWarning(error.code, message, error.location)
         return

@@ -160,7 +160,7 @@ async def open_release_forge(
 
     settings = project.settings
     if not settings.release:
-        unasked.append("GitHub or GitLab was not asked: `release` is off")
+        unasked.append("the forge was not asked: `release` is off")
         return None
     address = repo.address(settings.remote)
     try:
@@ -172,7 +172,7 @@ async def open_release_forge(
         if settings.stops_at(error):
             raise
         if not settings.expects_no_forge(error):
-            unasked.append(f"GitHub or GitLab was not asked: {error.message}")
+            unasked.append(f"the forge was not asked: {error.message}")
         return None
     return forge
 

@@ -81,7 +81,7 @@ REPORT = ReleaseReport(
         ),
     ),
     problems=("the branch main has moved on at origin",),
-    notes=("no release on GitHub or GitLab: there is no token",),
+    notes=("no release on the forge: there is no token",),
 )
 
 ROLLBACK = Rollback(
@@ -159,7 +159,7 @@ STATUS = ReleaseStatus(
 SUMS = {"storefront_core-1.3.0.tar.gz": "1" * 64}
 REPAIR = RepairReport(
     compared=("storefront 1.2.0", "storefront-core 1.3.0", "idle 0.1.0"),
-    unasked=("GitHub or GitLab was not asked: `release` is off",),
+    unasked=("the forge was not asked: `release` is off",),
     findings=find_inconsistencies(
         RepositoryState(
             (

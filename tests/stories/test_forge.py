@@ -134,12 +134,12 @@ def test_missing_forge_token_is_reported(
     assert said.code == 0, said.err
     assert report(said)["notes"] == [
         (
-            f"no release on GitHub or GitLab: {ErrorCode.FORGE_NO_TOKEN}: "
+            f"no release on the forge: {ErrorCode.FORGE_NO_TOKEN}: "
             "no token: GITHUB_TOKEN or GH_TOKEN is not set (127.0.0.1)"
         )
     ]
     assert (
-        f"warning {ErrorCode.FORGE_NO_TOKEN}: there will be no release on GitHub or GitLab"
+        f"warning {ErrorCode.FORGE_NO_TOKEN}: there will be no release on the forge"
         in said.err
     )
 

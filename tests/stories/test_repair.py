@@ -79,7 +79,7 @@ def repair_lost_page(world: World, hub: GitHubDouble, monkeypatch: pytest.Monkey
     monkeypatch.setenv("GH_TOKEN", "wrong")
     code, report = repair(world)
     assert kinds(report) == [("tag_not_here", "one"), ("tag_not_here", dated_tag())]
-    assert "GitHub or GitLab was not asked" in str(report["unasked"])
+    assert "the forge was not asked" in str(report["unasked"])
     monkeypatch.setenv("GH_TOKEN", WRITER)
     code, report = repair(world, "--apply", "--yes")
     names = [text.partition(" ")[0] for text in report["repaired"]]
