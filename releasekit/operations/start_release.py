@@ -11,7 +11,9 @@ from releasekit.core.planning.first_releases import (
     first_release_refusal,
     without_allowed,
 )
+from releasekit.core.release.listing_delay import describe_delay
 from releasekit.core.text import count_as, count_packages, summarize
+from releasekit.integrations.listing_delays import read_delays
 from releasekit.operations.confirmation import Proposal
 from releasekit.operations.draft import open_project
 from releasekit.operations.planning import log_resume_summary, select_release
@@ -186,7 +188,7 @@ def _make_proposal(
 
 
 def _public_effects(pending: PendingRelease, project: Project) -> Iterator[str]:
-    """Yield what a yes makes public: files, new projects, tags."""
+    """Yield what a yes makes public: files, new projects, tags; and how long the index makes it wait."""
     plan, settings = pending.plan, project.settings
     files = pending.recorded_files()
     if files:
@@ -201,6 +203,9 @@ def _public_effects(pending: PendingRelease, project: Project) -> Iterator[str]:
         tags = list(dict.fromkeys([*plan.tags, *package_tags]))
         destination = f"pushed to {settings.remote} at the end" if settings.push else "not pushed"
         yield f"{count_as('tag', tags)}, {destination}: {summarize(tags, _MAX_NAMES)}"
+    wait = describe_delay(read_delays(target_of(project).check_url), plan.steps)
+    if wait:
+        yield wait
 
 
 def _new_projects(pending: PendingRelease) -> list[str]:

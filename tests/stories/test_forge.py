@@ -138,10 +138,7 @@ def test_missing_forge_token_is_reported(
             "no token: GITHUB_TOKEN or GH_TOKEN is not set (127.0.0.1)"
         )
     ]
-    assert (
-        f"warning {ErrorCode.FORGE_NO_TOKEN}: there will be no release on the forge"
-        in said.err
-    )
+    assert f"warning {ErrorCode.FORGE_NO_TOKEN}: there will be no release on the forge" in said.err
 
     monkeypatch.setenv("GITHUB_TOKEN", READER)
     world.commit("feat: two", {"packages/one/src/one/__init__.py": "TWO = True\n"})

@@ -14,6 +14,7 @@ from examples.orchard_repository import WORKSPACE, make
 from releasekit.core.errors import ErrorCode
 from releasekit.integrations.archives import read_archive
 from releasekit.integrations.git import clone
+from releasekit.integrations.listing_delays import read_delays
 from tests.support.world import World, dated_tag, make_world
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ def test_every_changed_package_is_published(tmp_path: Path, own_index: EmbeddedI
     assert confirmed_before_dependents(
         own_index, {row["name"]: row["needs"] for row in planned["packages"] if row["order"] >= 0}
     )
+    assert len(read_delays(own_index.simple_url)) >= len(report["packages"])
     head = world.git("rev-parse", "HEAD")
     assert world.git("rev-parse", "HEAD^") == before
     assert world.git("log", "-1", "--format=%s") == f"chore(release): {report['title']}"

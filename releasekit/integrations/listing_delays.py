@@ -1,0 +1,23 @@
+"""The delays of each index, in the user's cache directory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from releasekit.integrations.user_cache import read_cached, write_cached
+
+_KIND = "listing-delays"
+
+
+def read_delays(url: str) -> list[float]:
+    """Return the seconds that the index at *url* took to list earlier uploads, the newest last."""
+    value: Any = read_cached(_KIND, url)
+    try:
+        return [float(entry) for entry in value]
+    except (TypeError, ValueError):
+        return []
+
+
+def save_delays(url: str, delays: list[float]) -> None:
+    """Store the *delays* of the index at *url*."""
+    write_cached(delays, _KIND, url)
