@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 TIME_LIMIT = 2.0
 """Seconds for one search; a usual one takes some microseconds."""
+MAX_COPIES = 1_000_000
+"""How often `regex` may copy a part of a pattern: it writes `(a{100}){100}` out 10,000 times, which needs memory."""
+
+_COUNTS = re.compile(r"\{(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +58,18 @@ class UserPattern:
             raise self._too_slow(text) from None
 
     def _pattern(self) -> Pattern[str]:
+        if _copies(self.text) > MAX_COPIES:
+            raise self._too_large()
         try:
             return _compile(self.text, multiline=self.multiline)
         except re.error as error:
             message = f"the pattern {self.text!r} is not a regular expression: {error}"
             raise Refusal(ErrorCode.CONFIG_INVALID_VALUE, message, self.source) from None
+
+    def _too_large(self) -> Refusal:
+        message = f"the pattern {self.text!r} repeats more than {MAX_COPIES:,} times"
+        hint = "Write smaller counts, or `+` and `*` instead of counts such as `{1000}`."
+        return Refusal(ErrorCode.CONFIG_INVALID_VALUE, message, self.source, hint)
 
     def _too_slow(self, text: str) -> Refusal:
         message = (
@@ -66,6 +77,25 @@ class UserPattern:
         )
         hint = "Write it without a repetition inside a repetition, such as `(a+)+` or `(.*,)*`."
         return Refusal(ErrorCode.CONFIG_INVALID_VALUE, message, self.source, hint)
+
+
+def read_pattern(text: str, flags: int = 0) -> re.Pattern[str]:
+    """Return the regular expression *text* to look at its groups; raises re.error for whatever is wrong with it."""
+    try:
+        return re.compile(text, flags)
+    except (OverflowError, RecursionError, ValueError) as error:
+        raise re.error(str(error)) from None
+
+
+def _copies(pattern: str) -> int:
+    """Return an upper bound of how often a part of *pattern* is copied, as if all its counts were nested."""
+    copies = 1
+    for digits in _COUNTS.findall(pattern):
+        # A count of more than ten digits is too large anyway, and slow to read as a number.
+        copies *= max(int(digits[:10]), 1)
+        if copies > MAX_COPIES:
+            break
+    return copies
 
 
 @lru_cache(maxsize=256)

@@ -37,6 +37,7 @@ from releasekit.core.config.ref_names import is_tag_name
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, did_you_mean
 from releasekit.core.picking import drop, drop_keys
 from releasekit.core.toml_lines import excerpt_of
+from releasekit.core.user_patterns import read_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -278,7 +279,7 @@ def _as_tuple(value: str | tuple[str, ...]) -> tuple[str, ...]:
 
 def _regex(value: str) -> str:
     try:
-        re.compile(value)
+        read_pattern(value)
     except re.error as error:
         raise PydanticCustomError(
             "regex", "not a regular expression: {why}", {"why": str(error)}

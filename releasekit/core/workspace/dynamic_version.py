@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import VERSION_PATTERN
 
 from releasekit.core.picking import map_values
-from releasekit.core.user_patterns import UserPattern
+from releasekit.core.user_patterns import UserPattern, read_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -207,7 +207,7 @@ def _dunamai_pattern(table: Table) -> UserPattern | None:
 def _pattern_or_none(pattern: str, key: str) -> UserPattern | None:
     """Return the *pattern* of a *key* as a regular expression; None if it is invalid, which the build reports."""
     try:
-        re.compile(pattern)
+        read_pattern(pattern)
     except re.error:
         return None
     return UserPattern(pattern, key)
@@ -340,7 +340,7 @@ def _flit(document: Table) -> Iterator[VersionLocation]:
 def _location(path: str, pattern: str, group: str | int = "version") -> VersionLocation:
     """Return a location that finds nothing if *pattern* is invalid: the build backend reports that."""
     try:
-        compiled = re.compile(pattern, re.MULTILINE)
+        compiled = read_pattern(pattern, re.MULTILINE)
     except re.error:
         compiled = _NO_MATCH
     groups = {*compiled.groupindex, *range(1, compiled.groups + 1)}
