@@ -424,6 +424,8 @@ ROWS = [
     Row("key in folded base64", "refuse", "RK-VERIFY-SECRET", file("shop_core/kube.yaml", b"k: |\n  " + b"\n  ".join(ENCODED_KEY[at : at + 64] for at in range(0, 200, 64)))),
     Row("key in UTF-16", "refuse", "RK-VERIFY-SECRET", file("shop_core/key.txt", pem("RSA").decode().encode("utf-16"))),
     Row("AWS secret", "refuse", "RK-VERIFY-SECRET", file("shop_core/a.ini", "aws_secret_access" "_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYq3z8Lk2PqA\n")),
+    Row("Twilio key", "refuse", "RK-VERIFY-SECRET", file("shop_core/a.py", "KEY = 'S" "K0f3a9c1d7e5b2846a1c93e7d5b0f2486'\n")),
+    Row("hash after a word", "accept", "", file("shop_core/a.py", "TA" "SK0f3a9c1d7e5b2846a1c93e7d5b0f2486 = 1\n")),
     Row("documented AWS secret", "accept", "", file("shop_core/a.ini", "aws_secret_access" "_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY\n")),
     Row("netrc", "refuse", "RK-VERIFY-SECRET", file("shop_core/login.txt", "machine git.corp.test\n" "  login ada\n  password Zk29fjQ8x\n")),
     Row("password of a database", "refuse", "RK-VERIFY-SECRET", module("U = 'postgresql://ada:Zk29fjQ81" "sLx@db.corp.test/shop'\n")),

@@ -103,6 +103,7 @@ PATTERNS = (
     _token("Linear key", r"lin_(?:api|oauth)_[A-Za-z0-9]{32,}", "lin_api_", "lin_oauth_"),
     _token("Postman key", r"PMAK-[a-f0-9]{24}-[a-f0-9]{34}", "PMAK-"),
     _token("Square token", r"sq0(?:atp|csp)-[A-Za-z0-9_-]{22,43}", "sq0atp-", "sq0csp-"),
+    _token("Twilio key", r"SK[0-9a-f]{32}", *(f"SK{digit}" for digit in "0123456789abcdef")),
     SecretPattern("Telegram token", (b":AA",), re.compile(rb"(?<!\d)\d{8,10}:AA[A-Za-z0-9_-]{33}(?![A-Za-z0-9_-])")),
     SecretPattern("Azure storage key", (b"AccountKey=",), re.compile(rb"AccountKey=[A-Za-z0-9+/]{86}==")),
     SecretPattern("private key", (b"LS0tLS1CRUdJTi",), _ENCODED_KEY),
