@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 
@@ -79,7 +80,11 @@ class Api:
         return await self.get(path, **query) or []
 
     async def paginate(self, path: str, **query: str | int) -> AsyncGenerator[Any]:
-        """Yield the entries of the list at *path*, page by page (RFC 8288, which all forges follow)."""
+        """Yield the entries of the list at *path*, page by page (RFC 8288, which all forges follow).
+
+        Only the query of the next page is taken from the response: its address can be on another host, for example
+        behind a proxy, which must not get the token.
+        """
         response = await self.request(
             "GET", path, query={**query, self._page_size.name: self._page_size.count}
         )
@@ -89,7 +94,8 @@ class Api:
             next_url = response.links.get("next", {}).get("url")
             if not next_url:
                 return
-            response = await self.request("GET", next_url)
+            next_query = dict(parse_qsl(urlsplit(next_url).query))
+            response = await self.request("GET", path, query=next_query)
 
     async def find_comment(self, path: str, marker: str) -> Any:  # noqa: ANN401  JSON
         """Return the first comment in the list at *path* that begins with *marker*, None if there is none."""
