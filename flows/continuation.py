@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
+import httpx
 from prefect.client.orchestration import get_client
+from prefect.exceptions import PrefectException
 from prefect.states import Scheduled
 
 from releasekit.core.text import minute_text
@@ -17,6 +20,9 @@ if TYPE_CHECKING:
     from releasekit.core.release.report import ReleaseReport
 
 
+log = logging.getLogger("releasekit")
+
+
 async def continue_later(report: ReleaseReport, run: FlowRun | None) -> ReleaseReport:
     """Return *report* with a note that says who publishes the rest, and when. *run* is the flow run.
 
@@ -26,11 +32,14 @@ async def continue_later(report: ReleaseReport, run: FlowRun | None) -> ReleaseR
     when = report.continues_at
     if when is None:
         return report
+    note = f"run `releasekit publish` again after {minute_text(when)}: it publishes the rest"
     if run and run.deployment_id:
-        next_run = await _schedule_run(run, when, report.release)
-        note = f"the deployment continues at {minute_text(when)}, in the run {next_run.name}"
-    else:
-        note = f"run `releasekit publish` again after {minute_text(when)}: it publishes the rest"
+        try:
+            next_run = await _schedule_run(run, when, report.release)
+        except (OSError, PrefectException, httpx.HTTPError) as error:
+            log.warning("the next run of the deployment is not scheduled: %s", error)
+        else:
+            note = f"the deployment continues at {minute_text(when)}, in the run {next_run.name}"
     return report.model_copy(update={"notes": (*report.notes, note)})
 
 
