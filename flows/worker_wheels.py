@@ -166,17 +166,21 @@ async def _run_until_built(
         # What an earlier run has left is no sign of this one.
         await asyncio.to_thread(signs.write_text, name, "")
         log.info("%s: built by the queue %s, attempt %d", ", ".join(names), queue, attempt + 1)
-        run = await arun_deployment(
+        request = arun_deployment(
             DEPLOYMENT, parameters=parameters, work_queue_name=queue, timeout=0
         )
-        patience = asyncio.create_task(_tell_if_waiting(run.id, platform, queue))
+        starting = asyncio.ensure_future(request)
         try:
-            ended = await _wait_for(run.id, signs, name)
+            # If this release is cancelled now, the server may have the run already.
+            run = await asyncio.shield(starting)
+            patience = asyncio.create_task(_tell_if_waiting(run.id, platform, queue))
+            try:
+                ended = await _wait_for(run.id, signs, name)
+            finally:
+                patience.cancel()
         except asyncio.CancelledError:
-            await _cancel_run(run)
+            await _cancel_run(await starting)
             raise
-        finally:
-            patience.cancel()
         state = ended.state
         if state and state.is_completed():
             return
