@@ -51,9 +51,13 @@ def test_each_platform_has_a_job() -> None:
         {"name": "staged", "path": "staged"},
         {"pattern": "part-*", "path": "parts"},
         'uvx "$RELEASEKIT" merge staged parts/part-linux-x86_64 parts/part-gpu --output merged',
-        'uvx "$RELEASEKIT" publish --yes --manifest merged/manifest.json --skip-smoke-test',
+        (
+            'uvx "$RELEASEKIT" publish --yes --manifest merged/manifest.json --skip-smoke-test'
+            " --format html > release.html"
+        ),
+        {"name": "release-report", "path": "release.html"},
     ]
-    assert "GITHUB_TOKEN" in jobs["publish"]["steps"][-1]["env"]
+    assert "GITHUB_TOKEN" in jobs["publish"]["steps"][-2]["env"]
 
 
 def test_workflow_without_platforms_stays() -> None:
