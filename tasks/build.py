@@ -491,13 +491,15 @@ async def _install(
         root,
         built.requirement,
         index=release.target.install_index,
+        # These include packages that only a published sibling requires, in an older version.
+        fresh=tuple(release.plan.versions),
         links=release.staged_links,
     )
     async with AsyncExitStack() as stack:
         try:
-            python = await stack.enter_async_context(install(fresh=()))
-        except ReleaseError:
-            # These include packages that only a published sibling requires, in an older version.
-            new_versions = tuple(release.plan.versions)
-            python = await stack.enter_async_context(install(fresh=new_versions))
+            python = await stack.enter_async_context(install(refresh=False))
+        except ReleaseError as error:
+            if error.code is not ErrorCode.COMMAND_FAILED:
+                raise
+            python = await stack.enter_async_context(install())
         yield python

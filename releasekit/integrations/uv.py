@@ -320,7 +320,7 @@ class Uv:
         index_options, secret = _url_option("--index", "UV_INDEX", index)
         return self.command(
             "pip", "install", "--dry-run", "--no-sources", *self._with_python(), "--target", str(target),
-            *_find_links(links), *index_options, *_refresh_options(fresh), *requirements,
+            *_find_links(links), *index_options, *_fresh_options(fresh), *requirements,
             cwd=root, env={**PROOF_VARIABLES, **secret},
         )  # fmt: skip
 
@@ -362,16 +362,22 @@ class Uv:
         index: str,
         fresh: Sequence[str],
         links: Sequence[Path] = (),
+        *,
+        refresh: bool = True,
     ) -> AsyncGenerator[Path]:
         """Yield the Python of a fresh environment with *requirement* from *links* and the index; it is then deleted.
 
-        If both have a file of the same version, the one in *links* is installed.
+        If both have a file of the same version, the one in *links* is installed. Without *refresh*, uv uses what it
+        heard of the packages *fresh* some moments ago.
         Raises ReleaseError RK-COMMAND-FAILED, RK-COMMAND-TIMEOUT.
         """
         with scratch_directory() as scratch:
             venv = scratch / "venv"
             await run_async(self.venv_command(venv))
-            await run_async(self.install_command(root, venv, requirement, index, fresh, links))
+            command = self.install_command(
+                root, venv, requirement, index, fresh, links, refresh=refresh
+            )
+            await run_async(command)
             yield next(
                 path
                 for path in (venv / "bin" / "python", venv / "Scripts" / "python.exe")
@@ -401,6 +407,8 @@ class Uv:
         index: str,
         fresh: Sequence[str],
         links: Sequence[Path] = (),
+        *,
+        refresh: bool = True,
     ) -> Command:
         """Install *requirement* into the environment *venv*, as a user would; see `resolve_command` for the rest."""
         index_options, secret = _url_option("--index", "UV_INDEX", index)
@@ -410,7 +418,7 @@ class Uv:
             "--no-sources",
             *_find_links(links),
             *index_options,
-            *_refresh_options(fresh),
+            *_fresh_options(fresh, refresh=refresh),
             requirement,
         )
         return self.command("pip", "install", *words, cwd=root, env={**PROOF_VARIABLES, **secret})
@@ -537,11 +545,13 @@ def _find_links(directories: Sequence[Path]) -> tuple[str, ...]:
     return tuple(options)
 
 
-def _refresh_options(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the options that make uv reload *names* from the index, and ignore `exclude-newer` for them."""
+def _fresh_options(names: Sequence[str], *, refresh: bool = True) -> tuple[str, ...]:
+    """Return the options that make uv ignore `exclude-newer` for *names*, and with *refresh* ask the index again."""
     options: list[str] = []
     for name in names:
-        options += ("--refresh-package", name, "--exclude-newer-package", f"{name}=false")
+        options += ("--exclude-newer-package", f"{name}=false")
+        if refresh:
+            options += ("--refresh-package", name)
     return tuple(options)
 
 

@@ -158,6 +158,20 @@ def test_packages_need_not_install_together(scene: Scene) -> None:
     assert "core==1.1" in caught.value.output
 
 
+def test_proof_uses_newest_sibling(scene: Scene) -> None:
+    """A package is imported with the newest sibling on the index, also if the workspace has `exclude-newer`."""
+    scene.publish("core")
+    older = scene.build("core", "0.9")
+    scene.index.files["core"][older.name] = older.read_bytes()
+    scene.index.days |= {"core-0.9": 9999, "core-1.0": 1}
+    scene.stage("app", "core>=0.9", module=IMPORTS_NEWEST_CORE)
+
+    assert scene.prove() == {}
+
+
+IMPORTS_NEWEST_CORE = "from importlib.metadata import version\nassert version('core') == '1.0'\n"
+
+
 def test_extra_that_cannot_install_fails(scene: Scene) -> None:
     """An extra that brings what needs the older version is found, by its name, with uv's words; the rest is proven."""
     scene.publish("core")
