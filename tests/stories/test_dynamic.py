@@ -199,7 +199,7 @@ def dist(world: World, release: str) -> dict[str, list[Path]]:
     }
 
 
-@pytest.mark.usefixtures("unrecorded")
+@pytest.mark.usefixtures("unrecorded", "whole_proofs")
 def test_every_backend_builds_planned_version(
     tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -69,7 +69,7 @@ def confirmed_before_dependents(index: EmbeddedIndex, needs: dict[str, list[str]
     )
 
 
-@pytest.mark.usefixtures("prefect_api")
+@pytest.mark.usefixtures("prefect_api", "whole_proofs")
 def test_every_changed_package_is_published(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """Every changed package goes out once, in order and pinned, tagged and pushed; then there is nothing to do.
 
@@ -132,7 +132,7 @@ def test_every_changed_package_is_published(tmp_path: Path, own_index: EmbeddedI
     )
 
 
-@pytest.mark.usefixtures("unrecorded")
+@pytest.mark.usefixtures("unrecorded", "whole_proofs")
 def test_rehearsal_leaves_no_trace(tmp_path: Path) -> None:
     """A rehearsal does all of it elsewhere, shows the pins, and leaves repository and remote as they are."""
     world = orchard(tmp_path)
@@ -300,7 +300,7 @@ def test_failed_import_wastes_no_version(tmp_path: Path, own_index: EmbeddedInde
     assert {name.split("-")[1] for name in uploads(own_index) if name.endswith(".whl")} == {"0.1.0"}
 
 
-@pytest.mark.usefixtures("unrecorded")
+@pytest.mark.usefixtures("unrecorded", "whole_proofs")
 def test_cycle_is_released_as_batch(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """With `cycles = "batch"` packages that need each other go out together, and what needs them goes after all."""
     world = make_world(tmp_path, "egg: hen; hen: egg; farm: hen")

@@ -46,6 +46,7 @@ def another_clone(world: World, directory: Path) -> World:
     return made
 
 
+@pytest.mark.usefixtures("whole_proofs")
 def test_fresh_clone_finishes_the_release(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """Killed half-way and its whole state lost, a release of 20 packages is ended by a fresh clone, nothing twice."""
     chain = "; ".join(["p00", *(f"p{n:02}: p{n - 1:02}" for n in range(1, 20))])

@@ -77,6 +77,7 @@ def was_listed_before(index: EmbeddedIndex, needed: str, dependent: str) -> bool
     return any(request.path.endswith(page) for request in log[last:first])
 
 
+@pytest.mark.usefixtures("whole_proofs")
 def test_exact_pins_follow_the_release(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """Exact requirements move with the release in files of all kinds; packages with one are released, in order."""
     world = make_world(tmp_path, "app: core==0.1.0; core; util; lone")
@@ -230,6 +231,7 @@ def test_omitted_dependent_is_released_next(tmp_path: Path, own_index: EmbeddedI
     assert install(own_index, tmp_path, "app==0.1.1", "core==0.2.0")
 
 
+@pytest.mark.usefixtures("whole_proofs")
 def test_required_extra_is_released_too(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """What an extra of a new version brings comes along; a middle that can be installed with the old one stays."""
     world = make_world(tmp_path, "core; mid: core; app: mid; plug: core")
