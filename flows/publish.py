@@ -55,7 +55,6 @@ from flows.worker_wheels import build_on_workers, copy_to_record, require_worker
 from releasekit import __version__
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, ReleaseWarning
 from releasekit.core.planning.model import Step
-from releasekit.core.release.listing_delay import learn_delays
 from releasekit.core.release.platform_parts import missing_platforms
 from releasekit.core.release.release_manifest import BuiltPackage, ReleaseManifest
 from releasekit.core.release.report import PackageOutcome, PackageReport, ReleaseReport
@@ -64,7 +63,7 @@ from releasekit.core.text import count_as, summarize
 from releasekit.integrations.filesystem import remove_tree
 from releasekit.integrations.git import Repo
 from releasekit.integrations.index import files_on_index
-from releasekit.integrations.listing_delays import read_delays, save_delays
+from releasekit.integrations.listing_delays import remember_delays
 from releasekit.integrations.protocols import Index
 from releasekit.operations.draft import checkout_workspace, open_index, open_project
 from releasekit.operations.planning import select_release
@@ -211,8 +210,7 @@ async def run_release(started: StartedRelease, early: EarlyStaging | None = None
     report = report.model_copy(update={"timeline": timeline.spans()})
     report = await continue_later(report, current_run())
     if not started.options.rehearse:
-        url = release.target.check_url
-        save_delays(url, learn_delays(read_delays(url), report))
+        remember_delays(release.target.check_url, report)
     if release.plan.steps:
         await show_report(report, release)
     events.send_report(report)
