@@ -94,7 +94,7 @@ class Api:
             next_url = response.links.get("next", {}).get("url")
             if not next_url:
                 return
-            next_query = dict(parse_qsl(urlsplit(next_url).query))
+            next_query = dict(parse_qsl(urlsplit(next_url).query, keep_blank_values=True))
             response = await self.request("GET", path, query=next_query)
 
     async def find_comment(self, path: str, marker: str) -> Any:  # noqa: ANN401  JSON
