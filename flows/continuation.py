@@ -14,11 +14,11 @@ from releasekit.core.text import minute_text
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from uuid import UUID
 
     from prefect.client.schemas.objects import FlowRun
 
     from releasekit.core.release.report import ReleaseReport
-
 
 log = logging.getLogger("releasekit")
 
@@ -35,7 +35,7 @@ async def continue_later(report: ReleaseReport, run: FlowRun | None) -> ReleaseR
     note = f"run `releasekit publish` again after {minute_text(when)}: it publishes the rest"
     if run and run.deployment_id:
         try:
-            next_run = await _schedule_run(run, when, report.release)
+            next_run = await _schedule_run(run, run.deployment_id, when, report.release)
         except (OSError, PrefectException, httpx.HTTPError) as error:
             log.warning("the next run of the deployment is not scheduled: %s", error)
         else:
@@ -43,11 +43,10 @@ async def continue_later(report: ReleaseReport, run: FlowRun | None) -> ReleaseR
     return report.model_copy(update={"notes": (*report.notes, note)})
 
 
-async def _schedule_run(run: FlowRun, when: datetime, release: str) -> FlowRun:
-    assert run.deployment_id, "only a deployment can start a run"  # noqa: S101
+async def _schedule_run(run: FlowRun, deployment: UUID, when: datetime, release: str) -> FlowRun:
     async with get_client() as client:
         return await client.create_flow_run_from_deployment(
-            run.deployment_id,
+            deployment,
             parameters=run.parameters,
             state=Scheduled(scheduled_time=when),
             idempotency_key=f"releasekit-{release}-after-{run.id}",

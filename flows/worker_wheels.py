@@ -166,10 +166,9 @@ async def _run_until_built(
         # What an earlier run has left is no sign of this one.
         await asyncio.to_thread(signs.write_text, name, "")
         log.info("%s: built by the queue %s, attempt %d", ", ".join(names), queue, attempt + 1)
-        request = arun_deployment(
-            DEPLOYMENT, parameters=parameters, work_queue_name=queue, timeout=0
+        starting = asyncio.ensure_future(
+            arun_deployment(DEPLOYMENT, parameters=parameters, work_queue_name=queue, timeout=0)
         )
-        starting = asyncio.ensure_future(request)
         try:
             # If this release is cancelled now, the server may have the run already.
             run = await asyncio.shield(starting)

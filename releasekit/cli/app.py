@@ -223,9 +223,9 @@ def all_options() -> Iterator[tuple[str, str]]:
 
 
 NON_OPTION_VARIABLES = frozenset({"RELEASEKIT_CACHE_DIR", "RELEASEKIT_WORKFLOW"})
-"""Variables of releasekit that are not options. A GitLab pipeline that releasekit starts gets RELEASEKIT_WORKFLOW.
-
-RELEASEKIT_CACHE_DIR names the cache."""
+"""Variables of releasekit that are not options: RELEASEKIT_CACHE_DIR names the directory of the cache, and a GitLab
+pipeline that releasekit starts gets RELEASEKIT_WORKFLOW.
+"""
 
 
 def _refuse_unknown_variables() -> None:

@@ -62,9 +62,8 @@ CLIENT_SETTINGS = {
     "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",  # each step declares what it persists
     "PREFECT_CLIENT_METRICS_ENABLED": "false",
 }
-NO_SERVER_SETTINGS: Mapping[
-    str, object
-] = {  # of a client without a server, beside those of `client_settings`
+# Of a client without a server, beside those of `client_settings`.
+NO_SERVER_SETTINGS: Mapping[str, object] = {
     # Without an address Prefect starts a server. Each task asks that address where results are stored. An invalid
     # address fails at once; an address where no server listens fails only after three seconds.
     "PREFECT_API_URL": "none://nowhere",
