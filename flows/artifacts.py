@@ -113,17 +113,16 @@ async def show_report(report: ReleaseReport, release: ReleaseContext) -> None:
     """Save the report of a release, what of it is on the index, and the link to the release as artifacts."""
     if not in_flow():
         return
-    target = release.target
-    pages = {
-        package.name: target.package_url(package.name, package.version)
-        for package in report.confirmed_packages
-    }
+    pages: dict[str, str] = {}
+    for package in report.confirmed_packages:
+        last_target = release.targets_of(package.name)[-1]
+        pages[package.name] = last_target.package_url(package.name, package.version)
     text = f"{report_markdown(report, pages)}\n{_graph(release.plan, report)}\n"
     await acreate_markdown_artifact(text, key="releasekit-report", description=report.summary)
     if pages:
         rows = published_rows(release.record.require_manifest().packages, pages)
         await acreate_table_artifact(
-            rows, key="on-the-index", description=f"{report.title} on {target.title}"
+            rows, key="on-the-index", description=f"{report.title} on {release.target.title}"
         )
     if report.page:
         await acreate_link_artifact(report.page, report.title, "on-the-forge")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from releasekit.core.release.release_events import ReleaseEvent
     from releasekit.core.release.release_manifest import BuiltPackage, ReleaseManifest
     from releasekit.core.release.report import ReleaseReport
+    from releasekit.core.release.target import Target
     from releasekit.operations.start_release import StartedRelease
     from tasks.context import ReleaseContext
 
@@ -46,14 +48,25 @@ class SilentEvents:
 class SentEvents(SilentEvents):
     """Sends the events of a release.
 
-    Each package has one event, also if the release is resumed: the record lists those that earlier runs have sent.
+    Each package has one event for each index that it goes to, also if the release is resumed: the record lists those
+    that earlier runs have sent.
     """
+
+    def __init__(self, release: ReleaseContext) -> None:
+        super().__init__(release)
+        self._indexes_with_package: Counter[str] = Counter()
 
     def on_stage(self, package: str, stage: PackageStage, error: str = "") -> None:
         """Pass the stage on, and send the event of a package that is published."""
         super().on_stage(package, stage, error)
-        if stage is PackageStage.PUBLISHED and package not in self._packages_with_event:
-            self._send_package(package)
+        if stage is PackageStage.PUBLISHED:
+            # Each run publishes a package to its indexes in the same order.
+            targets = self._release.targets_of(package)
+            number = self._indexes_with_package[package]
+            self._indexes_with_package[package] += 1
+            self._send_package(
+                package, targets[number], f"{package}@{number}" if number else package
+            )
 
     def send_report(self, report: ReleaseReport) -> None:
         """Send that the release is published or failed. A release that only stages or commits sends no success."""
@@ -65,13 +78,13 @@ class SentEvents(SilentEvents):
         """Send that *error* has ended the release."""
         send_event(error_event(error, self._release.plan, self._release.target))
 
-    def _send_package(self, name: str) -> None:
-        event = package_event(
-            self._manifest, self._release.plan, self._built[name], self._release.target
-        )
-        send_event(event)
-        self._release.record.add_package_with_event(name)
-        self._packages_with_event.add(name)
+    def _send_package(self, name: str, target: Target, key: str) -> None:
+        """Send that the package *name* is on *target*, unless an event with this *key* was sent before."""
+        if key in self._packages_with_event:
+            return
+        send_event(package_event(self._manifest, self._release.plan, self._built[name], target))
+        self._release.record.add_package_with_event(key)
+        self._packages_with_event.add(key)
 
     @cached_property
     def _manifest(self) -> ReleaseManifest:

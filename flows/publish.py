@@ -35,6 +35,7 @@ from flows.dead_runs import end_dead_runs
 from flows.early_steps import EarlySteps
 from flows.event_sender import events_of
 from flows.final_states import end_in_error_state, pull_request_state
+from flows.later_indexes import prove_for_later_index, publish_to_later_indexes, waiting_report
 from flows.native_wheels import (
     add_wheels,
     provable_here,
@@ -203,7 +204,7 @@ async def run_release(started: StartedRelease, early: EarlyStaging | None = None
     try:
         async with open_index(started.project, release.target) as index:
             staged = early.result() if early else None
-            report = await run_phases(release, started.repo, index, started.options, staged)
+            report = await run_phases(started, release, index, staged)
     except ReleaseError as error:
         events.send_error(error)
         raise
@@ -218,20 +219,30 @@ async def run_release(started: StartedRelease, early: EarlyStaging | None = None
 
 
 async def run_phases(
+    started: StartedRelease,
     release: ReleaseContext,
-    repo: Repo,
     index: Index,
-    options: PublishOptions,
     staged: StagedRelease | ReleaseReport | None = None,
 ) -> ReleaseReport:
-    """Prepare and stage, unless it is *staged*; publish and announce, or stop earlier if the *options* say so."""
+    """Prepare and stage, unless it is *staged*; publish and announce, or stop earlier if the options say so."""
+    repo, options = started.repo, started.options
     staged = staged or await prepare_and_stage(release, repo, index, options)
     if isinstance(staged, ReleaseReport):
         return staged
     release = replace(staged.release, observer=release.observer)
     release.observer.on_phase("publishing")
     packages = await publish_all(release, staged.packages, index)
-    report = await announce_release(release, repo, packages)
+    manifest = release.record.require_manifest()
+    allowed = {*options.allow_index, *manifest.allowed_indexes}
+    published = await publish_to_later_indexes(
+        release, started.project, staged.packages, packages, allowed
+    )
+    if published.waits_for and published.has_no_failure:
+        waiting = manifest.model_copy(update={"waits_for": published.waits_for})
+        release.record.save_manifest(waiting)
+        report = waiting_report(release, published.packages, published.waits_for)
+    else:
+        report = await announce_release(release, repo, published.packages)
     return report.with_built(staged.packages)
 
 
@@ -430,7 +441,10 @@ async def build_and_prove(
     unproven = [
         package for package in provable if len(listed.get(package.name, ())) < len(package.files)
     ]
-    return built, await prove_all(release, unproven, together=release.plan.together)
+    failed = await prove_all(release, unproven, together=release.plan.together)
+    for later in release.later_indexes:
+        failed = failed or await prove_for_later_index(release, unproven, later)
+    return built, failed
 
 
 async def is_published(packages: tuple[BuiltPackage, ...], index: Index) -> bool:

@@ -465,23 +465,55 @@ def limits_of(release: ReleaseContext) -> StepLimits:
     return step_limits(release.settings, len(release.plan.steps))
 
 
+@dataclass(frozen=True, slots=True)
+class _PublishTasks:
+    """The three steps that publish a package."""
+
+    upload: Task[..., Any]
+    confirm: Task[..., Any]
+    smoke_test: Task[..., Any]
+
+
+def _publish_tasks(release: ReleaseContext, index_name: str) -> _PublishTasks:
+    """Return the steps that publish the packages of *release*; *index_name* is added to the names of their runs."""
+    settings, limits = release.settings, limits_of(release)
+    suffix = f"-{index_name}" if index_name else ""
+    return _PublishTasks(
+        # For this time, the result of an earlier run that uploaded a package counts, even if the index does not list
+        # it. Then `confirm` has given up too, and the index counts: a later run uploads the files that it does not
+        # list.
+        upload.upload.with_options(
+            task_run_name=f"{upload.upload.task_run_name}{suffix}",
+            retries=settings.upload_retries,
+            cache_expiration=timedelta(seconds=settings.confirm_timeout),
+            timeout_seconds=limits.upload,
+        ),
+        upload.confirm.with_options(
+            task_run_name=f"{upload.confirm.task_run_name}{suffix}",
+            timeout_seconds=limits.confirm,
+        ),
+        upload.smoke_test.with_options(
+            task_run_name=f"{upload.smoke_test.task_run_name}{suffix}",
+            timeout_seconds=limits.smoke_test,
+        ),
+    )
+
+
 async def publish_all(
-    release: ReleaseContext, built: Mapping[str, BuiltPackage], index: Index
+    release: ReleaseContext,
+    built: Mapping[str, BuiltPackage],
+    index: Index,
+    *,
+    index_name: str = "",
 ) -> tuple[PackageReport, ...]:
-    """Upload, confirm and smoke-test every package, each as soon as its own hard requirements are confirmed."""
+    """Upload, confirm and smoke-test every package, each as soon as its own hard requirements are confirmed.
+
+    *index_name* is in the names of the task runs, if the release goes to several indexes.
+    """
     settings, observer = release.settings, release.observer
     bar = ProgressBar(len(release.plan.steps), "uploaded, confirmed and smoke-tested", "published")
     uploads = upload.Uploads(settings.concurrency, settings.rate_limit)
-    # For this time, the result of an earlier run that uploaded a package counts, even if the index does not list it.
-    # Then `confirm` has given up too, and the index counts: a later run uploads the files that it does not list.
-    limits = limits_of(release)
-    upload_step = upload.upload.with_options(
-        retries=settings.upload_retries,
-        cache_expiration=timedelta(seconds=settings.confirm_timeout),
-        timeout_seconds=limits.upload,
-    )
-    confirm = upload.confirm.with_options(timeout_seconds=limits.confirm)
-    smoke_test = upload.smoke_test.with_options(timeout_seconds=limits.smoke_test)
+    tasks = _publish_tasks(release, index_name)
     upload_ended = {step.name: asyncio.Event() for step in release.plan.steps}
 
     async def chain(step: Step, after: RunIds) -> State[Any]:
@@ -495,7 +527,7 @@ async def publish_all(
         ) in step.batch:  # the packages of a cycle can be installed only when all are uploaded
             await upload_ended[partner].wait()
         if state.is_completed() and step.is_smoke_tested(default=settings.smoke_test):
-            state = await run_step(observer, smoke_test, run_ids([state]), job)
+            state = await run_step(observer, tasks.smoke_test, run_ids([state]), job)
         await bar.advance()
         return await _record_outcome(release, PackageStage.PUBLISHED, step, state, stop)
 
@@ -507,10 +539,10 @@ async def publish_all(
             return await run_step(
                 observer, mark_blocked, after, Block(job.step, [uploads.stop_reason])
             )
-        state = await run_step(observer, upload_step, after, job)
+        state = await run_step(observer, tasks.upload, after, job)
         if state.is_completed():
             confirmed_job = replace(job, is_earlier=state.name == "Cached")
-            state = await run_step(observer, confirm, run_ids([state]), confirmed_job)
+            state = await run_step(observer, tasks.confirm, run_ids([state]), confirmed_job)
         return state
 
     needs = {step.name: step.needs for step in release.plan.steps}

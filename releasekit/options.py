@@ -77,6 +77,12 @@ def complete_platforms(context: CompletionContext) -> list[str]:
     return list(_completion_project(context).settings.platform_table)
 
 
+def complete_indexes(context: CompletionContext) -> list[str]:
+    """Return the names of indexes that a shell can complete: those of `publish_to` that need approval."""
+    destinations = _completion_project(context).settings.publish_to
+    return [destination.index for destination in destinations if destination.approve]
+
+
 def complete_checks(_: CompletionContext) -> dict[str, str]:
     """Return the checks that a shell can complete: each name with its summary."""
     from releasekit.core.checks.registry import CHECKS
@@ -380,6 +386,12 @@ class PublishOptions(Options):
         description="Write and commit versions, changelogs and uv.lock, move your branch to that commit, then stop",
     )
     allow_new: Members = _setting_field("allow_new")
+    allow_index: Annotated[
+        tuple[str, ...], Parameter(group=RUN_MODE, negative="", completer=complete_indexes)
+    ] = Field(
+        default=(),
+        description="Publish to these indexes of `publish_to`, which need approval, without a question",
+    )
     allow_missing_wheels: Members = _setting_field("allow_missing_wheels")
     publish_from: Annotated[Literal["local", "ci"], Parameter(group=RELEASE_GROUP)] = (
         _setting_field("publish_from")

@@ -62,14 +62,16 @@ def retry_unless_rejected(_task: Task[..., Any], _run: TaskRun, state: State[Any
 
 
 def record_index(release: ReleaseContext, manifest: ReleaseManifest) -> ReleaseManifest:
-    """Return *manifest* with the index that the release is about to be published to, so that a rollback asks it.
+    """Return *manifest* with the indexes that the release is about to be published to, so that a rollback asks them.
 
     An address that contains a secret of the environment, such as a token in its path, is not recorded.
     """
-    address = release.target.address
-    urls = [address.check_url, address.publish_url]
-    holds_secret = [*map(mask, urls)] != urls
-    return manifest if holds_secret else manifest.with_index(address)
+    for target in (release.target, *(later.target for later in release.later_indexes)):
+        address = target.address
+        urls = [address.check_url, address.publish_url]
+        holds_secret = [*map(mask, urls)] != urls
+        manifest = manifest if holds_secret else manifest.with_index(address)
+    return manifest
 
 
 @flow_task("hold", "hold-{release.plan.title}", stage="publish")

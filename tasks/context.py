@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from releasekit.core.config.settings import Settings
     from releasekit.core.errors import ErrorCode
     from releasekit.core.planning.model import Plan
+    from releasekit.core.release.later_index import LaterIndex
     from releasekit.core.release.observer import Observer
     from releasekit.core.release.target import Target
     from releasekit.integrations.uv import Uv
@@ -38,7 +39,7 @@ class ReleaseContext:
     """One plan that is carried out. *workspace* is the path of the workspace from the top of the repository.
 
     *commit* is the release commit, empty until it exists. *epoch* is its time, in seconds since 1970. The *observer*
-    is called for every phase and stage.
+    is called for every phase and stage. *target* is the index that every package goes to, before *later_indexes*.
     """
 
     plan: Plan
@@ -51,6 +52,23 @@ class ReleaseContext:
     commit: str = ""
     epoch: int = 0
     observer: Observer = field(default_factory=LogObserver)
+    later_indexes: tuple[LaterIndex, ...] = ()
+
+    def for_later_index(self, later: LaterIndex) -> ReleaseContext:
+        """Return the part of the release that goes to the index *later*, with the credentials for it."""
+        secrets = self.uv.secrets.for_uploads(later.target.credentials)
+        return replace(
+            self,
+            plan=later.part_of(self.plan),
+            target=later.target,
+            uv=replace(self.uv, secrets=secrets),
+            later_indexes=(),
+        )
+
+    def targets_of(self, package: str) -> tuple[Target, ...]:
+        """Return the indexes that *package* (its name) goes to, in this order."""
+        later = [index.target for index in self.later_indexes if package in index.packages]
+        return (self.target, *later)
 
     @property
     def stage_storage(self) -> Storage:

@@ -5,6 +5,7 @@ Every probe runs to its end, independently of the others: a finding or a failure
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
     from releasekit.core.planning.model import Plan, Step
+    from releasekit.core.release.later_index import LaterIndex
     from releasekit.core.release.target import Target
     from releasekit.integrations.git import Repo
     from releasekit.integrations.protocols import Index
@@ -194,6 +196,21 @@ async def forge_access(project: Project, repo: Repo, plan: Plan) -> PreflightFin
 async def credentials(project: Project, target: Target, index: Index) -> PreflightFindings:
     """Ask the index whether it accepts uploads. Obstacles: RK-INDEX-CREDENTIALS, RK-INDEX-UNREACHABLE."""
     return await _collect_async(_credentials(project, target, index))
+
+
+@flow_task("preflight-{later.name}", stage="preflight")
+async def later_index(
+    project: Project, plan: Plan, later: LaterIndex, index: Index
+) -> PreflightFindings:
+    """Ask a later index of the release what it has of the packages, and whether it accepts uploads.
+
+    An index that needs approval is not asked about uploads: whoever approves may be the one who has the credentials.
+    Obstacles: RK-PREFLIGHT-VERSION-EXISTS, RK-INDEX-CREDENTIALS, RK-INDEX-UNREACHABLE.
+    """
+    findings = await _collect_async(_conflicts_on_later_index(plan, later, index))
+    if not later.needs_approval:
+        findings += await _collect_async(_credentials(project, later.target, index))
+    return findings
 
 
 @flow_task("preflight-remote", stage="preflight")
@@ -397,6 +414,25 @@ def _taken_versions(
             yield Refusal(ErrorCode.PREFLIGHT_VERSION_EXISTS, message, location, hint)
 
 
+async def _conflicts_on_later_index(
+    plan: Plan, later: LaterIndex, index: Index
+) -> AsyncIterator[PreflightFinding]:
+    part = later.part_of(plan)
+    answers = await asyncio.gather(*(index.versions(step.name) for step in part.steps))
+    for step, versions in zip(part.steps, answers, strict=True):
+        if step.version in versions:
+            message = f"{later.name} already has {step.name} {step.version}"
+            yield Refusal(
+                ErrorCode.PREFLIGHT_VERSION_EXISTS, message, f"{step.path}/pyproject.toml"
+            )
+    if later.target.is_pypi:
+        published = {
+            step.name: versions for step, versions in zip(part.steps, answers, strict=True)
+        }
+        for warning in _new_projects(part, published):
+            yield warning
+
+
 def _new_projects(
     plan: Plan, published: Mapping[str, frozenset[Version]]
 ) -> Iterator[PreflightFinding]:
@@ -489,7 +525,8 @@ async def _credentials(
         message = "uploads over http are refused, except to this machine"
         yield Refusal(ErrorCode.INDEX_UNENCRYPTED, message, mask(address))
         return
-    if trusted_publishing(project.uv.secrets) != "never":
+    secrets = project.uv.secrets.for_uploads(target.credentials)
+    if trusted_publishing(secrets) != "never":
         return
     setup = trusted_publishing_setup(os.environ, target)
     has_credentials = index.has_credentials(address)

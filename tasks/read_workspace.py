@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
@@ -20,9 +20,16 @@ from releasekit.core.config.settings import (
 )
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseWarning
 from releasekit.core.history.tags import TagScheme
-from releasekit.core.picking import drop_empty, drop_keys, true_keys
-from releasekit.core.planning.setting_values import refuse_unknown_names, refuse_unreadable_tags
-from releasekit.core.release.target import Target
+from releasekit.core.picking import drop, drop_empty, drop_keys, pick, true_keys
+from releasekit.core.planning.first_releases import ALL
+from releasekit.core.planning.setting_values import (
+    choose_indexes,
+    refuse_unknown_names,
+    refuse_unreadable_tags,
+)
+from releasekit.core.release.later_index import LaterIndex
+from releasekit.core.release.target import PYPI, Target
+from releasekit.core.text import summarize
 from releasekit.core.toml_lines import locate_excerpt
 from releasekit.core.workspace.dynamic_version import build_tag_prefix, version_environment
 from releasekit.core.workspace.workspace import choose_publishable, parse_workspace
@@ -37,6 +44,9 @@ from tasks.project import Project
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping
     from pathlib import Path
+
+    from releasekit.core.config.settings import Destination
+    from releasekit.integrations.uv import Uv
 
 
 log = logging.getLogger("releasekit")
@@ -59,6 +69,7 @@ def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
             "warning %s", ReleaseWarning(ErrorCode.CONFIG_INVALID_KEY, message, "pyproject.toml")
         )
     settings = Settings.model_validate(settings_of(of_root, root_text).model_dump() | overrides)
+    settings = choose_indexes(settings, overrides)
     manifests = {
         path: read_toml(root / path / "pyproject.toml", f"{path}/pyproject.toml")
         for path in (
@@ -82,22 +93,32 @@ def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
         refuse_unknown_names(workspace, settings, overrides)
     except Refusal as error:
         raise _with_position(error, {".": (of_root, root_text), **manifests}) from None
-    # A package whose backend reads its version from a variable cannot be locked without it.
-    build_env = (
-        *settings.build_env,
-        *chain.from_iterable(map(_version_variables, documents.values())),
-    )
     return Project(
         root,
         of_root,
         settings,
         choose_publishable(workspace, settings),
-        uv=replace(uv, secrets=Secrets(settings.secrets, read_secret), build_env=build_env),
+        uv=_uv_for(uv, settings, documents),
         member_settings={
             member.name: own[member.path] for member in workspace if member.path in own
         },
         manifests=manifests,
     )
+
+
+def _uv_for(uv: Uv, settings: Settings, documents: Mapping[str, Mapping[str, Any]]) -> Uv:
+    """Return *uv* with the credentials of the *settings*, and with the variables that builds of the workspace get."""
+    # The variables with the credentials of single indexes are hidden from builds, too.
+    of_indexes = {
+        source: source
+        for destination in settings.publish_to
+        for source in destination.secrets.values()
+        if source.isupper()
+    }
+    # A package whose backend reads its version from a variable cannot be locked without it.
+    of_versions = chain.from_iterable(map(_version_variables, documents.values()))
+    secrets = Secrets(of_indexes | settings.secrets, read_secret)
+    return replace(uv, secrets=secrets, build_env=(*settings.build_env, *of_versions))
 
 
 def _own_settings(
@@ -173,6 +194,8 @@ def target_of(project: Project) -> Target:
     RK-CONFIG-INVALID-VALUE for credentials in an address: Prefect stores and shows it as a parameter of the flow.
     """
     settings = project.settings
+    if settings.publish_to:
+        return _destination_target(project, settings.publish_to[0])
     _refuse_credentials("publish_url", settings.publish_url)
     _refuse_credentials("check_url", settings.check_url)
     if settings.index:
@@ -184,6 +207,56 @@ def target_of(project: Project) -> Target:
         raise Refusal(ErrorCode.INDEX_UNKNOWN, message)
     default = project.default_index
     return Target(check_url or default, publish_url, is_default=check_url in ("", default))
+
+
+def later_indexes(project: Project) -> tuple[LaterIndex, ...]:
+    """Return the indexes of `publish_to` after the first one.
+
+    Raises Refusal RK-INDEX-UNKNOWN, and RK-CONFIG-INVALID-VALUE if one gets a package that the index before it lacks.
+    """
+    destinations, workspace = project.settings.publish_to, project.workspace
+    names = workspace.publishable_names
+    packages_by_index = {first.index: frozenset(names) for first in destinations[:1]}
+    later: list[LaterIndex] = []
+    for previous, destination in pairwise(destinations):
+        is_for_all = ALL in destination.packages
+        chosen = names if is_for_all else workspace.matching_names(destination.packages)
+        packages = pick(names, chosen)
+        after = destination.after or previous.index
+        missing = drop(packages, packages_by_index[after])
+        if missing:
+            message = (
+                f"{destination.index} gets {summarize(missing)}, but {after} before it does not"
+            )
+            raise Refusal(ErrorCode.CONFIG_INVALID_VALUE, message, "pyproject.toml, publish_to")
+        packages_by_index[destination.index] = frozenset(packages)
+        later.append(
+            LaterIndex(
+                target=_destination_target(project, destination),
+                name=destination.index,
+                after=after,
+                packages=frozenset(packages),
+                needs_approval=destination.approve,
+            )
+        )
+    return tuple(later)
+
+
+def _destination_target(project: Project, destination: Destination) -> Target:
+    """Return one index of `publish_to`."""
+    credentials = destination.secrets
+    for target in named_targets(project):
+        if target.name == destination.index:
+            return replace(target, credentials=credentials)
+    if destination.index == PYPI:
+        if "publish-url" in _uv_table(project):  # uv would upload there instead
+            message = "pypi is not PyPI here, because [tool.uv] sets publish-url"
+            hint = "Give that index a name and its publish-url in a table [[tool.uv.index]], and use the name."
+            raise Refusal(ErrorCode.INDEX_UNKNOWN, message, "publish_to", hint)
+        default = project.default_index
+        return Target(default, "", is_default=True, credentials=credentials)
+    message = f"no index with a publish-url is named {destination.index}"
+    raise Refusal(ErrorCode.INDEX_UNKNOWN, message, "[[tool.uv.index]]")
 
 
 def _address_of_uv(project: Project, variable: str, key: str) -> str:

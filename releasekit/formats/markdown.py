@@ -282,7 +282,7 @@ def report_markdown(report: ReleaseReport, pages: Mapping[str, str] = MappingPro
         name = package.name
         if package.outcome is PackageOutcome.CONFIRMED and name in pages:
             name = f"[{name}]({pages[name]})"
-        outcome = f"{_MARKS[package.outcome]} {package.outcome}"
+        outcome = f"{_MARKS[package.outcome]} {package.outcome_text}"
         rows.append((name, str(package.version), outcome, package.error, package.hint))
     table = _table(("package", "version", "outcome", "error", "next step"), rows)
     remarks = _bullets((*report.problems, *report.notes))
@@ -293,6 +293,7 @@ _MARKS = {
     PackageOutcome.CONFIRMED: "✅",
     PackageOutcome.BUILT: "📦",
     PackageOutcome.VERSIONED: "📝",
+    PackageOutcome.WAITING: "⏳",
     PackageOutcome.FAILED: "❌",
     PackageOutcome.BLOCKED: "⛔",
 }

@@ -27,6 +27,7 @@ _COLOURS = {
     PackageOutcome.CONFIRMED: "#2a7d4f",
     PackageOutcome.BUILT: "#5b6b8c",
     PackageOutcome.VERSIONED: "#5b6b8c",
+    PackageOutcome.WAITING: "#b07a10",
     PackageOutcome.FAILED: "#b3342d",
     PackageOutcome.BLOCKED: "#b07a10",
 }

@@ -32,6 +32,7 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from releasekit.core.addresses import split_address
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, ReleaseWarning
+from releasekit.core.picking import drop_empty
 from releasekit.integrations.process import mask, register_secret
 from releasekit.integrations.protocols import IndexFile
 from releasekit.integrations.secrets import NO_SECRETS
@@ -232,8 +233,8 @@ class SimpleIndex:
     def _upload_credentials(self, publish_url: str) -> tuple[str, tuple[str, str] | None]:
         """Return the address for uploads, and the user name and password that `uv publish` would find for it."""
         address, url_user = _split_user(publish_url)
-        env = {**self._env, **self._secrets.environment("UV_PUBLISH_")}
-        user = _publish_user(url_user, env) or _netrc_user(address, self._env)
+        variables = {**self._env, **self._secrets.upload_environment()}
+        user = _publish_user(url_user, drop_empty(variables)) or _netrc_user(address, self._env)
         return address, _mask_password(user)
 
     async def _send_empty_upload(

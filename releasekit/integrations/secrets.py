@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from releasekit.core.errors import ErrorCode, Refusal
@@ -21,6 +21,11 @@ def from_environment(name: str) -> str:
     raise Refusal(ErrorCode.SECRET_UNKNOWN, f"the environment variable {name} is not set", name)
 
 
+UPLOADS = ("UV_PUBLISH_TOKEN", "UV_PUBLISH_USERNAME", "UV_PUBLISH_PASSWORD")
+"""The variables from which uv reads the credentials for uploads."""
+_PASSWORDS = ("UV_PUBLISH_TOKEN", "UV_PUBLISH_PASSWORD")
+
+
 @dataclass(frozen=True, slots=True)
 class Secrets:
     """Credentials for child processes. *names* maps each environment variable to the name of its secret.
@@ -31,6 +36,8 @@ class Secrets:
 
     names: Mapping[str, str] = field(default_factory=dict[str, str])
     load: Callable[[str], str] = from_environment
+    uploads_only_named: bool = False
+    """Whether uploads get the credentials that *names* has, and none of our own environment."""
     _values: dict[str, str] = field(
         default_factory=dict[str, str], init=False, repr=False, compare=False
     )
@@ -45,6 +52,27 @@ class Secrets:
         if variable in self.names and variable not in self._values:
             self._values[variable] = self.load(self.names[variable])
         return self._values.get(variable, "")
+
+    def for_uploads(self, credentials: Mapping[str, str] | None) -> Secrets:
+        """Return a copy for uploads that get these *credentials* and no others; the same object if they are None."""
+        if credentials is None:
+            return self
+        others = {name: secret for name, secret in self.names.items() if name not in UPLOADS}
+        return replace(self, names={**others, **credentials}, uploads_only_named=True)
+
+    def upload_environment(self) -> dict[str, str | None]:
+        """Return the changes to our environment for an upload; None removes a variable.
+
+        Raises Refusal RK-SECRET-UNKNOWN.
+        """
+        if not self.uploads_only_named:
+            return {**self.environment("UV_PUBLISH_")}
+        return {variable: self.value(variable) or None for variable in UPLOADS}
+
+    def has_upload_credentials(self) -> bool:
+        """Return whether a token or password for uploads is set or named."""
+        is_set = any(map(os.environ.get, _PASSWORDS)) and not self.uploads_only_named
+        return is_set or not self.names.keys().isdisjoint(_PASSWORDS)
 
     def environment(self, prefix: str) -> dict[str, str]:
         """Return the variables that begin with *prefix*, with their values; raises Refusal RK-SECRET-UNKNOWN.

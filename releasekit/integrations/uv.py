@@ -294,7 +294,7 @@ class Uv:
             "UV_HTTP_RETRIES": "0",
             "UV_UPLOAD_HTTP_TIMEOUT": f"{seconds + 1:.0f}",
         }
-        env |= self.secrets.environment("UV_PUBLISH_")
+        env |= self.secrets.upload_environment()
         command = self.publish_command(
             files, publish_url, check_url, env, attestations=attestations
         )
@@ -457,11 +457,8 @@ def find_uv(needed: str = "0.13") -> Uv:
 
 def trusted_publishing(secrets: Secrets) -> str:
     """Return uv's option for trusted publishing; "never" if the CI has no token: uv would try for up to 50 s."""
-    names = ("UV_PUBLISH_TOKEN", "UV_PUBLISH_PASSWORD")
-    is_set = any(map(os.environ.get, names))
-    is_configured = not secrets.names.keys().isdisjoint(names)
     can_get_token = not os.environ.keys().isdisjoint(_OIDC)
-    return "automatic" if can_get_token and not (is_set or is_configured) else "never"
+    return "automatic" if can_get_token and not secrets.has_upload_credentials() else "never"
 
 
 def _version(executable: str) -> Version:

@@ -191,6 +191,5 @@ async def open_index(project: Project, target: Target) -> AsyncGenerator[Index]:
     from releasekit.integrations.index import SimpleIndex
 
     async with client(pool_size=project.settings.http_pool_size) as connections:
-        yield SimpleIndex(
-            target.check_url, connections, name=target.name, secrets=project.uv.secrets
-        )
+        secrets = project.uv.secrets.for_uploads(target.credentials)
+        yield SimpleIndex(target.check_url, connections, name=target.name, secrets=secrets)

@@ -15,7 +15,7 @@ from releasekit.core.release.platform_parts import platform_outline
 from releasekit.core.text import count_packages
 from releasekit.integrations.filesystem import changelog_path
 from releasekit.integrations.git import LOCK_REF, display_command
-from tasks.read_workspace import target_of
+from tasks.read_workspace import later_indexes, target_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -153,7 +153,7 @@ class _CommandOutline:
             return
         for step in steps:
             if step.is_smoke_tested(default=self.settings.smoke_test):
-                yield from self._smoke_test(step, fresh, links)
+                yield from self._smoke_test(step, fresh, links, index=index)
 
     def lock_remote(self) -> Iterator[str]:
         """Yield the command that locks the release on the remote, before the first upload."""
@@ -162,29 +162,39 @@ class _CommandOutline:
             yield display_command(self.repo.push_command(self.settings.remote, refs, leases=lease))
 
     def publish(self) -> Iterator[str]:
-        for step in self.plan.steps:
-            yield self._upload(step)
+        yield from self._publish_to(self.target, self.plan)
+        for later in later_indexes(self.project):
+            part = later.part_of(self.plan)
+            if part.steps:
+                yield f"# {later.name}: once {later.after} has all of these packages"
+                if later.needs_approval:
+                    yield f"# stop here until somebody allows {later.name}"
+                yield from self._publish_to(later.target, part)
+
+    def _publish_to(self, target: Target, plan: Plan) -> Iterator[str]:
+        for step in plan.steps:
+            yield self._upload(step, target)
             yield f"# wait until the index lists the files of {step.name} {step.version}, with the sha256 of each"
             if step.is_smoke_tested(default=self.settings.smoke_test):
-                fresh = self.plan.install_closure(step.name)
-                yield from self._smoke_test(step, fresh)
+                fresh = plan.install_closure(step.name)
+                yield from self._smoke_test(step, fresh, index=target.install_index)
 
-    def _upload(self, step: Step) -> str:
+    def _upload(self, step: Step, target: Target) -> str:
         stem = f"{step.name.replace('-', '_')}-{step.version}"
         files = [DIST / step.name / f"{stem}{end}" for end in (".tar.gz", "-*.whl")]
         command = self.project.uv.publish_command(
             files,
-            self.target.publish_url,
-            self.target.check_url,
+            target.publish_url,
+            target.check_url,
             attestations=self.settings.attestations,
         )
         return str(command)
 
     def _smoke_test(
-        self, step: Step, fresh: Sequence[str], links: Sequence[Path] = ()
+        self, step: Step, fresh: Sequence[str], links: Sequence[Path] = (), *, index: str
     ) -> Iterator[str]:
         """Yield the commands that install and import the package of *step*."""
-        uv, index = self.project.uv, self.target.install_index
+        uv = self.project.uv
         requirement = _exact_requirement(step)
         yield str(uv.venv_command(VENV))
         yield str(uv.install_command(self.root, VENV, requirement, index, fresh, links))

@@ -189,6 +189,7 @@ async def _run_preflight(
     checked.
     """
     project, repo, plan, target = context.project, context.repo, context.plan, context.target
+    later_indexes = read_workspace.later_indexes(project)
     rights = asked and scope.needs_rights
     findings = preflight.other_clones(project, repo) if rights else PreflightFindings()
     findings += preflight.workspace(
@@ -207,6 +208,9 @@ async def _run_preflight(
         findings += await preflight.forge_access(project, repo, plan)
         async with open_index(project, target) as index:
             findings += await preflight.credentials(project, target, index)
+        for later in later_indexes:
+            async with open_index(project, later.target) as index:
+                findings += await preflight.later_index(project, plan, later, index)
         findings += preflight.remote(project, repo)
     return findings
 
@@ -274,7 +278,11 @@ async def _check_rights(options: PublishOptions, project: Project, plan: Plan) -
     """Return a *plan* from a manifest, with the obstacles because of which this machine cannot publish it."""
     if options.stops_before_publishing or options.offline:
         return plan
-    target = read_workspace.target_of(project)
-    async with open_index(project, target) as index:
-        findings = await preflight.credentials(project, target, index)
+    needing_no_yes = [
+        later.target for later in read_workspace.later_indexes(project) if not later.needs_approval
+    ]
+    findings = PreflightFindings()
+    for target in (read_workspace.target_of(project), *needing_no_yes):
+        async with open_index(project, target) as index:
+            findings += await preflight.credentials(project, target, index)
     return plan.model_copy(update={"obstacles": unique_obstacles(findings.obstacles)})

@@ -6,11 +6,14 @@ from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from releasekit.core.errors import ErrorCode, Refusal, did_you_mean
+from releasekit.core.picking import drop
 from releasekit.core.planning.first_releases import (
     first_release_question,
     first_release_refusal,
     without_allowed,
 )
+from releasekit.core.release.later_index import approval_question
 from releasekit.core.release.listing_delay import describe_delay
 from releasekit.core.text import count_as, count_packages, summarize
 from releasekit.integrations.listing_delays import read_delays
@@ -19,7 +22,7 @@ from releasekit.operations.draft import open_project
 from releasekit.operations.planning import log_resume_summary, select_release
 from releasekit.store.record import release_lock
 from tasks.context import ReleaseContext
-from tasks.read_workspace import target_of
+from tasks.read_workspace import later_indexes, target_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,6 +110,8 @@ async def start_release(
             plan = pending.plan
             if pending.record and plan.steps:
                 await log_resume_summary(pending.record, project, repo)
+            if await _allow_later_index(pending, project, options, confirmation):
+                approval = _Approval(plan)
             proposal = _make_proposal(pending, project, repo, options, approval.repeat_reason)
             needs_yes = bool(plan.steps) and not approval.covers(plan)
             waits_unlocked = needs_yes and confirmation.can_take_hours(proposal)
@@ -151,14 +156,51 @@ async def _confirm_first_releases(
     return replace(pending, plan=plan.model_copy(update={"unallowed_new": ()}))
 
 
+async def _allow_later_index(
+    pending: PendingRelease, project: Project, options: PublishOptions, confirmation: Confirmation
+) -> bool:
+    """Put on record to which index that it waits for the release may go now; return whether somebody was asked.
+
+    Raises Refusal RK-NOT-CONFIRMED without a yes; RK-USAGE if --allow-index names no such index.
+    """
+    by_name = {later.name: later for later in later_indexes(project)}
+    for name in drop(options.allow_index, by_name):
+        message = f"--allow-index {name}: publish_to has no such index after the first{did_you_mean(name, by_name)}"
+        raise Refusal(ErrorCode.USAGE, message)
+    record = pending.record
+    manifest = record.manifest() if record else None
+    if not (record and manifest):
+        return False
+    manifest = manifest.allow_index(options.allow_index)
+    name = manifest.waits_for
+    later = by_name.get(name)  # None if it was removed from the settings
+    if later:
+        question = approval_question(later, pending.plan)
+        answer = await confirmation.ask(Proposal(question, pending.plan, needs_person=True))
+        if not answer.accepted:
+            hint = (
+                answer.hint
+                or f"Run `releasekit publish --allow-index {name}`, or answer on a terminal."
+            )
+            reason = answer.reason or f"{name} waits for approval, and nobody can answer"
+            raise Refusal(ErrorCode.NOT_CONFIRMED, reason, hint=hint)
+        manifest = manifest.allow_index([name])
+    if manifest != record.manifest():
+        record.save_manifest(manifest)
+    return later is not None
+
+
 def release_context(plan: Plan, record: Record, project: Project, repo: Repo) -> ReleaseContext:
     """Return the context that the steps of the release of *plan* need."""
+    target = target_of(project)
+    secrets = project.uv.secrets.for_uploads(target.credentials)
     return ReleaseContext(
         plan=plan,
         record=record,
         settings=project.settings,
-        target=target_of(project),
-        uv=replace(project.uv, python=project.uv.find_python(project.root)),
+        target=target,
+        later_indexes=later_indexes(project),
+        uv=replace(project.uv, python=project.uv.find_python(project.root), secrets=secrets),
         workspace=project.root.relative_to(repo.top).as_posix(),
         branch=repo.branch,
     )

@@ -24,8 +24,10 @@ from releasekit.core.planning.model import Plan
 from releasekit.core.release.run_graph import count_arrows
 from releasekit.integrations.peryx import EmbeddedIndex, embedded_index
 from releasekit.integrations.process import Command, run
+from tests.stories.test_later_indexes import two_indexes
 from tests.stories.test_terminal import running, until
 from tests.support.builders import plan_of
+from tests.support.fault_index import fault_index
 from tests.support.world import World, dated_tag, make_world
 
 if TYPE_CHECKING:
@@ -751,3 +753,29 @@ def test_early_failure_fails_the_run(
     assert tasks["stage-hasty"]["state_type"] == "FAILED"
     assert tasks["stage-hasty"]["start_time"] < run["start_time"]
     assert "RK-BUILD-FAILED" in recorder.artifacts_of(run)["releasekit-report"]
+
+
+def test_each_index_has_runs_and_events(
+    recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A release to two indexes has a task run and an event for each of them, with its address."""
+    monkeypatch.setenv("INTERNAL_USER", "ada")
+    monkeypatch.setenv("INTERNAL_PASSWORD", "opensesame")
+    monkeypatch.setenv("PUBLIC_TOKEN", "pypi-of-the-second")
+    with fault_index() as first, fault_index() as second:
+        world = two_indexes(tmp_path, first, second, graph="core")
+        begun = datetime.now(UTC)
+
+        said = world.releasekit("publish", "--yes", "--skip-audit", "--skip-smoke-test")
+
+        assert said.code == 0, said.err
+        run = recorder.run_since(begun)
+        steps = [
+            f"{step}-core-0.1.0{index}"
+            for step in ("upload", "confirm")
+            for index in ("", "-public")
+        ]
+        assert set(steps) <= recorder.tasks_of(run, *steps).keys()
+        published = recorder.events_since(begun, "releasekit.package.published", 2)
+        addresses = [event["payload"]["index"] for event in published]
+        assert addresses == [first.simple_url, second.simple_url]

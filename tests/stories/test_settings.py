@@ -1076,6 +1076,7 @@ PLATFORMS = "tests/stories/test_platforms.py::test_platforms_are_merged_and_publ
 TASK_RUNNER = "tests/stories/test_task_runner.py::test_runner_builds_from_the_storage"
 PULLS = "tests/stories/test_pull_request.py"
 START = "tests/stories/test_start_release.py"
+LATER = "tests/stories/test_later_indexes.py"
 MESSAGES = "tests/stories/test_release_messages.py"
 SWITCHES = f"{STORIES}::test_flag_skips_one_step_only"
 
@@ -1096,6 +1097,7 @@ KEYS: dict[str, Proof | str] = {
     "allow_older": test_allow_older_permits_lower_version,
     "allow_branches": "tests/stories/test_start_release.py::test_feature_branch_is_refused",
     "allow_new": f"{START}::test_first_release_needs_own_yes",
+    "publish_to": f"{LATER}::test_each_index_gets_the_same_files",
     **dict.fromkeys(
         ("api_check", "api_ignore", "verify_ignore", "reproducible"),
         "tests/stories/test_differences.py::test_losses_stop_until_accepted",
@@ -1196,6 +1198,7 @@ PUBLISH_FLAGS: dict[str, Proof | str] = {
     "version_only": f"{STAGE}::test_version_only_commits_the_versions",
     "attestations": test_attestations_flag_wins_over_file,
     "allow_new": f"{START}::test_first_release_needs_own_yes",
+    "allow_index": f"{LATER}::test_allowed_index_needs_no_stop",
     "allow_missing_wheels": PLATFORMS,
     "publish_from": test_publish_from_accepts_known_values,
     "concurrency": test_concurrency_flag_wins_over_file,

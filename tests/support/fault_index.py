@@ -7,6 +7,7 @@ import re
 import socket
 import struct
 import time
+from base64 import b64decode
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -125,7 +126,8 @@ class Upload:
 class FaultIndex:
     """A running index: what has come, what it has stored (project, file name, bytes), and what is to go wrong.
 
-    It has only *html*, or its upload address is *gone*, or single requests go wrong by script. *days* says of
+    It has only *html*, or its upload address is *gone*, or single requests go wrong by script. *users* are those who
+    have sent a file, or have tried to, each as "name:password". *days* says of
     versions ("core-1.1") for how long it has them: like PyPI, it takes no more files for one after 14.
     """
 
@@ -134,6 +136,7 @@ class FaultIndex:
     files: dict[str, dict[str, bytes]] = field(default_factory=dict[str, "dict[str, bytes]"])
     html: bool = False
     gone: bool = False
+    users: set[str] = field(default_factory=set[str])
     days: dict[str, float] = field(default_factory=dict[str, float])
     over: Event = field(default_factory=Event)
     _script: dict[tuple[str, str], Iterator[Fault]] = field(
@@ -235,6 +238,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Take an upload (the legacy API of PyPI)."""
+        scheme, _, user = self.headers.get("Authorization", "").partition(" ")
+        if scheme == "Basic":
+            self.served.users.add(b64decode(user).decode())
         form = _form(
             self.headers["Content-Type"], self.rfile.read(int(self.headers["Content-Length"]))
         )

@@ -62,6 +62,7 @@ _OUTCOME_STYLES = {
     PackageOutcome.CONFIRMED: ("✅", "green"),
     PackageOutcome.BUILT: ("📦", "dim"),
     PackageOutcome.VERSIONED: ("📝", "dim"),
+    PackageOutcome.WAITING: ("⏳", "yellow"),
     PackageOutcome.FAILED: ("❌", "red"),
     PackageOutcome.BLOCKED: ("⛔", "yellow"),
 }
@@ -360,7 +361,7 @@ def report_table(report: ReleaseReport) -> RenderableType:
     for package in report.packages:
         icon, style = _OUTCOME_STYLES[package.outcome]
         tag = package.tag if package.tag in report.tags else ""
-        table.add(icon, package.name, package.version, package.outcome, tag, style=style)
+        table.add(icon, package.name, package.version, package.outcome_text, tag, style=style)
     return Group(
         table,
         *_failures(report.packages),

@@ -89,6 +89,9 @@ CredentialName = Annotated[
         pattern=r"^(UV_(PUBLISH_(TOKEN|USERNAME|PASSWORD)|INDEX_[A-Z0-9_]+_(USERNAME|PASSWORD))|(GITHUB|GH|GITLAB|GITEA|FORGEJO)_TOKEN)$"
     ),
 ]
+UploadCredentialName = Annotated[
+    str, StringConstraints(pattern=r"^UV_PUBLISH_(TOKEN|USERNAME|PASSWORD)$")
+]
 SecretName = Annotated[str, StringConstraints(pattern=r"^([a-z0-9][a-z0-9-]*|[A-Z_][A-Z0-9_]*)$")]
 
 
@@ -328,6 +331,20 @@ class Platform(BaseModel):
     )
 
 
+def _destination_problem(destination: Destination, earlier: Sequence[str]) -> str:
+    """Return what is wrong with *destination*, which comes after the indexes *earlier*; empty if nothing is."""
+    name = destination.index
+    if name in earlier:
+        return f"{name} is named twice"
+    gets_all = "all" in destination.packages
+    is_plain = gets_all and not destination.after and not destination.approve
+    if not (earlier or is_plain):
+        return f"{name} comes first, so it gets every package, and has no `packages`, `after` and `approve`"
+    if destination.after and destination.after not in earlier:
+        return f"{name} comes after {destination.after}, which is no index before it"
+    return ""
+
+
 PlatformName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 _PLATFORM_TABLE, _PLATFORM_LIST = "a table of platforms", "a list of platforms"
 """How pydantic names the two forms of `platforms` in the place of an error."""
@@ -343,6 +360,35 @@ Platforms = Annotated[
     Discriminator(_form_of_platforms),
 ]
 """In the root a table of all platforms, by name; in a member the names of its own."""
+
+
+class Destination(BaseModel):
+    """One of several indexes that a release is published to."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    index: str = Field(
+        min_length=1,
+        description="The name of a [[tool.uv.index]] with a `publish-url`; `pypi` is the default index of `uv publish` "
+        "if no index has this name",
+    )
+    packages: Patterns = Field(
+        ("all",),
+        description="The packages that are published there (names, patterns or paths); the first index gets every one",
+    )
+    after: str = Field(
+        "",
+        description="The earlier index on which all packages of this one must be confirmed and smoke-tested first; "
+        "empty: the index before it",
+    )
+    approve: bool = Field(
+        default=False,
+        description="Stop before this index; the next `publish` asks, and continues after a yes or with --allow-index",
+    )
+    secrets: dict[UploadCredentialName, SecretName] = Field(
+        default_factory=dict[str, str],
+        description="The credentials for uploads to this index, as in the key `secrets` of the root; it gets no others",
+    )
 
 
 class Settings(BaseModel):
@@ -535,6 +581,12 @@ class Settings(BaseModel):
         "",
         description="The root of the simple index on which uploads are confirmed; overrides `index`",
     )
+    publish_to: tuple[Destination, ...] = Field(
+        (),
+        description="Several indexes to publish to, in this order, each a table with `index`, `packages`, `after`, "
+        "`approve` and `secrets`; every index gets the same files. An option or variable that names an index replaces "
+        "them all",
+    )
     remote: str = Field("origin", description="The git remote to push to")
     record: Literal["auto", "always", "never"] = Field(
         "auto",
@@ -680,6 +732,17 @@ class Settings(BaseModel):
         "the forge (`GITHUB_TOKEN`, `GITLAB_TOKEN`, `GITEA_TOKEN`). The value is the name of a Prefect Secret block "
         "(lower case) or of an environment variable (upper case)",
     )
+
+    @field_validator("publish_to")
+    @classmethod
+    def _check_destinations(cls, destinations: tuple[Destination, ...]) -> tuple[Destination, ...]:
+        earlier: list[str] = []
+        for destination in destinations:
+            problem = _destination_problem(destination, earlier)
+            if problem:
+                raise PydanticCustomError("destination", "{why}", {"why": problem})
+            earlier.append(destination.index)
+        return destinations
 
     @field_validator("release_branch")
     @classmethod
@@ -989,7 +1052,7 @@ def _refusal(error: ValidationError, text: str, display_path: str, keys: Iterabl
     if is_unknown:
         message = _unknown_key_message(path, keys)
         return Refusal(ErrorCode.CONFIG_INVALID_KEY, message, location, excerpt=excerpt)
-    if path[:1] == ["secrets"]:  # the value may be a secret, so no message shows it
+    if "secrets" in path:  # the value may be a secret, so no message shows it
         return Refusal(ErrorCode.CONFIG_INVALID_VALUE, f"{name}: {problem['msg']}", location)
     message = f"{name} = {_toml_text(value)}: {_reason(problem)}"
     return Refusal(ErrorCode.CONFIG_INVALID_VALUE, message, location, excerpt=excerpt)
@@ -1022,6 +1085,7 @@ _TABLE_MODELS: Mapping[str, type[BaseModel]] = {
     "platforms": Platform,
     "api_ignore": ApiWaiver,
     "verify_ignore": VerifyWaiver,
+    "publish_to": Destination,
 }
 """The models of the tables inside the table of settings."""
 
@@ -1040,7 +1104,7 @@ ENVIRONMENT_PREFIX = "RELEASEKIT_"
 """The prefix of the variables that set options and settings."""
 
 
-KEYS_OF_FILES = frozenset({"build_command", "bump", "platforms"})
+KEYS_OF_FILES = frozenset({"build_command", "bump", "platforms", "publish_to"})
 """The keys that no variable sets: each package has its own value, or an option with another meaning has their name."""
 
 

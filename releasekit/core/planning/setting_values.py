@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from releasekit.core.config.settings import variable
-from releasekit.core.errors import Excerpt, Refusal
+from releasekit.core.errors import ErrorCode, Excerpt, Refusal
 from releasekit.core.history.tags import TagScheme, formats_of
-from releasekit.core.picking import drop_keys
+from releasekit.core.picking import drop, drop_keys, true_keys
 from releasekit.core.planning.first_releases import ALL
 
 if TYPE_CHECKING:
@@ -44,6 +44,30 @@ def _patterns(settings: Settings) -> Iterator[tuple[str, str]]:
     for key, patterns in patterns_by_key.items():
         for pattern in patterns:
             yield key, pattern
+    for destination in settings.publish_to:
+        for pattern in destination.packages:
+            if pattern != ALL:
+                yield "publish_to", pattern
+
+
+def choose_indexes(settings: Settings, overrides: Container[str]) -> Settings:
+    """Return the settings of a release that either goes to several indexes, or to the one that other keys name.
+
+    An option or variable among *overrides* that names one index replaces those in the file. Raises Refusal
+    RK-CONFIG-INVALID-VALUE if the file has both.
+    """
+    given = list(true_keys({key: getattr(settings, key) for key in _ONE_INDEX}))
+    if not (given and settings.publish_to):
+        return settings
+    in_file = drop(given, overrides)
+    if in_file:
+        message = f"{in_file[0]} names one index and publish_to several: only one of the two keys can be set"
+        raise Refusal(ErrorCode.CONFIG_INVALID_VALUE, message, "pyproject.toml, [tool.releasekit]")
+    return settings.model_copy(update={"publish_to": ()})
+
+
+_ONE_INDEX = ("index", "publish_url", "check_url")
+"""The keys that name the only index of a release."""
 
 
 def refuse_unreadable_tags(

@@ -22,7 +22,7 @@ from releasekit.core.version_numbers import PyVersion
 from releasekit.core.workspace.built_files import file_name_problems
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from releasekit.core.planning.model import Step
     from releasekit.core.workspace.built_files import BuiltContents
@@ -108,6 +108,9 @@ class ReleaseManifest(BaseModel):
     *command_changes* are the files that the `pre_release` commands changed in the release commit.
 
     *plan* is set only outside the record (see `with_plan`), so that one file contains everything.
+
+    *waits_for* is the name of the index before which the release has stopped, until somebody allows it;
+    *allowed_indexes* are those that somebody has allowed.
     """
 
     model_config = ConfigDict(frozen=True, serialize_by_alias=True, populate_by_name=True)
@@ -130,6 +133,8 @@ class ReleaseManifest(BaseModel):
     command_changes: tuple[str, ...] = ()
     platform: str = ""
     plan: Plan | None = None
+    waits_for: str = ""
+    allowed_indexes: tuple[str, ...] = ()
 
     def with_index(self, index: IndexAddress) -> ReleaseManifest:
         """Return the manifest with *index* as the latest index. Record it before the first upload to that index."""
@@ -137,6 +142,12 @@ class ReleaseManifest(BaseModel):
             return self
         others = [recorded for recorded in self.indexes if recorded.check_url != index.check_url]
         return self.model_copy(update={"indexes": (*others, index)})
+
+    def allow_index(self, names: Iterable[str]) -> ReleaseManifest:
+        """Return the manifest after a yes to the indexes *names*; it waits for none of them any more."""
+        allowed = tuple(dict.fromkeys((*self.allowed_indexes, *names)))
+        waits_for = "" if self.waits_for in allowed else self.waits_for
+        return self.model_copy(update={"allowed_indexes": allowed, "waits_for": waits_for})
 
     def lock_identity(self) -> tuple[str, ...]:
         """Return what distinguishes the releases of two clones, even if one took it over from the other."""
@@ -161,7 +172,14 @@ class ReleaseManifest(BaseModel):
 EMPTY_MANIFEST = ReleaseManifest(release="", commit="", release_commit="", branch="")
 """Stands in for a manifest that is not written yet, or is unknown."""
 
-_RESET_FIELDS = {"held": "", "undoing": False, "staged": False, "finished": False}
+_RESET_FIELDS = {
+    "held": "",
+    "undoing": False,
+    "staged": False,
+    "finished": False,
+    "waits_for": "",
+    "allowed_indexes": (),
+}
 
 
 def sums_text(manifest: ReleaseManifest) -> str:

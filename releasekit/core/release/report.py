@@ -26,11 +26,16 @@ if TYPE_CHECKING:
 
 
 class PackageOutcome(StrEnum):
-    """The result for a package. *built* is built and verified, but not uploaded; *versioned* is not built yet."""
+    """The result for a package.
+
+    *built* is built and verified, but not uploaded; *versioned* is not built yet. *waiting* is on the first of several
+    indexes, and waits until somebody allows the next one.
+    """
 
     CONFIRMED = "confirmed"
     BUILT = "built"
     VERSIONED = "versioned"
+    WAITING = "waiting"
     FAILED = "failed"
     BLOCKED = "blocked"
 
@@ -39,7 +44,7 @@ class PackageReport(BaseModel):
     """One package. *error* and *hint* say why it is not published; *output* has the last lines of the failure.
 
     *files* are those that were built, *findings* are those of their verification. *retry_at* is when the index accepts
-    it, if the index says that.
+    it, if the index says that. *indexes* are the names of those on which it is confirmed, if it goes to several.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -54,6 +59,18 @@ class PackageReport(BaseModel):
     files: tuple[BuiltFile, ...] = ()
     findings: tuple[ArtifactFinding, ...] = ()
     retry_at: datetime | None = None
+    indexes: tuple[str, ...] = ()
+
+    @property
+    def outcome_text(self) -> str:
+        """The outcome, with the indexes that have the package, if it goes to several."""
+        indexes = f" ({', '.join(self.indexes)})" if self.indexes else ""
+        return f"{self.outcome}{indexes}"
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether the package is published and confirmed."""
+        return self.outcome is PackageOutcome.CONFIRMED
 
 
 def failed_package_report(step: Step, error: ReleaseError | None) -> PackageReport:
@@ -133,16 +150,13 @@ class ReleaseReport(BaseModel):
     @property
     def confirmed_packages(self) -> tuple[PackageReport, ...]:
         """The packages that are published and confirmed."""
-        confirmed = [
-            package for package in self.packages if package.outcome is PackageOutcome.CONFIRMED
-        ]
-        return tuple(confirmed)
+        return tuple(package for package in self.packages if package.is_confirmed)
 
     @property
     def is_successful(self) -> bool:
         """Whether every package has reached the goal, and nothing else went wrong."""
         outcomes = {package.outcome for package in self.packages}
-        reached_goal = outcomes <= {self.goal}
+        reached_goal = outcomes <= {self.goal, PackageOutcome.CONFIRMED}
         return reached_goal and not self.problems
 
     @property

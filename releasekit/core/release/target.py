@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
@@ -10,10 +10,14 @@ from pydantic import BaseModel, ConfigDict
 from releasekit.core.addresses import split_address
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from urllib.parse import SplitResult
 
     from packaging.version import Version
+
+
+PYPI = "pypi"
+"""The name of PyPI in `publish_to`."""
 
 
 class IndexAddress(BaseModel):
@@ -40,13 +44,20 @@ class Target:
 
     *check_url* is the root of the simple index on which uploads are confirmed. *publish_url* is the upload address;
     empty means the default of uv, PyPI. *name* is the name of the [[tool.uv.index]], if there is one. *is_default* says
-    that installers use this index by default.
+    that installers use this index by default. *credentials* maps the variables from which uv reads credentials for
+    uploads to the names of secrets; None means those of the environment and of the key `secrets`.
     """
 
     check_url: str
     publish_url: str
     name: str = ""
     is_default: bool = False
+    credentials: Mapping[str, str] | None = field(default=None, hash=False)
+
+    @property
+    def index_name(self) -> str:
+        """The name of the index as `publish_to` has it."""
+        return self.name or PYPI
 
     @property
     def install_index(self) -> str:
