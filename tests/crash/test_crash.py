@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 import uuid
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,10 +22,11 @@ import pytest
 
 from releasekit.core.release.release_manifest import manifest_text, parse_staged_manifest
 from releasekit.integrations.peryx import embedded_index
+from tests.support.fault_index import FaultIndex, fault_index
 from tests.support.world import World, make_world, relatives
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Sequence
     from contextlib import AbstractContextManager
 
     from releasekit.integrations.peryx import EmbeddedIndex
@@ -142,11 +144,16 @@ def shares(effect: str) -> tuple[float, ...]:
 
 @dataclass
 class Scene:
-    """A workspace that is about to be released, its index, and the mark of all processes that are begun for it."""
+    """A workspace that is about to be released, its index, and the mark of all processes that are begun for it.
+
+    *fixed* are the indexes that its settings name, with the same addresses in every scene; without any, it is released
+    to *index*.
+    """
 
     world: World
     index: EmbeddedIndex
     record: str = "auto"
+    fixed: Sequence[FaultIndex] = ()
     mark: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     @property
@@ -154,6 +161,7 @@ class Scene:
         """What the program finds in its environment."""
         given = {name: value or "" for name, value in self.index.environment.items() if value}
         ours = {"RELEASEKIT_RECORD": self.record, "TEST_OF_RELEASEKIT": self.mark}
+        ours["INDEX_TOKEN"] = "pypi-of-the-indexes"
         return {**given, **MOMENT, **ours}
 
     def is_begun(self) -> bool:
@@ -183,7 +191,10 @@ class Scene:
                 path.read_text().replace(self.index.publish_url, "http://index/")
                 for path in records.glob("*/manifest.json")
             ],
-            "files": files_of(self.index),
+            "files": [
+                *files_of(self.index),
+                *(upload.file for index in self.fixed for upload in index.uploads if upload.stored),
+            ],
             "temporary": [str(path) for path in self.world.root.rglob("*.tmp*")],
         }
 
@@ -244,37 +255,70 @@ def handed_over(zygote: Zygote, scenes: Scenes, template: Path) -> tuple[str, ..
     return ("publish", "--yes", "--skip-audit", "--manifest", str(directory / "manifest.json"))
 
 
-@pytest.mark.parametrize("how", ["here", "by-manifest"])
+@pytest.fixture
+def two_indexes() -> Generator[Sequence[FaultIndex]]:
+    """Run two indexes."""
+    with fault_index() as first, fault_index() as second:
+        yield first, second
+
+
+def name_indexes(template: Path, indexes: Sequence[FaultIndex]) -> None:
+    """Let the workspace in *template* be released to these *indexes*, one after the other."""
+    world = World(template / "work", template / "remote.git")
+    names = [f"number-{number}" for number, _ in enumerate(indexes)]
+    given = "secrets = { UV_PUBLISH_TOKEN = 'INDEX_TOKEN' }"
+    text = "".join(
+        f'[[tool.uv.index]]\nname = "{name}"\nurl = "{index.simple_url}"\n'
+        f'publish-url = "{index.publish_url}"\nexplicit = true\n\n'
+        for name, index in zip(names, indexes, strict=True)
+    )
+    destinations = ", ".join(f"{{ index = '{name}', {given} }}" for name in names)
+    path = world.root / "pyproject.toml"
+    path.write_text(f"{path.read_text()}\n{text}[tool.releasekit]\npublish_to = [{destinations}]\n")
+    world.lock()
+    world.git("push", "--quiet", str(world.remote), "main")
+
+
+@pytest.mark.parametrize("how", ["here", "by-manifest", "two-indexes"])
 def test_next_run_completes_killed_release(
     zygote: Zygote,
     scenes: Scenes,
     tmp_path: Path,
     how: str,
+    two_indexes: Sequence[FaultIndex],
     request: pytest.FixtureRequest,
     record_property: Callable[[str, object], None],
 ) -> None:
     """Whatever was going on, the next run ends as if nothing had happened, also on the next day."""
-    argv = RELEASE if how == "here" else handed_over(zygote, scenes, tmp_path / "template")
-    record = (
-        "auto" if how == "here" else "never"
-    )  # a job that publishes what was merged often has no server
+    argv, record, fixed = RELEASE, "auto", ()
+    if how == "by-manifest":
+        argv = handed_over(zygote, scenes, tmp_path / "template")
+        record = "never"  # a job that publishes what was merged often has no server
+    if how == "two-indexes":
+        name_indexes(tmp_path / "template", two_indexes)
+        record, fixed = "never", two_indexes
     running, world = scenes()
     with running as index:
-        scene = Scene(world, index, record)
+        scene = Scene(world, index, record, fixed)
         undisturbed = zygote.run(world, scene.env, argv=argv)
         assert undisturbed.code == 0, undisturbed.said
         expected = scene.end()
         assert not scene.left_running()
-    assert len(set(expected["files"])) == len(expected["files"]) == 4
+    counts = set(Counter(expected["files"]).values())
+    assert (len(expected["files"]), counts) == (4 * max(len(fixed), 1), {max(len(fixed), 1)})
 
     every = points(undisturbed)
-    chosen = every if tries_all(request) else every[:: len(every) // QUICK]
+    few = every[:: len(every) // QUICK]
+    chosen = every if tries_all(request) else few[-2:] if fixed else few
     wrong: list[str] = []
     for point in chosen:
         print(point, flush=True)  # noqa: T201
         running, world = scenes()
         with running as index:
-            if problem := tried(zygote, Scene(world, index, record), point, expected, argv):
+            for each in fixed:
+                each.clear()
+            scene = Scene(world, index, record, fixed)
+            if problem := tried(zygote, scene, point, expected, argv):
                 wrong.append(f"{point}: {problem}")
     record_property(
         "tried",

@@ -167,6 +167,11 @@ class FaultIndex:
         self._script.clear()
         self.gone = False
 
+    def clear(self) -> None:
+        """Forget all that has come."""
+        self.uploads.clear()
+        self.files.clear()
+
     def next(self, method: str, project: str) -> Fault:
         """Return what is to be done with this request."""
         with self._lock:
