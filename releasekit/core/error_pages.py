@@ -1218,6 +1218,7 @@ _TABLE = (
         (
             "A text was copied from a page or a document, together with a right-to-left mark.",
             "The summary has escape sequences of a terminal.",
+            "A module has characters that change the order in which editors show it (CVE-2021-42574).",
         ),
         "RK-VERIFY-HIDDEN: core-1.3.0.tar.gz: fields with control or invisible characters: Summary",
         _VERIFICATION,

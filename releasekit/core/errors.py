@@ -806,8 +806,8 @@ _TABLE = (
     ),
     ErrorInfo(
         ErrorCode.VERIFY_HIDDEN,
-        "A field that an index shows in one line has control characters or invisible characters.",
-        "Write the field again by hand. Such characters can make a text read differently from what it says.",
+        "A field that an index shows, or a module, has control characters or invisible characters.",
+        "Write the text again by hand. Such characters can make a text read differently from what it says.",
     ),
     ErrorInfo(
         ErrorCode.VERIFY_LEFTOVER,

@@ -374,6 +374,8 @@ def _directory_faults(
             "has bytes between its members and its directory, which PyPI refuses",
         )
     comment = archive.comment
+    for kind in sorted(find_secrets(comment)):
+        yield Fault(ErrorCode.VERIFY_SECRET, f"secrets: {kind} in its comment")
     file.seek(max(size - _END.size - len(comment), 0))
     end = file.read(_END.size)
     is_last = len(end) == _END.size and end.startswith(_END_MAGIC)
@@ -405,6 +407,8 @@ def _read_sdist(file: BinaryIO, collector: _ArchiveBuilder) -> None:
             ErrorCode.VERIFY_ARCHIVE, "is not compressed with gzip" if start else "is empty"
         )
         return
+    for kind in sorted(find_secrets(_gzip_texts(file))):
+        collector.fault(ErrorCode.VERIFY_SECRET, f"secrets: {kind} in the header of gzip")
     file.seek(0)
     stream = _GzipStream(file, collector)
     with tarfile.open(fileobj=stream, mode="r|", bufsize=CHUNK, errorlevel=1) as archive:
@@ -415,6 +419,18 @@ def _read_sdist(file: BinaryIO, collector: _ArchiveBuilder) -> None:
         collector.stop(ErrorCode.VERIFY_ARCHIVE, "has no members")
     for text in stream.trailing_faults(archive.offset):
         collector.fault(ErrorCode.VERIFY_BYTES, text)
+
+
+def _gzip_texts(file: BinaryIO) -> bytes:
+    """Return the file name and the comment in the header of gzip (RFC 1952), after which *file* stands anywhere."""
+    file.seek(3)
+    (flags,) = file.read(1) or b"\0"
+    file.seek(10)
+    if flags & 0x04:
+        (length,) = struct.unpack("<H", file.read(2).ljust(2, b"\0"))
+        file.seek(length, io.SEEK_CUR)
+    count = bool(flags & 0x08) + bool(flags & 0x10)
+    return b"\n".join(file.read(CHUNK).split(b"\0")[:count])
 
 
 def _tar_member(

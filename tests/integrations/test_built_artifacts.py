@@ -169,6 +169,14 @@ class _Unseekable(io.RawIOBase):
         return self._target.write(data)
 
 
+def named_gzip(raw: bytes) -> bytes:
+    """Return the sdist *raw* with a file name in the header of gzip that holds a token."""
+    buffer = io.BytesIO()
+    with gzip.GzipFile("ghp_aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bC1dE3fG5", "wb", fileobj=buffer) as file:
+        file.write(gzip.decompress(raw))
+    return buffer.getvalue()
+
+
 def hidden_member(raw: bytes) -> bytes:
     """Return the wheel *raw* with bytes between its members and its directory, at the right offset."""
     start = raw.index(b"PK\1\2")
@@ -430,6 +438,11 @@ ROWS = [
     Row("netrc", "refuse", "RK-VERIFY-SECRET", file("shop_core/login.txt", "machine git.corp.test\n" "  login ada\n  password Zk29fjQ8x\n")),
     Row("password of a database", "refuse", "RK-VERIFY-SECRET", module("U = 'postgresql://ada:Zk29fjQ81" "sLx@db.corp.test/shop'\n")),
     Row("password of a sample", "accept", "", module("U = ['postgresql://postgres:postgres@db/x', 'https://u:Zk29fjQ81sLx@localhost', 'https://u:{Zk29fjQ81sLx}@a']\n")),
+    Row("token in a zip comment", "refuse", "RK-VERIFY-SECRET", change(comment=b"built with gh" b"p_aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bC1dE3fG5")),
+    Row("token in a gzip name", "refuse", "RK-VERIFY-SECRET", change(raw_sdist=named_gzip)),
+    Row("reordered module", "warn", "RK-VERIFY-HIDDEN", both(module("# \u202e } begin admin\nA = 1\n"))),
+    Row("tag with a dot", "refuse", "RK-VERIFY-WHEEL", change(wheel_file=WHEEL.replace("py3-none", "py3.11-none"))),
+    Row("name with a dotted tag", "refuse", "RK-VERIFY-FILE-NAME", tags("py3.11-none-any")),
     Row("placeholder", "accept", "", module("T = 'ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'\n")),
     *(Row(name, "refuse", "RK-VERIFY-PRIVATE", file(f"shop_core/{name}", "A=1\n")) for name in (".env", ".env.production", ".netrc", "_netrc", ".pypirc", ".git-credentials", ".htpasswd", ".pgpass", "id_ed25519", "a.p12", "a.kdbx", ".ssh/config", ".aws/credentials", ".docker/config.json", "terraform.tfstate")),
     *(Row(f"{name} of version control", "refuse", "RK-VERIFY-PRIVATE", source(f"{TOP}/{name}")) for name in (".git/config", ".hg/store", ".svn/entries", ".git", ".jj/repo/store/type")),

@@ -78,6 +78,16 @@ def hidden_text(archive: Archive) -> Iterator[Problem]:
     yield from list_problem(archive.name, "fields with control or invisible characters", shown)
 
 
+def reordered_sources(archive: Archive) -> Iterator[Problem]:
+    """Find modules that editors show in another order than Python reads them (CVE-2021-42574)."""
+    modules = [
+        path
+        for path, content in archive.contents.items()
+        if path.endswith((".py", ".pyi")) and _REORDERING_UTF_8.search(content)
+    ]
+    yield from list_problem(archive.name, "modules with characters that reorder the text", modules)
+
+
 _SHOWN_FIELDS = (
     "Summary",
     "Author",
@@ -90,6 +100,7 @@ _SHOWN_FIELDS = (
 )
 _REORDERING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 """Characters that show the text around them in another order. Marks of direction are usual in texts."""
+_REORDERING_UTF_8 = re.compile(rb"\xe2(?:\x80[\xaa-\xae]|\x81[\xa6-\xa9])")
 
 
 def _is_deceiving(value: str) -> bool:

@@ -46,6 +46,18 @@ def per_described(
     return lambda built: chain.from_iterable(map(find, metadata_rules.described_archives(built)))
 
 
+def leaked_secrets(built: BuiltArtifacts) -> Iterator[Problem]:
+    """Find secrets in files, and in the texts that an archive has beside its files."""
+    yield from per_archive(content_rules.secrets)(built)
+    yield from container_rules.fault_finder(ErrorCode.VERIFY_SECRET)(built)
+
+
+def hidden_characters(built: BuiltArtifacts) -> Iterator[Problem]:
+    """Find characters that show a text, or a module, in another way than it reads."""
+    yield from per_described(metadata_rules.hidden_text)(built)
+    yield from per_archive(metadata_rules.reordered_sources)(built)
+
+
 RULES = (
     Rule(ErrorCode.VERIFY_FILES, _ERROR, file_set_rules.file_set),
     Rule(ErrorCode.VERIFY_FILE_NAME, _ERROR, file_set_rules.file_names),
@@ -64,14 +76,14 @@ RULES = (
     Rule(ErrorCode.VERIFY_PLATFORM, _ERROR, per_wheel(wheel_rules.wheel_platforms)),
     Rule(ErrorCode.VERIFY_RECORD, _ERROR, per_wheel(wheel_rules.records)),
     Rule(ErrorCode.VERIFY_METADATA, _ERROR, per_archive(metadata_rules.invalid_metadata)),
-    Rule(ErrorCode.VERIFY_HIDDEN, _WARNING, per_described(metadata_rules.hidden_text)),
+    Rule(ErrorCode.VERIFY_HIDDEN, _WARNING, hidden_characters),
     Rule(ErrorCode.VERIFY_CLASSIFIER, _ERROR, metadata_rules.classifiers),
     Rule(ErrorCode.VERIFY_URL, _ERROR, per_described(metadata_rules.project_urls)),
     Rule(ErrorCode.VERIFY_REQUIREMENT, _ERROR, metadata_rules.requirements),
     Rule(ErrorCode.VERIFY_LICENSE, _ERROR, per_described(metadata_rules.licenses)),
     Rule(ErrorCode.VERIFY_README, _ERROR, metadata_rules.readmes),
     Rule(ErrorCode.VERIFY_PKG_INFO, _ERROR, metadata_rules.same_metadata),
-    Rule(ErrorCode.VERIFY_SECRET, _ERROR, per_archive(content_rules.secrets)),
+    Rule(ErrorCode.VERIFY_SECRET, _ERROR, leaked_secrets),
     Rule(ErrorCode.VERIFY_PRIVATE, _ERROR, per_archive(content_rules.private_files)),
     Rule(ErrorCode.VERIFY_POINTER, _ERROR, per_archive(content_rules.pointers)),
     Rule(ErrorCode.VERIFY_LEFTOVER, _WARNING, per_archive(content_rules.leftovers)),

@@ -6,7 +6,7 @@ import csv
 import io
 import re
 from collections import Counter
-from itertools import chain
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from packaging.tags import parse_tag
@@ -112,9 +112,14 @@ def _named_build(wheel: Archive) -> str:
 
 
 def _written_tags(wheel: Archive) -> frozenset[Tag]:
-    tags = (str(tag).strip() for tag in wheel.wheel_fields.get_all("Tag", []))
-    complete = (tag for tag in tags if tag.count("-") == _DASHES_IN_TAG)
-    return frozenset(chain.from_iterable(map(parse_tag, complete)))
+    """Return the valid tags in the file WHEEL of *wheel*."""
+    texts = [str(tag).strip() for tag in wheel.wheel_fields.get_all("Tag", [])]
+    tags: set[Tag] = set()
+    for text in texts:
+        if text.count("-") == _DASHES_IN_TAG:
+            with suppress(ValueError):  # packaging refuses a part that is no word, as in "py3.11"
+                tags |= parse_tag(text)
+    return frozenset(tags)
 
 
 _DASHES_IN_TAG = 2
