@@ -360,7 +360,7 @@ _TABLE = (
         "The last version looks like a date, such as 2024.12.1, and the next one is computed by the rules of semantic "
         "versions. They do not know months: a feature leads from 2024.12.1 to 2024.13.0.",
         "Request the version that you mean: `releasekit publish --set-version core=2025.1.0`, or a footer `Release-As: "
-        "2025.1.0`. Or write it into the files.",
+        '2025.1.0`. Or let the date decide: `versioning_scheme = "calver:YYYY.MM.MICRO"`.',
     ),
     ErrorInfo(
         ErrorCode.VERSION_AHEAD,

@@ -10,6 +10,7 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -215,6 +216,17 @@ def test_major_on_zero_allows_major(scene: Scene) -> None:
     """A breaking change takes 0.x to 1.0.0."""
     assert scene.plan("")["core"] == "0.2.0"
     assert scene.plan("major_on_zero = true")["core"] == "1.0.0"
+
+
+def test_versioning_scheme_follows_the_date(scene: Scene) -> None:
+    """A calendar version has the year and the month of the plan; the last number alone can be raised too."""
+    assert scene.plan("")["core"] == "0.2.0"
+    assert scene.plan('versioning_scheme = "pep440-last"')["core"] == "0.1.1"
+    months = {
+        f"{day:%Y}.{day.month}.0"
+        for day in (datetime.now(UTC), datetime.now(UTC) + timedelta(minutes=5))
+    }
+    assert scene.plan('versioning_scheme = "calver:YYYY.MM.MICRO"')["core"] in months
 
 
 def test_force_unchanged_key_releases_all(scene: Scene) -> None:
@@ -1093,6 +1105,7 @@ KEYS: dict[str, Proof | str] = {
     "lead": test_lead_key_names_the_release,
     "types": test_types_key_sets_the_bump,
     "major_on_zero": test_major_on_zero_allows_major,
+    "versioning_scheme": test_versioning_scheme_follows_the_date,
     "force_unchanged": test_force_unchanged_key_releases_all,
     "allow_older": test_allow_older_permits_lower_version,
     "allow_branches": "tests/stories/test_start_release.py::test_feature_branch_is_refused",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import date
 
 
 class Bump(IntEnum):
@@ -24,6 +25,10 @@ class Bump(IntEnum):
         return self.name.lower()
 
 
+SEMANTIC, LAST_NUMBER, CALENDAR = "semver", "pep440-last", "calver:"
+"""The values of `versioning_scheme`; the format of calendar versions follows."""
+
+
 @dataclass(frozen=True, slots=True)
 class BumpRules:
     """The settings that decide versions. *types* maps a commit type, in lower case, to its bump.
@@ -31,7 +36,8 @@ class BumpRules:
     With *force*, a package without a change that triggers a release is released as a patch.
     *prerelease* is the kind of prerelease to make: "dev", "a", "b", "rc", or "none" for a stable release. With "stay",
     it is the kind of the last release; *stays* says that it was found in this way. Prereleases are numbered from
-    *first_number*. Without *commits_count*, only change files decide, and the Release-As footers of commits.
+    *first_number*. Without *commits_count*, only change files decide, and the Release-As footers of commits. *scheme*
+    is the `versioning_scheme`, and *today* the date of the plan, which calendar versions need.
     """
 
     types: Mapping[str, Bump]
@@ -41,3 +47,5 @@ class BumpRules:
     stays: bool = False
     first_number: int = 1
     commits_count: bool = True
+    scheme: str = SEMANTIC
+    today: date | None = None

@@ -62,6 +62,12 @@ BuildIsolation = Literal["each", "shared"]
 TaskRunnerName = Annotated[
     str, StringConstraints(pattern=r"^(threads|processes|dask|ray|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$")
 ]
+VersioningScheme = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^(semver|pep440-last|calver:(YYYY|YY|0Y)(\.(MM|0M|WW|0W)(\.(DD|0D))?)?(\.MINOR)?(\.MICRO)?)$"
+    ),
+]
 PinMode = Literal["exact", "compatible", "keep"]
 Propagate = Literal["none", "out-of-range", "patch"]
 SourceRequirements = Literal["raise", "always", "leave"]
@@ -436,6 +442,12 @@ class Settings(BaseModel):
         description="How the release commit changes requirements on siblings in your files: it raises those that the "
         "new version does not satisfy; it raises all lower bounds; or it changes nothing",
     )
+    versioning_scheme: VersioningScheme = Field(
+        "semver",
+        description="How the next version is computed. semver: the changes decide which number is raised. "
+        "pep440-last: the last number is raised. calver with a format, such as calver:YYYY.MM.MICRO: the date, with "
+        "counters that begin at 0 (fields: YYYY, YY, MM, WW, DD, MINOR, MICRO)",
+    )
     prerelease: Prerelease = Field(
         "stay",
         description='Make prereleases of this kind, or "none": stable releases; "stay": a package whose last release '
@@ -805,16 +817,18 @@ class Settings(BaseModel):
             bumps[""] = Bump[self.unconventional.upper()]
         return bumps
 
-    def rules(self, date: str = "") -> BumpRules:
-        """Return the settings that decide versions; *date*, "YYYY.MM.DD", numbers prereleases if they ask for it."""
-        is_dated = self.prerelease_numbering == "date" and date
-        first_number = int(date.replace(".", "")[2:]) if is_dated else 1
+    def rules(self, today: str = "") -> BumpRules:
+        """Return the settings that decide versions; *today*, "YYYY.MM.DD", counts if they ask for dates."""
+        is_dated = self.prerelease_numbering == "date" and today
+        first_number = int(today.replace(".", "")[2:]) if is_dated else 1
         return BumpRules(
             types=self.bumps(),
             major_on_zero=self.major_on_zero,
             force=self.force_unchanged,
             prerelease=self.prerelease,
             first_number=first_number,
+            scheme=self.versioning_scheme,
+            today=date.fromisoformat(today.replace(".", "-")) if today else None,
             commits_count=self.changes != "files",
         )
 
@@ -918,6 +932,7 @@ MEMBER_KEYS = (
     "language",
     "types",
     "unconventional",
+    "versioning_scheme",
     "major_on_zero",
     "prerelease",
     "prerelease_numbering",

@@ -149,13 +149,12 @@ def _plan_warnings(
     steps: Sequence[Step],
     excluded: Sequence[Exclusion],
 ) -> Iterator[ReleaseWarning]:
-    yield from calendar_warnings([step for step in steps if step.is_released])
     yield from unreleased_need_warnings(basis, statuses, released_names(statuses))
     skipped = [
         exclusion for exclusion in excluded if statuses[exclusion.dependent.name] is Status.SKIPPED
     ]
     yield from old_pin_warnings(skipped, basis.settings)
-    yield from calendar_warnings(steps)
+    yield from calendar_warnings(steps, basis)
     yield from untagged_warnings(steps, basis.baselines, offline=basis.inputs.published is None)
     yield from ahead_warnings(steps, basis)
     yield from stray_tag_warnings(basis.inputs.strays)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from releasekit.core.config.bump_rules import Bump
+from releasekit.core.config.bump_rules import SEMANTIC, Bump
 from releasekit.core.config.settings import matches_package
 from releasekit.core.errors import ErrorCode, ReleaseWarning, did_you_mean
 from releasekit.core.planning.installable import (
@@ -38,11 +38,14 @@ def low_version_warnings(
             yield ReleaseWarning(ErrorCode.VERSION_LOW, message, step.path)
 
 
-def calendar_warnings(steps: Sequence[Step]) -> Iterator[ReleaseWarning]:
-    """Warn about each package whose last version looks like a date, and whose next one a rule has computed."""
+def calendar_warnings(steps: Sequence[Step], basis: PlanBasis) -> Iterator[ReleaseWarning]:
+    """Warn about each package whose last version looks like a date, and whose next one SemVer's rules have computed."""
     for step in steps:
         current = step.current
         if not step.is_released or current is None or not is_calendar_version(current):
+            continue
+        own = basis.own_settings(step.name)
+        if own.get("versioning_scheme", basis.settings.versioning_scheme) != SEMANTIC:
             continue
         computed = {next_version(current, bump) for bump in (Bump.MINOR, Bump.MAJOR)}
         if step.version in computed:

@@ -21,6 +21,7 @@ from releasekit.core.version_numbers import (
     parse_version,
 )
 from releasekit.core.versioning.prereleases import final_of, is_later_kind, kind_of, next_prerelease
+from releasekit.core.versioning.schemes import next_by_scheme
 from releasekit.core.versioning.version_requests import VersionRequest
 
 if TYPE_CHECKING:
@@ -529,8 +530,9 @@ def _uncovered_version(request: BumpRequest, target: Version) -> Version | None:
     is_by_hand = history.written == target or history.requested.decides_version
     if history.stable is None or not is_by_hand:
         return None
-    version = next_version(
-        history.stable, request.changes_bump, major_on_zero=request.rules.major_on_zero
+    rules = request.rules
+    version = next_by_scheme(
+        history.stable, request.changes_bump, rules, major_on_zero=rules.major_on_zero
     )
     if version is None or version <= final_of(target):
         return None
@@ -652,7 +654,7 @@ class _TargetVersion:
             # Who requests a major bump means it, also on 0.x.
             is_major_requested = request.history.requested.bump is Bump.MAJOR
             major_on_zero = is_major_requested or request.rules.major_on_zero
-            yield next_version(stable, bump, major_on_zero=major_on_zero)
+            yield next_by_scheme(stable, bump, request.rules, major_on_zero=major_on_zero)
 
     def _is_complete(self, base: Version) -> bool:
         """Return whether *base* is released as it is, without the number of a prerelease."""
