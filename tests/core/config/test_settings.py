@@ -86,6 +86,7 @@ def test_defaults_match_the_documentation() -> None:
         "confirm_timeout": 600,
         "task_runner": "threads",
         "language": "python",
+        "versioning_scheme": "semver",
         "confirm_interval": 10,
         "upload_retries": 4,
         "build_isolation": "each",
