@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from itertools import chain, product
+from dataclasses import asdict, dataclass, replace
+from itertools import accumulate, chain, product
 from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
 
 from releasekit.core.artifacts.api_changes import ApiChange
-from releasekit.core.artifacts.package_facts import import_root, is_api_source
+from releasekit.core.artifacts.archive_facts import ArchiveMember
+from releasekit.core.artifacts.package_facts import files_to_pack, import_root, is_api_source
+from releasekit.core.artifacts.secret_patterns import find_secrets
 from releasekit.core.artifacts.source_changes import (
+    Leak,
     SourceChange,
     SourceTree,
+    find_leaks,
     find_source_losses,
 )
 from releasekit.core.artifacts.source_outline import keeps_outline
 from releasekit.core.picking import drop, pick, pick_keys
 from releasekit.core.workspace.declarations import parse_document
-from releasekit.integrations.git_trees import changed_files, list_tree, tree_shas
+from releasekit.integrations.git_trees import blob_sizes, changed_files, list_tree, tree_shas
 from releasekit.integrations.user_cache import read_cached, write_cached
 from tasks.read_declarations import member_directories
 
@@ -30,7 +34,7 @@ if TYPE_CHECKING:
 
     from releasekit.core.history.tags import Baseline
     from releasekit.integrations.git import Repo
-    from releasekit.integrations.git_trees import TreeChange
+    from releasekit.integrations.git_trees import TreeChange, Trees
     from tasks.project import Project
 
 
@@ -71,7 +75,49 @@ def read_source_changes(
     """
     pairs = list(_source_pairs(repo, project, last, names, homes))
     changes = changed_files(repo, [pair.trees for pair in pairs])
-    return {pair.name: _source_change(repo, project, pair, changes[pair.trees]) for pair in pairs}
+    leaks = _find_leaks(repo, pairs, changes)
+    return {
+        pair.name: replace(
+            _source_change(repo, project, pair, changes[pair.trees]), leaks=leaks.get(pair.name, ())
+        )
+        for pair in pairs
+    }
+
+
+def _find_leaks(
+    repo: Repo, pairs: Sequence[SourcePair], changes: Mapping[Trees, Sequence[TreeChange]]
+) -> dict[str, tuple[Leak, ...]]:
+    """Return what the files of each package that have changed since its last release would leak.
+
+    Large files are left to the verification of the built files, and so is the rest if there are very many.
+    """
+    places: dict[str, list[Place]] = {}
+    for pair in pairs:
+        own = (change for change in changes[pair.trees] if pair.owns(change.path))
+        places[pair.name] = [(pair.trees[1], change.path) for change in own if change.kind != "D"]
+    sizes = blob_sizes(repo, list(dict.fromkeys(chain.from_iterable(places.values()))))
+    small = [place for place, size in sizes.items() if size <= _MAX_SCANNED]
+    totals = accumulate(sizes[place] for place in small)
+    texts = repo.texts(
+        [place for place, total in zip(small, totals, strict=True) if total <= _MAX_TOTAL]
+    )
+    leaks: dict[str, tuple[Leak, ...]] = {}
+    for pair in pairs:
+        members = [
+            ArchiveMember(
+                path, secrets=tuple(sorted(find_secrets(texts.get((tree, path), "").encode())))
+            )
+            for tree, path in places[pair.name]
+        ]
+        if find_leaks(members):
+            tree = pair.source_tree(repo, 1)
+            packed = files_to_pack(tree.files, tree.document, pair.name)
+            leaks[pair.name] = find_leaks([member for member in members if member.path in packed])
+    return leaks
+
+
+_MAX_SCANNED, _MAX_TOTAL = 1 << 18, 1 << 24
+"""Bytes of one changed file, and of all that are read."""
 
 
 def _source_pairs(

@@ -35,6 +35,19 @@ def tree_shas(repo: Repo, places: Sequence[tuple[str, str]]) -> dict[tuple[str, 
     return shas
 
 
+def blob_sizes(repo: Repo, places: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    """Return the size in bytes of each file of *places* (tree, path from there) that exists."""
+    places = [place for place in places if "\n" not in place[1]]
+    names = [f"{tree}:{path}" for tree, path in places]
+    lines = _ask(repo, names, "cat-file", "--batch-check=%(objecttype) %(objectsize)").split("\n")
+    sizes: dict[tuple[str, str], int] = {}
+    for place, line in zip(places, lines, strict=False):
+        kind, _, size = line.partition(" ")
+        if kind == "blob":
+            sizes[place] = int(size)
+    return sizes
+
+
 def changed_files(repo: Repo, pairs: Sequence[Trees]) -> dict[Trees, list[TreeChange]]:
     """Return the files that differ between the two directories of each of *pairs*, with one process."""
     names = [f"{old} {new}" for old, new in pairs]

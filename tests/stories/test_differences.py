@@ -125,3 +125,38 @@ def test_losses_stop_until_accepted(tmp_path: Path, own_index: EmbeddedIndex) ->
         in staged.out
     )
     assert "lone/stamp.txt" in staged.out
+
+
+@pytest.mark.usefixtures("unrecorded")
+def test_leaked_key_stops_until_accepted(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+    """A private key in a changed file is in the table of the plan, and stops the release, until it is accepted."""
+    key = f"-----BEGIN RSA PRIVATE{' '}KEY-----\n{'MIIEowIBAAKCAQEAx' * 5}\n-----END RSA PRIVATE{' '}KEY-----\n"
+    world = make_world(tmp_path, "core; lone", "allow_new = true")
+    upload(world, own_index, "core")
+    world.git("tag", "core-v0.1.0")
+    files = {"packages/core/src/core/server.txt": key, "packages/core/notes/server.txt": key}
+    world.commit("fix: deploy", files)
+    world.git("push", "--quiet", "origin", "main")
+
+    plan = json.loads(world.releasekit("plan", "-p", "core", "--format", "json").out)
+    table = world.releasekit("plan", "-p", "core", "--format", "markdown").out
+    stopped = world.releasekit(*STAGE, "-p", "core")
+    waiver = '{ rule = "SECRET", package = "core", reason = "a sample key" }'
+    root = (world.root / "pyproject.toml").read_text()
+    world.commit("chore: accept", {"pyproject.toml": f"{root}verify_ignore = [{waiver}]\n"})
+    world.git("push", "--quiet", "origin", "main")
+    accepted = world.releasekit(*STAGE, "-p", "core")
+
+    (row,) = plan["differences"]  # uv_build does not pack `notes`
+    assert (row["rule"], row["severity"]) == ("RK-VERIFY-SECRET", "error")
+    text = "secrets: private key in src/core/server.txt"
+    assert row["text"] == text
+    assert f"| error | core 0.1.0 | {text} | RK-VERIFY-SECRET |" in table
+    assert stopped.code == 1
+    assert "RK-VERIFY-SECRET" in stopped.out
+    assert "KCAQEAx" not in f"{plan}{table}{stopped.out}{stopped.err}"
+    assert accepted.code == 0, accepted.err
+    (difference,) = json.loads(world.releasekit("plan", "-p", "core", "--format", "json").out)[
+        "differences"
+    ]
+    assert difference["waived"] == "a sample key"

@@ -9,15 +9,24 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from packaging.version import Version  # noqa: TC002  pydantic reads the fields of `SourceChange`
 
+from releasekit.core.artifacts import content_rules
 from releasekit.core.artifacts.api_changes import ApiChange, rate_api_changes
-from releasekit.core.artifacts.differences import Loss, find_losses, rate_losses, verify_reason
+from releasekit.core.artifacts.archive_facts import Archive
+from releasekit.core.artifacts.differences import (
+    Difference,
+    Loss,
+    find_losses,
+    rate_losses,
+    verify_reason,
+)
 from releasekit.core.artifacts.package_facts import public_modules, source_facts
+from releasekit.core.artifacts.problems import RuleSeverity
 from releasekit.core.errors import ErrorCode
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from releasekit.core.artifacts.differences import Difference
+    from releasekit.core.artifacts.archive_facts import ArchiveMember
     from releasekit.core.artifacts.package_facts import PackageFacts
     from releasekit.core.config.settings import ApiCheck, ApiWaiver, VerifyWaiver
 
@@ -36,13 +45,36 @@ class SourceTree(NamedTuple):
         return _table(self.document, "project")
 
 
+class Leak(NamedTuple):
+    """A secret that changed files would make public, by a rule of verification. A *sample* is only a warning."""
+
+    rule: ErrorCode
+    text: str
+    is_sample: bool
+
+
+def find_leaks(members: Sequence[ArchiveMember]) -> tuple[Leak, ...]:
+    """Return the secrets in the changed files *members*, and the files that usually hold secrets."""
+    changed = Archive("", members=tuple(members))
+    rules = {
+        ErrorCode.VERIFY_SECRET: content_rules.secrets,
+        ErrorCode.VERIFY_PRIVATE: content_rules.private_files,
+    }
+    return tuple(
+        Leak(rule, problem.text, problem.severity is RuleSeverity.WARNING)
+        for rule, find in rules.items()
+        for problem in find(changed)
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class SourceChange:
-    """What the source of a package has lost since its release *since*, and how its API has changed."""
+    """What the source of a package has lost since its release *since*, how its API has changed, and what it leaks."""
 
     since: Version
     losses: tuple[Loss, ...] = ()
     api_changes: tuple[ApiChange, ...] = ()
+    leaks: tuple[Leak, ...] = ()
 
 
 class Waivers(NamedTuple):
@@ -105,9 +137,21 @@ def rate_source_change(
         loss.text.split()[0] for loss in change.losses if loss.rule is ErrorCode.VERIFY_LOST_IMPORT
     }
     others = [api_change for api_change in change.api_changes if api_change.path not in is_told]
+    leaks = [
+        Difference(
+            package=package,
+            rule=leak.rule,
+            text=leak.text,
+            since=change.since,
+            severity="warning" if leak.is_sample else "error",
+            waived=verify_reason(leak.rule, package, waivers.verify),
+        )
+        for leak in change.leaks
+    ]
     reason = verify_reason(ErrorCode.VERIFY_API_BREAK, package, waivers.verify)
     api_rows = rate_api_changes(package, change.since, target, others, mode, waivers.api)
     return (
+        *leaks,
         *losses,
         *(row if row.waived else row.model_copy(update={"waived": reason}) for row in api_rows),
     )
