@@ -15,12 +15,12 @@ import pytest
 from pydantic import SecretStr
 
 from releasekit.core.secret_forms import secret_forms
-from tests.support.fault_index import Fault, fault_index
+from tests.support.fault_index import Fault, FaultIndex, fault_index
 from tests.support.github import WRITER, GitHubDouble
 from tests.support.world import World, make_world
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Mapping
     from pathlib import Path
 
     from releasekit.integrations.peryx import EmbeddedIndex
@@ -161,17 +161,53 @@ def texts_below(directory: Path) -> str:
     )
 
 
+def name_index(world: World, index: FaultIndex) -> None:
+    """Let the workspace be released to *index*, which has a name, and credentials of its own."""
+    path = world.root / "pyproject.toml"
+    table = f'[[tool.uv.index]]\nname = "ours"\nurl = "{index.simple_url}"\npublish-url = "{index.publish_url}"\n'
+    credentials = 'secrets = { UV_PUBLISH_TOKEN = "canary-block" }'
+    later = 'secrets = { UV_PUBLISH_TOKEN = "LATER_LOGIN" }'
+    key = f'publish_to = [{{ index = "ours", {credentials} }}, {{ index = "more", packages = false, {later} }}]'
+    more = table.replace("ours", "more")
+    path.write_text(
+        f"{path.read_text()}\n{key}\n\n{table}explicit = true\n\n{more}explicit = true\n"
+    )
+    world.lock()
+    world.git("push", "--quiet", "origin", "main")
+
+
+def set_credentials(
+    monkeypatch: pytest.MonkeyPatch, netrc: Path, canaries: Mapping[str, str]
+) -> None:
+    """Put *canaries*, by the way that they come in, into the environment and the file *netrc*."""
+    netrc.write_text(f"machine 127.0.0.1 login me password {canaries['netrc']}\n")
+    netrc.chmod(0o600)
+    for name in [name for name in os.environ if name.startswith("UV_PUBLISH_")]:
+        monkeypatch.delenv(name)
+    address = quote(canaries["address"], safe="")
+    variables = {
+        "MY_TOKEN": canaries["variable"],
+        "MY_INDEX": f"https://me:{address}@other.example/simple",
+        "NETRC": str(netrc),
+        "UV_INDEX_OURS_USERNAME": "me",
+        "UV_INDEX_OURS_PASSWORD": canaries["reading"],
+        "LATER_LOGIN": canaries["later"],  # its name does not say that it is secret
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+
 def test_failures_tell_no_secret(
     tmp_path: Path, hub: GitHubDouble, prefect_api: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each step fails with a text that repeats every secret, and none is in logs, states, artifacts or records."""
-    ways = ("block", "variable", "address", "remote", "netrc", "push")
+    ways = ("block", "variable", "address", "remote", "netrc", "push", "reading", "extra", "later")
     canaries = [f'canary/{way}+"9876543210' for way in ways]
-    block, variable, address, remote, netrc, push = canaries
+    by_way: dict[str, str] = dict(zip(ways, canaries, strict=True))
     told = repeated(canaries)
     from prefect.blocks.system import Secret
 
-    Secret(value=SecretStr(block)).save("canary-block", overwrite=True)
+    Secret(value=SecretStr(by_way["block"])).save("canary-block", overwrite=True)
     made = make_world(
         tmp_path / "world",
         "core",
@@ -179,26 +215,22 @@ def test_failures_tell_no_secret(
     )
     world = World(made.root, hub.bare)
     host = hub.remote.partition("://")[2]
-    world.git("remote", "set-url", "origin", f"http://me:{quote(remote, safe='')}@{host}")
-    pushed = f"http://me:{quote(push, safe='')}@{host}"
+    world.git("remote", "set-url", "origin", f"http://me:{quote(by_way['remote'], safe='')}@{host}")
+    pushed = f"http://me:{quote(by_way['push'], safe='')}@{host}"
     world.git("remote", "set-url", "--push", "origin", pushed)
     world.git("push", "--quiet", "origin", "main")
     world.git("fetch", "--quiet", "origin")
     hook = world.remote / "hooks/pre-receive"
     hook.write_text(f"#!/bin/sh\ncat <<'END' >&2\n{told}\nEND\nexit 1\n")
-    (tmp_path / "netrc").write_text(f"machine 127.0.0.1 login me password {netrc}\n")
-    (tmp_path / "netrc").chmod(0o600)
-    monkeypatch.setenv("MY_TOKEN", variable)
-    monkeypatch.setenv("MY_INDEX", f"https://me:{quote(address, safe='')}@other.example/simple")
-    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    for name in [name for name in os.environ if name.startswith("UV_PUBLISH_")]:
-        monkeypatch.delenv(name)
+    set_credentials(monkeypatch, tmp_path / "netrc", by_way)
     heard: dict[str, str] = {}
     with fault_index() as index:
-        where = ("--publish-url", index.publish_url, "--check-url", index.simple_url)
+        name_index(world, index)
+        extra_url = index.simple_url.replace("://", f"://me:{quote(by_way['extra'], safe='')}@")
+        monkeypatch.setenv("UV_EXTRA_INDEX_URL", extra_url)
 
         def release(step: str) -> None:
-            said = world.releasekit("publish", "--yes", "--skip-audit", "-v", *where)
+            said = world.releasekit("publish", "--yes", "--skip-audit", "-v")
             assert said.code, step
             heard[step] = said.out + said.err
 
