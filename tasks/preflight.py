@@ -17,10 +17,15 @@ from releasekit.core.addresses import is_unencrypted
 from releasekit.core.config.settings import CHANGELOG, bump_files
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, ReleaseWarning
 from releasekit.core.history.build_tags import unread_tag_warnings
-from releasekit.core.picking import names_of, pick
+from releasekit.core.picking import drop, names_of, pick
 from releasekit.core.planning.model import Obstacle, Status
 from releasekit.core.release.branches import branch_refusal
 from releasekit.core.release.new_projects import describe_days
+from releasekit.core.release.project_names import (
+    is_of_standard_library,
+    similar_pairs,
+    spellings,
+)
 from releasekit.core.release.release_notes import MIN_BODY_LIMIT
 from releasekit.core.release.upload_rights import (
     explain_missing_token,
@@ -196,6 +201,16 @@ async def forge_access(project: Project, repo: Repo, plan: Plan) -> PreflightFin
 async def credentials(project: Project, target: Target, index: Index) -> PreflightFindings:
     """Ask the index whether it accepts uploads. Obstacles: RK-INDEX-CREDENTIALS, RK-INDEX-UNREACHABLE."""
     return await _collect_async(_credentials(project, target, index))
+
+
+@flow_task("preflight-names", stage="preflight")
+async def project_names(
+    plan: Plan, target: Target, index: Index, published: Mapping[str, frozenset[Version]]
+) -> PreflightFindings:
+    """Find new projects whose names warehouse refuses, before the first upload. Obstacle: RK-PREFLIGHT-PROJECT-NAME."""
+    if not target.runs_warehouse:
+        return PreflightFindings()
+    return await _collect_async(_refused_names(plan, index, published))
 
 
 @flow_task("preflight-{later.name}", stage="preflight")
@@ -412,6 +427,26 @@ def _taken_versions(
             message = f"the index has {step.name} {latest}, which is later than {step.version}, the planned version"
             hint = "Fetch the tags (`git fetch --tags`); on a maintenance branch set allow_older = true."
             yield Refusal(ErrorCode.PREFLIGHT_VERSION_EXISTS, message, location, hint)
+
+
+async def _refused_names(
+    plan: Plan, index: Index, published: Mapping[str, frozenset[Version]]
+) -> AsyncIterator[PreflightFinding]:
+    new_names = [step.name for step in plan.steps if not published.get(step.name, True)]
+    paths = {step.name: f"{step.path}/pyproject.toml" for step in plan.steps}
+    refusals = dict.fromkeys(
+        filter(is_of_standard_library, new_names), "a module of the standard library has this name"
+    )
+    for name, other in similar_pairs(new_names, new_names):
+        refusals[name] = f"it is too similar to {other}, which is new too"
+    questions = [(name, other) for name in drop(new_names, refusals) for other in spellings(name)]
+    answers = await asyncio.gather(*(index.files(other) for _, other in questions))
+    for (name, other), files in zip(questions, answers, strict=True):
+        if files is not None:
+            refusals[name] = f"it is too similar to {other}, which the index has"
+    for name, reason in refusals.items():
+        message = f"the index would refuse the new project {name}: {reason}"
+        yield Refusal(ErrorCode.PREFLIGHT_PROJECT_NAME, message, paths[name])
 
 
 async def _conflicts_on_later_index(

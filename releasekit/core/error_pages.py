@@ -734,6 +734,16 @@ _TABLE = (
         _INDEX_FAULTS,
     ),
     ErrorPage(
+        ErrorCode.PREFLIGHT_PROJECT_NAME,
+        (
+            "A package has the name of a module of the standard library, such as `types`.",
+            "The index has a project with almost the same name, such as `shopcore` beside `shop-core`.",
+            "Two new packages of the workspace have almost the same name.",
+        ),
+        "RK-PREFLIGHT-PROJECT-NAME: shop-core is too similar to shopcore, which the index has",
+        _INDEX_FAULTS,
+    ),
+    ErrorPage(
         ErrorCode.PREFLIGHT_CONCURRENT_RELEASE,
         (
             "A workflow is publishing the same release at this moment.",

@@ -85,6 +85,7 @@ class ErrorCode(StrEnum):
     REMOTE_UNREACHABLE = "RK-REMOTE-UNREACHABLE"
     PREFLIGHT_VULNERABLE = "RK-PREFLIGHT-VULNERABLE"
     PREFLIGHT_NEW_PROJECTS = "RK-PREFLIGHT-NEW-PROJECTS"
+    PREFLIGHT_PROJECT_NAME = "RK-PREFLIGHT-PROJECT-NAME"
     PREFLIGHT_CONCURRENT_RELEASE = "RK-PREFLIGHT-CONCURRENT-RELEASE"
     LOCK_ACQUISITION_FAILED = "RK-LOCK-ACQUISITION-FAILED"
     NOT_CONFIRMED = "RK-NOT-CONFIRMED"
@@ -549,6 +550,12 @@ _TABLE = (
         "More projects are new to the index than PyPI lets one user create in a day; PyPI refuses the uploads beyond "
         "that.",
         "Run publish again on the next day: it resumes. A deployment does that by itself. Or ask PyPI for more first.",
+    ),
+    ErrorInfo(
+        ErrorCode.PREFLIGHT_PROJECT_NAME,
+        "PyPI would refuse the name of a new project: a module of the standard library has it, or it is too similar to "
+        "another project. Names count as equal without separators, and with 1, l and i, or 0 and o, exchanged.",
+        "Give the package another name. If the other project is yours, release under its name.",
     ),
     ErrorInfo(
         ErrorCode.PREFLIGHT_CONCURRENT_RELEASE,

@@ -208,6 +208,7 @@ async def _run_preflight(
         findings += await preflight.forge_access(project, repo, plan)
         async with open_index(project, target) as index:
             findings += await preflight.credentials(project, target, index)
+            findings += await preflight.project_names(plan, target, index, context.published or {})
         for later in later_indexes:
             async with open_index(project, later.target) as index:
                 findings += await preflight.later_index(project, plan, later, index)

@@ -15,6 +15,7 @@ from releasekit.core.release.release_manifest import ReleaseManifest
 from releasekit.integrations.git import LOCK_REF, Repo
 from releasekit.store.record import create_record
 from releasekit.store.remote_lock import write_lock_commit
+from tests.support.fault_index import fault_index
 from tests.support.world import Said, World, make_world, upload
 
 if TYPE_CHECKING:
@@ -457,3 +458,23 @@ def test_unfinished_release_is_no_obstacle(world: World, own_index: EmbeddedInde
         == codes(world.releasekit(*DRY_RUN))
         == [ErrorCode.RECORD_INVALID]
     )
+
+
+@pytest.mark.usefixtures("unrecorded")
+def test_refused_names_are_obstacles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new project whose name PyPI would refuse stops the release of all packages before the first upload."""
+    monkeypatch.setenv("UV_PUBLISH_TOKEN", "pypi-of-nobody")
+    world = make_world(tmp_path, "shop-core; types; lone")
+    with fault_index() as index:
+        index.files["shopcore"] = {"shopcore-1.0.tar.gz": b""}
+        where = ("--publish-url", f"{index.url}/legacy/", "--check-url", index.simple_url)
+
+        refused = world.releasekit("publish", "--yes", "--skip-audit", *where)
+        elsewhere = world.releasekit("plan", "--publish-url", index.publish_url, *where[2:])
+
+    assert refused.code == 2
+    assert refused.err.count("error: RK-PREFLIGHT-PROJECT-NAME") == 2, refused.err
+    assert "shop-core: it is too similar to shopcore, which the index has" in refused.err
+    assert "types: a module of the standard library has this name" in refused.err
+    assert not index.uploads
+    assert "RK-PREFLIGHT-PROJECT-NAME" not in elsewhere.err, "only warehouse has this rule"
