@@ -273,7 +273,7 @@ class Options(SelectionOptions, IndexOptions):
     )
     offline: Annotated[bool, Parameter(group=RUN_MODE)] = Field(
         default=False,
-        description="Don't contact the index, GitHub or GitLab (for plan and --dry-run)",
+        description="Don't contact the index or the forge (for plan and --dry-run)",
     )
 
     def version_options(self) -> VersionOptions:
@@ -523,7 +523,7 @@ class StatusOptions(IndexOptions):
     """The options of `status`."""
 
     offline: Annotated[bool, Parameter(group=RUN_MODE)] = Field(
-        default=False, description="Don't contact the remote, the index, GitHub or GitLab"
+        default=False, description="Don't contact the remote, the index or the forge"
     )
 
 

@@ -469,7 +469,7 @@ async def _render_notes(
         repo=repo,
         tree=release.record.worktree,
         workspace=release.workspace,
-        target=release.target,
+        target=release.notes_target,
         settings=settings,
         pulls=pull_requests,
         commit=release.commit,

@@ -65,6 +65,13 @@ class ReleaseContext:
             later_indexes=(),
         )
 
+    @property
+    def notes_target(self) -> Target:
+        """The index that the release notes link to: the last one that gets every package."""
+        names = {step.name for step in self.plan.steps}
+        complete = [later.target for later in self.later_indexes if names <= later.packages]
+        return [self.target, *complete][-1]
+
     def targets_of(self, package: str) -> tuple[Target, ...]:
         """Return the indexes that *package* (its name) goes to, in this order."""
         later = [index.target for index in self.later_indexes if package in index.packages]

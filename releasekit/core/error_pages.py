@@ -915,7 +915,7 @@ _TABLE = (
     ErrorPage(
         ErrorCode.FORGE_UNREACHABLE,
         (
-            "There is no network, or GitHub or GitLab is down: it answered with a server error at every attempt.",
+            "There is no network, or the forge is down: it answered with a server error at every attempt.",
             "forge_url is not the address of its API.",
         ),
         "$ releasekit publish     # only what is missing is done again",
@@ -1027,7 +1027,7 @@ _TABLE = (
         (
             "The name that you gave to rollback or manifest is misspelt, or the release was removed already.",
             "The beginning of an id matches several releases.",
-            "The release on GitHub or GitLab does not exist, or has no manifest.",
+            "The release on the forge does not exist, or has no manifest.",
             "There is no tag or no file of the version that you gave to verify, repair or yank.",
         ),
         "$ releasekit status\n$ releasekit rollback v1.3.0",

@@ -559,7 +559,7 @@ _TABLE = (
     ),
     ErrorInfo(
         ErrorCode.PREFLIGHT_CONCURRENT_RELEASE,
-        "GitHub or GitLab has a draft of a release: that release is running, or it was interrupted.",
+        "The forge has a draft of a release: that release is running, or it was interrupted.",
         "Wait until it is announced. `releasekit publish --manifest TAG` resumes it, `releasekit rollback TAG` "
         "abandons it.",
     ),

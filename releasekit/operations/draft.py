@@ -164,7 +164,7 @@ def add_changelogs(
 ) -> Plan:
     """Return *plan* with its changelog entries and release notes. They are made here once, and written later.
 
-    With *notes*, the release notes are made even if no release on GitHub or GitLab is planned.
+    With *notes*, the release notes are made even if no release on the forge is planned.
     """
     settings = project.settings
     urls = repository_urls(repo.address(settings.remote), settings.forge)

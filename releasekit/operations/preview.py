@@ -78,7 +78,7 @@ def unreleased_changes(
 async def notes(options: Options) -> tuple[ReleaseNotes, str, tuple[str, ...]]:
     """Return the notes that a release would have now, as data and as text, and the warnings of the plan.
 
-    Contacts GitHub or GitLab, but no index.
+    Contacts the forge, but no index.
 
     Raises ReleaseError if the template or the command of the notes fails.
     """
@@ -160,7 +160,7 @@ async def post_plan_comment(options: Options, plan: Plan) -> str:
 
 
 async def fetch_manifest_text(options: WorkspaceOptions, release: str) -> str:
-    """Return the manifest of *release*, with its plan, from GitHub or GitLab; see `fetch_manifest` for *release*.
+    """Return the manifest of *release*, with its plan, from the forge; see `fetch_manifest` for *release*.
 
     Raises Refusal RK-RELEASE-UNKNOWN, RK-RECORD-INVALID, RK-FORGE-….
     """

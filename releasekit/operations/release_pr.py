@@ -96,7 +96,7 @@ class PullRequestContext:
 async def open_context(
     options: Options, project: Project, repo: Repo
 ) -> AsyncGenerator[PullRequestContext]:
-    """Connect to GitHub or GitLab, which has the pull requests, and read the state of the remote.
+    """Connect to the forge, which has the pull requests, and read the state of the remote.
 
     Raises Refusal RK-FORGE-…, and as `read_remote_state` does.
     """

@@ -32,7 +32,7 @@ def check(
 ) -> int:
     """Find problems that would break a release, or the published packages. Exit code 1 if there are errors.
 
-    With --releases, the index, the remote and GitHub or GitLab are asked too.
+    With --releases, the index, the remote and the forge are asked too.
 
     Parameters
     ----------

@@ -28,9 +28,9 @@ def notes(
     options: Annotated[Options, Flatten] = Options(),  # noqa: B008
     format: Annotated[Literal["markdown", "json"], RunModeOption] = "markdown",  # noqa: A002
 ) -> int:
-    """Print the release notes that a release would have on GitHub or GitLab now; change nothing.
+    """Print the release notes that a release would have on the forge now; change nothing.
 
-    The index is not contacted. GitHub or GitLab is asked for pull requests, unless --offline is given.
+    The index is not contacted. The forge is asked for pull requests, unless --offline is given.
 
     Parameters
     ----------

@@ -30,7 +30,7 @@ def repair(
     yes: Yes = False,
     format: Format = "table",  # noqa: A002
 ) -> int:
-    """Compare tags, index, GitHub or GitLab, changelogs and records, and show how to complete what is half done.
+    """Compare tags, index, forge, changelogs and records, and show how to complete what is half done.
 
     Each finding has one command. Nothing that is public is deleted. Exit code 1 if something is to be done.
 

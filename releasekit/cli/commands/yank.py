@@ -41,7 +41,7 @@ def yank(
 ) -> int:
     """Yank a version: show who requires it and what installers choose without it, then record why.
 
-    The reason goes into the changelog, and into the release on GitHub or GitLab. If the index has an interface for
+    The reason goes into the changelog, and into the release on the forge. If the index has an interface for
     it, the version is yanked there; otherwise the page to open is shown, as for PyPI.
 
     Parameters

@@ -627,7 +627,7 @@ class Settings(BaseModel):
     )
     forge_required: bool = Field(
         default=False,
-        description="Refuse to start, instead of continuing, if no release can be created on GitHub or GitLab",
+        description="Refuse to start, instead of continuing, if no release can be created on the forge",
     )
     notes_template: Annotated[str, AfterValidator(_path_in_workspace)] = Field(
         "",
@@ -653,7 +653,7 @@ class Settings(BaseModel):
     sbom: bool = Field(
         default=False,
         description="Write an SBOM (CycloneDX) for each wheel from uv.lock; it lies beside the wheel and is attached "
-        "to the release on GitHub or GitLab",
+        "to the release on the forge",
     )
     audit: bool = Field(
         default=True, description="Run `uv audit` before the release; findings are warnings"

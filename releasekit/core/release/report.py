@@ -112,7 +112,7 @@ class ReleaseReport(BaseModel):
     """The result of one `publish` run.
 
     *problems* are failures that belong to no single package, *notes* are remarks for the reader. *page* is the URL of
-    the release on GitHub or GitLab. *goal* is the outcome that each package should reach: less than confirmed if the
+    the release on the forge. *goal* is the outcome that each package should reach: less than confirmed if the
     release is set to stop earlier. *timeline* is what this run did, and when: without what an
     earlier run of the release did.
     """

@@ -31,7 +31,7 @@ ReleaseStage = Literal[
 
 @dataclass(frozen=True, slots=True)
 class ReleaseTraces:
-    """The traces of one unfinished release, here, on the remote, on the index, and on GitHub or GitLab.
+    """The traces of one unfinished release, here, on the remote, on the index, and on the forge.
 
     *source* says where the release was found, *location* is the path, reference or URL there. *damage* says why the
     record cannot be read. Then *plan* and *manifest* come from the copy in git or on the remote, None without a copy.
