@@ -237,6 +237,11 @@ def _public_effects(pending: PendingRelease, project: Project) -> Iterator[str]:
         yield f"{files} files are on record; files that the index has are not uploaded again"
     else:
         yield f"{2 * len(plan.steps)} files: an sdist and a wheel of each package"
+    for later in later_indexes(project):
+        part = later.part_of(plan)
+        if part.steps:
+            condition = "after approval" if later.needs_approval else f"once {later.after} has them"
+            yield f"then {count_packages(part.steps)} to {later.target.title}, {condition}"
     new = _new_projects(pending)
     if new:
         yield f"{len(new)} new to the index: {summarize(new, _MAX_NAMES)}"

@@ -134,6 +134,9 @@ def test_release_stops_before_index_with_approval(
     assert not world.tags()
     assert not files_on(public.simple_url, *ALL)
     sent = len(internal.uploads)
+    status = world.releasekit("status").out
+    assert "3 packages published, public waits for approval" in status
+    assert "--allow-index public" in status
 
     refused = world.releasekit(*PUBLISH)
 

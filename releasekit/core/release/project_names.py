@@ -43,18 +43,25 @@ def spellings(name: str) -> tuple[str, ...]:
     There can be more, because a separator can be anywhere.
     """
     plain = name.replace("-", "")
-    found = dict.fromkeys((plain, *_joined(name), *_swapped(name), *_swapped(plain)))
+    found = dict.fromkeys(
+        (
+            plain,
+            *_without_one_separator(name),
+            *_with_one_lookalike(name),
+            *_with_one_lookalike(plain),
+        )
+    )
     found.pop(name, None)
     return tuple(islice(found, _MAX_VARIANTS))
 
 
-def _joined(name: str) -> Iterator[str]:
+def _without_one_separator(name: str) -> Iterator[str]:
     """Yield *name* without one of its separators."""
     for match in re.finditer("-", name):
         yield name[: match.start()] + name[match.end() :]
 
 
-def _swapped(name: str) -> Iterator[str]:
+def _with_one_lookalike(name: str) -> Iterator[str]:
     """Yield *name* with one letter in place of a digit that looks like it, or the other way round."""
     for position, character in enumerate(name):
         for other in _LOOKALIKES.get(character, ""):

@@ -388,6 +388,9 @@ def _describe_progress(
         return f"{total} built, the index was not asked"
     if published < len(packages):
         return f"{published} of {total} published"
+    waits_for = traces.manifest_or_empty.waits_for
+    if waits_for:
+        return f"{total} published, {waits_for} waits for approval"
     if published > 1:
         return f"all {total} published, final steps left"
     return "1 package published"
@@ -399,6 +402,9 @@ def _notes(
     packages: tuple[PackageStatus, ...],
     holder_elsewhere: str,
 ) -> Iterator[str]:
+    waits_for = traces.manifest_or_empty.waits_for
+    if waits_for:
+        yield f"publish asks before it goes on to {waits_for}; without a terminal, pass --allow-index {waits_for}"
     unrecoverable = ", ".join(_unrecoverable_files(packages))
     if unrecoverable:
         yield f"missing or damaged on this machine, and not on the index: {unrecoverable}"
