@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
@@ -52,24 +51,23 @@ class SentEvents(SilentEvents):
     that earlier runs have sent.
     """
 
-    def __init__(self, release: ReleaseContext) -> None:
-        super().__init__(release)
-        self._indexes_with_package: Counter[str] = Counter()
-
     def on_stage(self, package: str, stage: PackageStage, error: str = "") -> None:
         """Pass the stage on, and send the event of a package that is published."""
         super().on_stage(package, stage, error)
-        if stage is PackageStage.PUBLISHED:
-            # Each run publishes a package to its indexes in the same order.
-            targets = self._release.targets_of(package)
-            number = self._indexes_with_package[package]
-            self._indexes_with_package[package] += 1
-            self._send_package(
-                package, targets[number], f"{package}@{number}" if number else package
-            )
+        if (
+            stage is PackageStage.PUBLISHED
+        ):  # on the first index, or on a later one, which the report names
+            self._send_package(package, self._release.target, package)
 
     def send_report(self, report: ReleaseReport) -> None:
-        """Send that the release is published or failed. A release that only stages or commits sends no success."""
+        """Send what is on later indexes, and that the release is published or failed.
+
+        A release that only stages or commits sends no success.
+        """
+        for later in self._release.later_indexes:
+            for package in report.packages:
+                if later.name in package.indexes:
+                    self._send_package(package.name, later.target, f"{package.name}@{later.name}")
         has_ended_early = report.is_successful and report.goal is not PackageOutcome.CONFIRMED
         if report.packages and not has_ended_early:
             send_event(report_event(report, self._release.target))

@@ -215,14 +215,17 @@ async def project_names(
 
 @flow_task("preflight-{later.name}", stage="preflight")
 async def later_index(
-    project: Project, plan: Plan, later: LaterIndex, index: Index
+    project: Project, plan: Plan, later: LaterIndex, index: Index, *, partially_published: bool
 ) -> PreflightFindings:
     """Ask a later index of the release what it has of the packages, and whether it accepts uploads.
 
-    An index that needs approval is not asked about uploads: whoever approves may be the one who has the credentials.
+    If the release is *partially_published*, its own versions may be there. An index that needs approval is not asked
+    about uploads: whoever approves may be the one who has the credentials.
     Obstacles: RK-PREFLIGHT-VERSION-EXISTS, RK-INDEX-CREDENTIALS, RK-INDEX-UNREACHABLE.
     """
-    findings = await _collect_async(_conflicts_on_later_index(plan, later, index))
+    findings = PreflightFindings()
+    if not partially_published:
+        findings += await _collect_async(_conflicts_on_later_index(plan, later, index))
     if not later.needs_approval:
         findings += await _collect_async(_credentials(project, later.target, index))
     return findings

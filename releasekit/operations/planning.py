@@ -135,7 +135,9 @@ async def compute_plan(
     )
     if not has_begun:
         asked = context.published is not None or bool(index_findings.obstacles)
-        findings += index_findings + await _run_preflight(context, scope, asked=asked)
+        findings += index_findings + await _run_preflight(
+            context, scope, asked=asked, partially_published=partially_published
+        )
     plan = context.plan
     if scope.asks_nobody and plan.unallowed_new:
         findings += PreflightFindings(
@@ -181,9 +183,11 @@ async def _create_context(
 
 
 async def _run_preflight(
-    context: PlanContext, scope: PreflightScope, *, asked: bool
+    context: PlanContext, scope: PreflightScope, *, asked: bool, partially_published: bool
 ) -> PreflightFindings:
     """Find the problems that a release would meet. Unless the index was *asked*, no other server is contacted either.
+
+    If the release is *partially_published*, later indexes may have its versions.
 
     A release that stops before anything is public needs no rights: credentials, the remote, GitHub and GitLab are not
     checked.
@@ -211,7 +215,9 @@ async def _run_preflight(
             findings += await preflight.project_names(plan, target, index, context.published or {})
         for later in later_indexes:
             async with open_index(project, later.target) as index:
-                findings += await preflight.later_index(project, plan, later, index)
+                findings += await preflight.later_index(
+                    project, plan, later, index, partially_published=partially_published
+                )
         findings += preflight.remote(project, repo)
     return findings
 
