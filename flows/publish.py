@@ -51,6 +51,7 @@ from flows.scheduling import (
     stage_again,
     stage_all,
 )
+from flows.tag_limits import ask_for_limited_tags
 from flows.task_runners import builds_on_threads, exchange_of
 from flows.worker_wheels import build_on_workers, copy_to_record, require_workers, stop_workers
 from releasekit import __version__
@@ -202,7 +203,7 @@ async def run_release(started: StartedRelease, early: EarlyStaging | None = None
     release = replace(started.release, observer=timeline)
     await end_dead_runs(release.record, early.earlier_run if early else release.record.flow_run())
     try:
-        async with open_index(started.project, release.target) as index:
+        async with ask_for_limited_tags(), open_index(started.project, release.target) as index:
             staged = early.result() if early else None
             report = await run_phases(started, release, index, staged)
     except ReleaseError as error:
