@@ -301,7 +301,7 @@ class Uv:
         result = await run_async(
             replace(command, cwd=root, timeout=seconds, ok_codes=frozenset({0, 2}))
         )
-        return _parse_response(result.stderr) if result.code else None
+        return parse_response(result.stderr) if result.code else None
 
     def resolve_command(
         self,
@@ -505,7 +505,7 @@ _LONGEST_ANSWER = 30_000  # characters of a page that are read
 _LONGEST_MESSAGE = 500
 
 
-def _parse_response(output: str) -> UploadResponse:
+def parse_response(output: str) -> UploadResponse:
     """Return the index's response to a failed upload, read from uv's *output* with its trace."""
     # Before a password such as "none" is masked in a name.
     files = re.findall(r"Failed to publish `(.+?)`", output)

@@ -304,8 +304,9 @@ def test_next_run_completes_killed_release(
         assert undisturbed.code == 0, undisturbed.said
         expected = scene.end()
         assert not scene.left_running()
-    counts = set(Counter(expected["files"]).values())
-    assert (len(expected["files"]), counts) == (4 * max(len(fixed), 1), {max(len(fixed), 1)})
+    sent: list[str] = expected["files"]
+    counts = set(Counter(sent).values())
+    assert (len(sent), counts) == (4 * max(len(fixed), 1), {max(len(fixed), 1)})
 
     every = points(undisturbed)
     few = every[:: len(every) // QUICK]

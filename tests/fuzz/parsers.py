@@ -44,7 +44,7 @@ from releasekit.core.workspace.pins import Pins
 from releasekit.core.workspace.workspace import parse_workspace
 from releasekit.integrations.built_artifacts import built_paths, read_built
 from releasekit.integrations.index import SimpleIndex
-from releasekit.integrations.uv import _parse_response as parse_trace_of_uv
+from releasekit.integrations.uv import parse_response
 from tests.support.artifacts import Draft
 
 Parser = Callable[[bytes], object]
@@ -140,7 +140,14 @@ def verify_member(path: str) -> Parser:
 
 def verify_with(name: str) -> Parser:
     """Return the parser that verifies archives whose attribute *name* gives these bytes, whatever it gave before."""
-    return lambda content: verify(lambda draft: setattr(draft, name, lambda _: content))
+
+    def parse_whole(content: bytes) -> None:
+        def give(_: bytes) -> bytes:
+            return content
+
+        verify(lambda draft: setattr(draft, name, give))
+
+    return parse_whole
 
 
 INFO = "shop_core-1.2.0.dist-info"
@@ -158,7 +165,7 @@ PARSERS: Mapping[str, Parser] = {
     "plan": as_text(lambda text: parse_plan(text, "plan.json")),
     "checksums": as_text(parse_sums),
     "index-page": read_page,
-    "upload-answer": as_text(lambda text: classify_response(parse_trace_of_uv(text))),
+    "upload-answer": as_text(lambda text: classify_response(parse_response(text))),
     "attestation": lambda content: attestation_problem(content, "core-1.0.tar.gz", "0" * 64),
     "entry-points": as_text(parse_entry_points),
     "secrets": find_secrets,

@@ -25,7 +25,11 @@ def main() -> None:
     found = Path(gettempdir(), "releasekit-fuzz", name)
     found.mkdir(parents=True, exist_ok=True)
     directories = [str(found), str(CORPUS / name)]
-    atheris.Setup([*sys.argv, *directories], lambda content: parsers.run_parser(name, content))
+
+    def read(content: bytes) -> None:
+        parsers.run_parser(name, content)
+
+    atheris.Setup([*sys.argv, *directories], read)
     atheris.Fuzz()
 
 
