@@ -54,9 +54,8 @@ class SentEvents(SilentEvents):
     def on_stage(self, package: str, stage: PackageStage, error: str = "") -> None:
         """Pass the stage on, and send the event of a package that is published."""
         super().on_stage(package, stage, error)
-        if (
-            stage is PackageStage.PUBLISHED
-        ):  # on the first index, or on a later one, which the report names
+        # Later indexes publish it again; their events follow with the report.
+        if stage is PackageStage.PUBLISHED:
             self._send_package(package, self._release.target, package)
 
     def send_report(self, report: ReleaseReport) -> None:

@@ -35,7 +35,7 @@ from flows.dead_runs import end_dead_runs
 from flows.early_steps import EarlySteps
 from flows.event_sender import events_of
 from flows.final_states import end_in_error_state, pull_request_state
-from flows.later_indexes import prove_for_later_index, publish_to_later_indexes, waiting_report
+from flows.later_indexes import prove_for_later_index, publish_to_later_indexes
 from flows.native_wheels import (
     add_wheels,
     provable_here,
@@ -57,6 +57,7 @@ from flows.worker_wheels import build_on_workers, copy_to_record, require_worker
 from releasekit import __version__
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, ReleaseWarning
 from releasekit.core.planning.model import Step
+from releasekit.core.release.index_outcomes import waiting_report
 from releasekit.core.release.platform_parts import missing_platforms
 from releasekit.core.release.release_manifest import BuiltPackage, ReleaseManifest
 from releasekit.core.release.report import PackageOutcome, PackageReport, ReleaseReport
@@ -241,7 +242,9 @@ async def run_phases(
     if published.waits_for and published.has_no_failure:
         waiting = manifest.model_copy(update={"waits_for": published.waits_for})
         release.record.save_manifest(waiting)
-        report = waiting_report(release, published.packages, published.waits_for)
+        report = waiting_report(
+            release.plan, release.commit, published.packages, published.waits_for
+        )
     else:
         report = await announce_release(release, repo, published.packages)
     return report.with_built(staged.packages)

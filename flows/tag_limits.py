@@ -46,7 +46,7 @@ def _replace_function(name: str, limits: Collection[str]) -> Generator[None]:
     engine: Any = prefect.task_engine
     original: Callable[..., Any] = getattr(engine, name)
 
-    def ask(names: list[str], **options: Any) -> Any:  # noqa: ANN401  a context manager of either kind
+    def ask(names: list[str], **options: object) -> object:
         limited = [tag for tag in names if tag in limits]
         return original(names=limited, **options) if limited else nullcontext()
 

@@ -20,7 +20,7 @@ from releasekit.core.history.build_tags import unread_tag_warnings
 from releasekit.core.picking import drop, names_of, pick
 from releasekit.core.planning.model import Obstacle, Status
 from releasekit.core.release.branches import branch_refusal
-from releasekit.core.release.new_projects import describe_days
+from releasekit.core.release.new_projects import describe_days, new_project_names
 from releasekit.core.release.project_names import (
     is_of_standard_library,
     similar_pairs,
@@ -220,7 +220,7 @@ async def later_index(
     """Ask a later index of the release what it has of the packages, and whether it accepts uploads.
 
     If the release is *partially_published*, its own versions may be there. An index that needs approval is not asked
-    about uploads: whoever approves may be the one who has the credentials.
+    about uploads: the credentials may be with the person or job that approves.
     Obstacles: RK-PREFLIGHT-VERSION-EXISTS, RK-INDEX-CREDENTIALS, RK-INDEX-UNREACHABLE.
     """
     findings = PreflightFindings()
@@ -435,7 +435,7 @@ def _taken_versions(
 async def _refused_names(
     plan: Plan, index: Index, published: Mapping[str, frozenset[Version]]
 ) -> AsyncIterator[PreflightFinding]:
-    new_names = [step.name for step in plan.steps if not published.get(step.name, True)]
+    new_names = new_project_names(plan, published)
     paths = {step.name: f"{step.path}/pyproject.toml" for step in plan.steps}
     refusals = dict.fromkeys(
         filter(is_of_standard_library, new_names), "a module of the standard library has this name"
@@ -464,9 +464,7 @@ async def _conflicts_on_later_index(
                 ErrorCode.PREFLIGHT_VERSION_EXISTS, message, f"{step.path}/pyproject.toml"
             )
     if later.target.is_pypi:
-        published = {
-            step.name: versions for step, versions in zip(part.steps, answers, strict=True)
-        }
+        published = dict(zip(names_of(part.steps), answers, strict=True))
         for warning in _new_projects(part, published):
             yield warning
 
@@ -474,9 +472,7 @@ async def _conflicts_on_later_index(
 def _new_projects(
     plan: Plan, published: Mapping[str, frozenset[Version]]
 ) -> Iterator[PreflightFinding]:
-    without_version = {name for name, versions in published.items() if not versions}
-    new_names = pick(names_of(plan.steps), without_version)
-    message = describe_days(new_names)
+    message = describe_days(new_project_names(plan, published))
     if message:
         yield ReleaseWarning(ErrorCode.PREFLIGHT_NEW_PROJECTS, message)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from releasekit.core.picking import map_values
 from releasekit.integrations.git import run
 
 if TYPE_CHECKING:
@@ -25,27 +26,27 @@ class TreeChange(NamedTuple):
 
 def tree_shas(repo: Repo, places: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
     """Return the sha of each directory of *places* (commit, path from the top) that exists."""
-    names = [f"{commit}:{path}" for commit, path in places]
-    lines = _ask(repo, names, "cat-file", "--batch-check=%(objecttype) %(objectname)").split("\n")
-    shas: dict[tuple[str, str], str] = {}
-    for place, line in zip(places, lines, strict=False):
-        kind, _, sha = line.partition(" ")
-        if kind == "tree":
-            shas[place] = sha
-    return shas
+    return _objects_at(repo, places, "tree", "objectname")
 
 
 def blob_sizes(repo: Repo, places: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
     """Return the size in bytes of each file of *places* (tree, path from there) that exists."""
-    places = [place for place in places if "\n" not in place[1]]
+    return map_values(int, _objects_at(repo, places, "blob", "objectsize"))
+
+
+def _objects_at(
+    repo: Repo, places: Sequence[tuple[str, str]], kind: str, field: str
+) -> dict[tuple[str, str], str]:
+    """Return the *field* of each object of this *kind* at *places*, as `git cat-file` has it; others are left out."""
+    places = [place for place in places if "\n" not in place[1]]  # git reads a name from each line
     names = [f"{tree}:{path}" for tree, path in places]
-    lines = _ask(repo, names, "cat-file", "--batch-check=%(objecttype) %(objectsize)").split("\n")
-    sizes: dict[tuple[str, str], int] = {}
+    lines = _ask(repo, names, "cat-file", f"--batch-check=%(objecttype) %({field})").split("\n")
+    values: dict[tuple[str, str], str] = {}
     for place, line in zip(places, lines, strict=False):
-        kind, _, size = line.partition(" ")
-        if kind == "blob":
-            sizes[place] = int(size)
-    return sizes
+        found, _, value = line.partition(" ")
+        if found == kind:
+            values[place] = value
+    return values
 
 
 def changed_files(repo: Repo, pairs: Sequence[Trees]) -> dict[Trees, list[TreeChange]]:

@@ -189,7 +189,7 @@ async def _run_preflight(
 
     If the release is *partially_published*, later indexes may have its versions.
 
-    A release that stops before anything is public needs no rights: credentials, the remote, GitHub and GitLab are not
+    A release that stops before anything is public needs no rights: credentials, the remote and the forge are not
     checked.
     """
     project, repo, plan, target = context.project, context.repo, context.plan, context.target

@@ -15,6 +15,7 @@ from releasekit.core.planning.first_releases import (
 )
 from releasekit.core.release.later_index import approval_question
 from releasekit.core.release.listing_delay import describe_delay
+from releasekit.core.release.new_projects import new_project_names
 from releasekit.core.text import count_as, count_packages, summarize
 from releasekit.integrations.listing_delays import read_delays
 from releasekit.operations.confirmation import Proposal
@@ -258,6 +259,4 @@ def _public_effects(pending: PendingRelease, project: Project) -> Iterator[str]:
 def _new_projects(pending: PendingRelease) -> list[str]:
     """Return the packages that have no version on the index, as far as it was contacted."""
     published = pending.plan_context.published if pending.plan_context else None
-    if published is None:
-        return []
-    return [step.name for step in pending.plan.steps if not published.get(step.name, True)]
+    return new_project_names(pending.plan, published)

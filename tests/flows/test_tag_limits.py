@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator
+    from collections.abc import AsyncGenerator, Callable, Generator
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch, prefect_api: str) -> list[str]:
-    """Return the list of all tags that the engine asks for from now on."""
+    """Return the list of all tags that the engine asks the server for from now on."""
     assert prefect_api
     names_asked: list[str] = []
 
-    def ask(names: list[str], **_: Any) -> Any:
-        names_asked.extend(names)
-        return nullcontext()
+    engine: Any = import_module("prefect.task_engine")
 
-    engine = import_module("prefect.task_engine")
+    def listen(function: Callable[..., Any]) -> Callable[..., Any]:
+        def ask(names: list[str], **options: Any) -> Any:
+            names_asked.extend(names)
+            return function(names=names, **options)
+
+        return ask
+
     for name in ("_concurrency", "_aconcurrency"):
-        monkeypatch.setattr(engine, name, ask)
+        monkeypatch.setattr(engine, name, listen(getattr(engine, name)))
     return names_asked
 
 

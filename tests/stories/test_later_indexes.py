@@ -154,6 +154,27 @@ def test_release_stops_before_index_with_approval(
     assert dated_tag() in world.tags()
 
 
+def test_waiting_release_can_be_abandoned(
+    tmp_path: Path, internal: FaultIndex, public: EmbeddedIndex
+) -> None:
+    """What is on the first index stays there, nothing else is left, and the next release gets new versions."""
+    world = two_indexes(tmp_path, internal, public, ", approve = true", graph="core")
+    assert world.releasekit(*PUBLISH).code == 0
+
+    abandoned = world.releasekit("rollback", "--yes")
+    assert abandoned.code == 0, abandoned.err
+    assert "1 package stays on the index" in abandoned.out
+    assert "refs/releasekit" not in world.git("ls-remote", str(world.remote))
+
+    world.commit("fix: it", {"packages/core/src/core/__init__.py": "A = 2\n"})
+    world.git("push", "--quiet")
+    ended = world.releasekit(*PUBLISH, "--allow-index", "public")
+
+    assert ended.code == 0, ended.err
+    assert set(world.tags()) == {"core-v0.1.1"}
+    assert len(files_on(public.simple_url, "core")) == 2
+
+
 def test_allowed_index_needs_no_stop(
     tmp_path: Path, internal: FaultIndex, public: EmbeddedIndex
 ) -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from releasekit.core.picking import names_of, pick
+from releasekit.core.picking import names_of, pick, pick_named
 from releasekit.core.text import count_packages
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Sequence
 
     from releasekit.core.planning.model import Plan, Step
-    from releasekit.core.release.report import PackageReport
     from releasekit.core.release.target import Target
 
 
@@ -31,7 +30,7 @@ class LaterIndex:
 
     def part_of(self, plan: Plan) -> Plan:
         """Return *plan* with the steps of the packages that go to this index."""
-        steps = [step for step in plan.steps if step.name in self.packages]
+        steps = pick_named(plan.steps, self.packages)
         names = set(names_of(steps))
         return plan.model_copy(update={"packages": tuple(_among(step, names) for step in steps)})
 
@@ -49,13 +48,3 @@ def approval_question(later: LaterIndex, plan: Plan) -> str:
     """Return the question before the packages of *plan* go to the index *later*."""
     count = count_packages(later.part_of(plan).steps)
     return f"Publish {count} to {later.target.title}, after {later.after}?"
-
-
-def find_blocker(later: LaterIndex, earlier: Mapping[str, PackageReport]) -> str:
-    """Return why no package may go to the index *later*; empty if the index before has them all.
-
-    *earlier* has the outcome of each package on the index before. One failure there keeps all packages from this index,
-    so that nobody finds half a release on it.
-    """
-    failed = [name for name in earlier if name in later.packages and not earlier[name].is_confirmed]
-    return f"{later.after}, which lacks {', '.join(failed)}" if failed else ""

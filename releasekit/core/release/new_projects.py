@@ -7,13 +7,23 @@ from typing import TYPE_CHECKING
 from releasekit.core.text import summarize
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
+
+    from packaging.version import Version
+
+    from releasekit.core.planning.model import Plan
 
 NEW_PROJECTS_A_DAY = 4
 """How many projects PyPI lets one user create in a day (pypi/support#11827)."""
 
 
 _DAYS_SHOWN = 3
+
+
+def new_project_names(plan: Plan, published: Mapping[str, Collection[Version]] | None) -> list[str]:
+    """Return the packages of *plan* that have no version on the index, by *published*; none if nothing was asked."""
+    answers = published or {}
+    return [step.name for step in plan.steps if not answers.get(step.name, True)]
 
 
 def project_days(names: Sequence[str], daily_limit: int) -> list[Sequence[str]]:

@@ -76,6 +76,5 @@ def _date_number(field: str, today: date) -> int:
         "WW": today.isocalendar().week,
         "DD": today.day,
     }
-    return numbers[
-        field.replace("0Y", "YY").replace("0M", "MM").replace("0W", "WW").replace("0D", "DD")
-    ]
+    letter = field[-1]
+    return numbers[field if field in numbers else 2 * letter]
