@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from contextlib import suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
@@ -163,23 +164,34 @@ def _refuse_stale(release: ReleaseContext, repo: Repo, own_lock: str) -> None:
 
 
 def _push_lock(repo: Repo, remote: str, own_lock: str, lock_ref: Ref) -> bool:
-    """Push *own_lock* in place of *lock_ref*; returns whether *remote* has it now."""
-    try:
-        repo.push(remote, [f"{own_lock}:{LOCK_REF}"], leases={LOCK_REF: lock_ref.object})
-    except ReleaseError as error:
-        current = read_lock_ref(repo, remote)
-        if current.object == own_lock:
+    """Push *own_lock* in place of *lock_ref*; returns whether *remote* has it now.
+
+    A refused push is tried again, because another clone may be pushing its lock at this moment: git refuses the second
+    push at once, and shows the lock of the first only later.
+    """
+    for delay in (0.5, 0.5, 0.5, None):
+        try:
+            repo.push(remote, [f"{own_lock}:{LOCK_REF}"], leases={LOCK_REF: lock_ref.object})
+        except ReleaseError as error:
+            current = read_lock_ref(repo, remote)
+            if current.object == own_lock:
+                return True
+            if current not in (NO_REF, lock_ref):  # another clone was faster
+                repo.fetch_missing(remote, LOCK_REF, current.commit)
+                raise read_lock_commit(repo, current.commit).conflict_error(remote) from None
+            if delay is None:
+                _warn_not_held(error, remote)
+                return False
+            time.sleep(delay)
+        else:
             return True
-        if current not in (NO_REF, lock_ref):  # another clone was faster
-            repo.fetch_missing(remote, LOCK_REF, current.commit)
-            raise read_lock_commit(repo, current.commit).conflict_error(remote) from None
-        rejections = [line for line in error.output.splitlines() if "rejected" in line]
-        reason = next(iter(rejections), error.message)
-        log.warning(
-            "warning %s", ReleaseWarning(ErrorCode.RELEASE_NOT_HELD, reason.strip(), remote)
-        )
-        return False
-    return True
+    return False
+
+
+def _warn_not_held(error: ReleaseError, remote: str) -> None:
+    rejections = [line for line in error.output.splitlines() if "rejected" in line]
+    reason = next(iter(rejections), error.message)
+    log.warning("warning %s", ReleaseWarning(ErrorCode.RELEASE_NOT_HELD, reason.strip(), remote))
 
 
 @flow_task("tag", "tag-{release.plan.title}", stage="announce")

@@ -237,17 +237,14 @@ def commit(
     if release.plan.pre_release:
         _renew_worktree(repo, release.record.worktree, sha)
     repo.save_ref(release.plan.release, sha)
-    owner = current_owner(repo)
     release.record.save_manifest(
         ReleaseManifest(
             release=release.plan.release,
             commit=release.plan.commit,
             release_commit=sha,
             branch=release.branch,
-            by=owner.by,
-            host=owner.host,
-            begun=owner.begun,
             command_changes=tuple(changed),
+            **current_owner(repo)._asdict(),
         )
     )
     return replace(release, commit=sha, epoch=repo.commit_time(sha))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 import socket
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -263,17 +264,22 @@ def read_plan_file(path: Path) -> Plan:
 
 
 class Owner(NamedTuple):
-    """Who makes a release ("name <mail>"), on which host, and since when (UTC, ISO 8601): fields of its manifest."""
+    """Who makes a release ("name <mail>"), on which host, and since when (UTC, ISO 8601): fields of its manifest.
+
+    *lock_id* is random, because two clones can have all the others in common.
+    """
 
     by: str
     host: str
     begun: str
+    lock_id: str
 
 
 def current_owner(repo: Repo) -> Owner:
     """Return the owner of a release that begins now: name and time are those that git gives its commit."""
     who, seconds, _ = repo.committer().rsplit(" ", 2)
-    return Owner(who, socket.gethostname(), datetime.fromtimestamp(int(seconds), UTC).isoformat())
+    begun = datetime.fromtimestamp(int(seconds), UTC).isoformat()
+    return Owner(who, socket.gethostname(), begun, secrets.token_hex(8))
 
 
 def list_records(common_dir: Path) -> tuple[Record, ...]:

@@ -186,10 +186,8 @@ class Scene:
             "head": self.world.git("rev-parse", "HEAD"),
             "unreachable": self.world.git("for-each-ref", "refs/releasekit"),
             "kept": [name for name in kept if not name.endswith("lock")],
-            # Each scene has an index of its own, so its address is another one each time.
             "manifests": [
-                path.read_text().replace(self.index.publish_url, "http://index/")
-                for path in records.glob("*/manifest.json")
+                comparable(path.read_text(), self.index) for path in records.glob("*/manifest.json")
             ],
             "files": [
                 *files_of(self.index),
@@ -197,6 +195,12 @@ class Scene:
             ],
             "temporary": [str(path) for path in self.world.root.rglob("*.tmp*")],
         }
+
+
+def comparable(manifest: str, index: EmbeddedIndex) -> str:
+    """Return the *manifest* without what differs between two scenes: the address of *index*, and the random id."""
+    same_index = manifest.replace(index.publish_url, "http://index/")
+    return re.sub(r'"lock_id": "\w{16}"', "", same_index)
 
 
 def files_of(index: EmbeddedIndex) -> list[str]:

@@ -198,37 +198,66 @@ def test_closed_upload_gets_next_version(
     assert {"core-0.1.1.tar.gz", "core-0.1.1-py3-none-any.whl"} <= faulty.files["core"].keys()
 
 
-def test_two_clones_release_only_once(tmp_path: Path, own_index: EmbeddedIndex) -> None:
-    """Of two releases begun at once in two clones, one goes on, and the other is told by whom."""
-    world = make_world(tmp_path, "slow; app: slow", slow="import time; time.sleep(1.5)")
+@pytest.mark.parametrize("same_commit", [False, True])
+def test_two_clones_release_only_once(
+    tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch, same_commit: bool
+) -> None:
+    """Of two clones that lock the remote at the same moment, one goes on, and the other is told by whom."""
+    world = make_world(tmp_path, "core; app: core")
     other = another_clone(world, tmp_path / "other")
-    with running(world, "--yes") as one, running(other, "--yes") as two:
-        codes = sorted([(one.end(), "one"), (two.end(), "two")])
-        loser = two if codes[1][1] == "two" else one
+    if same_commit:  # one user makes it twice in one second
+        other.git("config", "user.name", "Ada")
+        other.git("config", "user.email", "ada@example.invalid")
+        for name in ("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"):
+            monkeypatch.setenv(name, "2026-01-02T03:04:05Z")
+    write_hook(world, "pre-receive", COUNT_LOCKS)
+    write_hook(world, "reference-transaction", KEEP_FIRST_WAITING)
 
-    assert [code for code, _ in codes] == [0, 2], (one.hear(), two.hear())
+    with running(world, "--yes") as one, running(other, "--yes") as two:
+        codes = {"one": one.end(), "two": two.end()}
+
+    assert sorted(codes.values()) == [0, 2], (one.hear(), two.hear())
+    assert ErrorCode.RELEASE_NOT_HELD not in one.hear() + two.hear()
+    loser, clones = (two, (world, other)) if codes["two"] else (one, (other, world))
     assert f"{ErrorCode.RELEASE_ELSEWHERE}: " in loser.hear()
     assert len(uploads(own_index)) == len(set(uploads(own_index))) == 4
     assert LOCK_REF not in refs(world)
-    assert (
-        len(
-            list((tmp_path / "other/.git/releasekit").glob("*/"))
-            + list((world.root / ".git/releasekit").glob("*/"))
-        )
-        == 1
-    )
+    records = [len([*(clone.root / ".git/releasekit").glob("*/")]) for clone in clones]
+    assert records == [1, 0]
+
+
+COUNT_LOCKS = f"""#!/bin/sh
+while read old new ref; do
+  if [ $ref = {LOCK_REF} ]; then mkdir first 2>/dev/null || touch second; fi
+done
+"""
+
+KEEP_FIRST_WAITING = f"""#!/bin/sh
+if [ "$1" = prepared ] && grep -q {LOCK_REF}; then
+  until [ -e second ]; do sleep 0.05; done
+  if mkdir waited 2>/dev/null; then sleep 0.5; fi  # longer than git waits for a locked reference
+fi
+"""
+
+
+def write_hook(world: World, name: str, script: str) -> Path:
+    """Give the remote of *world* the hook *name*; returns its file."""
+    hook = world.remote / "hooks" / name
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(script)
+    hook.chmod(0o755)
+    return hook
 
 
 def test_rejected_push_loses_nothing(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """A branch that refuses the release commit loses nothing: the next run ends it, and says that the branch moved."""
     world = make_world(tmp_path, "core")
-    hook = world.remote / "hooks/pre-receive"
-    hook.parent.mkdir(exist_ok=True)
-    hook.write_text(
+    hook = write_hook(
+        world,
+        "pre-receive",
         "#!/bin/sh\nwhile read old new ref; do case $ref in refs/heads/*|refs/releasekit/*) "
-        "echo $ref is protected; exit 1;; esac; done\n"
+        "echo $ref is protected; exit 1;; esac; done\n",
     )
-    hook.chmod(0o755)
     (world.root / ".git/index.lock").touch()
 
     rejected = world.releasekit(*RELEASE)

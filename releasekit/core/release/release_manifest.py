@@ -93,6 +93,7 @@ class ReleaseManifest(BaseModel):
 
     *commit* is the commit that the release starts from, *release_commit* the one that it makes.
     *by* ("name <mail>"), *host* and *begun* (UTC, ISO 8601) say who makes the release, where, and since when.
+    *lock_id* is random: it differs between two clones that have these three in common.
 
     *packages* is empty until all packages are built, verified and proven to fit together. From then on, files may be
     public: the release resumes with exactly these files, and is never discarded automatically. *staged* says that all
@@ -123,6 +124,7 @@ class ReleaseManifest(BaseModel):
     by: str = ""
     host: str = ""
     begun: str = ""
+    lock_id: str = ""
     packages: tuple[BuiltPackage, ...] = ()
     tags: tuple[str, ...] = ()
     indexes: tuple[IndexAddress, ...] = ()
@@ -151,7 +153,7 @@ class ReleaseManifest(BaseModel):
 
     def lock_identity(self) -> tuple[str, ...]:
         """Return what distinguishes the releases of two clones, even if one took it over from the other."""
-        return (self.release_commit, self.by, self.host, self.begun)
+        return (self.release_commit, self.by, self.host, self.begun, self.lock_id)
 
     def lock_text(self) -> str:
         """Return the manifest for the lock on the remote: the fields that do not change after the first upload."""
