@@ -10,6 +10,7 @@ import logging
 import os
 from dataclasses import dataclass
 from itertools import chain
+from operator import attrgetter
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -17,7 +18,8 @@ from releasekit.core.addresses import is_unencrypted
 from releasekit.core.config.settings import CHANGELOG, bump_files
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, ReleaseWarning
 from releasekit.core.history.build_tags import unread_tag_warnings
-from releasekit.core.picking import drop, names_of, pick
+from releasekit.core.history.remote_tags import later_releases
+from releasekit.core.picking import drop, drop_keys, map_values, names_of, pick
 from releasekit.core.planning.model import Obstacle, Status
 from releasekit.core.release.branches import branch_refusal
 from releasekit.core.release.new_projects import describe_days, new_project_names
@@ -32,11 +34,12 @@ from releasekit.core.release.upload_rights import (
     token_warning,
     trusted_publishing_setup,
 )
-from releasekit.core.text import summarize
+from releasekit.core.text import count_as, summarize
 from releasekit.core.workspace.dynamic_version import is_dynamic
 from releasekit.core.workspace.package_paths import is_in_any, is_member
 from releasekit.core.workspace.siblings import group_by_file, write_raised_requirements
 from releasekit.integrations.filesystem import changelog_path, find_changelog_problem, read_text
+from releasekit.integrations.git import tags_among
 from releasekit.integrations.notes_sources import gather_notes, render_notes
 from releasekit.integrations.process import mask
 from releasekit.integrations.uv import trusted_publishing
@@ -232,12 +235,23 @@ async def later_index(
 
 
 @flow_task("preflight-remote", stage="preflight")
-def remote(project: Project, repo: Repo) -> PreflightFindings:
-    """Find out before the first build whether the git remote would refuse the push at the end.
+def remote(
+    project: Project, repo: Repo, plan: Plan, *, partially_published: bool
+) -> PreflightFindings:
+    """Find out before the first build whether the git remote would refuse the push at the end, or has unknown tags.
 
-    Obstacles: RK-PREFLIGHT-NO-REMOTE, RK-PUSH-REJECTED, RK-REMOTE-UNREACHABLE.
+    If the release is *partially_published*, its own tags may be there.
+    Obstacles: RK-PREFLIGHT-NO-REMOTE, RK-PUSH-REJECTED, RK-REMOTE-UNREACHABLE, RK-TAG-NOT-FETCHED, RK-TAG-EXISTS.
     """
-    return collect(_remote(project, repo))
+    settings = project.settings
+    if not settings.push:
+        return PreflightFindings()
+    if settings.remote not in repo.remotes():
+        message = f"there is no remote {settings.remote}"
+        missing = Refusal(ErrorCode.PREFLIGHT_NO_REMOTE, message, str(repo.top))
+        return collect(iter([missing]))
+    own_tags = plan.all_tags if partially_published else ()
+    return collect(_push_access(project, repo), _remote_tags(project, repo, plan, own_tags))
 
 
 # ---- the probes -----------------------------------------------------------------------------------------------------
@@ -577,14 +591,8 @@ async def _credentials(
             yield explain_missing_token(missing, setup)
 
 
-def _remote(project: Project, repo: Repo) -> Iterator[PreflightFinding]:
+def _push_access(project: Project, repo: Repo) -> Iterator[PreflightFinding]:
     settings = project.settings
-    if not settings.push:
-        return
-    if settings.remote not in repo.remotes():
-        message = f"there is no remote {settings.remote}"
-        yield Refusal(ErrorCode.PREFLIGHT_NO_REMOTE, message, str(repo.top))
-        return
     if not repo.branch:
         return
     refspec = f"{repo.head}:refs/heads/{repo.branch}"
@@ -596,3 +604,23 @@ def _remote(project: Project, repo: Repo) -> Iterator[PreflightFinding]:
         message = f"{settings.remote} would refuse a push to {repo.branch}"
         hint = f"Pull first if {repo.branch} has new commits there, or pass --no-push."
         yield Refusal(ErrorCode.PUSH_REJECTED, message, str(repo.top), hint, error.output)
+
+
+def _remote_tags(
+    project: Project, repo: Repo, plan: Plan, own_tags: Sequence[str]
+) -> Iterator[PreflightFinding]:
+    """Yield the tags of the remote that this clone lacks, and that make the *plan* wrong or its push fail."""
+    remote = project.settings.remote
+    remote_tags = tags_among(repo.ls_remote(remote))
+    missing = map_values(attrgetter("commit"), drop_keys(remote_tags, repo.tag_refs()))
+    last = {step.name: None if step.bump == "first" else step.current for step in plan.steps}
+    releases = later_releases(missing, project.schemes, last)
+    history = repo.reachable_shas() if releases else frozenset[str]()
+    unfetched = [tag for tag, commit in releases.items() if commit in history]
+    if unfetched:
+        count = count_as("tag", unfetched)
+        message = f"{remote} has {count} that this clone lacks: {summarize(unfetched)}"
+        yield Refusal(ErrorCode.TAG_NOT_FETCHED, message, str(repo.top))
+    for tag in drop(pick(plan.all_tags, missing), {*unfetched, *own_tags}):
+        message = f"{remote} has {tag} already, at {missing[tag][:12]}"
+        yield Refusal(ErrorCode.TAG_EXISTS, message, str(repo.top))

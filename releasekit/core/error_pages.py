@@ -524,13 +524,22 @@ _TABLE = (
         ErrorCode.TAG_EXISTS,
         (
             "Somebody created the tag by hand, or an earlier release of the same version failed elsewhere.",
-            "The tag exists on the remote, on another commit than the merged release pull request.",
+            "The tag exists on the remote, on another commit than the one that this release tags.",
         ),
         (
             "$ git show core-v1.3.0             # a mistake?\n"
             "$ git tag --delete core-v1.3.0\n"
             "$ git push --delete origin core-v1.3.0"
         ),
+        _RECOVERY,
+    ),
+    ErrorPage(
+        ErrorCode.TAG_NOT_FETCHED,
+        (
+            "A CI job fetches only the commit that it builds: `git fetch origin SHA`, or a checkout without tags.",
+            "Somebody else has released since your last `git pull`, which fetches only the tags of new commits.",
+        ),
+        "$ git fetch --tags\n$ releasekit plan",
         _RECOVERY,
     ),
     ErrorPage(

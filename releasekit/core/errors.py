@@ -60,6 +60,7 @@ class ErrorCode(StrEnum):
     BASELINE_UNKNOWN = "RK-BASELINE-UNKNOWN"
     TAG_INVALID = "RK-TAG-INVALID"
     TAG_EXISTS = "RK-TAG-EXISTS"
+    TAG_NOT_FETCHED = "RK-TAG-NOT-FETCHED"
     TAG_STRAY = "RK-TAG-STRAY"
     TAG_UNREAD = "RK-TAG-UNREAD"
 
@@ -426,6 +427,12 @@ _TABLE = (
         ErrorCode.TAG_EXISTS,
         "A tag of this release already exists on another commit. releasekit never moves a tag.",
         "Delete the tag if it is a mistake, or release another version with a `Release-As: X.Y.Z` footer.",
+    ),
+    ErrorInfo(
+        ErrorCode.TAG_NOT_FETCHED,
+        "The remote has tags of earlier releases, on commits of this branch, that this clone does not have. A plan "
+        "without them would release the same changes, or the same version, again.",
+        "Run `git fetch --tags`, then run again; in CI let the checkout fetch all tags.",
     ),
     ErrorInfo(
         ErrorCode.TAG_STRAY,

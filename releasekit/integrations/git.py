@@ -615,6 +615,10 @@ class Repo:
         command = self.command(*argv, stdin=content)
         return run(replace(command, env={**command.env, **env})).stdout.strip()
 
+    def reachable_shas(self) -> frozenset[str]:
+        """Return the shas of HEAD and of all commits before it."""
+        return frozenset(self.git("rev-list", "HEAD").split())
+
     def first_parents(self, since: str, tip: str) -> tuple[str, ...]:
         """Return the commits of the branch at *tip* that are not in the history of *since*, oldest first."""
         return tuple(self.git("rev-list", "--first-parent", "--reverse", f"{since}..{tip}").split())

@@ -218,7 +218,7 @@ async def _run_preflight(
                 findings += await preflight.later_index(
                     project, plan, later, index, partially_published=partially_published
                 )
-        findings += preflight.remote(project, repo)
+        findings += preflight.remote(project, repo, plan, partially_published=partially_published)
     return findings
 
 

@@ -11,12 +11,13 @@ from packaging.version import Version
 from releasekit.core.errors import ErrorCode
 from releasekit.core.history.commits import Commit, parse
 from releasekit.core.workspace.toml_edits import write_version
-from tests.support.world import make_world
+from releasekit.integrations.process import Command, run
+from tests.support.world import World, make_world, upload
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.world import World
+    from releasekit.integrations.peryx import EmbeddedIndex
 
 
 def plan(world: World, *options: str) -> dict[str, Any]:
@@ -195,3 +196,46 @@ def test_dates_with_zeros(tmp_path: Path) -> None:
     assert (fix["current"], fix["next"], feature["next"]) == ("2026.8.10", "2026.8.11", "2026.9.0")
     texts = (fix_text, feature_text, by_hand)
     assert [ErrorCode.VERSION_CALENDAR in text for text in texts] == [False, True, False]
+
+
+@pytest.mark.usefixtures("unrecorded")
+def test_clone_without_tags_is_refused(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+    """A checkout that fetched no tags does not take what is released for a first release.
+
+    semantic-release/semantic-release#841.
+    """
+    world = make_world(tmp_path, "core; app; new")
+    old = world.git("rev-parse", "HEAD")
+    world.git("tag", "core-v0.1.0")
+    world.git("tag", "app-v0.1.0")
+    world.git("checkout", "--quiet", "-b", "maintenance")
+    world.commit("fix: old", touch("new"))
+    world.git("tag", "new-v0.0.9")
+    world.git("checkout", "--quiet", "main")
+    upload(world, own_index, "core")
+    world.commit("feat: more", touch("core"))
+    world.git("push", "--quiet", "--tags", "origin", "main")
+    clone = World(tmp_path / "clone", world.remote)
+    run(Command(("git", "clone", "--quiet", "--no-tags", str(world.remote), str(clone.root))))
+    clone.git("config", "user.name", "Ada")
+    clone.git("config", "user.email", "ada@example.invalid")
+
+    for argv in (["plan"], ["publish", "--dry-run"], ["publish", "--yes"]):
+        said = clone.releasekit(*argv)
+        assert said.code == 2, said.err
+        assert (
+            f"error: {ErrorCode.TAG_NOT_FETCHED}: origin has 2 tags that this clone lacks: "
+            "app-v0.1.0, core-v0.1.0"
+        ) in said.err
+        assert said.err.count("error: ") == 1
+
+    clone.git("fetch", "--quiet", "origin", "refs/tags/*-v0.1.0:refs/tags/*-v0.1.0")
+    said = clone.releasekit("plan")
+    assert said.code == 0, said.err
+    clone.git("tag", "--delete", "core-v0.1.0")
+    world.git("push", "--quiet", "--force", "origin", f"{old}:refs/tags/core-v0.2.0")
+    world.git("push", "--quiet", "origin", "maintenance:refs/tags/new-v0.1.0")
+    said = clone.releasekit("plan")
+    assert said.code == 2
+    assert "core-v0.1.0, core-v0.2.0" in said.err
+    assert f"error: {ErrorCode.TAG_EXISTS}: origin has new-v0.1.0 already, at " in said.err

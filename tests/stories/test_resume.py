@@ -16,7 +16,7 @@ from releasekit.integrations.git import LOCK_REF, clone
 from tests.stories.test_rollback import refs
 from tests.stories.test_terminal import running, until, uploads
 from tests.support.fault_index import INVALID, STORED, FaultIndex, fault_index
-from tests.support.world import World, dated_tag, make_world
+from tests.support.world import World, dated_tag, make_world, write_hook
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -238,15 +238,6 @@ if [ "$1" = prepared ] && grep -q {LOCK_REF}; then
   if mkdir waited 2>/dev/null; then sleep 0.5; fi  # longer than git waits for a locked reference
 fi
 """
-
-
-def write_hook(world: World, name: str, script: str) -> Path:
-    """Give the remote of *world* the hook *name*; returns its file."""
-    hook = world.remote / "hooks" / name
-    hook.parent.mkdir(exist_ok=True)
-    hook.write_text(script)
-    hook.chmod(0o755)
-    return hook
 
 
 def test_rejected_push_loses_nothing(tmp_path: Path, own_index: EmbeddedIndex) -> None:

@@ -10,12 +10,12 @@ import pytest
 from releasekit.core.errors import ErrorCode
 from releasekit.core.planning.model import Plan
 from releasekit.core.release.release_manifest import ReleaseManifest
-from releasekit.integrations.git import LOCK_REF, Repo
+from releasekit.integrations.git import LOCK_REF, TAGS, Repo
 from releasekit.integrations.peryx import embedded_index
 from releasekit.store.record import Record, list_records
 from releasekit.store.remote_lock import write_lock_commit
 from tasks import preflight
-from tests.support.world import RESOLVE_ONLY, Said, World, dated_tag, make_world
+from tests.support.world import RESOLVE_ONLY, Said, World, dated_tag, make_world, write_hook
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +42,7 @@ def told(said: Said) -> dict[str, Any]:
     return json.loads(said.out)
 
 
-def nothing(*_: object) -> preflight.PreflightFindings:
+def nothing(*_: object, **__: object) -> preflight.PreflightFindings:
     """See nothing."""
     return preflight.PreflightFindings()
 
@@ -179,7 +179,8 @@ def test_rollback_without_push_ignores_remote(
     before = world.state()
     plan = told(world.releasekit("plan", "--format", "json"))
     repo = Repo(world.root)
-    world.git("push", "--quiet", "origin", f"{repo.head}:refs/tags/core-v0.1.0")
+    tag_once = f"git update-ref {TAGS}core-v0.1.0 HEAD; rm hooks/post-receive"
+    write_hook(world, "post-receive", f"#!/bin/sh\ncat > lock; {tag_once}\n")
     stale = world.releasekit(*RELEASE)
     assert (stale.code, "another clone has made this release in the meantime" in stale.err) == (
         2,
@@ -206,6 +207,7 @@ def test_rollback_without_push_ignores_remote(
 
     with monkeypatch.context() as late:  # it was begun after we have looked
         late.setattr(preflight, "other_clones", nothing)
+        late.setattr(preflight, "remote", nothing)
         faster = world.releasekit(*RELEASE)
     assert (faster.code, ErrorCode.RELEASE_ELSEWHERE in faster.err) == (2, True), faster.err
     assert (

@@ -167,6 +167,15 @@ def write_package(world: World, name: str, needs: list[str], **modules: str) -> 
     )
 
 
+def write_hook(world: World, name: str, script: str) -> Path:
+    """Give the remote of *world* the hook *name*; returns its file."""
+    hook = world.remote / "hooks" / name
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(script)
+    hook.chmod(0o755)
+    return hook
+
+
 def upload(world: World, index: EmbeddedIndex, *names: str) -> None:
     """Put packages on the index as they stand, by hand, as before there was a tool."""
     for name in names:
