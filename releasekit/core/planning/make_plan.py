@@ -246,13 +246,13 @@ def _taken_tags(released: Sequence[Step], inputs: PlanInputs) -> Iterator[Refusa
 def _refuse_shared_tags(
     released: Sequence[Step], schemes: TagSchemes, decisions: Decisions
 ) -> None:
-    """Raise Refusal RK-TAG-INVALID for a tag of two packages, unless they share their tag formats and versions."""
+    """Raise Refusal RK-TAG-INVALID for a tag of two packages, unless they share the format of new tags and versions."""
     owner: dict[str, str] = {}
     for step in released:
         other = owner.setdefault(step.tag, step.name)
         has_own_scheme = not schemes.own.keys().isdisjoint((other, step.name))
-        shares_formats = schemes.of(other) == schemes.of(step.name)
-        may_share = shares_formats and decisions.share_version(other, step.name)
+        shares_format = schemes.of(other).patterns[0] == schemes.of(step.name).patterns[0]
+        may_share = shares_format and decisions.share_version(other, step.name)
         if other != step.name and has_own_scheme and not may_share:
             message = f"{other} and {step.name} would both be tagged {step.tag}"
             raise Refusal(

@@ -852,8 +852,11 @@ class TestTags:
         assert caught.value.code is ErrorCode.TAG_INVALID
 
     def test_fixed_group_shares_own_tag(self) -> None:
-        """Packages of one fixed group may share a tag, if they have the same tag formats."""
-        own = {name: {"tag_format": "py-v{version}"} for name in ("app", "core")}
+        """Packages of one fixed group may share a tag, if they write it in the same format; one may read others too."""
+        own = {
+            "app": {"tag_format": "py-v{version}"},
+            "core": {"tag_format": ("py-v{version}", "{version}")},
+        }
         group = {"packages": ["app", "core"], "versioning": "fixed"}
         lines = ("app:", "core:", "tool:")
 
