@@ -182,8 +182,8 @@ def _reference_problems(
 ) -> Iterator[Problem]:
     base = module.replace(".", "/")
     installed = wheel.installed_paths
-    if not _has_top_module(module.split(".", maxsplit=1)[0], wheel) or not wheel.is_readable:
-        return  # a namespace, or a module of another package
+    if not wheel.is_readable or _may_be_elsewhere(module, wheel):
+        return
     candidates = [f"{base}.py", f"{base}/__init__.py"]
     source = next((installed[path] for path in candidates if path in installed), "")
     is_compiled = any(path.startswith((f"{base}.", f"{base}/__init__.")) for path in installed)
@@ -200,9 +200,28 @@ def _reference_problems(
         )
 
 
-def _has_top_module(top: str, wheel: Archive) -> bool:
-    """Return whether the module or regular package *top* is in *wheel*."""
-    return any(name.split(".")[0] == top for name in import_names(wheel.installed_paths))
+def _may_be_elsewhere(module: str, wheel: Archive) -> bool:
+    """Return whether *module* may come from a requirement of *wheel*: its own package, or a namespace of both."""
+    installed = wheel.installed_paths
+    parts = module.split(".")
+    if not any(name.split(".")[0] == parts[0] for name in import_names(installed)):
+        return True
+    if not wheel.values("Requires-Dist"):
+        return False
+    for number in range(1, len(parts)):
+        parent = "/".join(parts[:number])
+        child = "/".join(parts[: number + 1])
+        if not any(path.startswith((f"{child}.", f"{child}/")) for path in installed):
+            return _is_namespace(parent, wheel)
+    return False
+
+
+def _is_namespace(directory: str, wheel: Archive) -> bool:
+    """Return whether other packages may add modules to the package in *directory* (PEP 420, and its predecessors)."""
+    path = wheel.installed_paths.get(f"{directory}/__init__.py")
+    if path is None:
+        return not any(path.startswith(f"{directory}/__init__.") for path in wheel.installed_paths)
+    return re.search(rb"extend_path|declare_namespace", wheel.contents.get(path, b"")) is not None
 
 
 def _defined_names(content: bytes) -> frozenset[str] | None:

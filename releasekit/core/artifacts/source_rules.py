@@ -6,9 +6,11 @@ The source is put into the form of an archive, as far as it tells what a build m
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import Version
 
 from releasekit.core.artifacts.archive_facts import Archive, ArchiveMember, BuiltArtifacts
@@ -100,6 +102,7 @@ def _metadata(project: str, table: Table) -> str:
     fields = [("Metadata-Version", "2.4"), ("Name", project), ("Version", "0")]
     fields += _texts(table)
     fields += _people(table)
+    fields += _requirements(table)
     fields += [("Classifier", text) for text in _strings(table.get("classifiers"))]
     fields += [("Project-URL", f"{label}, {url}") for label, url in _table(table, "urls").items()]
     fields += [("Provides-Extra", name) for name in _table(table, "optional-dependencies")]
@@ -119,14 +122,32 @@ def _texts(table: Table) -> Iterator[tuple[str, str]]:
 
 
 def _people(table: Table) -> Iterator[tuple[str, str]]:
+    """Yield the fields of people: each field once, as the specification of `authors` in pyproject.toml has it."""
     for key, field in (("authors", "Author"), ("maintainers", "Maintainer")):
-        people: object = table.get(key)
-        for person in cast("list[Table]", people) if isinstance(people, list) else ():
-            name, address = person.get("name"), person.get("email")
-            if address:
-                yield f"{field}-email", f'"{name}" <{address}>' if name else str(address)
-            elif name:
-                yield field, str(name)
+        value: object = table.get(key)
+        people = cast("list[Table]", value) if isinstance(value, list) else []
+        names = [str(person["name"]) for person in people if _has_only_name(person)]
+        addresses = [_address(person) for person in people if person.get("email")]
+        if names:
+            yield field, ", ".join(names)
+        if addresses:
+            yield f"{field}-email", ", ".join(addresses)
+
+
+def _has_only_name(person: Table) -> bool:
+    return bool(person.get("name")) and not person.get("email")
+
+
+def _address(person: Table) -> str:
+    name, address = person.get("name"), person["email"]
+    return f'"{name}" <{address}>' if name else str(address)
+
+
+def _requirements(table: Table) -> Iterator[tuple[str, str]]:
+    """Yield the valid requirements; a check of its own knows what is wrong with others."""
+    for text in _strings(table.get("dependencies")):
+        with suppress(InvalidRequirement):
+            yield "Requires-Dist", str(Requirement(text))
 
 
 def _entry_points(table: Table) -> str:

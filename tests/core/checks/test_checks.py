@@ -540,7 +540,8 @@ SILENT = [
                 tree=tree("tmp/key.txt", app="def main(): ..."),
                 rest='[build-system]\nrequires = []\nbuild-backend = "uv_build"\n',
                 urls=HOME,
-                authors='[{{ name = "Ada, B.", email = "ada@example.org" }}]',
+                authors='[{{ name = "Ada, B.", email = "ada@example.org" }}, {{ name = "Cy" }}, {{ name = "Di" }}, '
+                '{{ email = "ed@example.org" }}]',
             ),
         ),
         [],
