@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING
 
 from releasekit.core.adoption.commit_types import NEWEST_COMMITS, count_types
 from releasekit.core.adoption.findings import CommitTypes
-from releasekit.core.adoption.form_evidence import DatedTag, tags_by_form, weigh_form
+from releasekit.core.adoption.form_evidence import (
+    DatedTag,
+    find_lead_forms,
+    tags_by_form,
+    weigh_form,
+)
 from releasekit.core.adoption.internal_packages import ReleaseFacts, find_internal
 from releasekit.core.adoption.tag_forms import package_words, parse_tags, unclaimed_tags
 from releasekit.core.adoption.tagging import choose_tagging
@@ -67,8 +72,9 @@ def inspect_repository(
 ) -> Inspection:
     """Read tags, what packages declared at them, and the newest commits. Changes nothing."""
     tags = repo.tags()
-    forms = _read_forms(repo, project, tags)
     names = project.workspace.publishable_names
+    forms = _read_forms(repo, project, tags)
+    forms += find_lead_forms(forms, names)
     reader = DeclarationReader(repo, project, member_directories(repo, project))
     readings = chain.from_iterable(form.readings(names) for form in forms)
     declarations = reader.read(reading.place for reading in readings)

@@ -5,14 +5,18 @@ A form is proposed only for packages that declared the version of all its newest
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from releasekit.core.adoption.tag_forms import parse_nameless
 from releasekit.core.history.tag_evidence import TagReading, objection
+from releasekit.core.picking import pick
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from packaging.version import Version
 
@@ -21,6 +25,8 @@ if TYPE_CHECKING:
 
 RECENT_TAGS = 5
 """How many of the newest tags of a form decide."""
+_MAX_LEADS = 3
+_STRANGER = re.compile(r"\w(?:@|==)v?\{version\}")
 
 
 class DatedTag(NamedTuple):
@@ -41,17 +47,31 @@ class DatedTag(NamedTuple):
 
 
 class FormTags(NamedTuple):
-    """The tags of one form, newest first. *name* is the package that they name, empty if they name none."""
+    """The tags of one form, newest first. *name* is the package that they name, empty if they name none.
+
+    *sharers* are the only packages that the tags may be for; empty if they may be for all of them.
+    """
 
     pattern: str
     label: str
     name: str
     kind: WordKind
     tags: tuple[DatedTag, ...]
+    sharers: frozenset[str] = frozenset()
 
     def fits_label(self, label: str) -> bool:
         """Return whether these tags have *label*, or no label at all."""
         return self.label in ("", label)
+
+    @property
+    def names_stranger(self) -> bool:
+        """Whether they seem to name a package, but none of the workspace, such as one that was removed."""
+        is_for_anybody = not self.name and not self.sharers
+        return is_for_anybody and _STRANGER.search(self.pattern) is not None
+
+    def may_be_for(self, names: AbstractSet[str]) -> bool:
+        """Return whether the tags, which name no package, may be for all of *names*."""
+        return not self.sharers or names <= self.sharers
 
     @property
     def recent(self) -> tuple[DatedTag, ...]:
@@ -68,7 +88,8 @@ class FormTags(NamedTuple):
         """Return one *tag* of this form, read for its package, or without a package's name for all of *names*."""
         parsed = tag.parsed
         is_own = bool(self.name)
-        owners = (self.name,) if is_own else names
+        sharing = pick(names, self.sharers) if self.sharers else names
+        owners = (self.name,) if is_own else sharing
         return [TagReading(name, parsed.tag, parsed.version, tag.commit, is_own) for name in owners]
 
 
@@ -87,6 +108,36 @@ def tags_by_form(tags: Iterable[DatedTag]) -> list[FormTags]:
 
 def _age(tag: DatedTag) -> tuple[int, Version]:
     return tag.age_key
+
+
+def find_lead_forms(forms: Sequence[FormTags], names: Sequence[str]) -> list[FormTags]:
+    """Return the newest *forms* that name a package, as tags also of those *names* that had no tags of their own then.
+
+    So a workspace with one version for all packages is often tagged: with the name of its main package.
+    """
+    newest: dict[str, DatedTag] = {}
+    for form in forms:
+        if form.name and form.recent:
+            newest[form.name] = max(newest.get(form.name, form.recent[0]), form.recent[0], key=_age)
+    shared: list[FormTags] = []
+    leads = [form for form in forms if form.name in names and len(form.recent) > 1]
+    for form in leads[:_MAX_LEADS]:
+        begin = _age(form.recent[-1])
+        untagged = {name for name in names if name not in newest or _age(newest[name]) < begin}
+        if untagged:
+            shared += _as_shared(form, frozenset({form.name, *untagged}))
+    return shared
+
+
+def _as_shared(form: FormTags, sharers: frozenset[str]) -> list[FormTags]:
+    """Return *form* with the name of its package as literal text, if its newest tag can be read so."""
+    tags: list[DatedTag] = []
+    for tag in form.tags:
+        parsed = parse_nameless(tag.parsed.tag)
+        if parsed is not None:
+            tags.append(tag._replace(parsed=parsed))
+    alike = tuple(tag for tag in tags if tag.parsed.pattern == tags[0].parsed.pattern)
+    return [FormTags(tag.parsed.pattern, "", "", "none", alike, sharers) for tag in alike[:1]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +160,9 @@ class FormEvidence:
     def is_supported(self) -> bool:
         """Whether all the newest tags are releases of a package."""
         all_match = self.matching == self.recent
-        return all_match and bool(self.owners)
+        is_for_lead_alone = self.form.sharers and len(self.owners) == 1
+        is_accident = self.form.names_stranger and self.recent == 1 and len(self.owners) > 1
+        return all_match and bool(self.owners) and not (is_for_lead_alone or is_accident)
 
 
 def weigh_form(form: FormTags, names: Sequence[str], declarations: Declarations) -> FormEvidence:
@@ -171,7 +224,10 @@ def _judge(
 
 
 def last_by_package(evidence: Iterable[FormEvidence]) -> dict[str, tuple[FormEvidence, DatedTag]]:
-    """Return the newest release of each package in *evidence*. Of equally new tags, the one with its name."""
+    """Return the newest release of each package in *evidence*.
+
+    Of equally new tags, those that it shares with certain packages come first, then those with its name.
+    """
     last: dict[str, tuple[FormEvidence, DatedTag]] = {}
     for weighed in evidence:
         for name, tag in weighed.owners.items():
@@ -181,6 +237,7 @@ def last_by_package(evidence: Iterable[FormEvidence]) -> dict[str, tuple[FormEvi
     return last
 
 
-def _rank(evidence: FormEvidence, tag: DatedTag) -> tuple[int, Version, bool]:
+def _rank(evidence: FormEvidence, tag: DatedTag) -> tuple[int, Version, bool, bool]:
+    is_shared = bool(evidence.form.sharers)
     names_package = bool(evidence.form.name)
-    return (*tag.age_key, names_package)
+    return (*tag.age_key, is_shared, names_package)

@@ -108,7 +108,7 @@ def parse_tags(tags: Iterable[str], words: PackageWords) -> dict[str, ParsedTag]
     )
     parsed: dict[str, ParsedTag] = {}
     for tag in tags:
-        reading = _parse_named(tag, form, words) or _parse_nameless(tag)
+        reading = _parse_named(tag, form, words) or parse_nameless(tag)
         if reading is not None:
             parsed[tag] = reading
     return parsed
@@ -132,7 +132,7 @@ def _parse_named(tag: str, form: re.Pattern[str], words: PackageWords) -> Parsed
     return ParsedTag(tag, f"{prefix}{{name}}{joint}{{version}}", label, name, version)
 
 
-def _parse_nameless(tag: str) -> ParsedTag | None:
+def parse_nameless(tag: str) -> ParsedTag | None:
     """Return *tag* as a version after any text that names no package, such as `v1.0`, `release-1.0`, `python-v1.0`."""
     for start in _VERSION_START.finditer(tag):
         before, rest = tag[: start.end()], tag[start.end() :]

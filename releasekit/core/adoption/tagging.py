@@ -66,7 +66,12 @@ class _TagFacts(NamedTuple):
     def shared_forms(self) -> list[FormEvidence]:
         """Return the forms whose tags are for all packages: none of them declared another version there."""
         nameless = [weighed for weighed in self.evidence if not weighed.form.name]
-        undisputed = [weighed for weighed in nameless if weighed.opposed.isdisjoint(self.versions)]
+        undisputed = [
+            weighed
+            for weighed in nameless
+            if weighed.opposed.isdisjoint(self.versions)
+            and weighed.form.may_be_for(self.versions.keys())
+        ]
         return list(filter(self.last_in, undisputed))
 
     def common_forms(self, shared: Sequence[FormEvidence]) -> list[FormTags]:
@@ -91,7 +96,8 @@ def choose_tagging(
     """
     supported = [weighed for weighed in evidence if weighed.is_supported]
     label = settings.label or _common_label(supported)
-    usable = [weighed for weighed in supported if weighed.form.fits_label(label)]
+    fitting = [weighed for weighed in supported if weighed.form.fits_label(label)]
+    usable = _without_removed_packages(fitting)
     choice = _TagFacts(
         evidence=usable,
         last=last_by_package(usable),
@@ -111,6 +117,21 @@ def choose_tagging(
     written_label = label if uses_label(patterns) else settings.label
     tagging = Tagging(patterns, written_label, own)
     return _with_lockstep(tagging, choice, shared)
+
+
+def _without_removed_packages(evidence: Sequence[FormEvidence]) -> list[FormEvidence]:
+    """Return *evidence* without the tags of packages that are gone, where tags name packages.
+
+    Several packages may have declared the versions of such tags because they shared them. If only one did, it was
+    renamed.
+    """
+    if not any(weighed.form.name for weighed in evidence):
+        return list(evidence)
+    return [
+        weighed
+        for weighed in evidence
+        if not weighed.form.names_stranger or len(weighed.owners) == 1
+    ]
 
 
 def _common_label(evidence: Iterable[FormEvidence]) -> str:
@@ -154,8 +175,15 @@ def _own_formats(choice: _TagFacts, common: Iterable[FormTags]) -> dict[str, tup
 
 
 def _formats_without_label(choice: _TagFacts, name: str) -> list[str]:
-    """Return the formats in which the package *name* was released, without those that contain the label."""
-    patterns = [weighed.form.pattern for weighed in choice.evidence if name in weighed.owners]
+    """Return the formats in which the package *name* was released, without those that contain the label.
+
+    Tags with the name of another package are left out: they were hardly for this one too.
+    """
+    patterns = [
+        weighed.form.pattern
+        for weighed in choice.evidence
+        if name in weighed.owners and not (weighed.form.names_stranger or weighed.form.sharers)
+    ]
     return list(filterfalse(_has_label, patterns))
 
 

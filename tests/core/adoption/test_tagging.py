@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from releasekit.core.adoption.form_evidence import DatedTag, tags_by_form, weigh_form
+from releasekit.core.adoption.form_evidence import (
+    DatedTag,
+    find_lead_forms,
+    tags_by_form,
+    weigh_form,
+)
 from releasekit.core.adoption.tag_forms import package_words, parse_tags
 from releasekit.core.adoption.tagging import Tagging, choose_tagging, find_unread
 from releasekit.core.workspace.declarations import Declaration
@@ -36,6 +41,7 @@ def evidence_of(history: dict[str, str], *lines: str) -> list[FormEvidence]:
             name, version = text.split(" ")
             declarations[tag, name] = Declaration(None if version == "?" else Version(version))
     forms = tags_by_form(DatedTag(reading, tag, times[tag]) for tag, reading in parsed.items())
+    forms += find_lead_forms(forms, names)
     return [weigh_form(form, names, declarations) for form in forms]
 
 
@@ -157,6 +163,45 @@ def test_several_owners_form_fixed_group() -> None:
         ("app", "core"),
         False,
     )
+
+
+def test_main_package_tags_its_group() -> None:
+    """Packages without tags of their own that follow the versions of a tagged one are released with it.
+
+    Tags of a package that is gone, and a tag that somebody made once, are for nobody.
+    """
+    history = {
+        "web@0.9": "app 0.9, core 0.9, web 0.9, own 0.1",
+        "gone@1.0": "app 1.0, core 1.0, web 1.0, own 0.1",
+        "gone@1.1": "app 1.1, core 1.1, web 1.1, own 0.1",
+        "core@1.1": "app 1.1, core 1.1, web 1.1, own 0.1",
+        "own@0.1": "app 1.1, core 1.1, web 1.1, own 0.1",
+        "ada/docs@1.2": "app 1.2, core 1.2, web 1.2, own 0.1",
+        "core@1.2": "app 1.2, core 1.2, web 1.2, own 0.1",
+        "core@1.3": "app 1.3, core 1.3, web 1.3, new 1.3, own 0.1",
+    }
+    lines = ("app: 1.3", "core: 1.3", "web: 1.3", "new: 1.3", "own: 0.1")
+
+    tagging = tagging_of(history, *lines)
+
+    assert tagging.patterns == ("{name}@{version}",)
+    assert tagging.own == {
+        "app": ("core@{version}",),
+        "core": ("core@{version}", "{name}@{version}"),
+        "new": ("core@{version}",),
+        "web": ("core@{version}", "{name}@{version}"),
+    }
+    assert tagging.lockstep == ("app", "core", "new", "web")
+    assert set(unread_of(history, *lines)) == {"gone@{version}", "ada/docs@{version}"}
+    independent = {**history, "core@1.4": "app 1.3, core 1.4, web 1.3, new 1.3, own 0.1"}
+    assert tagging_of(independent, *lines).lockstep == ()
+
+
+def test_renamed_package_keeps_its_tags() -> None:
+    """Tags with a name that no package has any more are for the only package that declared their versions."""
+    history = {"old@1.0": "core 1.0, app 3.0", "app@3.0": "core 1.0, app 3.0"}
+
+    assert tagging_of(history, "core: 1.0", "app: 3.0").own == {"core": ("old@{version}",)}
 
 
 def test_umbrella_tag_is_no_release() -> None:
