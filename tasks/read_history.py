@@ -8,9 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import chain, product
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
-
-from packaging.utils import canonicalize_name
+from typing import TYPE_CHECKING
 
 from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.history.attribution import attribute_commits
@@ -20,7 +18,7 @@ from releasekit.core.history.tag_evidence import objection
 from releasekit.core.history.tags import dated_umbrellas, umbrella_candidates, umbrellas_among
 from releasekit.core.picking import drop_empty, drop_keys, map_values, pick_keys, true_keys
 from releasekit.core.version_numbers import parse_version
-from releasekit.core.workspace.declarations import parse_document
+from releasekit.core.workspace.declarations import parse_document, project_name
 from releasekit.core.workspace.dynamic_version import table_at
 from releasekit.integrations.filesystem import read_toml
 from releasekit.integrations.version_files import version_location
@@ -414,28 +412,16 @@ def _package_names(repo: Repo, positions: Iterable[tuple[str, str]]) -> dict[tup
         (commit, path): (commit, f"{path}/pyproject.toml".lstrip("/")) for commit, path in positions
     }
     texts = repo.texts(list(files.values()))
-    name_in = cache(_name_in)  # most commits have the same text
+    name_in = cache(project_name)  # most commits have the same text
     return {position: name_in(texts.get(file, "")) for position, file in files.items()}
-
-
-def _name_in(text: str) -> str:
-    return _project_name(_project_table(text))
-
-
-def _project_name(table: Mapping[str, Any]) -> str:
-    return canonicalize_name(str(table.get("name", "")))
 
 
 def _project_version(text: str, name: str) -> Version | None:
     """Return the version in the pyproject.toml *text* of the package *name*; None if it is of another package."""
-    table = _project_table(text)
-    if _project_name(table) != name:
+    if project_name(text) != name:
         return None
+    table = table_at(parse_document(text), "project")
     return parse_version(str(table.get("version", "")))
-
-
-def _project_table(text: str) -> Mapping[str, Any]:
-    return table_at(parse_document(text), "project")
 
 
 def refuse_unlocated(project: Project, released: Mapping[str, Baseline]) -> None:

@@ -919,10 +919,12 @@ class Repo:
             stream(self.command("cat-file", "--batch=%(objectsize)", stdin=_as_lines(shas)))
         )
         texts: dict[str, str] = {}
+        position = 0
         for sha in shas:
-            size, _, output = output.partition(b"\n")
-            texts[sha] = output[: int(size)].decode("utf-8", "replace")
-            output = output[int(size) + 1 :]
+            begin = output.index(b"\n", position) + 1
+            end = begin + int(output[position:begin])
+            texts[sha] = output[begin:end].decode("utf-8", "replace")
+            position = end + 1
         return texts
 
     def _sha(self, revision: str) -> str:

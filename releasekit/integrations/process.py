@@ -139,7 +139,7 @@ async def run_async(command: Command) -> Result:
 
 
 def stream(command: Command, separator: bytes = b"\0") -> Iterator[bytes]:
-    """Yield the output of *command*, split at *separator*, without keeping it in memory; raises as `run` does."""
+    """Yield the output of *command*, split at *separator* (one byte), and never keep it all; raises like `run`."""
     started = time.monotonic()
     timed_out = threading.Event()
     # Files, not pipes: the command must not wait until we write its input or read its error output.
@@ -453,11 +453,15 @@ def _watch(target: str) -> Generator[None]:
 
 
 def _pieces(output: IO[bytes], separator: bytes) -> Iterator[bytes]:
-    rest = b""
+    """Yield the pieces; one that comes in many chunks is joined once."""
+    parts: list[bytes] = []
     while chunk := os.read(output.fileno(), 1 << 18):
-        *pieces, rest = (rest + chunk).split(separator)
-        yield from pieces
-    if rest:
+        first, *pieces = chunk.split(separator)
+        parts.append(first)
+        for piece in pieces:
+            yield b"".join(parts)
+            parts = [piece]
+    if rest := b"".join(parts):
         yield rest
 
 

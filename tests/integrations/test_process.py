@@ -350,14 +350,14 @@ class TestStream:
         assert consumed(Command(("printf", r"a\0\0b\0"))) == [b"a", b"", b"b"]
         assert consumed(Command(("printf", r"a\0b"))) == [b"a", b"b"]
         assert consumed(Command(("true",))) == []
-        assert list(stream(Command(("printf", "a--b-c--")), b"--")) == [b"a", b"b-c"]
+        assert list(stream(Command(("printf", "a;b-c;")), b";")) == [b"a", b"b-c"]
 
     def test_chunk_borders_split_no_piece(self) -> None:
         """Where the pipe happens to be cut does not show."""
         sizes = [1, 300_000, 0, 262_143, 262_144, 700_001]
-        script = "import sys; [sys.stdout.write('x' * int(size) + '--') for size in sys.argv[1:]]"
+        script = "import sys; [sys.stdout.write('x' * int(size) + ';') for size in sys.argv[1:]]"
 
-        pieces = stream(Command(python(script, *map(str, sizes))), b"--")
+        pieces = stream(Command(python(script, *map(str, sizes))), b";")
 
         assert [len(piece) for piece in pieces] == sizes
 

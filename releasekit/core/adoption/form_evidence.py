@@ -175,7 +175,7 @@ def weigh_form(form: FormTags, names: Sequence[str], declarations: Declarations)
     opposed = frozenset(name for verdict in deciding for name in verdict.opposed)
     owners: dict[str, DatedTag] = {}
     for verdict in deciding:
-        for name in verdict.matches - opposed:
+        for name in sorted(verdict.matches - opposed):
             owners.setdefault(name, verdict.tag)
     matching = [verdict for verdict in deciding if verdict.matches]
     objections = (verdict.objection for verdict in verdicts if not verdict.matches)
