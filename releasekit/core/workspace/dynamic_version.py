@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -137,9 +139,36 @@ def build_tag_pattern(document: Table) -> UserPattern | None:
         is_used = family == hatch.get("source") or table.get("enable") is True
         if is_used:
             return _dunamai_pattern(table)
+    if globs := _described_tags(tool):
+        return UserPattern("|".join(map(fnmatch.translate, globs)), _DESCRIBE_KEY)
     settings = _tag_settings(tool)
     key, pattern = next(iter(settings.items()), ("", ""))
     return _pattern_or_none(pattern, key) if key else None
+
+
+_DESCRIBE_KEY = "git_describe_command"
+
+
+def _described_tags(tool: Table) -> list[str]:
+    """Return the patterns of tags that the `git describe` of setuptools-scm, or of hatch-vcs, considers."""
+    scm = table_at(tool, "setuptools_scm")
+    commands: list[object] = [
+        table_at(tool, "hatch", "version", "raw-options").get(_DESCRIBE_KEY),
+        scm.get(_DESCRIBE_KEY),
+        table_at(scm, "scm", "git").get("describe_command"),
+    ]
+    for command in filter(None, commands):
+        words = _shell_words(command) if isinstance(command, str) else texts_in(command)
+        line = " ".join(words).replace("--match=", "--match ")
+        return re.findall(r"--match (\S+)", line)
+    return []
+
+
+def _shell_words(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError:  # a quote without its end, which the build reports
+        return []
 
 
 def _tag_settings(tool: Table) -> dict[str, str]:
@@ -178,6 +207,8 @@ def configured_tag_rule(document: Table) -> TagRule | None:
         settings |= {
             key: value for key, value in table_at(tool, family).items() if key in _DUNAMAI_KEYS
         }
+    if globs := _described_tags(tool):
+        settings = {_DESCRIBE_KEY: f"--match {' --match '.join(globs)}"}
     key, value = next(iter(settings.items()), ("", ""))
     return TagRule(key, value, pattern) if value else None
 

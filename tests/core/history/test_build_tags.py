@@ -56,6 +56,11 @@ def hatch_vcs(pattern: str) -> dict[str, Any]:
             "{name}-v{version}",
             False,
         ),
+        (
+            {"setuptools_scm": {"git_describe_command": "git describe --match core-v*"}},
+            "v{version}",
+            False,
+        ),
         ({}, "{name}-v{version}", True),
     ],
 )

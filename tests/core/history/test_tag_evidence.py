@@ -54,6 +54,10 @@ UV = "uv-dynamic-versioning"
 PREFIX = {"pattern-prefix": "core-"}
 
 
+DESCRIBE = ["git", "describe", "--tags", "--long", "--match", "core-v*"]
+TWO = "git describe --match 'core/*' --match=v*"
+
+
 @pytest.mark.parametrize(
     ("document", "tag", "is_read"),
     [
@@ -69,6 +73,16 @@ PREFIX = {"pattern-prefix": "core-"}
         (hatch("vcs"), "v1.2", True),
         (hatch("vcs", **{"tag-pattern": r"core/(?P<version>.*)"}), "v1.2", False),
         (hatch("vcs", **{"raw-options": {"tag_regex": r"core/(?P<version>.*)"}}), "core/1.2", True),
+        (hatch("vcs", **{"raw-options": {"git_describe_command": DESCRIBE}}), "core-v1.2", True),
+        (hatch("vcs", **{"raw-options": {"git_describe_command": DESCRIBE}}), "other-v1", False),
+        (
+            hatch("vcs", **{"raw-options": {"git_describe_command": ["git", "describe"]}}),
+            "v1",
+            True,
+        ),
+        ({"tool": {"setuptools_scm": {"git_describe_command": " ".join(DESCRIBE)}}}, "v1", False),
+        ({"tool": {"setuptools_scm": {"scm": {"git": {"describe_command": TWO}}}}}, "v1.2", True),
+        ({"tool": {"setuptools_scm": {"scm": {"git": {"describe_command": TWO}}}}}, "x/1", False),
         ({"tool": {"setuptools_scm": {"tag_regex": "^core-"}}}, "v1.2", False),
         ({"tool": {"pdm": {"version": {"source": "scm", "tag_regex": "^core-"}}}}, "v1.2", False),
         ({"tool": {"poetry-dynamic-versioning": {"enable": True, **PREFIX}}}, "v1.2", False),
