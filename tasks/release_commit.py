@@ -25,7 +25,7 @@ from releasekit.integrations.filesystem import (
     write_atomic,
 )
 from releasekit.integrations.process import run
-from releasekit.integrations.version_files import new_texts
+from releasekit.integrations.version_files import cargo_lock_text, new_texts
 from releasekit.integrations.whole_checkout import (
     add_whole_worktree,
     missing_files,
@@ -124,7 +124,7 @@ def _write_versions(release: ReleaseContext) -> list[str]:
     return [
         path.relative_to(tree).as_posix()
         for step in release.plan.steps
-        for path in _write(tree / release.workspace / step.path, step.version, step.path)
+        for path in _write(tree, tree / release.workspace / step.path, step.version, step.path)
     ]
 
 
@@ -250,8 +250,10 @@ def commit(
     return replace(release, commit=sha, epoch=repo.commit_time(sha))
 
 
-def _write(package: Path, version: Version, display_path: str) -> Iterator[Path]:
+def _write(top: Path, package: Path, version: Version, display_path: str) -> Iterator[Path]:
     document, _ = read_toml(package / "pyproject.toml", f"{display_path}/pyproject.toml")
-    for path, text in new_texts(package, document, version, display_path).items():
+    texts = new_texts(package, document, version, display_path)
+    texts |= cargo_lock_text(package, document, version, top)
+    for path, text in texts.items():
         write_atomic(path, text)
         yield path

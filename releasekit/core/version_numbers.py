@@ -25,6 +25,29 @@ def bump_between(current: Version, target: Version) -> Bump:
     return Bump.PATCH
 
 
+def semver_text(version: Version) -> str:
+    """Return *version* as Semantic Versioning 2.0.0 writes it, which Cargo requires: 1.2b1 is "1.2.0-beta.1".
+
+    maturin and other build backends read it back as the same version (PEP 440). Returns an empty text for versions that
+    Semantic Versioning does not have: with an epoch, more than three numbers, a post-release or a local version.
+    """
+    has_more = len(version.release) > _USUAL_SEGMENTS
+    if has_more or version.epoch or version.is_postrelease or version.local:
+        return ""
+    numbers = [*version.release, 0, 0][:_USUAL_SEGMENTS]
+    labels: list[str] = []
+    if version.pre:
+        label, number = version.pre
+        labels += [_SEMVER_LABELS[label], str(number)]
+    if version.dev is not None:
+        labels += ["dev", str(version.dev)]
+    suffix = f"-{'.'.join(labels)}" if labels else ""
+    return ".".join(map(str, numbers)) + suffix
+
+
+_SEMVER_LABELS = {"a": "alpha", "b": "beta", "rc": "rc"}
+
+
 def _bump_of_segment(index: int) -> Bump:
     """Return the bump that changes this segment of a release (PEP 440), from 0; all after the second are patches."""
     return Bump(max(Bump.MAJOR - index, Bump.PATCH))

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from releasekit.core.config.settings import bump_files
 from releasekit.core.errors import ErrorCode, Refusal
-from releasekit.core.workspace.dynamic_version import is_dynamic, literal_location, version_source
+from releasekit.core.workspace.declarations import parse_document
+from releasekit.core.workspace.dynamic_version import (
+    cargo_location,
+    is_dynamic,
+    literal_location,
+    locked_cargo_location,
+    table_at,
+    text_at,
+    version_source,
+)
 from releasekit.core.workspace.toml_edits import write_version, write_version_at
 from releasekit.core.workspace.workspace import PYPROJECT, DeclaredVersion, requirement_files
 from releasekit.integrations.filesystem import read_text, read_text_if_exists, resolve_inside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from packaging.version import Version
 
@@ -83,6 +92,30 @@ def new_texts(
         text = texts[path] if path in texts else read_text_if_exists(path)
         texts[path] = write_version_at(text, location, version, display_file)
     return texts
+
+
+def cargo_lock_text(
+    package: Path, document: Mapping[str, Any], version: Version, top: Path
+) -> dict[Path, str]:
+    """Return the new text of the Cargo.lock with the crate of *package*, if maturin builds it; nothing is written.
+
+    Cargo looks for it beside Cargo.toml and in the directories above; here up to *top*. Empty without such a file, or
+    if it does not have the crate: then Cargo writes it anew.
+    """
+    has_crate = is_dynamic(document) and version_source(document).description == "maturin"
+    if not has_crate:
+        return {}
+    manifest = package / cargo_location(document).path
+    crate = text_at(table_at(parse_document(read_text_if_exists(manifest)), "package"), "name")
+    above = [directory for directory in manifest.parents if directory.is_relative_to(top)]
+    locks = (directory / "Cargo.lock" for directory in above)
+    lock = next(filter(Path.is_file, locks), None)
+    if lock is None:
+        return {}
+    text, location = read_text(lock), locked_cargo_location(crate)
+    if not location.find(text):
+        return {}
+    return {lock: write_version_at(text, location, version, str(lock.relative_to(top)))}
 
 
 def version_location(

@@ -12,7 +12,7 @@ from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.integrations.filesystem import read_text, write_atomic
 from releasekit.integrations.process import run
 from releasekit.integrations.uv import find_uv
-from releasekit.integrations.version_files import declared_version, new_texts
+from releasekit.integrations.version_files import cargo_lock_text, declared_version, new_texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -250,3 +250,66 @@ class TestAgainstUv:
         assert path.read_bytes() == b'[project]\nname = "a"\nversion = "1.1"\n'
         path.write_text('project = { name = "a", version = "1.0" }\n')
         assert run(command).code == 2
+
+
+MATURIN = '[build-system]\nrequires = ["maturin>=1.9"]\nbuild-backend = "maturin"\n'
+CRATE = """\
+[dependencies]
+version = "9.9"
+
+[package] # the crate
+name = "it-rs"
+edition = "2021"
+version = "1.0.0-beta.1" # hers
+"""
+LOCK = """\
+version = 4
+
+[[package]]
+name = "it-rs"
+version = "1.0.0-beta.1"
+
+[[package]]
+name = "it-rs"
+version = "0.9.0"
+source = "registry"
+"""
+
+
+@pytest.mark.parametrize(
+    ("tool", "path", "lock"),
+    [
+        ("", "Cargo.toml", "it/Cargo.lock"),
+        ("", "Cargo.toml", "Cargo.lock"),
+        ('[tool.maturin]\nmanifest-path = "./rust/Cargo.toml"\n', "rust/Cargo.toml", "Cargo.lock"),
+    ],
+)
+def test_crate_gets_its_own_form(tmp_path: Path, tool: str, path: str, lock: str) -> None:
+    """Cargo.toml has the version as Cargo reads it, and so has the Cargo.lock that goes with it."""
+    package = scene(tmp_path, DYNAMIC + MATURIN + tool, {path: CRATE.encode()})
+    (tmp_path / lock).write_text(LOCK)
+    document = tomllib.loads((package / "pyproject.toml").read_text())
+    declared = declared_version(package, document, "it")
+    assert declared
+    assert (Version(declared.version), declared.file) == (Version("1.0b1"), path)
+    version = Version("1.1rc2")
+
+    texts = new_texts(package, document, version, "it")
+    locked = cargo_lock_text(package, document, version, tmp_path)
+
+    assert texts == {package / path: CRATE.replace("1.0.0-beta.1", "1.1.0-rc.2")}
+    assert locked == {tmp_path / lock: LOCK.replace("1.0.0-beta.1", "1.1.0-rc.2")}
+    with pytest.raises(Refusal, match=r"Cargo has no versions such as 1\.0\.post1"):
+        new_texts(package, document, Version("1.0.post1"), "it")
+    (tmp_path / lock).write_text("version = 4\n")
+    assert cargo_lock_text(package, document, version, tmp_path) == {}
+    (tmp_path / lock).unlink()
+    assert cargo_lock_text(package, document, version, tmp_path) == {}
+
+
+def test_inherited_crate_version_is_refused(tmp_path: Path) -> None:
+    """A version that a crate inherits is not in its file."""
+    crate = b"[package]\nname = 'it'\nversion.workspace = true\n\n[lib]\nversion = '1'\n"
+    error = refusal(scene(tmp_path, DYNAMIC + MATURIN, {"Cargo.toml": crate}))
+
+    assert "maturin means Cargo.toml" in error.message

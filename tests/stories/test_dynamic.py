@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -406,3 +407,48 @@ def test_two_builds_have_equal_bytes(tmp_path: Path, name: str) -> None:
     differing = {file for file in digests[0] if digests[0][file] != digests[1][file]}
     sdist = f"{name.replace('-', '_')}-0.3.0.tar.gz"
     assert differing <= ({sdist} if "pdm" in name or "setuptools" in name else set())
+
+
+RUST = 'fn main() { println!("{}", env!("CARGO_PKG_VERSION")); }\n'
+CRATE = '[package]\nname = "by-maturin"\nversion = "0.3.0"\nedition = "2021"\n'
+CRATE_LOCK = 'version = 4\n\n[[package]]\nname = "by-maturin"\nversion = "0.3.0"\n'
+
+
+@pytest.mark.usefixtures("own_index")
+@pytest.mark.skipif(not shutil.which("cargo"), reason="needs Rust's cargo")
+def test_crate_is_released_by_maturin(tmp_path: Path) -> None:
+    """A package whose version is in Cargo.toml gets it there and in Cargo.lock, also as a candidate."""
+    world = empty_world(tmp_path)
+    project = f'name = "by-maturin"\ndynamic = ["version"]\nrequires-python = ">=3.11"\n{LICENSE}'
+    system = 'requires = ["maturin>=1.9,<2"]\nbuild-backend = "maturin"'
+    waiver = (
+        '{ rule = "platform", package = "by-maturin", reason = "built for this machine alone" }'
+    )
+    root = f'[tool.uv.workspace]\nmembers = ["packages/*"]\n\n{QUIET}verify_ignore = [{waiver}]\n'
+    files = {
+        "pyproject.toml": f'[build-system]\n{system}\n\n[project]\n{project}\n\n[tool.maturin]\nbindings = "bin"\n',
+        "Cargo.toml": CRATE,
+        "Cargo.lock": CRATE_LOCK,
+        "src/main.rs": RUST,
+    }
+    world.write({".gitignore": "target/\n", "pyproject.toml": root})
+    world.write({f"packages/by-maturin/{path}": text for path, text in files.items()})
+    world.commit("chore: begin")
+    world.git("tag", "by-maturin-v0.3.0")
+    world.git("push", "--quiet", "--set-upstream", "origin", "main")
+    world.commit("feat: more", {"packages/by-maturin/src/main.rs": f"{RUST}// more\n"})
+
+    said = world.releasekit("publish", "--yes", "--skip-audit", "--prerelease", "rc")
+
+    assert said.code == 0, said.err
+    assert "by-maturin  0.4.0rc1  confirmed" in said.out
+    assert world.git("show", "--format=", "--name-only", "HEAD").split() == [
+        "packages/by-maturin/Cargo.lock",
+        "packages/by-maturin/Cargo.toml",
+    ]
+    for path, text in (("Cargo.toml", CRATE), ("Cargo.lock", CRATE_LOCK)):
+        released = text.replace("0.3.0", "0.4.0-rc.1")
+        assert world.git("show", f"HEAD:packages/by-maturin/{path}") == released.strip()
+    world.commit("fix: last", {"packages/by-maturin/src/main.rs": RUST})
+    plan = json.loads(world.releasekit("plan", "--format", "json").out)
+    assert [(row["current"], row["next"]) for row in plan["packages"]] == [("0.4.0rc1", "0.4.0rc2")]

@@ -31,11 +31,15 @@ _VERSION = rf"v?(?P<version>(?ix:{VERSION_PATTERN}))"
 
 @dataclass(frozen=True, slots=True)
 class VersionLocation:
-    """A possible location of a version: group *group* of *pattern*, in the file *path* of a package."""
+    """A possible location of a version: group *group* of *pattern*, in the file *path* of a package.
+
+    If it *is_semver*, the version there is written by Semantic Versioning.
+    """
 
     path: str
     pattern: re.Pattern[str] | UserPattern
     group: str | int = "version"
+    is_semver: bool = False
 
     def find(self, text: str) -> str:
         """Return the version in *text*; empty if there is none."""
@@ -110,9 +114,30 @@ def _source_of_backend(document: Table, tool: Table) -> VersionSource:
         )
     if backend.startswith("flit_core"):
         return VersionSource(tuple(_flit(document)), description="flit")
+    if backend == "maturin":
+        return VersionSource((cargo_location(document),), description="maturin")
     if backend:
         return VersionSource(description=f"build-backend = {backend!r}")
     return VersionSource()
+
+
+def cargo_location(document: Table) -> VersionLocation:
+    """Return where the Cargo.toml of a package that maturin builds has its version; none if it is inherited there."""
+    path = text_at(table_at(document, "tool", "maturin"), "manifest-path", "Cargo.toml")
+    return VersionLocation(path.removeprefix("./"), _CARGO, is_semver=True)
+
+
+_IN_TABLE = r"(?:\n(?!\[).*)*?\n"
+_CARGO = re.compile(
+    rf"""^\[package\][ \t]*(?:#.*)?\r?${_IN_TABLE}version[ \t]*=[ \t]*(?P<quote>["'])(?P<version>.+?)(?P=quote)""",
+    re.MULTILINE,
+)
+
+
+def locked_cargo_location(crate: str) -> VersionLocation:
+    """Return where Cargo.lock has the version of *crate*, which is a member of its workspace."""
+    entry = rf"""^\[\[package\]\]\r?\nname = "{re.escape(crate)}"\r?\nversion = "(?P<version>.+?)"\r?\n(?!source)"""
+    return VersionLocation("Cargo.lock", re.compile(entry, re.MULTILINE), is_semver=True)
 
 
 def version_environment(document: Table, name: str, version: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ import tomllib
 from typing import TYPE_CHECKING, Any, cast
 
 from releasekit.core.errors import ErrorCode, Refusal
+from releasekit.core.version_numbers import semver_text
 from releasekit.core.workspace.workspace import (
     PYPROJECT,
     Kind,
@@ -127,15 +128,19 @@ def write_version_at(
 ) -> str:
     """Return *text* with *version* in *location*. Nothing else changes. *display_path* names the file in messages.
 
-    Raises Refusal RK-VERSION-PLACE if *location* matches no text, or more than one.
+    Raises Refusal RK-VERSION-PLACE if *location* matches no text, or more than one, or cannot have this version.
     """
+    written = semver_text(version) if location.is_semver else str(version)
+    if not written:
+        message = f"Cargo has no versions such as {version}: it reads three numbers, alpha, beta, rc and dev"
+        raise Refusal(ErrorCode.VERSION_PLACE, message, display_path)
     matches = list(location.pattern.finditer(text))
     if len(matches) != 1:
         result = _describe_lines(text, [match.start() for match in matches])
         message = f"the version must occur exactly once, but {result}"
         raise Refusal(ErrorCode.VERSION_PLACE, message, display_path)
     start, end = matches[0].span(location.group)
-    return f"{text[:start]}{version}{text[end:]}"
+    return f"{text[:start]}{written}{text[end:]}"
 
 
 def _describe_lines(text: str, starts: Sequence[int]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from packaging.version import Version
 from releasekit.core.config.bump_rules import Bump, BumpRules
 from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.history.commits import Change, Commit, parse
-from releasekit.core.version_numbers import bump_between, next_version
+from releasekit.core.version_numbers import bump_between, next_version, semver_text
 from releasekit.core.versioning.version_requests import VersionRequest
 from releasekit.core.versioning.versions import Decision, PackageHistory, bump_of
 from tests.support.builders import decide, settings_of
@@ -134,6 +135,29 @@ def versions(draw: st.DrawFn) -> Version:
     suffixes = [["a0", "b1", "rc2"], [".post0", ".post3"], [".dev0", ".dev4"], ["+local.1"]]
     suffix = "".join(draw(st.sampled_from(["", "", *some])) for some in suffixes)
     return Version(f"{draw(st.integers(0, 2))}!{release}{suffix}")
+
+
+@given(versions())
+def test_semantic_form_is_read_back(version: Version) -> None:
+    """Semantic Versioning writes a version so that PEP 440 reads the same, or has no such version."""
+    text = semver_text(version)
+
+    is_unknown = (
+        version.epoch or len(version.release) > 3 or version.is_postrelease or version.local
+    )
+    assert bool(text) is not bool(is_unknown)
+    if text:
+        assert Version(text) == version
+        assert re.fullmatch(r"\d+\.\d+\.\d+(-[a-z]+\.\d+(\.dev\.\d+)?)?", text)
+
+
+def test_semantic_form_of_prereleases() -> None:
+    """The words are those that Cargo orders as PEP 440 orders the letters."""
+    versions = ["1", "1.2a1", "1.2b2", "1.2.3rc4", "1.2.dev5", "1.2rc1.dev2"]
+
+    assert [semver_text(Version(text)) for text in versions] == [
+        "1.0.0", "1.2.0-alpha.1", "1.2.0-beta.2", "1.2.3-rc.4", "1.2.0-dev.5", "1.2.0-rc.1.dev.2",
+    ]  # fmt: skip
 
 
 @given(versions(), st.sampled_from([PATCH, MINOR, MAJOR]), st.booleans())
