@@ -72,13 +72,16 @@ _HEADER = re.compile(r"([0-9a-f]{40,64}) ([0-9a-f]{40,64})\n")
 
 
 def list_tree(repo: Repo, tree: str) -> dict[str, int]:
-    """Return the size in bytes of each regular file of the directory *tree*, by its path from there."""
+    """Return the size in bytes of each regular file of the directory *tree*, by its path from there.
+
+    A file whose content is missing in this repository has the size 0: git says BAD.
+    """
     sizes: dict[str, int] = {}
     for line in repo.git("ls-tree", "-r", "-l", "-z", "--full-tree", tree).split("\0")[:-1]:
         details, _, path = line.partition("\t")
         _, kind, _, size = details.split()
         if kind == "blob":
-            sizes[path] = int(size)
+            sizes[path] = int(size) if size.isdecimal() else 0
     return sizes
 
 
