@@ -1,13 +1,15 @@
 """Weighs the forms of tags: which packages declared the versions of the newest tags of each form.
 
-A form is proposed only for packages that declared the version of all its newest tags.
+A form is proposed only for packages that declared the version of all its newest tags, or of all but one. Somebody may
+have tagged the commit before the one that sets the version.
 """
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from releasekit.core.adoption.tag_forms import parse_nameless
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 RECENT_TAGS = 5
 """How many of the newest tags of a form decide."""
+_MIN_MATCHES = 3
+"""How many of the newest tags must be releases if one is none."""
 _MAX_LEADS = 3
 _STRANGER = re.compile(r"\w(?:@|==)v?\{version\}")
 
@@ -144,9 +148,10 @@ def _as_shared(form: FormTags, sharers: frozenset[str]) -> list[FormTags]:
 class FormEvidence:
     """What the newest tags of a form say.
 
-    *owners* are the packages that declared the version of each of them that they were there for; *opposed* declared
-    another version at one of them. Of the *recent* tags, *matching* have a version that a package declared. *objection*
-    is the reason why the newest tag that matches nothing is no release; empty if there is no such tag.
+    *owners* are the packages that declared the version of each of them that they were there for, but for one slip;
+    *opposed* declared another version at one of them. Of the *recent* tags, *matching* have a version that a package
+    declared. *objection* is the reason why the newest tag that matches nothing is no release; empty if there is no such
+    tag.
     """
 
     form: FormTags
@@ -158,8 +163,9 @@ class FormEvidence:
 
     @property
     def is_supported(self) -> bool:
-        """Whether all the newest tags are releases of a package."""
-        all_match = self.matching == self.recent
+        """Whether all the newest tags are releases of a package, or all but one."""
+        slips = self.recent - self.matching
+        all_match = not slips or (slips == 1 and self.matching >= _MIN_MATCHES)
         is_for_lead_alone = self.form.sharers and len(self.owners) == 1
         is_accident = self.form.names_stranger and self.recent == 1 and len(self.owners) > 1
         return all_match and bool(self.owners) and not (is_for_lead_alone or is_accident)
@@ -172,7 +178,7 @@ def weigh_form(form: FormTags, names: Sequence[str], declarations: Declarations)
     """
     verdicts = [_judge(tag, form, names, declarations) for tag in form.recent]
     deciding = [verdict for verdict in verdicts if not verdict.is_repair]
-    opposed = frozenset(name for verdict in deciding for name in verdict.opposed)
+    opposed = _opposed_names(deciding)
     owners: dict[str, DatedTag] = {}
     for verdict in deciding:
         for name in sorted(verdict.matches - opposed):
@@ -186,6 +192,21 @@ def weigh_form(form: FormTags, names: Sequence[str], declarations: Declarations)
         matching=len(matching),
         recent=len(deciding),
         objection=next(objections, ""),
+    )
+
+
+def _opposed_names(verdicts: Sequence[_Verdict]) -> frozenset[str]:
+    """Return the packages that declared another version at one of the *verdicts*, newest first.
+
+    One slip does not count if the newest tag, and most of the others, have the version.
+    """
+    matches = Counter(chain.from_iterable(verdict.matches for verdict in verdicts))
+    slips = Counter(chain.from_iterable(verdict.opposed for verdict in verdicts))
+    newest = verdicts[0].matches if verdicts else frozenset[str]()
+    return frozenset(
+        name
+        for name, count in slips.items()
+        if not (count == 1 and name in newest and matches[name] >= _MIN_MATCHES)
     )
 
 

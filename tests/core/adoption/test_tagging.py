@@ -197,6 +197,17 @@ def test_main_package_tags_its_group() -> None:
     assert tagging_of(independent, *lines).lockstep == ()
 
 
+def test_one_slip_hides_no_format() -> None:
+    """A tag on the commit before the new version does not make the other tags useless; the newest one must be right."""
+    history = {f"v{number}": f"core {number}" for number in (1, 2, 3, 5)}
+    slip = {**dict(list(history.items())[:3]), "v4": "core 3", "v5": "core 5"}
+
+    assert tagging_of(slip, "core: 5").patterns == ("v{version}",)
+    assert tagging_of({**history, "v6": "core 5"}, "core: 6").patterns == ("{name}-v{version}",)
+    two_slips = {"v1": "core 1", "v2": "core 2", "v3": "core 2", "v4": "core 3", "v5": "core 5"}
+    assert tagging_of(two_slips, "core: 5").patterns == ("{name}-v{version}",)
+
+
 def test_renamed_package_keeps_its_tags() -> None:
     """Tags with a name that no package has any more are for the only package that declared their versions."""
     history = {"old@1.0": "core 1.0, app 3.0", "app@3.0": "core 1.0, app 3.0"}
