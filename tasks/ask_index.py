@@ -91,32 +91,28 @@ async def ask_requirements(
     return replace(previous, requires=requires)
 
 
-async def ask_versions(
-    indexes: Sequence[Index],
-    names: Sequence[str],
-    previous: IndexAnswers,
-    *,
-    released_here: Container[str] = (),
-) -> IndexAnswers:
-    """Return *previous* with the versions of each of *names* on the first of *indexes*.
+async def ask_versions(index: Index, names: Sequence[str], previous: IndexAnswers) -> IndexAnswers:
+    """Return *previous* with the versions of each of *names* on *index*; raises Refusal RK-INDEX-…."""
+    published = await ask_index(index, names)
+    return replace(previous, published={**previous.published, **published})
 
-    Installers look on the second index for a project that the first one does not have. So the second one is asked for
-    these too, except for packages in *released_here*; if it does not answer, it counts as empty. Raises Refusal
-    RK-INDEX-… if the first one does not answer.
+
+async def ask_elsewhere(
+    indexes: Sequence[Index], names: Sequence[str], previous: IndexAnswers
+) -> IndexAnswers:
+    """Return *previous* with the versions of each of *names* on the other *indexes*, on which installers look too.
+
+    An index that does not answer counts as empty.
     """
-    published = await ask_index(indexes[0], names)
     elsewhere = dict(previous.elsewhere)
-    absent = [name for name in names if not published[name] and name not in released_here]
-    for index in indexes[1:]:
+    for name in names:
+        elsewhere[name] = frozenset()
+    for index in indexes:
         try:
-            elsewhere |= await ask_index(index, absent)
+            elsewhere |= await ask_index(index, names)
         except ReleaseError as error:
-            log.info(
-                "the default index cannot be asked for packages that %s lacks: %s",
-                indexes[0].url,
-                error,
-            )
-    return replace(previous, published={**previous.published, **published}, elsewhere=elsewhere)
+            log.info("%s cannot be asked for packages of the workspace: %s", index.url, error)
+    return replace(previous, elsewhere=elsewhere)
 
 
 def consumed_versions(

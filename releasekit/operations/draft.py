@@ -121,29 +121,31 @@ async def _ask_and_plan(
 ) -> tuple[Plan, History, Mapping[str, frozenset[Version]]]:
     """Return the final plan, the history since the last releases on the index, and its versions by package.
 
-    An answer can add packages to the plan. Then the indexes are asked about these too, until nothing changes.
+    An answer can add packages to the plan, or remove some. Then the indexes are asked about these too, until nothing
+    changes. The default index is asked about packages that the index lacks and that are not released now.
     """
     async with AsyncExitStack() as stack:
-        indexes = [index]
+        others: list[Index] = []
         if not target.is_default:  # installers look here for packages that this index does not have
             default = replace(target, check_url=project.default_index, name="")
             default_index = await stack.enter_async_context(open_index(project, default))
-            indexes.append(default_index)
+            others.append(default_index)
         answers = ask_index.IndexAnswers()
         read: set[tuple[str, Version]] = set()
         while True:
             questions = packages_to_query(project.workspace, plan)
             names = sorted(questions - answers.published.keys())
             if names:
-                released_now = set(names_of(plan.steps))
-                answers = await ask_index.ask_versions(
-                    indexes, names, answers, released_here=released_now
-                )
+                answers = await ask_index.ask_versions(index, names, answers)
                 released = ask_index.baselines_on_index(repo, project, history, answers.published)
                 if released:
                     history = read_history.read_history(repo, project, released)
                 consumed = ask_index.consumed_versions(project, repo, history, answers.published)
                 answers = replace(answers, consumed=consumed)
+            absent = {name for name in questions if others and not answers.published[name]}
+            missing = sorted(absent - answers.elsewhere.keys() - set(names_of(plan.steps)))
+            if missing:
+                answers = await ask_index.ask_elsewhere(others, missing, answers)
             baselines = history.baselines.items()
             last_releases = {
                 (name, baseline.version) for name, baseline in baselines if name in questions
@@ -152,9 +154,9 @@ async def _ask_and_plan(
             releases = sorted(
                 (name, version) for name, version in wanted if answers.has(name, version)
             )
-            if not (names or releases):
+            if not (names or missing or releases):
                 return plan, history, answers.published
-            answers = await ask_index.ask_requirements(indexes, releases, answers)
+            answers = await ask_index.ask_requirements([index, *others], releases, answers)
             read |= set(releases)
             plan = decide.plan(project, repo, history, options.selection(), answers)
 

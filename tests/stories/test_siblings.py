@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from releasekit.integrations.peryx import embedded_index
 from releasekit.integrations.process import run
 from releasekit.integrations.uv import find_uv
 from tests.stories.test_release import pins_of, uploads
-from tests.support.world import World, make_world, write_package
+from tests.support.world import World, make_world, upload, write_package
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -291,6 +292,31 @@ def test_spent_version_counts_as_released(tmp_path: Path, own_index: EmbeddedInd
 
 
 FORMS = ("", ">=0.1", "==0.1.0", "~=0.1.0", ">=0.1,<0.2", "==0.1.*", "<0.2")
+
+
+def test_default_index_is_asked_when_plan_changes(
+    tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package that leaves the plan may be on the default index, though the index of the release lacks it.
+
+    At first its exact pins are assumed, so it would be released; then its wheel says that it needs no new release.
+    """
+    world = make_world(tmp_path, "core; app: core; web: app, core", 'pins = "exact"')
+    upload(world, own_index, "core", "app", "web")
+    for name in ("core", "app", "web"):
+        world.git("tag", f"{name}-v0.1.0")
+    changed = {f"packages/{name}/src/{name}/new.py": "" for name in ("core", "web")}
+    world.commit("feat: more", changed)
+    (tmp_path / "private").mkdir()
+    monkeypatch.setenv("UV_DEFAULT_INDEX", own_index.simple_url)
+    with embedded_index(tmp_path / "private") as private:
+        monkeypatch.setenv("UV_PUBLISH_TOKEN", private.environment["UV_PUBLISH_TOKEN"] or "")
+        where = ("--publish-url", private.publish_url, "--check-url", private.simple_url)
+        said = world.releasekit("plan", "--format", "json", *where)
+
+    assert said.code == 0, said.err
+    rows = {row["name"]: row["next"] for row in json.loads(said.out)["packages"]}
+    assert rows == {"core": "0.2.0", "web": "0.2.0", "app": None}
 
 
 @pytest.mark.parametrize("propagate", ["none", "out-of-range", "patch"])
