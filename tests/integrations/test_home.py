@@ -68,3 +68,23 @@ def test_known_home_stays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     code = "from releasekit.integrations.home import ensure_home; ensure_home(); import os; print(os.environ['HOME'])"
 
     assert run(Command((sys.executable, "-c", code))).stdout.strip() == str(tmp_path)
+
+
+@pytest.mark.parametrize("home", ["/dev/null", "/dev/null/home"])
+def test_home_that_is_no_directory_is_replaced(tmp_path: Path, home: str) -> None:
+    """A service whose HOME is no directory has a home until the process ends."""
+    env = {"HOME": home, "TMPDIR": str(tmp_path)}
+
+    path, mode, content = run(Command((sys.executable, "-c", CODE), ROOT, env)).stdout.split()
+
+    assert path.startswith(str(tmp_path))
+    assert (int(mode), content) == (0o700, "[]")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_new_home_is_made_by_who_needs_it(tmp_path: Path) -> None:
+    """A home that does not exist yet, but can be made, stays the home."""
+    env = {"HOME": str(tmp_path / "new")}
+    code = "import os\nfrom releasekit.integrations.home import ensure_home\nensure_home()\nprint(os.environ['HOME'])"
+
+    assert run(Command((sys.executable, "-c", code), ROOT, env)).stdout.strip() == env["HOME"]
