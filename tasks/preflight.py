@@ -19,6 +19,7 @@ from releasekit.core.config.settings import CHANGELOG, bump_files
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, ReleaseWarning
 from releasekit.core.history.build_tags import unread_tag_warnings
 from releasekit.core.history.remote_tags import later_releases
+from releasekit.core.history.tags import blocked_tag_refusal, blocked_tags
 from releasekit.core.picking import drop, drop_keys, map_values, names_of, pick
 from releasekit.core.planning.model import Obstacle, Status
 from releasekit.core.release.branches import branch_refusal
@@ -241,7 +242,8 @@ def remote(
     """Find out before the first build whether the git remote would refuse the push at the end, or has unknown tags.
 
     If the release is *partially_published*, its own tags may be there.
-    Obstacles: RK-PREFLIGHT-NO-REMOTE, RK-PUSH-REJECTED, RK-REMOTE-UNREACHABLE, RK-TAG-NOT-FETCHED, RK-TAG-EXISTS.
+    Obstacles: RK-PREFLIGHT-NO-REMOTE, RK-PUSH-REJECTED, RK-REMOTE-UNREACHABLE, RK-TAG-NOT-FETCHED, RK-TAG-EXISTS,
+    RK-TAG-INVALID.
     """
     settings = project.settings
     if not settings.push:
@@ -621,6 +623,9 @@ def _remote_tags(
         count = count_as("tag", unfetched)
         message = f"{remote} has {count} that this clone lacks: {summarize(unfetched)}"
         yield Refusal(ErrorCode.TAG_NOT_FETCHED, message, str(repo.top))
-    for tag in drop(pick(plan.all_tags, missing), {*unfetched, *own_tags}):
+    others = drop_keys(missing, own_tags)
+    for tag in drop(pick(plan.all_tags, others), unfetched):
         message = f"{remote} has {tag} already, at {missing[tag][:12]}"
         yield Refusal(ErrorCode.TAG_EXISTS, message, str(repo.top))
+    for tag, blocker in blocked_tags(plan.all_tags, others).items():
+        yield blocked_tag_refusal(tag, blocker, remote)

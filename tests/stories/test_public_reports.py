@@ -12,6 +12,7 @@ from releasekit.core.errors import ErrorCode
 from releasekit.core.history.commits import Commit, parse
 from releasekit.core.workspace.toml_edits import write_version
 from releasekit.integrations.process import Command, run
+from tests.stories.test_release import uploads
 from tests.support.world import World, make_world, upload
 
 if TYPE_CHECKING:
@@ -239,3 +240,24 @@ def test_clone_without_tags_is_refused(tmp_path: Path, own_index: EmbeddedIndex)
     assert said.code == 2
     assert "core-v0.1.0, core-v0.2.0" in said.err
     assert f"error: {ErrorCode.TAG_EXISTS}: origin has new-v0.1.0 already, at " in said.err
+
+
+@pytest.mark.usefixtures("unrecorded")
+def test_blocked_tag_is_found_first(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+    """A tag that stands in the way of a new one, here or on the remote, stops the release before the upload.
+
+    nrwl/nx#22011.
+    """
+    world = make_world(tmp_path, "core; app", 'tag_format = "{name}/v{version}"')
+    world.git("push", "--quiet", "origin", "HEAD:refs/tags/app")
+    world.git("tag", "core")
+
+    said = world.releasekit("publish", "--yes")
+
+    assert said.code == 2
+    blocked = (
+        f"error: {ErrorCode.TAG_INVALID}: git cannot have the tag {{0}}/v0.1.0 beside the tag {{0}}"
+    )
+    assert blocked.format("core") in said.err
+    assert blocked.format("app") in said.err
+    assert uploads(own_index) == []

@@ -156,6 +156,34 @@ class TagSchemes:
         return is_own or any(name in packages for name, _ in self.common.readings(tag))
 
 
+def blocked_tags(tags: Iterable[str], existing: Iterable[str]) -> dict[str, str]:
+    """Return those of the new *tags* that git cannot have, each with the tag beside which it cannot be.
+
+    A reference is a file, so `core` and `core/v1.0` exclude each other. The other tag is one of *existing*, or new too.
+    """
+    new_tags = dict.fromkeys(tags)
+    others = {**dict.fromkeys(existing), **new_tags}
+    below = {parent: other for other in others for parent in _parents(other)}
+    blocked: dict[str, str] = {}
+    for tag in new_tags:
+        above = filter(others.__contains__, _parents(tag))
+        if blocker := next(above, "") or below.get(tag, ""):
+            blocked[tag] = blocker
+    return blocked
+
+
+def _parents(tag: str) -> Iterator[str]:
+    parts = tag.split("/")
+    return ("/".join(parts[:number]) for number in range(1, len(parts)))
+
+
+def blocked_tag_refusal(tag: str, blocker: str, location: str) -> Refusal:
+    """Return the refusal of a release whose *tag* cannot be made because of the tag *blocker*."""
+    message = f"git cannot have the tag {tag} beside the tag {blocker}"
+    hint = f"Choose another tag_format; or delete {blocker}, if it is no longer needed."
+    return Refusal(ErrorCode.TAG_INVALID, message, location, hint)
+
+
 def formats_of(tag_format: str | Sequence[str]) -> tuple[str, ...]:
     """Return the value of a key `tag_format` as a tuple."""
     return (tag_format,) if isinstance(tag_format, str) else tuple(tag_format)

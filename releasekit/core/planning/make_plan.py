@@ -13,7 +13,13 @@ from releasekit.core.artifacts.source_changes import Waivers, rate_source_change
 from releasekit.core.config.command_lines import command_texts
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseWarning
 from releasekit.core.history.pending_changes import consumed_files
-from releasekit.core.history.tags import TagScheme, schemes_of, umbrella_tag
+from releasekit.core.history.tags import (
+    TagScheme,
+    blocked_tag_refusal,
+    blocked_tags,
+    schemes_of,
+    umbrella_tag,
+)
 from releasekit.core.picking import drop, drop_keys, pick_keys
 from releasekit.core.planning.first_releases import first_release_warnings, first_releases_to_allow
 from releasekit.core.planning.installable import (
@@ -69,7 +75,8 @@ def make_plan(
     """Return the plan that follows from the *inputs*; the same inputs make the same plan.
 
     *own* are the settings that members set for themselves. A tag that exists already, RK-TAG-EXISTS, is an obstacle of
-    the plan, and so is a package whose version nobody knows, RK-VERSION-UNKNOWN.
+    the plan, and so are a tag that git cannot have beside another one, RK-TAG-INVALID, and a package whose version
+    nobody knows, RK-VERSION-UNKNOWN.
 
     Raises Refusal RK-GRAPH-CYCLE, RK-GRAPH-SELF-DEPENDENCY, RK-WORKSPACE-UNKNOWN-PACKAGE, RK-TAG-INVALID; and
     RK-VERSION-INVALID if a requested version cannot be released.
@@ -91,11 +98,13 @@ def make_plan(
     warnings = [*graph_warnings, *low_version_warnings(decisions, released)]
     warnings += _plan_warnings(basis, statuses, steps, index.exclusions)
     warnings += first_release_warnings(unallowed_new)
-    own_obstacles = map(Obstacle.from_error, (*undecided, *_taken_tags(released, inputs)))
+    release_tags = _release_tags(basis, steps, schemes, decisions)
+    tag_problems = (*_taken_tags(released, inputs), *_blocked_tags(released, release_tags, inputs))
+    own_obstacles = map(Obstacle.from_error, (*undecided, *tag_problems))
     return Plan(
         commit=inputs.commit,
         release=release_id(inputs.commit, released),
-        tags=_release_tags(basis, steps, schemes, decisions),
+        tags=release_tags,
         warnings=tuple(map(str, warnings)),
         obstacles=(*own_obstacles, *find_obstacles(index)),
         unread=tuple(_assumed_releases(index.candidates)),
@@ -241,6 +250,16 @@ def _taken_tags(released: Sequence[Step], inputs: PlanInputs) -> Iterator[Refusa
     for tag, name in reversed(taken.items()):
         commit = inputs.tags[tag][:12]
         yield Refusal(ErrorCode.TAG_EXISTS, f"{tag} exists already, at {commit}", name)
+
+
+def _blocked_tags(
+    released: Sequence[Step], release_tags: Sequence[str], inputs: PlanInputs
+) -> Iterator[Refusal]:
+    """Yield a refusal for each tag of this release that git cannot make beside a tag that is there."""
+    owners = {step.tag: step.name for step in reversed(released)}
+    new_tags = (*reversed(owners), *release_tags)
+    for tag, blocker in blocked_tags(new_tags, inputs.tags).items():
+        yield blocked_tag_refusal(tag, blocker, owners.get(tag, ""))
 
 
 def _refuse_shared_tags(

@@ -844,6 +844,18 @@ class TestTags:
         assert both.tags == ("v1.1",)
         assert plan(tool="fix: it").tags == ("tool@1.0.1",)
 
+    def test_tag_needs_free_place(self) -> None:
+        """A tag above or below another one is found before the release: git cannot have both."""
+        settings = {"tag_format": "{name}/v{version}"}
+        tags = ["core/v1.0", "app", "web/v1.1/old", "other/v9"]
+        plan = plan_of(
+            "app:", "core:", "web:", tags=tags, settings=settings, changes={"web": "feat: it"}
+        )
+
+        assert {(obstacle.code, obstacle.what) for obstacle in plan.obstacles} == {
+            (ErrorCode.TAG_INVALID, "git cannot have the tag app/v1.0 beside the tag app"),
+        }
+
     def test_two_packages_cannot_share_tag(self) -> None:
         """Two packages cannot share a tag unless all do."""
         own = {name: {"tag_format": "v{version}"} for name in ("app", "core")}
