@@ -286,6 +286,8 @@ def _literal_pattern(weighed: FormEvidence) -> str:
 
 def _is_read(weighed: FormEvidence, tagging: Tagging) -> bool:
     form = weighed.form
+    if form.sharers:
+        return True  # the same tags are there with the name of their package
     is_refuted = bool(weighed.objection) and not weighed.matching
     if is_refuted:
         return False

@@ -195,6 +195,7 @@ def test_main_package_tags_its_group() -> None:
     assert set(unread_of(history, *lines)) == {"gone@{version}", "ada/docs@{version}"}
     independent = {**history, "core@1.4": "app 1.3, core 1.4, web 1.3, new 1.3, own 0.1"}
     assert tagging_of(independent, *lines).lockstep == ()
+    assert set(unread_of(independent, *lines)) == {"gone@{version}", "ada/docs@{version}"}
 
 
 def test_one_slip_hides_no_format() -> None:
