@@ -108,11 +108,9 @@ def cargo_lock_text(
     manifest = package / cargo_location(document).path
     crate = text_at(table_at(parse_document(read_text_if_exists(manifest)), "package"), "name")
     above = [directory for directory in manifest.parents if directory.is_relative_to(top)]
-    locks = (directory / "Cargo.lock" for directory in above)
-    lock = next(filter(Path.is_file, locks), None)
-    if lock is None:
-        return {}
-    text, location = read_text(lock), locked_cargo_location(crate)
+    locks = [directory / "Cargo.lock" for directory in above]
+    lock = next(filter(Path.is_file, locks), locks[0])
+    text, location = read_text_if_exists(lock), locked_cargo_location(crate)
     if not location.find(text):
         return {}
     return {lock: write_version_at(text, location, version, str(lock.relative_to(top)))}

@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from releasekit.core.adoption.tag_forms import parse_nameless
 from releasekit.core.history.tag_evidence import TagReading, objection
-from releasekit.core.picking import pick
+from releasekit.core.picking import group_by, pick
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -119,10 +119,7 @@ def find_lead_forms(forms: Sequence[FormTags], names: Sequence[str]) -> list[For
 
     So a workspace with one version for all packages is often tagged: with the name of its main package.
     """
-    newest: dict[str, DatedTag] = {}
-    for form in forms:
-        if form.name and form.recent:
-            newest[form.name] = max(newest.get(form.name, form.recent[0]), form.recent[0], key=_age)
+    newest = {form.name: form.recent[0] for form in reversed(forms)}
     shared: list[FormTags] = []
     leads = [form for form in forms if form.name in names and len(form.recent) > 1]
     for form in leads[:_MAX_LEADS]:
@@ -135,13 +132,20 @@ def find_lead_forms(forms: Sequence[FormTags], names: Sequence[str]) -> list[For
 
 def _as_shared(form: FormTags, sharers: frozenset[str]) -> list[FormTags]:
     """Return *form* with the name of its package as literal text, if its newest tag can be read so."""
-    tags: list[DatedTag] = []
-    for tag in form.tags:
-        parsed = parse_nameless(tag.parsed.tag)
-        if parsed is not None:
-            tags.append(tag._replace(parsed=parsed))
-    alike = tuple(tag for tag in tags if tag.parsed.pattern == tags[0].parsed.pattern)
-    return [FormTags(tag.parsed.pattern, "", "", "none", alike, sharers) for tag in alike[:1]]
+    tags = [
+        tag._replace(parsed=parsed)
+        for tag in form.tags
+        if (parsed := parse_nameless(tag.parsed.tag))
+    ]
+    by_pattern = group_by(tags, _pattern_of)
+    return [
+        FormTags(pattern, "", "", "none", tuple(alike), sharers)
+        for pattern, alike in islice(by_pattern.items(), 1)
+    ]
+
+
+def _pattern_of(tag: DatedTag) -> str:
+    return tag.parsed.pattern
 
 
 @dataclass(frozen=True, slots=True)

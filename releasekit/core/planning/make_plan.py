@@ -20,7 +20,7 @@ from releasekit.core.history.tags import (
     schemes_of,
     umbrella_tag,
 )
-from releasekit.core.picking import drop, drop_keys, pick_keys
+from releasekit.core.picking import drop, drop_keys, pick, pick_keys
 from releasekit.core.planning.first_releases import first_release_warnings, first_releases_to_allow
 from releasekit.core.planning.installable import (
     IndexAfterRelease,
@@ -74,9 +74,8 @@ def make_plan(
 ) -> Plan:
     """Return the plan that follows from the *inputs*; the same inputs make the same plan.
 
-    *own* are the settings that members set for themselves. A tag that exists already, RK-TAG-EXISTS, is an obstacle of
-    the plan, and so are a tag that git cannot have beside another one, RK-TAG-INVALID, and a package whose version
-    nobody knows, RK-VERSION-UNKNOWN.
+    *own* are the settings that members set for themselves. Obstacles of the plan are tags that exist, RK-TAG-EXISTS, or
+    that git cannot have beside others, RK-TAG-INVALID, and packages whose version nobody knows, RK-VERSION-UNKNOWN.
 
     Raises Refusal RK-GRAPH-CYCLE, RK-GRAPH-SELF-DEPENDENCY, RK-WORKSPACE-UNKNOWN-PACKAGE, RK-TAG-INVALID; and
     RK-VERSION-INVALID if a requested version cannot be released.
@@ -99,14 +98,13 @@ def make_plan(
     warnings += _plan_warnings(basis, statuses, steps, index.exclusions)
     warnings += first_release_warnings(unallowed_new)
     release_tags = _release_tags(basis, steps, schemes, decisions)
-    tag_problems = (*_taken_tags(released, inputs), *_blocked_tags(released, release_tags, inputs))
-    own_obstacles = map(Obstacle.from_error, (*undecided, *tag_problems))
+    problems = (*undecided, *_tag_problems(released, release_tags, inputs))
     return Plan(
         commit=inputs.commit,
         release=release_id(inputs.commit, released),
         tags=release_tags,
         warnings=tuple(map(str, warnings)),
-        obstacles=(*own_obstacles, *find_obstacles(index)),
+        obstacles=(*map(Obstacle.from_error, problems), *find_obstacles(index)),
         unread=tuple(_assumed_releases(index.candidates)),
         packages=tuple(steps),
         versions=siblings.versions,
@@ -244,21 +242,16 @@ def _make_steps(
     return steps
 
 
-def _taken_tags(released: Sequence[Step], inputs: PlanInputs) -> Iterator[Refusal]:
-    """Yield a refusal for each tag of the *released* packages that exists already."""
-    taken = {step.tag: step.name for step in reversed(released) if step.tag in inputs.tags}
-    for tag, name in reversed(taken.items()):
-        commit = inputs.tags[tag][:12]
-        yield Refusal(ErrorCode.TAG_EXISTS, f"{tag} exists already, at {commit}", name)
-
-
-def _blocked_tags(
+def _tag_problems(
     released: Sequence[Step], release_tags: Sequence[str], inputs: PlanInputs
 ) -> Iterator[Refusal]:
-    """Yield a refusal for each tag of this release that git cannot make beside a tag that is there."""
+    """Yield a refusal for each tag of this release that exists, or that git cannot make beside one that does."""
     owners = {step.tag: step.name for step in reversed(released)}
-    new_tags = (*reversed(owners), *release_tags)
-    for tag, blocker in blocked_tags(new_tags, inputs.tags).items():
+    package_tags = list(reversed(owners))
+    for tag in pick(package_tags, inputs.tags):
+        commit = inputs.tags[tag][:12]
+        yield Refusal(ErrorCode.TAG_EXISTS, f"{tag} exists already, at {commit}", owners[tag])
+    for tag, blocker in blocked_tags((*package_tags, *release_tags), inputs.tags).items():
         yield blocked_tag_refusal(tag, blocker, owners.get(tag, ""))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fnmatch
 import re
-import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -182,18 +181,9 @@ def _described_tags(tool: Table) -> list[str]:
         scm.get(_DESCRIBE_KEY),
         table_at(scm, "scm", "git").get("describe_command"),
     ]
-    for command in filter(None, commands):
-        words = _shell_words(command) if isinstance(command, str) else texts_in(command)
-        line = " ".join(words).replace("--match=", "--match ")
-        return re.findall(r"--match (\S+)", line)
-    return []
-
-
-def _shell_words(command: str) -> list[str]:
-    try:
-        return shlex.split(command)
-    except ValueError:  # a quote without its end, which the build reports
-        return []
+    command = next(filter(None, commands), "")
+    line = " ".join(texts_in(command)).replace("--match=", "--match ")
+    return [pattern.strip("'\"") for pattern in re.findall(r"--match (\S+)", line)]
 
 
 def _tag_settings(tool: Table) -> dict[str, str]:

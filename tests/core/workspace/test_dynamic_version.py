@@ -225,8 +225,8 @@ def test_wrongly_typed_table_is_empty(table: str) -> None:
     [
         (f'{HATCH}source = "nodejs"', "[tool.hatch.version] source = 'nodejs'"),
         (
-            '[build-system]\nrequires = ["maturin"]\nbuild-backend = "maturin"',
-            "build-backend = 'maturin'",
+            '[build-system]\nrequires = ["meson-python"]\nbuild-backend = "mesonpy"',
+            "build-backend = 'mesonpy'",
         ),
         ('[build-system]\nrequires = ["not one", "setuptools"]', "no known build backend"),
         ('[tool.pdm.version]\nsource = "call"', "[tool.pdm.version] source = 'call'"),
