@@ -169,23 +169,35 @@ def _push_lock(repo: Repo, remote: str, own_lock: str, lock_ref: Ref) -> bool:
     A refused push is tried again, because another clone may be pushing its lock at this moment: git refuses the second
     push at once, and shows the lock of the first only later.
     """
-    for delay in (0.5, 0.5, 0.5, None):
-        try:
-            repo.push(remote, [f"{own_lock}:{LOCK_REF}"], leases={LOCK_REF: lock_ref.object})
-        except ReleaseError as error:
-            current = read_lock_ref(repo, remote)
-            if current.object == own_lock:
-                return True
-            if current not in (NO_REF, lock_ref):  # another clone was faster
-                repo.fetch_missing(remote, LOCK_REF, current.commit)
-                raise read_lock_commit(repo, current.commit).conflict_error(remote) from None
-            if delay is None:
-                _warn_not_held(error, remote)
-                return False
-            time.sleep(delay)
-        else:
-            return True
-    return False
+    refusal = _try_lock(repo, remote, own_lock, lock_ref)
+    for _ in range(_LOCK_RETRIES):
+        if refusal is None:
+            break
+        time.sleep(_LOCK_RETRY_DELAY)
+        refusal = _try_lock(repo, remote, own_lock, lock_ref)
+    if refusal is not None:
+        _warn_not_held(refusal, remote)
+    return refusal is None
+
+
+_LOCK_RETRIES = 3
+_LOCK_RETRY_DELAY = 0.5
+"""Seconds; git writes a reference in far less."""
+
+
+def _try_lock(repo: Repo, remote: str, own_lock: str, lock_ref: Ref) -> ReleaseError | None:
+    """Push *own_lock* once; returns the error if *remote* does not have it now, and no other lock either."""
+    try:
+        repo.push(remote, [f"{own_lock}:{LOCK_REF}"], leases={LOCK_REF: lock_ref.object})
+    except ReleaseError as error:
+        current = read_lock_ref(repo, remote)
+        if current.object == own_lock:
+            return None
+        if current not in (NO_REF, lock_ref):  # another clone was faster
+            repo.fetch_missing(remote, LOCK_REF, current.commit)
+            raise read_lock_commit(repo, current.commit).conflict_error(remote) from None
+        return error
+    return None
 
 
 def _warn_not_held(error: ReleaseError, remote: str) -> None:

@@ -9,7 +9,6 @@ from releasekit.core.config.settings import bump_files
 from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.workspace.declarations import parse_document
 from releasekit.core.workspace.dynamic_version import (
-    cargo_location,
     is_dynamic,
     literal_location,
     locked_cargo_location,
@@ -102,10 +101,10 @@ def cargo_lock_text(
     Cargo looks for it beside Cargo.toml and in the directories above; here up to *top*. Empty without such a file, or
     if it does not have the crate: then Cargo writes it anew.
     """
-    has_crate = is_dynamic(document) and version_source(document).description == "maturin"
-    if not has_crate:
+    crates = [location for location in version_source(document).locations if location.is_semver]
+    if not (is_dynamic(document) and crates):
         return {}
-    manifest = package / cargo_location(document).path
+    manifest = package / crates[0].path
     crate = text_at(table_at(parse_document(read_text_if_exists(manifest)), "package"), "name")
     above = [directory for directory in manifest.parents if directory.is_relative_to(top)]
     locks = [directory / "Cargo.lock" for directory in above]

@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, TypeVar
 
 from releasekit.core.history.web_links import repository_urls
-from releasekit.core.picking import names_of
+from releasekit.core.picking import names_of, true_keys
 from releasekit.core.planning.installable import packages_to_query
 from releasekit.integrations.git import Repo
 from releasekit.integrations.process import mask
@@ -142,8 +142,9 @@ async def _ask_and_plan(
                     history = read_history.read_history(repo, project, released)
                 consumed = ask_index.consumed_versions(project, repo, history, answers.published)
                 answers = replace(answers, consumed=consumed)
-            absent = {name for name in questions if others and not answers.published[name]}
-            missing = sorted(absent - answers.elsewhere.keys() - set(names_of(plan.steps)))
+            unasked = questions - set(names_of(plan.steps)) - answers.elsewhere.keys()
+            unasked -= set(true_keys(answers.published))
+            missing = sorted(unasked) if others else []
             if missing:
                 answers = await ask_index.ask_elsewhere(others, missing, answers)
             baselines = history.baselines.items()

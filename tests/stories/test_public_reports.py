@@ -244,7 +244,7 @@ def test_clone_without_tags_is_refused(tmp_path: Path, own_index: EmbeddedIndex)
 
 @pytest.mark.usefixtures("unrecorded")
 def test_blocked_tag_is_found_first(tmp_path: Path, own_index: EmbeddedIndex) -> None:
-    """A tag that stands in the way of a new one, here or on the remote, stops the release before the upload.
+    """A new tag that git cannot have beside another one, here or on the remote, stops the release before the upload.
 
     nrwl/nx#22011.
     """

@@ -30,6 +30,7 @@ RECENT_TAGS = 5
 _MIN_MATCHES = 3
 """How many of the newest tags must be releases if one is none."""
 _MAX_LEADS = 3
+"""How many packages, those with the newest tags, may be the main one of a workspace."""
 _STRANGER = re.compile(r"\w(?:@|==)v?\{version\}")
 
 
@@ -117,7 +118,7 @@ def _age(tag: DatedTag) -> tuple[int, Version]:
 def find_lead_forms(forms: Sequence[FormTags], names: Sequence[str]) -> list[FormTags]:
     """Return the newest *forms* that name a package, as tags also of those *names* that had no tags of their own then.
 
-    So a workspace with one version for all packages is often tagged: with the name of its main package.
+    A workspace with one version for all packages often has only tags with the name of its main package.
     """
     newest = {form.name: form.recent[0] for form in reversed(forms)}
     shared: list[FormTags] = []
@@ -152,7 +153,7 @@ def _pattern_of(tag: DatedTag) -> str:
 class FormEvidence:
     """What the newest tags of a form say.
 
-    *owners* are the packages that declared the version of each of them that they were there for, but for one slip;
+    *owners* are the packages that declared the version of each of them that they were there for, except one;
     *opposed* declared another version at one of them. Of the *recent* tags, *matching* have a version that a package
     declared. *objection* is the reason why the newest tag that matches nothing is no release; empty if there is no such
     tag.
@@ -202,7 +203,7 @@ def weigh_form(form: FormTags, names: Sequence[str], declarations: Declarations)
 def _opposed_names(verdicts: Sequence[_Verdict]) -> frozenset[str]:
     """Return the packages that declared another version at one of the *verdicts*, newest first.
 
-    One slip does not count if the newest tag, and most of the others, have the version.
+    One wrong tag does not count if the newest tag, and most of the others, have the version.
     """
     matches = Counter(chain.from_iterable(verdict.matches for verdict in verdicts))
     slips = Counter(chain.from_iterable(verdict.opposed for verdict in verdicts))

@@ -177,7 +177,7 @@ def _own_formats(choice: _TagFacts, common: Iterable[FormTags]) -> dict[str, tup
 def _formats_without_label(choice: _TagFacts, name: str) -> list[str]:
     """Return the formats in which the package *name* was released, without those that contain the label.
 
-    Tags with the name of another package are left out: they were hardly for this one too.
+    Tags with the name of another package are left out, because they are releases of that one.
     """
     patterns = [
         weighed.form.pattern

@@ -114,13 +114,13 @@ def _source_of_backend(document: Table, tool: Table) -> VersionSource:
     if backend.startswith("flit_core"):
         return VersionSource(tuple(_flit(document)), description="flit")
     if backend == "maturin":
-        return VersionSource((cargo_location(document),), description="maturin")
+        return VersionSource((_cargo_location(document),), description="maturin")
     if backend:
         return VersionSource(description=f"build-backend = {backend!r}")
     return VersionSource()
 
 
-def cargo_location(document: Table) -> VersionLocation:
+def _cargo_location(document: Table) -> VersionLocation:
     """Return where the Cargo.toml of a package that maturin builds has its version; none if it is inherited there."""
     path = text_at(table_at(document, "tool", "maturin"), "manifest-path", "Cargo.toml")
     return VersionLocation(path.removeprefix("./"), _CARGO, is_semver=True)

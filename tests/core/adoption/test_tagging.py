@@ -198,7 +198,7 @@ def test_main_package_tags_its_group() -> None:
     assert set(unread_of(independent, *lines)) == {"gone@{version}", "ada/docs@{version}"}
 
 
-def test_one_slip_hides_no_format() -> None:
+def test_one_wrong_tag_hides_no_format() -> None:
     """A tag on the commit before the new version does not make the other tags useless; the newest one must be right."""
     history = {f"v{number}": f"core {number}" for number in (1, 2, 3, 5)}
     slip = {**dict(list(history.items())[:3]), "v4": "core 3", "v5": "core 5"}

@@ -152,7 +152,7 @@ def test_semantic_form_is_read_back(version: Version) -> None:
 
 
 def test_semantic_form_of_prereleases() -> None:
-    """The words are those that Cargo orders as PEP 440 orders the letters."""
+    """Each letter of PEP 440 is a word there, and the version has three numbers."""
     versions = ["1", "1.2a1", "1.2b2", "1.2.3rc4", "1.2.dev5", "1.2rc1.dev2"]
 
     assert [semver_text(Version(text)) for text in versions] == [
