@@ -1180,6 +1180,7 @@ _TABLE = (
         (
             "The settings of the backend include a file twice, for example by `force-include`.",
             "A file has the path of a directory that has files, too.",
+            "As a warning: `core.py` beside `core/__init__.py`, which Python prefers.",
         ),
         "RK-VERIFY-DUPLICATE: core-1.3.0-py3-none-any.whl: members that occur more than once: core/mod.py",
         _VERIFICATION,
@@ -1238,6 +1239,7 @@ _TABLE = (
             "A text was copied from a page or a document, together with a right-to-left mark.",
             "The summary has escape sequences of a terminal.",
             "A module has characters that change the order in which editors show it (CVE-2021-42574).",
+            "The name of a file has a letter of another alphabet, such as a Cyrillic o, among Latin ones.",
         ),
         "RK-VERIFY-HIDDEN: core-1.3.0.tar.gz: fields with control or invisible characters: Summary",
         _VERIFICATION,
@@ -1312,6 +1314,7 @@ _TABLE = (
             "The version comes from git, and the backend does not see the tag or the release.",
             "The .dist-info directory is named for another project or version.",
             "The version has a local part, such as `1.3.0+cuda`.",
+            "As a warning: the `__version__` in the code of a wheel is another one.",
         ),
         "RK-VERIFY-NAME: core-1.3.0-py3-none-any.whl: METADATA has the version 1.2.9, but 1.3.0 is planned",
         _VERIFICATION,
@@ -1343,6 +1346,7 @@ _TABLE = (
             "A wheel for any platform has compiled modules.",
             "The platform is `linux_x86_64`, which PyPI refuses: it accepts manylinux and musllinux.",
             "As a warning: a wheel for one platform has no compiled code.",
+            "As a warning: the wheel is for versions of Python that its Requires-Python excludes.",
         ),
         (
             "RK-VERIFY-PLATFORM: core-1.3.0-cp311-cp311-linux_x86_64.whl: platform tags that PyPI refuses:\n"
@@ -1477,8 +1481,9 @@ _TABLE = (
         (
             "An address has no scheme, or one such as `javascript:` or `git+ssh:`.",
             "A label is longer than PyPI accepts.",
+            "An address has a user name and a password: `https://ada:secret@example.com`.",
         ),
-        "RK-VERIFY-URL: core-1.3.0.tar.gz: Project-URL 'Home, example.com': it is not an address of the web",
+        "RK-VERIFY-URL: core-1.3.0.tar.gz: Project-URL Home, example.com: it is not an address of the web",
         _VERIFICATION,
     ),
     ErrorPage(

@@ -794,7 +794,7 @@ _TABLE = (
     ),
     ErrorInfo(
         ErrorCode.VERIFY_DUPLICATE,
-        "An archive has two members with one path. Which one counts depends on the program that unpacks it.",
+        "An archive has two members for one path or module. Which one counts depends on the program that reads it.",
         "Make sure that the build includes each file once.",
     ),
     ErrorInfo(
@@ -820,7 +820,7 @@ _TABLE = (
     ),
     ErrorInfo(
         ErrorCode.VERIFY_HIDDEN,
-        "A field that an index shows, or a module, has control characters or invisible characters.",
+        "A field, a module or the name of a file has characters that are invisible or look like other ones.",
         "Write the text again by hand. Such characters can make a text read differently from what it says.",
     ),
     ErrorInfo(
@@ -860,7 +860,7 @@ _TABLE = (
     ),
     ErrorInfo(
         ErrorCode.VERIFY_NAME,
-        "The metadata of a built file has another name or version than planned, or a version that PyPI refuses.",
+        "A built file has another name or version than planned, or a version that PyPI refuses.",
         "Check where the build backend takes the name and the version from: see the guide to dynamic versions.",
     ),
     ErrorInfo(
@@ -875,7 +875,7 @@ _TABLE = (
     ),
     ErrorInfo(
         ErrorCode.VERIFY_PLATFORM,
-        "The platform of a wheel does not fit to its content, or PyPI does not accept it.",
+        "The tags of a wheel do not fit to its content or its Requires-Python, or PyPI does not accept them.",
         "Build wheels with compiled code for each platform (`auditwheel repair` names the platform on Linux).",
     ),
     ErrorInfo(
@@ -942,7 +942,7 @@ _TABLE = (
     ),
     ErrorInfo(
         ErrorCode.VERIFY_URL,
-        "A link of the project is not an address of the web, or its label is too long.",
+        "A link of the project is not an address of the web, has a password, or its label is too long.",
         "Fix [project.urls]: labels have at most 32 characters, and addresses begin with https:// or http://.",
     ),
     ErrorInfo(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,12 @@ from releasekit.core.config.bump_rules import Bump
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+CODE_VERSION = re.compile(
+    r"""^__version__(?: *: *[\w.\[\]]+)? *= *["']([^"']+)["']""", re.MULTILINE
+)
+"""The assignment of a literal version in a module."""
 
 
 def bump_between(current: Version, target: Version) -> Bump:

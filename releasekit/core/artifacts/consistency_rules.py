@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import symtable
+import sys
 import warnings
 from collections import Counter
 from itertools import chain
@@ -201,13 +202,13 @@ def _reference_problems(
 
 
 def _may_be_elsewhere(module: str, wheel: Archive) -> bool:
-    """Return whether *module* may come from a requirement of *wheel*: its own package, or a namespace of both."""
+    """Return whether *module* may come from Python, or from a requirement: its own package, or a namespace of both."""
     installed = wheel.installed_paths
     parts = module.split(".")
+    if not wheel.values("Requires-Dist"):
+        return parts[0] in sys.stdlib_module_names
     if not any(name.split(".")[0] == parts[0] for name in import_names(installed)):
         return True
-    if not wheel.values("Requires-Dist"):
-        return False
     for number in range(1, len(parts)):
         parent = "/".join(parts[:number])
         child = "/".join(parts[: number + 1])
@@ -255,7 +256,7 @@ def _read_source(content: bytes, read: Callable[[bytes], T]) -> T | str:
             warnings.simplefilter("ignore")
             return read(content)
     except SyntaxError as error:
-        return f"line {error.lineno}: {error.msg}"
+        return f"line {error.lineno or 1}: {error.msg}"
     except (ValueError, RecursionError, MemoryError) as error:
         return str(error) or type(error).__name__
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from itertools import chain
+from functools import partial
+from itertools import chain, filterfalse
 from typing import TYPE_CHECKING
 
 from releasekit.core.artifacts.archive_facts import MemberKind
@@ -59,6 +60,22 @@ def _is_hidden(character: str) -> bool:
     return unicodedata.category(character) in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 
 
+def mixed_alphabets(archive: Archive) -> Iterator[Problem]:
+    """Find names with Latin letters and others that look like them, such as a Cyrillic o (Unicode report 39)."""
+    foreign = filterfalse(str.isascii, archive.files)
+    names = [path for path in foreign if any(map(_mixes_alphabets, _WORD.findall(path)))]
+    yield from list_problem(archive.name, "names with letters of several alphabets", names)
+
+
+def _mixes_alphabets(word: str) -> bool:
+    alphabets = {unicodedata.name(letter, "").split(" ")[0] for letter in word}
+    return "LATIN" in alphabets and not _ALPHABETS_LIKE_LATIN.isdisjoint(alphabets)
+
+
+_WORD = re.compile(r"[^\W\d_]+")
+_ALPHABETS_LIKE_LATIN = frozenset({"CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE"})
+
+
 def duplicate_members(archive: Archive) -> Iterator[Problem]:
     """Find paths that occur twice, and files that are directories, too: unpackers disagree which one counts."""
     counts = Counter(member.path.removesuffix("/") for member in archive.members)
@@ -71,6 +88,10 @@ def duplicate_members(archive: Archive) -> Iterator[Problem]:
     clashes = sorted(parents.intersection(archive.files))
     solid = [path for path in clashes if archive.files[path].kind is MemberKind.FILE]
     yield from list_problem(archive.name, "files that are directories, too", solid)
+    packages = [parent for parent in parents if f"{parent}/__init__.py" in archive.files]
+    hidden = sorted(archive.files.keys() & map("{}.py".format, packages))
+    message = "modules that a package of the same name hides"
+    yield from list_problem(archive.name, message, hidden, RuleSeverity.WARNING)
 
 
 def ancestors(path: str) -> list[str]:
@@ -169,6 +190,9 @@ def unportable_paths(archive: Archive) -> Iterator[Problem]:
     yield from list_problem(
         archive.name, "paths that differ only in case or accents", _collisions(paths)
     )
+    decomposed = list(filterfalse(partial(unicodedata.is_normalized, "NFC"), paths))
+    message = "paths with accents as characters of their own, which some systems join"
+    yield from list_problem(archive.name, message, decomposed)
 
 
 def _collisions(paths: Iterable[str]) -> list[str]:

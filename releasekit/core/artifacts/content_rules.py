@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
-from itertools import chain
+from functools import partial
+from itertools import chain, filterfalse
 from typing import TYPE_CHECKING
 
 from releasekit.core.artifacts.problems import Problem, RuleSeverity, list_problem
+from releasekit.core.artifacts.secret_patterns import UNCERTAIN_KIND
 from releasekit.core.text import summarize
 from releasekit.core.workspace.built_files import import_names
 
@@ -35,8 +37,14 @@ def is_support_path(path: str) -> bool:
 
 def secrets(archive: Archive) -> Iterator[Problem]:
     """Find private keys and tokens in the content of files. In tests and documentation they are probably samples."""
+    uncertain = [path for path, member in archive.files.items() if UNCERTAIN_KIND in member.secrets]
+    message = f"files with a {UNCERTAIN_KIND}, which may be a secret"
+    shipped = _by_severity(uncertain, archive)[RuleSeverity.ERROR]
+    yield from list_problem(archive.name, message, shipped, RuleSeverity.WARNING)
     holders = {
-        path: summarize(member.secrets) for path, member in archive.files.items() if member.secrets
+        path: summarize(kinds)
+        for path, member in archive.files.items()
+        if (kinds := sorted({*member.secrets} - {UNCERTAIN_KIND}))
     }
     for severity, paths in _by_severity(holders, archive).items():
         named = [f"{holders[path]} in {path}" for path in paths]
@@ -45,11 +53,12 @@ def secrets(archive: Archive) -> Iterator[Problem]:
 
 def _by_severity(paths: Iterable[str], archive: Archive) -> dict[RuleSeverity, list[str]]:
     """Return *paths* of *archive* apart: the samples of tests and documentation give a warning only."""
-    groups: dict[RuleSeverity, list[str]] = {RuleSeverity.ERROR: [], RuleSeverity.WARNING: []}
-    for path in paths:
-        severity = RuleSeverity.WARNING if _is_sample(path, archive) else RuleSeverity.ERROR
-        groups[severity].append(path)
-    return groups
+    everything = tuple(paths)
+    is_sample = partial(_is_sample, archive)
+    return {
+        RuleSeverity.ERROR: list(filterfalse(is_sample, everything)),
+        RuleSeverity.WARNING: list(filter(is_sample, everything)),
+    }
 
 
 def _group_problems(archive: Archive, message: str, paths: Iterable[str]) -> Iterator[Problem]:
@@ -58,7 +67,7 @@ def _group_problems(archive: Archive, message: str, paths: Iterable[str]) -> Ite
         yield from list_problem(archive.name, message, group, severity)
 
 
-def _is_sample(path: str, archive: Archive) -> bool:
+def _is_sample(archive: Archive, path: str) -> bool:
     """Return whether *path* of *archive* belongs to tests or documentation. The package itself may be named so."""
     own_names = {archive.top, archive.name.split("-", maxsplit=1)[0]}
     names = [name for name in path.split("/") if name not in own_names]
@@ -143,7 +152,7 @@ _LEFTOVER_DIRECTORY = re.compile(
 )
 _LEFTOVER_FILE = re.compile(
     r"(?i).*\.(?:py[co]|orig|rej|bak|old|swp|swo|swn|tmp|temp|log|pid|prof|lprof|dmp|un~|rs\.bk)|.*~|\.?#.*#?|\.ds_store|thumbs\.db|desktop\.ini"
-    r"|\._.*|\.coverage(?:\..*)?|coverage\.xml|pyvenv\.cfg|core\.\d+|nohup\.out|\.envrc|.*\.(?:sublime-workspace|code-workspace)"
+    r"|\._.*|db\.sqlite3(?:-journal)?|\.coverage(?:\..*)?|coverage\.xml|pyvenv\.cfg|core\.\d+|nohup\.out|\.envrc|.*\.(?:sublime-workspace|code-workspace)"
     r"|.*_(?:backup|base|local|remote)_\d+\..*"
 )
 
@@ -224,6 +233,10 @@ _COMMON_DIRECTORIES = frozenset(
     "config",
     "assets",
     "site-packages",
+    "pip",
+    "setuptools",
+    "pkg_resources",
+    "_distutils_hack",
 }
 _COMMON_MODULES = frozenset(
     (

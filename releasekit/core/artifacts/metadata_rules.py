@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from email.utils import getaddresses
 from functools import cache
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from releasekit.core.addresses import split_address
 from releasekit.core.artifacts.container_rules import has_hidden_characters
 from releasekit.core.artifacts.problems import Problem, RuleSeverity, list_problem, printable
 from releasekit.core.artifacts.wheel_rules import undecodable_metadata
@@ -148,33 +149,35 @@ _MAX_LABEL = 32
 
 
 def project_urls(archive: Archive) -> Iterator[Problem]:
-    """Find links whose label or address PyPI refuses."""
+    """Find links whose label or address PyPI refuses, and passwords in addresses."""
+    problems = [
+        (f"Project-URL {entry}", _link_problem(entry)) for entry in archive.values("Project-URL")
+    ]
     for field in ("Home-page", "Download-URL"):
-        bad = [url for url in archive.values(field) if url and not _is_web_address(url)]
-        yield from list_problem(archive.name, f"{field} is not an address of the web", bad)
-    for entry in archive.values("Project-URL"):
-        problem = _link_problem(entry)
-        if problem:
-            yield Problem(archive.name, f"Project-URL {printable(entry)!r}: {problem}")
+        urls = filter(None, archive.values(field))
+        problems += [(f"{field} {url}", _address_problem(url)) for url in urls]
+    for link, problem in filter(itemgetter(1), problems):
+        shown = re.sub(r"://[^/@\s]*@", "://***@", link)
+        yield Problem(archive.name, f"{printable(shown)}: {problem}")
 
 
 def _link_problem(entry: str) -> str:
     label, comma, url = (part.strip() for part in entry.partition(","))
-    if not (label and comma and url):
+    if not all((label, comma, url)):
         return "it must be a label and an address, with a comma between them"
     if len(label) > _MAX_LABEL:
         return f"the label has {len(label)} characters, and PyPI accepts {_MAX_LABEL}"
-    return "" if _is_web_address(url) else "it is not an address of the web"
+    return _address_problem(url)
 
 
-def _is_web_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url.strip())
-        _ = parts.port
-    except ValueError:
-        return False
+def _address_problem(url: str) -> str:
+    """Return why PyPI, or its reader, must not get the address *url*; empty if they may."""
+    parts = split_address(url.strip())
+    if parts.password:
+        return "the address has a password"
     has_space = re.search(r"\s", url.strip()) is not None
-    return parts.scheme.lower() in {"http", "https"} and bool(parts.hostname) and not has_space
+    is_of_web = parts.scheme.lower() in {"http", "https"} and bool(parts.hostname)
+    return "" if is_of_web and not has_space else "it is not an address of the web"
 
 
 def requirements(built: BuiltArtifacts) -> Iterator[Problem]:

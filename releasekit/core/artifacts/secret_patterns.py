@@ -9,6 +9,10 @@ OVERLAP = 4096
 """How many bytes of a piece are read again with the next one, so that no secret hides on the border."""
 
 
+UNCERTAIN_KIND = "JSON web token"
+"""The kind that is often no secret: it may have expired, or be meant for everyone."""
+
+
 class SecretPattern(NamedTuple):
     """A kind of secret. Only content with one of *anchors* is searched for the slower *pattern*.
 
@@ -111,6 +115,7 @@ PATTERNS = (
     SecretPattern("password of a netrc", (b"machine",), _NETRC_LINE),
     SecretPattern("password in an address", (b"://",), _ADDRESS_PASSWORD),
     SecretPattern("registry password", (b":_password=", b":_auth"), _REGISTRY_PASSWORD),
+    _token(UNCERTAIN_KIND, r"eyJ[A-Za-z0-9_-]{10,2000}\.eyJ[A-Za-z0-9_-]{10,4000}\.[A-Za-z0-9_-]{20,1000}", "eyJ"),
 )  # fmt: skip
 
 _PLACEHOLDER = re.compile(rb"example|xxxx|your[-_]|\.{3}", re.IGNORECASE)

@@ -53,7 +53,8 @@ def leaked_secrets(built: BuiltArtifacts) -> Iterator[Problem]:
 
 
 def hidden_characters(built: BuiltArtifacts) -> Iterator[Problem]:
-    """Find characters that show a text, or a module, in another way than it reads."""
+    """Find characters that show a text, a name, or a module in another way than it reads."""
+    yield from per_archive(container_rules.mixed_alphabets)(built)
     yield from per_described(metadata_rules.hidden_text)(built)
     yield from per_archive(metadata_rules.reordered_sources)(built)
 

@@ -7,8 +7,10 @@ import io
 import re
 from collections import Counter
 from contextlib import suppress
+from itertools import product, starmap
 from typing import TYPE_CHECKING
 
+from packaging.specifiers import SpecifierSet
 from packaging.tags import parse_tag
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
@@ -167,6 +169,27 @@ def wheel_platforms(wheel: Archive) -> Iterator[Problem]:
         if wheel.is_readable:
             yield from _platform_problems(wheel, is_for_any=_is_for_any(tags))
             yield from _machine_problems(wheel, tags)
+            if not any(_is_allowed(tag, wheel) for tag in tags):
+                message = "no Python that Requires-Python allows takes a wheel with these tags"
+                yield Problem(wheel.name, message, RuleSeverity.WARNING)
+
+
+def _is_allowed(tag: Tag, wheel: Archive) -> bool:
+    """Return whether Requires-Python allows a version of Python that takes a wheel with *tag* (PEP 425)."""
+    match = re.fullmatch(r"(py|cp)(\d)(\d*)", tag.interpreter)
+    if not match or "requires-python" in wheel.metadata_errors:
+        return True
+    kind, major, minor = match.groups("0")
+    is_exact = all((kind == "cp", tag.abi != "abi3", minor))
+    first = int(minor or 0)
+    minors = range(first, (first if is_exact else _LAST_MINOR) + 1)
+    patches = product(minors, (0, _LAST_PATCH))
+    versions = starmap((major + ".{}.{}").format, patches)
+    return any(SpecifierSet(wheel.value("Requires-Python")).filter(versions))
+
+
+_LAST_MINOR, _LAST_PATCH = 50, 99
+"""More than any Python has, so that a bound such as `>=3.11.4` keeps 3.11."""
 
 
 def _platform_problems(wheel: Archive, *, is_for_any: bool) -> Iterator[Problem]:

@@ -17,7 +17,7 @@ from releasekit.core.checks.fixes import NewFile
 from releasekit.core.checks.metadata import LICENSES, license_globs, matches_any, readme_file
 from releasekit.core.errors import ERRORS, ErrorCode
 from releasekit.core.text import summarize
-from releasekit.core.version_numbers import parse_version
+from releasekit.core.version_numbers import CODE_VERSION, parse_version
 from releasekit.core.versioning.groups import version_groups
 from releasekit.core.workspace.built_files import parse_file_name
 from releasekit.core.workspace.dynamic_version import table_at, version_source
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from releasekit.core.versioning.groups import VersionGroup
     from releasekit.core.workspace.dynamic_version import Table
 
-_VERSION = re.compile(r"""^__version__(?: *: *[\w.\[\]]+)? *= *["']([^"']+)["']""", re.MULTILINE)
 _ASIDE = frozenset(
     (
         "bench",
@@ -133,7 +132,7 @@ def _check_code_versions(package: Package) -> Iterator[Found]:
         return
     for path, text in package.texts.items():
         is_code = path.endswith("__init__.py")
-        match = _VERSION.search(text) if is_code else None
+        match = CODE_VERSION.search(text) if is_code else None
         if match and parse_version(match[1]) != declared:
             yield Found(
                 package.name,

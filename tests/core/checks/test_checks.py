@@ -219,7 +219,7 @@ FIRES = [
         scene(pkg("core", tree=tree(), rest=SCRIPTS, urls='{{ Home = "ftp://a" }}')),
         [
             (
-                f"error {CORE}:10 core breaks RK-VERIFY-URL: Project-URL 'Home, ftp://a': "
+                f"error {CORE}:10 core breaks RK-VERIFY-URL: Project-URL Home, ftp://a: "
                 "it is not an address of the web"
             ),
             (
