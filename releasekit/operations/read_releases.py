@@ -44,7 +44,7 @@ from releasekit.store.bundle import SUMS
 from releasekit.store.record import MANIFEST, list_records
 from tasks import ask_index, read_history
 from tasks.read_declarations import DeclarationReader, member_directories
-from tasks.read_workspace import target_of
+from tasks.read_workspace import later_indexes, target_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Iterable, Mapping
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 
     from releasekit.core.history.tag_evidence import TagReading
     from releasekit.core.planning.model import Plan
+    from releasekit.core.release.later_index import LaterIndex
     from releasekit.core.release.release_manifest import BuiltPackage, ReleaseManifest
     from releasekit.core.release.target import Target
     from releasekit.core.release.unfinished_release import ReleaseStatus
@@ -82,7 +83,8 @@ class ComparedReleases:
     """The *state* to compare, the *scope* to report about, and the sources that repairs need.
 
     *recorded* are the releases on record here, by the tag that names them. *pages* are the releases on the forge.
-    *unasked* names the services that were not asked.
+    *unasked* names the services that were not asked. *later_index* is the index of `publish_to` after the first one
+    whose files the state has.
     """
 
     state: RepositoryState
@@ -91,6 +93,12 @@ class ComparedReleases:
     recorded: Mapping[str, RecordedRelease]
     pages: Mapping[str, ForgeRelease]
     unasked: tuple[str, ...]
+    later_index: LaterIndex | None = None
+
+    @property
+    def index(self) -> str:
+        """The name of the index as findings have it: empty for the first one."""
+        return self.later_index.name if self.later_index else ""
 
     def record_of(self, key: VersionKey) -> tuple[RecordedRelease, BuiltPackage] | None:
         """Return the record of the release that built this version, and the built package."""
@@ -101,11 +109,76 @@ class ComparedReleases:
         return None
 
 
-async def read_releases(options: RepairOptions, project: Project, repo: Repo) -> ComparedReleases:
-    """Read everything that `repair` compares. A server that is expected and does not answer is a refusal.
+async def read_releases(
+    options: RepairOptions, project: Project, repo: Repo
+) -> tuple[ComparedReleases, ...]:
+    """Read everything that `repair` compares: all places with the first index, and the files on each later index.
 
+    A server that is expected and does not answer is a refusal.
     Raises Refusal RK-INDEX-…, RK-REMOTE-UNREACHABLE, RK-FORGE-…, RK-RELEASE-UNKNOWN.
     """
+    later = later_indexes(project)
+    first = await _read_all_places(options, project, repo)
+    if later:
+        state = replace(first.state, index=first.target.index_name)
+        first = replace(first, state=state)
+    with as_refusal():
+        others = [await _read_later_index(project, repo, first, index) for index in later]
+    return first, *others
+
+
+async def _read_later_index(
+    project: Project, repo: Repo, first: ComparedReleases, later: LaterIndex
+) -> ComparedReleases:
+    """Return *first* with the files of a later index. Only what the first index has completely can be there."""
+    unasked: list[str] = []
+    recorded = _read_records(repo, later.target)
+    async with open_index(project, later.target) as index:
+        listed = await read_index_files(index, sorted(later.packages))
+        versions = [
+            _on_later_index(version, listed[version.name], recorded.values())
+            for version in first.state.versions
+            if version.is_complete and version.name in listed
+        ]
+        state = replace(first.state, versions=tuple(versions), requires={}, index=later.name)
+        if first.scope.is_whole:
+            requires = await _read_requirements(state, index, unasked)
+            state = replace(state, requires=requires)
+    return replace(
+        first,
+        state=state,
+        target=later.target,
+        recorded=recorded,
+        unasked=tuple(unasked),
+        later_index=later,
+    )
+
+
+def _on_later_index(
+    version: VersionState,
+    listed: Mapping[Version, list[IndexFile]],
+    recorded: Iterable[RecordedRelease],
+) -> VersionState:
+    """Return *version* with the files that a later index has of it; it must have those of the first one."""
+    files = listed.get(version.version, [])
+    there = replace(
+        version,
+        files={file.name: file.sha256 for file in files},
+        is_yanked=is_yanked(files),
+        expected=version.expected or version.files,
+        kinds=frozenset(),
+    )
+    for release in recorded:
+        for package in release.manifest.packages:
+            if (package.name, package.version) == version.key:
+                return _with_record(there, release, package)
+    return there
+
+
+async def _read_all_places(
+    options: RepairOptions, project: Project, repo: Repo
+) -> ComparedReleases:
+    """Return what all places say about the releases, with the first index."""
     unasked: list[str] = []
     target = target_of(project)
     with as_refusal():

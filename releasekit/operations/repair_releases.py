@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import logging
 from contextlib import AsyncExitStack
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from releasekit.core.errors import Refusal, ReleaseError
 from releasekit.core.picking import drop
-from releasekit.core.repair.inconsistencies import RepairReport, find_inconsistencies
+from releasekit.core.repair.inconsistencies import (
+    RepairReport,
+    find_inconsistencies,
+    find_index_inconsistencies,
+)
 from releasekit.core.text import count_as
 from releasekit.operations import repair_steps
 from releasekit.operations.confirmation import AssumeYes, Proposal
@@ -17,7 +22,7 @@ from releasekit.operations.read_releases import read_releases
 from releasekit.store.record import release_lock, remove_leftovers
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from releasekit.core.repair.inconsistencies import Inconsistency, RepairAction
     from releasekit.integrations.git import Repo
@@ -55,12 +60,15 @@ async def repair(options: RepairOptions, confirmation: Confirmation | None = Non
         return await _repair_all(options, project, repo, compared)
 
 
-def _report(compared: ComparedReleases) -> RepairReport:
-    findings = find_inconsistencies(compared.state)
+def _report(compared: Sequence[ComparedReleases]) -> RepairReport:
+    first, *others = compared
+    findings = [find_inconsistencies(first.state)]
+    findings += [find_index_inconsistencies(other.state) for other in others]
+    unasked = chain.from_iterable(each.unasked for each in compared)
     return RepairReport(
-        compared=tuple(f"{name} {version}" for name, version in sorted(compared.scope.keys)),
-        unasked=tuple(dict.fromkeys(compared.unasked)),
-        findings=tuple(filter(compared.scope.covers, findings)),
+        compared=tuple(f"{name} {version}" for name, version in sorted(first.scope.keys)),
+        unasked=tuple(dict.fromkeys(unasked)),
+        findings=tuple(filter(first.scope.covers, chain.from_iterable(findings))),
     )
 
 
@@ -69,7 +77,7 @@ def _repairable(report: RepairReport) -> list[Inconsistency]:
 
 
 async def _repair_all(
-    options: RepairOptions, project: Project, repo: Repo, compared: ComparedReleases
+    options: RepairOptions, project: Project, repo: Repo, compared: Sequence[ComparedReleases]
 ) -> RepairReport:
     """Repair finding by finding, and read everything again: what is repaired can show what comes next."""
     repaired: list[str] = []
@@ -101,11 +109,12 @@ async def _repair_all(
 
 
 def _identity(finding: Inconsistency) -> str:
-    return f"{finding.kind} of {finding.subject}"
+    place = f" on {finding.index}" if finding.index else ""
+    return f"{finding.kind} of {finding.subject}{place}"
 
 
 async def _repair_one(
-    finding: Inconsistency, project: Project, repo: Repo, compared: ComparedReleases
+    finding: Inconsistency, project: Project, repo: Repo, compared: Sequence[ComparedReleases]
 ) -> None:
     repairs: dict[RepairAction, Callable[[repair_steps.Repair], Awaitable[None]]] = {
         "tag": repair_steps.make_tag,
@@ -117,4 +126,5 @@ async def _repair_one(
         "publish_draft": repair_steps.publish_draft,
         "attach_sums": repair_steps.attach_sums,
     }
-    await repairs[finding.action](repair_steps.Repair(finding, project, repo, compared))
+    place = next(each for each in compared if each.index == finding.index)
+    await repairs[finding.action](repair_steps.Repair(finding, project, repo, place))

@@ -114,7 +114,9 @@ async def upload_files(repair: Repair) -> None:
         _context_of(repair, recorded) as context,
         open_index(repair.project, repair.compared.target) as index,
     ):
-        job = UploadJob(context, step, built, index, Uploads(concurrency=1))
+        later = repair.compared.later_index
+        release = context.for_later_index(later) if later else context
+        job = UploadJob(release, step, built, index, Uploads(concurrency=1))
         await upload.fn(job)
         await confirm.fn(job)
 

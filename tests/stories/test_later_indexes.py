@@ -275,6 +275,42 @@ def test_version_on_second_index_is_an_obstacle(
     assert not internal.uploads
 
 
+def test_repair_looks_at_every_index(
+    tmp_path: Path, internal: FaultIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that only the second index lacks is uploaded there; other content there needs the next version."""
+    monkeypatch.setenv("PUBLIC_TOKEN", "public-token")
+    with fault_index() as public:
+        world = two_indexes(tmp_path, internal, public, ', packages = ["core", "app"]')
+        assert world.releasekit(*PUBLISH).code == 0
+        assert world.releasekit("repair").code == 0
+        lost = public.files["app"].pop("app-0.1.0.tar.gz")
+        sent = len(internal.uploads)
+
+        found = world.releasekit("repair", "--format", "json")
+        repaired = world.releasekit("repair", "--apply", "--yes", "--format", "json")
+
+        (finding,) = json.loads(found.out)["findings"]
+        named = (finding["kind"], finding["package"], finding["index"], finding["text"])
+        assert named == ("files_incomplete", "app", "public", "public lacks app-0.1.0.tar.gz")
+        assert repaired.code == 0, repaired.err
+        assert json.loads(repaired.out)["repaired"] == ["files_incomplete of app 0.1.0 on public"]
+        assert public.files["app"]["app-0.1.0.tar.gz"] == lost
+        assert len(internal.uploads) == sent
+        assert public.users == {"__token__:public-token"}
+
+        public.files["core"]["core-0.1.0.tar.gz"] = b"other content"
+        del public.files["app"]
+        seen = json.loads(world.releasekit("repair", "--format", "json").out)["findings"]
+        kinds = {(finding["kind"], finding["package"], finding["index"]) for finding in seen}
+        assert kinds == {
+            ("checksum_differs", "core", "public"),
+            ("tagged_not_published", "app", "public"),
+        }
+        only = world.releasekit("repair", "--index", "internal", "--format", "json")
+        assert (only.code, json.loads(only.out)["findings"]) == (0, [])
+
+
 def test_dry_run_shows_every_index(
     tmp_path: Path, internal: FaultIndex, public: EmbeddedIndex
 ) -> None:

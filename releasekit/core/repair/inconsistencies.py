@@ -5,6 +5,7 @@ Nothing that is public is deleted or replaced. What cannot be completed is settl
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Literal, TypedDict
 
@@ -53,7 +54,8 @@ class Inconsistency(BaseModel):
     """One finding: where it is, what is wrong, and the way forward.
 
     *package* and *version* are empty for a finding about a whole release; *tag* is then the tag that names it.
-    *action* is what `--apply` does. *settled* findings need nothing: a later version has taken their place.
+    *action* is what `--apply` does. *settled* findings need nothing: a later version has taken their place. *index* is
+    the index of `publish_to` that it is about, empty for the first one.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -66,6 +68,7 @@ class Inconsistency(BaseModel):
     action: RepairAction = ""
     next: NextCommand
     settled: bool = False
+    index: str = ""
 
     @property
     def subject(self) -> str:
@@ -129,6 +132,26 @@ def find_inconsistencies(state: RepositoryState) -> tuple[Inconsistency, ...]:
     return tuple(findings)
 
 
+def find_index_inconsistencies(state: RepositoryState) -> tuple[Inconsistency, ...]:
+    """Return the findings about a later index with the files of *state*; the first one has those about all the rest."""
+    findings = find_inconsistencies(replace(state, releases=(), drafts={}))
+    return tuple(
+        finding.model_copy(update={"index": state.index})
+        for finding in findings
+        if finding.kind in _KINDS_OF_AN_INDEX
+    )
+
+
+_KINDS_OF_AN_INDEX = frozenset(
+    {
+        "checksum_differs",
+        "files_incomplete",
+        "tagged_not_published",
+        "not_installable_together",
+    }
+)
+
+
 def _unfinished_finding(release: UnfinishedState) -> Inconsistency:
     return Inconsistency(
         kind="release_unfinished", tag=release.title, text=release.text, next=release.next
@@ -183,7 +206,7 @@ def _moved_tag(version: VersionState, state: RepositoryState) -> Inconsistency:
 def _differing_files(version: VersionState, state: RepositoryState) -> Inconsistency:
     """Return the finding that the index serves other files than were built. They stay: installers must avoid them."""
     names = summarize(version.differing_files)
-    text = f"the index serves other content than was recorded: {names}"
+    text = f"{state.index} serves other content than was recorded: {names}"
     if not state.is_superseded(version) or version.is_yanked:
         return _needs_next_version("checksum_differs", text, version, state)
     command = f'releasekit yank {version.name} {version.version} --reason "its files differ"'
@@ -196,21 +219,21 @@ def _differing_files(version: VersionState, state: RepositoryState) -> Inconsist
 
 
 def _unpublished_tag(version: VersionState, state: RepositoryState) -> Inconsistency:
-    text = f"the tag {version.tag.name} exists, but the index has no file of this version"
+    text = f"the tag {version.tag.name} exists, but {state.index} has no file of this version"
     if version.can_upload:
         return _with_upload("tagged_not_published", text, version)
     return _needs_next_version("tagged_not_published", text, version, state)
 
 
 def _incomplete_files(version: VersionState, state: RepositoryState) -> Inconsistency:
-    text = f"the index lacks {summarize(version.missing_files)}"
+    text = f"{state.index} lacks {summarize(version.missing_files)}"
     if version.can_upload:
         return _with_upload("files_incomplete", text, version)
     return _needs_next_version("files_incomplete", text, version, state)
 
 
 def _untagged_version(version: VersionState, state: RepositoryState) -> Inconsistency:
-    text = f"the index has this version, but there is no tag {version.tag.name}"
+    text = f"{state.index} has this version, but there is no tag {version.tag.name}"
     if not version.commit:
         text += ", and no commit of the history declares it"
         return _needs_next_version("published_not_tagged", text, version, state)

@@ -141,7 +141,7 @@ class RepositoryState:
 
     *requires* are the requirements on siblings of the latest version of each package on the index, by package.
     *has_forge* says that releases on the forge are expected and the forge has answered. *drafts* are drafts on the
-    forge that belong to no release, by tag.
+    forge that belong to no release, by tag. *index* is what messages call the index that has the files.
     """
 
     versions: tuple[VersionState, ...]
@@ -153,6 +153,7 @@ class RepositoryState:
     has_forge: bool = False
     drafts: Mapping[str, ForgeState] = field(default_factory=dict[str, ForgeState])
     remote: str = "origin"
+    index: str = "the index"
 
     @cached_property
     def by_key(self) -> dict[VersionKey, VersionState]:
