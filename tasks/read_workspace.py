@@ -242,6 +242,12 @@ def later_indexes(project: Project) -> tuple[LaterIndex, ...]:
     return tuple(later)
 
 
+def targets_of(project: Project, package: str) -> tuple[Target, ...]:
+    """Return all indexes that *package* (its name) goes to, in this order; raises as `later_indexes` does."""
+    later = [index.target for index in later_indexes(project) if package in index.packages]
+    return (target_of(project), *later)
+
+
 def _destination_target(project: Project, destination: Destination) -> Target:
     """Return one index of `publish_to`."""
     credentials = destination.secrets

@@ -132,11 +132,11 @@ async def _read_later_index(
 ) -> ComparedReleases:
     """Return *first* with the files of a later index. Only what the first index has completely can be there."""
     unasked: list[str] = []
-    recorded = _read_records(repo, later.target)
+    there = replace(first, recorded=_read_records(repo, later.target))
     async with open_index(project, later.target) as index:
         listed = await read_index_files(index, sorted(later.packages))
         versions = [
-            _on_later_index(version, listed[version.name], recorded.values())
+            _on_later_index(version, listed[version.name], there)
             for version in first.state.versions
             if version.is_complete and version.name in listed
         ]
@@ -145,34 +145,26 @@ async def _read_later_index(
             requires = await _read_requirements(state, index, unasked)
             state = replace(state, requires=requires)
     return replace(
-        first,
-        state=state,
-        target=later.target,
-        recorded=recorded,
-        unasked=tuple(unasked),
-        later_index=later,
+        there, state=state, target=later.target, unasked=tuple(unasked), later_index=later
     )
 
 
 def _on_later_index(
     version: VersionState,
     listed: Mapping[Version, list[IndexFile]],
-    recorded: Iterable[RecordedRelease],
+    compared: ComparedReleases,
 ) -> VersionState:
     """Return *version* with the files that a later index has of it; it must have those of the first one."""
     files = listed.get(version.version, [])
-    there = replace(
+    state = replace(
         version,
         files={file.name: file.sha256 for file in files},
         is_yanked=is_yanked(files),
         expected=version.expected or version.files,
         kinds=frozenset(),
     )
-    for release in recorded:
-        for package in release.manifest.packages:
-            if (package.name, package.version) == version.key:
-                return _with_record(there, release, package)
-    return there
+    match = compared.record_of(version.key)
+    return _with_record(state, *match) if match else state
 
 
 async def _read_all_places(

@@ -37,7 +37,7 @@ from releasekit.operations.read_releases import (
 )
 from releasekit.store.record import Record
 from tasks import read_history
-from tasks.read_workspace import read_workspace, target_of
+from tasks.read_workspace import read_workspace, target_of, targets_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -84,9 +84,12 @@ async def verify_version(options: VerifyOptions, name: str, version: str) -> Ver
             with _scratch_record(repo, subject.commit) as record:
                 originals = await _download(index, published, record.directory / "published")
                 rebuilt = await _build_again(options, project, repo, subject, record, index)
+                elsewhere = await _contradictions(project, subject, published)
                 names = dict.fromkeys((*originals, *rebuilt))
                 comparisons = [
-                    await _compare_file(file, originals, rebuilt, sums, index, published)
+                    (
+                        await _compare_file(file, originals, rebuilt, sums, index, published)
+                    ).with_problems(elsewhere.get(file, ()))
                     for file in names
                 ]
     return Verification(
@@ -132,6 +135,23 @@ async def _published_files(index: Index, subject: _TaggedVersion) -> dict[str, I
     if not files:
         raise Refusal(ErrorCode.RELEASE_UNKNOWN, f"the index has no file of {subject}", index.url)
     return by_name(files)
+
+
+async def _contradictions(
+    project: Project, subject: _TaggedVersion, published: Mapping[str, IndexFile]
+) -> dict[str, list[str]]:
+    """Return in which later indexes each of the *published* files is missing, or has other content."""
+    problems: dict[str, list[str]] = {}
+    for later in targets_of(project, subject.name)[1:]:
+        async with open_index(project, later) as index:
+            listed = await read_index_files(index, [subject.name])
+        there = by_name(listed[subject.name].get(subject.version, ()))
+        for name, file in published.items():
+            if name not in there:
+                problems.setdefault(name, []).append(f"{later.index_name} does not have it")
+            elif len({there[name].sha256, file.sha256} - {""}) > 1:
+                problems.setdefault(name, []).append(f"{later.index_name} has other content")
+    return problems
 
 
 async def _release_sums(

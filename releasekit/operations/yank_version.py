@@ -14,6 +14,7 @@ from releasekit.core.release.rollback_plan import yank_url
 from releasekit.core.repair.compared_scope import parse_version_key
 from releasekit.core.repair.release_state import latest_version
 from releasekit.core.repair.yank_impact import (
+    YankPlace,
     YankReport,
     find_dependents,
     with_yank_note,
@@ -24,7 +25,7 @@ from releasekit.operations.confirmation import AssumeYes, Proposal
 from releasekit.operations.draft import checkout_workspace, open_index, open_project
 from releasekit.operations.read_releases import is_yanked, open_release_forge, read_index_files
 from releasekit.store.record import release_lock
-from tasks.read_workspace import target_of
+from tasks.read_workspace import targets_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -50,6 +51,14 @@ class _OnIndex:
 
 
 @dataclass(frozen=True, slots=True)
+class _OpenIndex:
+    """An index that has the version, open for requests."""
+
+    target: Target
+    index: Index
+
+
+@dataclass(frozen=True, slots=True)
 class _Yank:
     """The yank of *key*, and where it is done: *page* is the release on the *forge* that has the version."""
 
@@ -57,8 +66,7 @@ class _Yank:
     reason: str
     project: Project
     repo: Repo
-    target: Target
-    index: Index
+    indexes: tuple[_OpenIndex, ...]
     forge: Forge | None = None
     page: ForgeRelease | None = None
 
@@ -85,11 +93,16 @@ async def yank_version(
             if not options.dry_run:
                 stack.enter_context(release_lock(repo.common_dir))
             key = _parse_key(project, name, version)
-            target = target_of(project)
-            index = await stack.enter_async_context(open_index(project, target))
-            report = await _find_impact(project, key, reason, target, index)
+            indexes = [
+                _OpenIndex(target, await stack.enter_async_context(open_index(project, target)))
+                for target in targets_of(project, key[0])
+            ]
+            report = await _find_impact(project, key, reason, indexes[0].index)
+            read = [(index, await _read_place(index, key)) for index in indexes]
+            places = {index: place for index, place in read if place}
+            report = report.with_places(tuple(places.values()))
             forge = await open_release_forge(project, repo, stack, [])
-            yank = _Yank(key, reason, project, repo, target, index, forge)
+            yank = _Yank(key, reason, project, repo, tuple(places), forge)
             yank = replace(yank, page=await _find_page(yank))
         if options.dry_run:
             return report.model_copy(update={"remaining": _remaining_steps(report)})
@@ -111,9 +124,22 @@ def _parse_key(project: Project, name: str, text: str) -> VersionKey:
 # ---- what it affects ------------------------------------------------------------------------------------------------
 
 
-async def _find_impact(
-    project: Project, key: VersionKey, reason: str, target: Target, index: Index
-) -> YankReport:
+async def _read_place(place: _OpenIndex, key: VersionKey) -> YankPlace | None:
+    """Return what the index says about the version; None if it does not have it."""
+    name, version = key
+    target = place.target
+    offers = await _read_offers(place.index, [name])
+    if version not in offers[name].versions:
+        return None
+    return YankPlace(
+        index=target.title,
+        page=yank_url(target, name, version),
+        can_yank=await place.index.can_yank(target.publish_url),
+        is_yanked=version in offers[name].yanked,
+    )
+
+
+async def _find_impact(project: Project, key: VersionKey, reason: str, index: Index) -> YankReport:
     """Return what the yank affects; raises Refusal RK-RELEASE-UNKNOWN if the index does not have the version."""
     name, version = key
     offers = await _read_offers(index, project.workspace.publishable_names)
@@ -132,9 +158,6 @@ async def _find_impact(
         fallback=str(latest_version([*offered])) if offered else "",
         dependents=find_dependents(key, offered, requires),
         requirements=tuple(_requirements_here(project, name)),
-        page=yank_url(target, name, version),
-        can_yank=await index.can_yank(target.publish_url),
-        is_yanked=version in own.yanked,
     )
 
 
@@ -184,29 +207,35 @@ def _requirements_here(project: Project, name: str) -> list[str]:
 async def _carry_out(yank: _Yank, report: YankReport) -> YankReport:
     """Yank on the index if it has an interface for that, and write the reason into changelog and notes."""
     name, version = yank.key
-    has_yank = report.is_yanked
     done: list[str] = []
-    if report.can_yank and not has_yank:
-        await yank.index.yank(yank.target.publish_url, name, version, yank.reason)
-        offers = await _read_offers(yank.index, [name])
-        has_yank = version in offers[name].yanked
-        if not has_yank:
+    places: list[YankPlace] = []
+    for opened, before in zip(yank.indexes, report.places, strict=True):
+        if before.is_yanked or not before.can_yank:
+            places.append(before)
+            continue
+        target = opened.target
+        await opened.index.yank(target.publish_url, name, version, yank.reason)
+        place = await _read_place(opened, yank.key)
+        if place is None or not place.is_yanked:
             message = f"the index accepted the yank of {name} {version}, and does not show it"
-            raise ReleaseError(ErrorCode.YANK_REFUSED, message, yank.index.url)
-        done.append(f"{name} {version} is yanked on {yank.target.title}")
+            raise ReleaseError(ErrorCode.YANK_REFUSED, message, opened.index.url)
+        places.append(place)
+        done.append(f"{name} {version} is yanked on {target.title}")
     if changelog := write_note(yank):
         done.append(f"{changelog} has the reason; commit it")
     if page := await update_page(yank):
         done.append(f"{page} has the reason")
-    yanked = report.model_copy(update={"is_yanked": has_yank, "done": tuple(done)})
+    yanked = report.with_places(places).model_copy(update={"done": tuple(done)})
     return yanked.model_copy(update={"remaining": _remaining_steps(yanked)})
 
 
 def _remaining_steps(report: YankReport) -> tuple[str, ...]:
     """Return what a person must do, because the index has no interface for it."""
-    if report.is_yanked or report.can_yank:
-        return ()
-    return (f"open {report.page} and yank {report.version} there; give the same reason",)
+    return tuple(
+        f"open {place.page} and yank {report.version} there; give the same reason"
+        for place in report.places
+        if not (place.is_yanked or place.can_yank)
+    )
 
 
 def write_note(yank: _Yank) -> str:

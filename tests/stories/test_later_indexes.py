@@ -22,6 +22,7 @@ pytestmark = pytest.mark.usefixtures("unrecorded")
 
 PUBLISH = ("publish", "--yes", "--skip-audit", "--format", "json")
 GRAPH = "app: core; core; tool: app"
+HEADERS = {"Accept": "application/vnd.pypi.simple.v1+json"}
 
 
 @pytest.fixture
@@ -85,8 +86,7 @@ def files_on(simple_url: str, *names: str) -> dict[str, str]:
     """Return the sha256 of each file that the index lists for the packages *names*."""
     listed: dict[str, str] = {}
     for name in names:
-        headers = {"Accept": "application/vnd.pypi.simple.v1+json"}
-        page = httpx.get(f"{simple_url.rstrip('/')}/{name}/", headers=headers)
+        page = httpx.get(f"{simple_url.rstrip('/')}/{name}/", headers=HEADERS)
         files: list[dict[str, Any]] = page.json()["files"] if page.is_success else []
         listed |= {file["filename"]: file["hashes"]["sha256"] for file in files}
     return listed
@@ -307,8 +307,38 @@ def test_repair_looks_at_every_index(
             ("checksum_differs", "core", "public"),
             ("tagged_not_published", "app", "public"),
         }
+        verified = world.releasekit("verify", "core", "0.1.0", "--format", "json")
+        problems = {file["name"]: file["problems"] for file in json.loads(verified.out)["files"]}
+        assert verified.code == 1
+        assert problems["core-0.1.0.tar.gz"] == ["public has other content"]
+        assert problems["core-0.1.0-py3-none-any.whl"] == []
         only = world.releasekit("repair", "--index", "internal", "--format", "json")
         assert (only.code, json.loads(only.out)["findings"]) == (0, [])
+
+
+def test_yank_reaches_every_index(
+    tmp_path: Path, internal: FaultIndex, public: EmbeddedIndex
+) -> None:
+    """The version is yanked where an index can do that; for the others, a person is told what to open."""
+    world = two_indexes(tmp_path, internal, public, ', packages = ["core"]')
+    assert world.releasekit(*PUBLISH).code == 0
+    words = ("yank", "core", "0.1.0", "--reason", "it deletes files", "--format", "json")
+
+    planned = json.loads(world.releasekit(*words, "--dry-run").out)
+    said = world.releasekit(*words, "--yes")
+    alone = json.loads(world.releasekit("yank", "app", *words[2:], "--yes").out)
+
+    assert [place["can_yank"] for place in planned["places"]] == [False, True]
+    by_hand = f"open {internal.simple_url}/core/ and yank 0.1.0 there; give the same reason"
+    assert planned["remaining"] == [by_hand]
+    assert said.code == 0, said.err
+    report = json.loads(said.out)
+    assert [place["is_yanked"] for place in report["places"]] == [False, True]
+    assert (report["remaining"], report["is_yanked"]) == ([by_hand], False)
+    assert report["done"][0].startswith("core 0.1.0 is yanked on public")
+    page = httpx.get(f"{public.simple_url}core/", headers=HEADERS).json()
+    assert all(file["yanked"] for file in page["files"])
+    assert len(alone["places"]) == 1
 
 
 def test_dry_run_shows_every_index(

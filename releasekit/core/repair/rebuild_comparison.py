@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from releasekit.core.text import count_as
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from releasekit.core.artifacts.reproduction import PackedMember
 
@@ -45,6 +45,10 @@ class FileComparison(BaseModel):
     attestations: Evidence = "absent"
     publishers: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+
+    def with_problems(self, problems: Sequence[str]) -> FileComparison:
+        """Return the comparison with more *problems*."""
+        return self.model_copy(update={"problems": (*self.problems, *problems)})
 
     @property
     def verdict(self) -> FileVerdict:

@@ -11,7 +11,7 @@ from releasekit.core.repair.release_state import latest_version
 from releasekit.core.text import count_as
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from packaging.requirements import Requirement
     from packaging.version import Version
@@ -44,13 +44,29 @@ class YankDependent(BaseModel):
         return "can no longer be installed"
 
 
+class YankPlace(BaseModel):
+    """An index that has the version.
+
+    *page* is where a maintainer can yank it; with *can_yank*, the index has an interface for that. *is_yanked* says
+    what the index shows now.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    index: str
+    page: str
+    can_yank: bool = False
+    is_yanked: bool = False
+
+
 class YankReport(BaseModel):
     """The yank of one version: what it affects, what was done, and what is left to do.
 
     *fixed* is the version that should be released first: the later one that installers choose, empty without one.
     *fallback* is the version that installers choose instead. *dependents* are on the index, *requirements* are those in
-    the sources of the workspace. *page* is where a maintainer can yank the version; with *can_yank*, the index has an
-    interface for it. *is_yanked* says what the index shows now. *done* and *remaining* are sentences.
+    the sources of the workspace; all are those of the first index. *places* are the indexes that have the version.
+    *page* is that of the first one; *can_yank* and *is_yanked* say whether all of them can, and have. *done* and
+    *remaining* are sentences.
     """
 
     model_config = ConfigDict(frozen=True, serialize_by_alias=True, populate_by_name=True)
@@ -63,11 +79,22 @@ class YankReport(BaseModel):
     fallback: str = ""
     dependents: tuple[YankDependent, ...] = ()
     requirements: tuple[str, ...] = ()
+    places: tuple[YankPlace, ...] = ()
     page: str = ""
     can_yank: bool = False
     is_yanked: bool = False
     done: tuple[str, ...] = ()
     remaining: tuple[str, ...] = ()
+
+    def with_places(self, places: Sequence[YankPlace]) -> YankReport:
+        """Return the report with *places*, and with what they say together."""
+        update = {
+            "places": tuple(places),
+            "page": places[0].page,
+            "can_yank": all(place.can_yank for place in places),
+            "is_yanked": all(place.is_yanked for place in places),
+        }
+        return self.model_copy(update=update)
 
     @property
     def broken(self) -> tuple[YankDependent, ...]:
