@@ -12,7 +12,7 @@ from releasekit.core.history.web_links import repository_urls
 from releasekit.core.picking import names_of
 from releasekit.core.planning.release_messages import commit_message, tag_message
 from releasekit.core.release.platform_parts import platform_outline
-from releasekit.core.text import count_packages
+from releasekit.core.text import count_packages, summarize
 from releasekit.integrations.filesystem import changelog_path
 from releasekit.integrations.git import LOCK_REF, display_command
 from tasks.read_workspace import later_indexes, target_of
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from releasekit.core.config.settings import Settings
     from releasekit.core.planning.model import Plan, Step
+    from releasekit.core.release.later_index import LaterIndex
     from releasekit.core.release.target import Target
     from releasekit.integrations.git import Repo
     from releasekit.operations.planning import PendingRelease
@@ -143,17 +144,34 @@ class _CommandOutline:
         """Yield the commands that prove, before the first upload, that the staged files can be installed."""
         if self.settings.overlay == "off":
             return
-        steps, uv = self.plan.steps, self.project.uv
-        links = [DIST / step.name for step in steps]
-        index, fresh = self.target.install_index, tuple(self.plan.versions)
-        requirements = [_exact_requirement(step) for step in steps]
-        yield str(uv.resolve_command(self.root, requirements, links, index, fresh))
+        yield self._resolve(self.plan, self.target)
         yield "# with all extras; if they cannot be installed together: each package alone, and with each extra"
-        if self.settings.overlay != "install":
-            return
-        for step in steps:
+        if self.settings.overlay == "install":
+            yield from self._prove_imports()
+        for later, part in self._later_parts():
+            yield f"# from {later.name} too, which gets {summarize(names_of(part.steps))}"
+            yield self._resolve(part, later.target)
+
+    def _resolve(self, plan: Plan, target: Target) -> str:
+        links = [DIST / step.name for step in plan.steps]
+        requirements = list(map(_exact_requirement, plan.steps))
+        index, fresh = target.install_index, tuple(plan.versions)
+        uv = self.project.uv
+        return str(uv.resolve_command(self.root, requirements, links, index, fresh))
+
+    def _prove_imports(self) -> Iterator[str]:
+        links = [DIST / step.name for step in self.plan.steps]
+        index, fresh = self.target.install_index, tuple(self.plan.versions)
+        for step in self.plan.steps:
             if step.is_smoke_tested(default=self.settings.smoke_test):
                 yield from self._smoke_test(step, fresh, links, index=index)
+
+    def _later_parts(self) -> Iterator[tuple[LaterIndex, Plan]]:
+        """Yield the later indexes that get something, each with its part of the plan."""
+        for later in later_indexes(self.project):
+            part = later.part_of(self.plan)
+            if part.steps:
+                yield later, part
 
     def lock_remote(self) -> Iterator[str]:
         """Yield the command that locks the release on the remote, before the first upload."""
@@ -163,13 +181,11 @@ class _CommandOutline:
 
     def publish(self) -> Iterator[str]:
         yield from self._publish_to(self.target, self.plan)
-        for later in later_indexes(self.project):
-            part = later.part_of(self.plan)
-            if part.steps:
-                yield f"# {later.name}: once {later.after} has all of these packages"
-                if later.needs_approval:
-                    yield f"# stop here until somebody allows {later.name}"
-                yield from self._publish_to(later.target, part)
+        for later, part in self._later_parts():
+            yield f"# {later.name}: once {later.after} has all of these packages"
+            if later.needs_approval:
+                yield f"# stop here until somebody allows {later.name}"
+            yield from self._publish_to(later.target, part)
 
     def _publish_to(self, target: Target, plan: Plan) -> Iterator[str]:
         for step in plan.steps:

@@ -351,7 +351,11 @@ def test_dry_run_shows_every_index(
 
     assert said.code == 0, said.err
     assert said.out.count("uv publish") == 2
-    first, second = said.out.index(internal.publish_url), said.out.index(public.publish_url)
+    proofs = [line for line in said.out.splitlines() if "pip install --dry-run" in line]
+    asked = [(internal.simple_url in line, public.simple_url in line) for line in proofs]
+    assert asked == [(True, False), (False, True)]
+    assert "# from public too, which gets core" in said.out
+    first, second = said.out.index(internal.publish_url), said.out.rindex(public.publish_url)
     assert first < said.out.index("stop here until somebody allows public") < second
     assert not internal.uploads
 
