@@ -35,10 +35,11 @@ from releasekit.integrations.filesystem import (
     read_toml,
     write_atomic,
 )
+from releasekit.integrations.package_managers import find_package_manager
 from releasekit.integrations.process import run
 from releasekit.integrations.secrets import Secrets
 from releasekit.integrations.storage import Storage
-from releasekit.integrations.uv import Uv, failure, find_uv
+from releasekit.integrations.uv import failure
 from releasekit.integrations.verify_files import verified_package
 from releasekit.integrations.version_files import rewritten_texts
 from releasekit.store import bundle
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from releasekit.core.release.release_manifest import ReleaseManifest
     from releasekit.integrations.git import Repo
     from releasekit.integrations.process import Command
+    from releasekit.integrations.protocols import PackageManager
     from tasks.context import ReleaseContext
 
 
@@ -67,7 +69,7 @@ detail = logging.getLogger("releasekit.detail")
 class Stager:
     """How the releases of this process stage: with its uv, and with a call for each stage that a package reaches."""
 
-    uv: Uv
+    uv: PackageManager
     on_stage: Callable[[str, PackageStage], None]
 
 
@@ -103,12 +105,13 @@ def _stager_elsewhere(
 
     Paths of the machine of the release count only if this one has them too.
     """
-    executable = uv if uv and Path(uv).is_file() else find_uv().executable
     is_foreign = Path(python).is_absolute() and not Path(python).exists()
     own_python = "" if is_foreign else python
     send_logs_to_prefect()
-    own_uv = Uv(executable, own_python, Secrets(dict(secrets), read_secret), build_env)
-    return Stager(own_uv, _tell_nobody)
+    manager = find_package_manager(uv).with_changes(
+        python=own_python, secrets=Secrets(dict(secrets), read_secret), build_env=build_env
+    )
+    return Stager(manager, _tell_nobody)
 
 
 def _tell_nobody(_package: str, _stage: PackageStage) -> None:
@@ -226,7 +229,7 @@ def pin_package(job: StageJob) -> None:
         detail.info("pinned in %s: nothing to pin", job.path)
 
 
-def build_package(job: StageJob, uv: Uv) -> None:
+def build_package(job: StageJob, uv: PackageManager) -> None:
     """Build a pinned package into the release record: sdist and wheel, only the sdist, or the wheels of a platform."""
     record = Record(Path(job.record))
     location = f"{job.path}/pyproject.toml"
@@ -255,7 +258,7 @@ def build_package(job: StageJob, uv: Uv) -> None:
 def _uv_build(
     job: StageJob,
     document: Mapping[str, Any],
-    uv: Uv,
+    uv: PackageManager,
     out: Path,
     only: Literal["", "sdist", "wheel"],
 ) -> Command:
@@ -302,7 +305,7 @@ def _run_build(job: StageJob, make_command: Callable[[], Command]) -> None:
 
 
 def _shared_python(
-    job: StageJob, uv: Uv, document: Mapping[str, Any], env: Mapping[str, str]
+    job: StageJob, uv: PackageManager, document: Mapping[str, Any], env: Mapping[str, str]
 ) -> Path | None:
     """Return the Python of the environment in which the package is built; None if it gets a new one."""
     if job.build_isolation == "each":
@@ -481,7 +484,7 @@ async def _install_and_import(release: ReleaseContext, step: Step, built: BuiltP
 async def _install(
     release: ReleaseContext, root: Path, built: BuiltPackage
 ) -> AsyncGenerator[Path]:
-    """Yield the Python of an environment with *built*; see `Uv.temporary_environment`.
+    """Yield the Python of an environment with *built*; see `PackageManager.temporary_environment`.
 
     uv has just asked the index about all packages, to resolve them together. It asks again only if what it knows does
     not suffice, because that also makes it examine its interpreter again: 0.09 CPU-seconds a package.

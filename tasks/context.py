@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from releasekit.core.release.later_index import LaterIndex
     from releasekit.core.release.observer import Observer
     from releasekit.core.release.target import Target
-    from releasekit.integrations.uv import Uv
+    from releasekit.integrations.protocols import PackageManager
     from releasekit.store.record import Record
 
 log = logging.getLogger("releasekit.publish")
@@ -46,7 +46,7 @@ class ReleaseContext:
     record: Record
     settings: Settings
     target: Target
-    uv: Uv
+    uv: PackageManager
     workspace: str
     branch: str
     commit: str = ""
@@ -61,7 +61,7 @@ class ReleaseContext:
             self,
             plan=later.part_of(self.plan),
             target=later.target,
-            uv=replace(self.uv, secrets=secrets),
+            uv=self.uv.with_changes(secrets=secrets),
             later_indexes=(),
         )
 

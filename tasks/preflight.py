@@ -178,7 +178,7 @@ def workspace(
     ]
     if target.is_pypi:
         probes.append(_new_projects(plan, on_index))
-    lock_file = project.root / "uv.lock"
+    lock_file = project.root / project.uv.lock_name
     is_audited = audit and project.settings.audit and lock_file.is_file()
     if is_audited:
         probes.append(_audit(project))
@@ -364,17 +364,19 @@ def _path_in_repository(project: Project, repo: Repo) -> PurePosixPath:
 
 
 def _stale_lock(project: Project, repo: Repo) -> Iterator[PreflightFinding]:
-    is_stale = repo.is_tracked(project.root / "uv.lock") and not project.uv.lock_is_current(
-        project.root
-    )
+    is_stale = repo.is_tracked(
+        project.root / project.uv.lock_name
+    ) and not project.uv.lock_is_current(project.root)
     if is_stale:
-        message = "uv.lock does not fit the pyproject.toml files"
+        message = f"{project.uv.lock_name} does not fit the pyproject.toml files"
         yield Refusal(ErrorCode.PREFLIGHT_LOCK_STALE, message, str(project.root))
 
 
 def _missing_lock(project: Project, repo: Repo) -> Iterator[PreflightFinding]:
-    if project.settings.sbom and not repo.is_tracked(project.root / "uv.lock"):
-        yield Refusal(ErrorCode.SBOM_NEEDS_LOCK, "git tracks no uv.lock", str(project.root))
+    if project.settings.sbom and not repo.is_tracked(project.root / project.uv.lock_name):
+        yield Refusal(
+            ErrorCode.SBOM_NEEDS_LOCK, f"git tracks no {project.uv.lock_name}", str(project.root)
+        )
 
 
 def _identity(repo: Repo) -> Iterator[PreflightFinding]:

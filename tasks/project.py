@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from releasekit.core.history.change_files import ChangeDirectory, ChangeFile
     from releasekit.core.history.tags import TagSchemes
     from releasekit.core.workspace.workspace import Workspace
-    from releasekit.integrations.uv import Uv
+    from releasekit.integrations.protocols import PackageManager
 
 log = logging.getLogger("releasekit")
 
@@ -39,7 +39,7 @@ class Project:
     document: Mapping[str, Any]
     settings: Settings
     workspace: Workspace
-    uv: Uv
+    uv: PackageManager
     member_settings: Mapping[str, Mapping[str, Any]] = field(
         default_factory=dict[str, "Mapping[str, Any]"]
     )
@@ -54,7 +54,7 @@ class Project:
 
     @cached_property
     def default_index(self) -> str:
-        """The simple root of uv's default index; see `Uv.default_index`."""
+        """The simple root of the default index; see `PackageManager.default_index`."""
         return self.uv.default_index(self.root)
 
     @cached_property

@@ -57,12 +57,12 @@ class ChangeFilePaths:
 
 
 class NonPackageFiles(ChangeFilePaths):
-    """The files that are no part of a package at the root or elsewhere: the change files and uv.lock."""
+    """The files that are no part of a package at the root or elsewhere: the change files and the lock file."""
 
     def __init__(self, repo: Repo, project: Project) -> None:
         """Take the directories of *project*, which is somewhere in *repo*."""
         super().__init__(repo, project)
-        self._lock_file = f"{self.prefix}uv.lock"
+        self._lock_file = f"{self.prefix}{project.uv.lock_name}"
 
     def __contains__(self, path: object) -> bool:
         """Return whether *path* is such a file."""

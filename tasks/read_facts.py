@@ -35,7 +35,7 @@ def read_facts(project: Project, repo: Repo, needs: Collection[str]) -> Workspac
     tracked, ignored = repo.list_files(project.root)
     members = [(member, *project.manifests[member.path]) for member in project.workspace]
     documents = {path: document for path, (document, _) in project.manifests.items()}
-    lock = project.root / "uv.lock"
+    lock = project.root / project.uv.lock_name
     license_file, license_text = read_license(project.root)
     return WorkspaceFacts(
         workspace=project.workspace,
@@ -81,7 +81,7 @@ def _ignored_changelogs(project: Project, repo: Repo) -> dict[str, str]:
 
 
 def _lock_state(project: Project, repo: Repo) -> str:
-    if not repo.is_tracked(project.root / "uv.lock"):
+    if not repo.is_tracked(project.root / project.uv.lock_name):
         return "none"
     try:
         is_current = project.uv.lock_is_current(project.root)

@@ -34,9 +34,9 @@ from releasekit.core.toml_lines import locate_excerpt
 from releasekit.core.workspace.dynamic_version import build_tag_prefix, version_environment
 from releasekit.core.workspace.workspace import choose_publishable, parse_workspace
 from releasekit.integrations.filesystem import read_toml
+from releasekit.integrations.package_managers import find_package_manager
 from releasekit.integrations.process import mask
 from releasekit.integrations.secrets import Secrets
-from releasekit.integrations.uv import find_uv
 from releasekit.integrations.version_files import declared_version, read_requirement_files
 from tasks.decorators import flow_task, read_secret
 from tasks.project import Project
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from releasekit.core.config.settings import Destination
-    from releasekit.integrations.uv import Uv
+    from releasekit.integrations.protocols import PackageManager
 
 
 log = logging.getLogger("releasekit")
@@ -60,7 +60,7 @@ def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
 
     Raises Refusal with an RK-WORKSPACE-…, RK-CONFIG-…, RK-VERSION-INVALID or RK-UV-… code.
     """
-    uv = find_uv()
+    uv = find_package_manager()
     root, directories = uv.workspace(path)
     overrides = from_environment(os.environ) | dict(overrides)
     of_root, root_text = read_toml(root / "pyproject.toml", "pyproject.toml")
@@ -106,7 +106,9 @@ def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
     )
 
 
-def _uv_for(uv: Uv, settings: Settings, documents: Mapping[str, Mapping[str, Any]]) -> Uv:
+def _uv_for(
+    uv: PackageManager, settings: Settings, documents: Mapping[str, Mapping[str, Any]]
+) -> PackageManager:
     """Return *uv* with the credentials of the *settings*, and with the variables that builds of the workspace get."""
     # The variables with the credentials of single indexes are hidden from builds, too.
     of_indexes = {
@@ -118,7 +120,7 @@ def _uv_for(uv: Uv, settings: Settings, documents: Mapping[str, Mapping[str, Any
     # A package whose backend reads its version from a variable cannot be locked without it.
     of_versions = chain.from_iterable(map(_version_variables, documents.values()))
     secrets = Secrets(of_indexes | settings.secrets, read_secret)
-    return replace(uv, secrets=secrets, build_env=(*settings.build_env, *of_versions))
+    return uv.with_changes(secrets=secrets, build_env=(*settings.build_env, *of_versions))
 
 
 def _own_settings(

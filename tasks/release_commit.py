@@ -51,8 +51,9 @@ def prove_commit(release: ReleaseContext, repo: Repo) -> None:
     """Refuse a staged release commit that changes more than a release does.
 
     This job pushes it with its own rights. So the plan is written once more, onto the frozen commit, and the result
-    must be the same except for uv.lock, and for the files that `pre_release` commands changed. This is skipped if the
-    branch has that commit already, or if hooks of the repository may change it. Raises Refusal RK-RECORD-INVALID.
+    must be the same except for the lock file, and for the files that `pre_release` commands changed. This is skipped
+    if the branch has that commit already, or if hooks of the repository may change it.
+    Raises Refusal RK-RECORD-INVALID.
     """
     manifest = release.record.require_manifest()
     tree = release.record.worktree
@@ -66,7 +67,7 @@ def prove_commit(release: ReleaseContext, repo: Repo) -> None:
     _raise_requirements(release)
     _write_changelogs(release, repo)
     _consume_change_files(release)
-    lock_file = (PurePosixPath(release.workspace) / "uv.lock").as_posix()
+    lock_file = (PurePosixPath(release.workspace) / release.uv.lock_name).as_posix()
     command_changes = manifest.command_changes if release.settings.pre_release else ()
     explained = {lock_file, *command_changes}
     extra_paths = drop(repo.differing_paths(tree, release_sha), explained)
@@ -206,10 +207,10 @@ def _consume_change_files(release: ReleaseContext) -> list[str]:
 
 @flow_task("lock", "lock-{release.plan.title}", stage="commit")
 def update_lock_file(release: ReleaseContext, repo: Repo) -> list[str]:
-    """Update uv.lock, once for all packages, if the repository tracks it (D-2); returns its path."""
+    """Update the lock file, once for all packages, if the repository tracks it (D-2); returns its path."""
     tree = release.record.worktree.resolve()
     root = tree / release.workspace
-    lock_file = root / "uv.lock"
+    lock_file = root / release.uv.lock_name
     if not repo.is_tracked(lock_file):
         return []
     names = names_of(release.plan.steps)

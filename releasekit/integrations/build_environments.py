@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from releasekit.integrations.uv import Uv
+    from releasekit.integrations.protocols import PackageManager
 
 # Variables that uv applies to the requirements of a build, or only to an installation.
 _OWN_RULES = ("UV_BUILD_CONSTRAINT", "UV_CONSTRAINT", "UV_OVERRIDE")
@@ -43,7 +43,7 @@ print(json.dumps(requirements))
 class SharedEnvironments:
     """The shared environments of one release, in *directory*. uv runs in the workspace at *root*."""
 
-    uv: Uv
+    uv: PackageManager
     directory: Path
     root: Path
 

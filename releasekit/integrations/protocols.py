@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
     from datetime import datetime
+    from pathlib import Path
+    from typing import Literal
 
     from packaging.requirements import Requirement
     from packaging.version import Version
 
     from releasekit.core.release.release_notes import PullRequest
+    from releasekit.core.release.upload_response import UploadResponse
+    from releasekit.integrations.process import Command, Result
+    from releasekit.integrations.secrets import Secrets
+
+NO_CHANGES: Mapping[str, str | None] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,4 +194,231 @@ class Forge(Protocol):
 
     async def dispatch(self, workflow: str, ref: str, inputs: Mapping[str, str]) -> None:
         """Start the workflow (on GitLab a pipeline) on the branch or tag *ref*; the request is never retried."""
+        ...
+
+
+class PackageManager(Protocol):
+    """A package manager: it knows the members of a workspace, and locks, builds, uploads and installs packages.
+
+    A method that ends in `_command` returns what the others run, for the dry run and for runs with other limits.
+    """
+
+    @property
+    def executable(self) -> str:
+        """Its program."""
+        ...
+
+    @property
+    def python(self) -> str:
+        """The interpreter for builds and installs; empty if it has to search."""
+        ...
+
+    @property
+    def secrets(self) -> Secrets:
+        """The credentials that the configuration names."""
+        ...
+
+    @property
+    def build_env(self) -> tuple[str, ...]:
+        """The names or patterns of variables that builds get beside the usual ones."""
+        ...
+
+    @property
+    def lock_name(self) -> str:
+        """The name of its lock file, at the root of a workspace; a repository without one has nothing to lock."""
+        ...
+
+    @property
+    def import_environment(self) -> Mapping[str, str | None]:
+        """The changes to our environment for a process that imports a package: it gets what a build gets."""
+        ...
+
+    @property
+    def command_environment(self) -> Mapping[str, str | None]:
+        """The changes to our environment for a command of the user: no credentials, except those to read indexes."""
+        ...
+
+    def with_changes(
+        self,
+        *,
+        python: str | None = None,
+        secrets: Secrets | None = None,
+        build_env: tuple[str, ...] | None = None,
+    ) -> PackageManager:
+        """Return it with another interpreter, other credentials, or other variables for builds."""
+        ...
+
+    # ---- the workspace ----
+
+    def workspace(self, path: Path) -> tuple[Path, tuple[Path, ...]]:
+        """Return the root of the workspace that contains *path*, and all member directories.
+
+        Raises Refusal RK-WORKSPACE-…
+        """
+        ...
+
+    def find_python(self, root: Path) -> str:
+        """Return the interpreter for the project at *root*."""
+        ...
+
+    def lock_is_current(self, root: Path) -> bool:
+        """Return whether the lock file fits the manifests; raises Refusal RK-WORKSPACE-INVALID."""
+        ...
+
+    def lock_command(self, root: Path, packages: Sequence[str]) -> Command:
+        """Lock once for all *packages* that have a new version."""
+        ...
+
+    def export_sbom(self, root: Path, package: str) -> str:
+        """Return what the lock file has for *package* and its requirements as CycloneDX (JSON)."""
+        ...
+
+    def sbom_command(self, root: Path, package: str) -> Command:
+        """Print the SBOM of *package*."""
+        ...
+
+    def audit(self, root: Path) -> str:
+        """Return what is known against the locked requirements, empty if nothing is."""
+        ...
+
+    # ---- indexes ----
+
+    def default_index(self, root: Path) -> str:
+        """Return the simple root of the default index; raises Refusal RK-INDEX-UNKNOWN."""
+        ...
+
+    def default_publish_url(self) -> str:
+        """Return the address for uploads to the default index; raises Refusal RK-INDEX-UNKNOWN."""
+        ...
+
+    def publish_command(
+        self,
+        files: Sequence[Path],
+        publish_url: str,
+        check_url: str,
+        env: Mapping[str, str | None] = NO_CHANGES,
+        *,
+        attestations: bool = True,
+    ) -> Command:
+        """Upload *files*, except those that the index already has (D-7)."""
+        ...
+
+    async def publish(
+        self,
+        root: Path,
+        files: Sequence[Path],
+        publish_url: str,
+        check_url: str,
+        seconds: float,
+        *,
+        attestations: bool = True,
+    ) -> UploadResponse | None:
+        """Upload *files*, each at most once; return the index's response to a file that it rejects, else None.
+
+        Raises ReleaseError RK-COMMAND-TIMEOUT, RK-COMMAND-FAILED.
+        """
+        ...
+
+    # ---- builds ----
+
+    def build_command(
+        self,
+        package: Path,
+        out: Path,
+        links: Sequence[Path],
+        env: Mapping[str, str],
+        timeout: float,
+        shared_python: Path | None = None,
+        *,
+        only: Literal["", "sdist", "wheel"] = "",
+    ) -> Command:
+        """Build sdist and wheel of *package*, or *only* one of them, into *out*, as if it stood alone (D-3)."""
+        ...
+
+    def build_requirements_command(
+        self, root: Path, venv: Path, requirements: Sequence[str], timeout: float
+    ) -> Command:
+        """Install the build *requirements* into the environment *venv*."""
+        ...
+
+    def own_build_command(
+        self,
+        words: tuple[str, ...],
+        package: Path,
+        links: Sequence[Path],
+        env: Mapping[str, str],
+        timeout: float,
+    ) -> Command:
+        """Build wheels of *package* with the command *words* of the workspace, without credentials for uploads."""
+        ...
+
+    # ---- proofs ----
+
+    def resolve_command(
+        self,
+        root: Path,
+        requirements: Sequence[str],
+        links: Sequence[Path],
+        index: str,
+        fresh: Sequence[str],
+    ) -> Command:
+        """Check whether *requirements* can be installed together, from *links* and the indexes (D-9)."""
+        ...
+
+    async def find_conflict(
+        self,
+        root: Path,
+        requirements: Sequence[str],
+        links: Sequence[Path],
+        index: str,
+        fresh: Sequence[str],
+    ) -> str:
+        """Return why *requirements* cannot be installed together; empty if they can."""
+        ...
+
+    def venv_command(self, venv: Path) -> Command:
+        """Create the fresh environment *venv*."""
+        ...
+
+    def install_command(
+        self,
+        root: Path,
+        venv: Path,
+        requirement: str,
+        index: str,
+        fresh: Sequence[str],
+        links: Sequence[Path] = (),
+        *,
+        refresh: bool = True,
+    ) -> Command:
+        """Install *requirement* into the environment *venv*, as a user would."""
+        ...
+
+    async def smoke_test(
+        self,
+        root: Path,
+        requirement: str,
+        imports: Sequence[str],
+        index: str,
+        fresh: Sequence[str],
+        links: Sequence[Path] = (),
+    ) -> Result:
+        """Install *requirement* from *links* and the index into a fresh environment, and import its *imports*."""
+        ...
+
+    def temporary_environment(
+        self,
+        root: Path,
+        requirement: str,
+        index: str,
+        fresh: Sequence[str],
+        links: Sequence[Path] = (),
+        *,
+        refresh: bool = True,
+    ) -> AbstractAsyncContextManager[Path]:
+        """Yield the Python of a fresh environment with *requirement*; it is then deleted."""
+        ...
+
+    async def import_modules(self, python: Path, modules: Sequence[str]) -> Result:
+        """Import *modules* in a process of *python* without our credentials."""
         ...

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from shutil import which
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from packaging.version import InvalidVersion, Version
 
@@ -20,6 +19,7 @@ from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, as_refusal
 from releasekit.core.release.upload_response import UploadResponse
 from releasekit.core.toml_lines import parse_error_excerpt
 from releasekit.integrations.process import Command, last_lines, mask, run, run_async
+from releasekit.integrations.protocols import NO_CHANGES
 from releasekit.integrations.scratch import scratch_directory
 from releasekit.integrations.secrets import Secrets
 from releasekit.integrations.tool_environment import (
@@ -50,7 +50,6 @@ _TOML_POSITION = re.compile(
 _LOGGED_COMMANDS = (("build",), ("publish",), ("lock",), ("audit",), ("pip", "install"))
 # Without a network uv would try for 7 s, and for 52 s if nothing answers. A failed audit is only a warning.
 _AUDIT_LIMITS = {"UV_HTTP_RETRIES": "0", "UV_HTTP_CONNECT_TIMEOUT": "3", "UV_HTTP_TIMEOUT": "10"}
-_UNCHANGED: Mapping[str, str | None] = MappingProxyType({})
 _OIDC = ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "PYPI_ID_TOKEN", "TESTPYPI_ID_TOKEN")
 
 
@@ -67,11 +66,30 @@ class Uv:
     secrets: Secrets = field(default_factory=Secrets)
     build_env: tuple[str, ...] = ()
 
+    @property
+    def lock_name(self) -> str:
+        """The name of its lock file, at the root of a workspace."""
+        return "uv.lock"
+
+    def with_changes(
+        self,
+        *,
+        python: str | None = None,
+        secrets: Secrets | None = None,
+        build_env: tuple[str, ...] | None = None,
+    ) -> Uv:
+        """Return uv with another interpreter, other credentials, or other variables for builds."""
+        changes = {"python": python, "secrets": secrets, "build_env": build_env}
+        given: dict[str, Any] = {
+            name: value for name, value in changes.items() if value is not None
+        }
+        return replace(self, **given)
+
     def command(
         self,
         *argv: str,
         cwd: Path | None = None,
-        env: Mapping[str, str | None] = _UNCHANGED,
+        env: Mapping[str, str | None] = NO_CHANGES,
         timeout: float = 600,
         ok_codes: frozenset[int] = frozenset({0}),
     ) -> Command:
@@ -253,7 +271,7 @@ class Uv:
         files: Sequence[Path],
         publish_url: str,
         check_url: str,
-        env: Mapping[str, str | None] = _UNCHANGED,
+        env: Mapping[str, str | None] = NO_CHANGES,
         *,
         attestations: bool = True,
     ) -> Command:

@@ -103,7 +103,7 @@ class _CommandOutline:
         new_changelogs = self._new_changelogs()
         if new_changelogs:
             yield display_command(self.repo.add_command(TREE, new_changelogs))
-        if self.repo.is_tracked(self.project.root / "uv.lock"):
+        if self.repo.is_tracked(self.project.root / self.project.uv.lock_name):
             yield str(self.project.uv.lock_command(self.root, names))
         yield from self.plan.pre_release
         message = commit_message(self.plan, self.settings.commit_templates[0])

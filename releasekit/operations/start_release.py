@@ -201,7 +201,7 @@ def release_context(plan: Plan, record: Record, project: Project, repo: Repo) ->
         settings=project.settings,
         target=target,
         later_indexes=later_indexes(project),
-        uv=replace(project.uv, python=project.uv.find_python(project.root), secrets=secrets),
+        uv=project.uv.with_changes(python=project.uv.find_python(project.root), secrets=secrets),
         workspace=project.root.relative_to(repo.top).as_posix(),
         branch=repo.branch,
     )
