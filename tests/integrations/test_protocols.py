@@ -11,7 +11,9 @@ from releasekit.integrations.gitea import Gitea
 from releasekit.integrations.github import GitHub
 from releasekit.integrations.gitlab import GitLab
 from releasekit.integrations.index import SimpleIndex
-from releasekit.integrations.protocols import Forge, Index
+from releasekit.integrations.protocols import Forge, Index, PackageManager
+from releasekit.integrations.uv import Uv
+from tests.support.toy_manager import ToyManager
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,11 +22,20 @@ if TYPE_CHECKING:
     _GITHUB: type[Forge] = GitHub
     _GITLAB: type[Forge] = GitLab
     _INDEX: type[Index] = SimpleIndex
+    _UV: type[PackageManager] = Uv
+    _TOY: type[PackageManager] = ToyManager
 
 
 @pytest.mark.parametrize(
     ("protocol", "implementation"),
-    [(Index, SimpleIndex), (Forge, GitHub), (Forge, GitLab), (Forge, Gitea)],
+    [
+        (Index, SimpleIndex),
+        (Forge, GitHub),
+        (Forge, GitLab),
+        (Forge, Gitea),
+        (PackageManager, Uv),
+        (PackageManager, ToyManager),
+    ],
     ids=lambda c: c.__name__,
 )
 def test_adapters_conform_to_protocols(protocol: type, implementation: type) -> None:
