@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 from releasekit.integrations.git import LOCK_REF
 from tests.deployments.test_deployments import ask, prefect, save_blocks, until, worker
-from tests.stories.test_platforms import ELSEWHERE, HERE, PYTHON, REPAIR, make_native
+from tests.stories.test_platforms import (
+    ELSEWHERE,
+    HERE,
+    PYTHON,
+    REPAIR,
+    make_native,
+    needs_compiler,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,6 +86,7 @@ def last_run_states(api: str) -> set[str]:
     return {run["state_type"] for run in runs}
 
 
+@needs_compiler
 def test_workers_build_their_platform(
     tmp_path: Path,
     prefect_api: str,

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+import sysconfig
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +18,6 @@ from tests.support.world import Said, World, make_world
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from pathlib import Path
 
 pytestmark = pytest.mark.usefixtures("unrecorded")
 
@@ -99,6 +101,18 @@ def stage(world: World, index: FaultIndex, *argv: str) -> Said:
     return world.releasekit("publish", "--stage-only", *where, *argv, *STAGED)
 
 
+def can_compile() -> bool:
+    """Return whether this machine can build extensions in C for its Python."""
+    headers = Path(sysconfig.get_path("include"), "Python.h")
+    return headers.is_file() and shutil.which("cc") is not None
+
+
+needs_compiler = pytest.mark.skipif(
+    not can_compile(), reason="needs a C compiler and the headers of Python"
+)
+
+
+@needs_compiler
 @pytest.mark.usefixtures("whole_proofs")
 def test_platforms_are_merged_and_published(
     tmp_path: Path, faulty: FaultIndex, monkeypatch: pytest.MonkeyPatch
