@@ -71,6 +71,7 @@ _ERROR_PATTERNS = {
     ErrorCode.REMOTE_UNREACHABLE: re.compile(
         r"does not appear to be a git repository|repository '[^']*' not found|unable to access 'https?://"
         r"|Authentication failed|could not read Username|Could not resolve host|Could not read from remote repository"
+        r"|cannot run ssh:"
     ),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -847,6 +848,23 @@ class TestPush:
             repo.push("origin", ["HEAD:refs/heads/main"])
 
         assert asked.value.code is pushed.value.code is ErrorCode.REMOTE_UNREACHABLE
+
+    def test_missing_ssh_is_no_rejection(
+        self, scene: GitScene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A machine without ssh has asked nobody, so nobody has refused anything."""
+        git = shutil.which("git")
+        assert git
+        (tmp_path / "bin").mkdir()
+        (tmp_path / "bin" / "git").symlink_to(git)
+        scene.git("remote", "add", "origin", "ssh://nobody@127.0.0.1:9/engine.git")
+        monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+
+        with pytest.raises(ReleaseError) as pushed:
+            Repo(scene.top).push("origin", ["HEAD:refs/heads/main"])
+
+        assert pushed.value.code is ErrorCode.REMOTE_UNREACHABLE
+        assert "cannot run ssh" in pushed.value.output
 
     def test_push_never_forces_moved_branch(self, scene: GitScene, remote: Path) -> None:
         """A branch that has moved is not forced, and no tag arrives without it."""

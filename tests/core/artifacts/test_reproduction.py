@@ -42,6 +42,7 @@ def test_archives_give_their_members(tmp_path: Path) -> None:
         tmp_path / "a.py",
     )
     source.write_text("x = 1\n")
+    source.chmod(0o644)
     os.utime(source, (TIME, TIME))
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr(zipfile.ZipInfo("a.py", (2020, 2, 2, 0, 0, 0)), "x = 1\n")

@@ -140,7 +140,7 @@ def test_json_types_are_bumps(kind: str, bump: Bump, heading: str) -> None:
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
-        ('{\n"type": "minor",\n}', ":3", "not valid JSON: "),
+        ('{\n"type": "minor"\n"description"', ":3", "not valid JSON: "),
         ('["minor"]', "", "the file needs the texts `type` and `description`"),
         ('{"type": "minor"}', "", "the file needs the texts"),
         (
