@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 from prefect import task
 from prefect.cache_policies import NO_CACHE, CacheKeyFnPolicy
 
-from releasekit.core.artifacts.content_rules import modules_by_project
+from releasekit.core.artifacts.content_rules import modules_by_project, own_import_names
 from releasekit.core.config.command_lines import wheel_command
 from releasekit.core.config.settings import build_command_of
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, as_refusal
-from releasekit.core.picking import drop, names_of
+from releasekit.core.picking import names_of
 from releasekit.core.release.progress import PackageStage
 from releasekit.core.release.release_manifest import BuiltPackage
 from releasekit.core.release.stage_job import StageJob
@@ -30,6 +30,7 @@ from releasekit.integrations.build_environments import SharedEnvironments
 from releasekit.integrations.built_artifacts import built_paths
 from releasekit.integrations.filesystem import (
     copy_files,
+    has_module,
     make_directory,
     read_text,
     read_toml,
@@ -50,7 +51,7 @@ from tasks.decorators import flow_task, read_secret
 from tasks.run_logs import send_logs_to_prefect
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
 
     from prefect.context import TaskRunContext
 
@@ -118,6 +119,21 @@ def _tell_nobody(_package: str, _stage: PackageStage) -> None:
     """Do nothing: the process of the release sees only how the task ends."""
 
 
+def _owners(release: ReleaseContext, step: Step) -> Iterator[Step]:
+    """Yield the other packages, whose modules *step* must not have.
+
+    A package that requires *step* and has no module of its own is only another name for it, and may share its module.
+    """
+    workspace = release.record.worktree / release.workspace
+    for package in release.plan.packages:
+        names = own_import_names(package.name)
+        is_other_name = step.name in package.needs and not has_module(
+            workspace / package.path, names
+        )
+        if package.name != step.name and not is_other_name:
+            yield package
+
+
 def stage_job(
     release: ReleaseContext,
     step: Step,
@@ -147,7 +163,7 @@ def stage_job(
         older=step.older,
         build_needs=step.build_needs,
         need_sums=tuple(need_sums),
-        siblings=tuple(drop(names_of(release.plan.packages), (step.name,))),
+        siblings=tuple(names_of(_owners(release, step))),
         verify_ignore=release.settings.verify_ignore,
         has_platforms=bool(step.platforms),
         platform=platform,

@@ -7,6 +7,7 @@ import os
 import shutil
 import tomllib
 from contextlib import contextmanager
+from itertools import product
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
@@ -202,3 +203,10 @@ def _fsync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def has_module(directory: Path, names: Iterable[str]) -> bool:
+    """Return whether the package in *directory* has a module of one of the dotted *names*, at a usual place."""
+    stems = [name.replace(".", "/") for name in names]
+    places = product(("", "src", "lib", "python"), stems, ("", ".py"))
+    return any((directory / root / f"{stem}{suffix}").exists() for root, stem, suffix in places)

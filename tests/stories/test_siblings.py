@@ -384,3 +384,51 @@ def version_of(world: World, name: str) -> str:
     found = re.search(r'^version = "(.+)"', text, re.MULTILINE)
     assert found, name
     return found[1]
+
+
+FRONT = """
+[project]
+name = "shelf"
+version = "0.1.0"
+requires-python = ">=3.11"
+dependencies = ["shelf-slim"]
+
+[build-system]
+requires = ["setuptools>=77"]
+build-backend = "setuptools.build_meta"
+
+[tool.setuptools]
+packages = []
+"""
+
+
+def test_front_shares_its_module(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+    """A package without code leads to one with more in its name, which has the module; another one must not have it."""
+    world = make_world(tmp_path, "shelf-slim; thief")
+    shelf = world.root / "packages/shelf-slim"
+    (shelf / "src/shelf_slim").rename(shelf / "src/shelf")
+    manifest = shelf / "pyproject.toml"
+    module = '\n[tool.uv.build-backend]\nmodule-name = "shelf"\n'
+    manifest.write_text(manifest.read_text() + module)
+    root = world.root / "pyproject.toml"
+    sources = "[tool.uv.sources]\nshelf = { workspace = true }\n"
+    root.write_text(root.read_text().replace("[tool.uv.sources]\n", sources))
+    world.write({"packages/shelf/pyproject.toml": FRONT})
+    world.lock()
+
+    checked = world.releasekit("check", "--select", "verification")
+    report = publish(world)
+
+    assert "RK-VERIFY-SIBLING" not in checked.out
+    assert set(released(report)) == {"shelf", "shelf-slim", "thief"}
+    assert own_index
+
+    stolen = world.root / "packages/thief/src"
+    (stolen / "thief").rename(stolen / "shelf")
+    thief = world.root / "packages/thief/pyproject.toml"
+    thief.write_text(thief.read_text() + module)
+    world.commit("feat(thief): take the shelf")
+    refused = world.releasekit("publish", "--stage-only", "--skip-audit")
+    assert refused.code == 1
+    assert "RK-VERIFY-SIBLING" in refused.out
+    assert "shelf of shelf" in world.releasekit("check", "--select", "verification").out

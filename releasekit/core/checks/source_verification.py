@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from releasekit.core.artifacts.content_rules import modules_by_project
 from releasekit.core.artifacts.problems import RuleSeverity
 from releasekit.core.artifacts.source_rules import verify_source
+from releasekit.core.checks.contents import modules_of
 from releasekit.core.checks.facts import Check, Severity
 from releasekit.core.errors import ERRORS, ErrorCode
+from releasekit.core.picking import drop, names_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,18 +21,27 @@ if TYPE_CHECKING:
 
 def verification(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find what would stop a release after the build: secrets, dead commands, metadata that an index refuses."""
-    siblings = modules_by_project([package.name for package in facts.published])
+    names = names_of(facts.published)
+    fronts = dict(_fronts(facts))
     for package in facts.presented:
         if package.tree is not None:
+            led_to = {name for name, needs in fronts.items() if package.name in needs}
             findings = verify_source(
                 package.name,
                 package.tree,
                 package.document,
-                siblings,
+                modules_by_project(drop(names, led_to)),
                 facts.settings.verify_ignore,
             )
             for finding in findings:
                 yield _show(finding, package)
+
+
+def _fronts(facts: WorkspaceFacts) -> Iterator[tuple[str, set[str]]]:
+    """Yield the packages without code and what they require: one of these may have the module of that name."""
+    for package in facts.published:
+        if not modules_of(package.files):
+            yield package.name, set(names_of(facts.workspace.internal_needs(package.member)))
 
 
 def _show(finding: ArtifactFinding, package: Package) -> Found:
