@@ -38,7 +38,7 @@ MAX_UPLOAD = 100 << 20
 _MAX_NAME = 4096
 _MAX_SOURCE, _MAX_SOURCES, _MAX_METADATA = 1 << 20, 32 << 20, 16 << 20
 _KEPT = re.compile(
-    r"[^/]+\.dist-info/(?:METADATA|WHEEL|RECORD|entry_points\.txt)|.*\.pyi?|[^/]+/PKG-INFO"
+    r"[^/]+\.dist-info/(?:METADATA|WHEEL|RECORD|entry_points\.txt)|.*\.pyi?|[^/]+/(?:PKG-INFO|pyproject\.toml)"
 )
 _HEAD = 64
 SOURCE_TREE = "source"

@@ -15,6 +15,7 @@ import tarfile
 import zipfile
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+import pytest
 from packaging.version import Version
 
 from releasekit.core.artifacts.source_rules import verify_source
@@ -636,6 +637,26 @@ def test_requirements_alone_are_a_package(tmp_path: Path) -> None:
         verify(tmp_path / "b", both(bare, header("Requires-Dist")))[0].rule
         is ErrorCode.VERIFY_EMPTY
     )
+
+
+@pytest.mark.parametrize(
+    ("settings", "is_refused"),
+    [
+        ("[tool.hatch.build.targets.wheel]\nbypass-selection = true\n", False),
+        ("[tool.setuptools]\npackages = []\n", False),
+        ("[tool.hatch.build.targets.wheel]\nexclude = ['docs']\n", True),
+        ("no toml [", True),
+    ],
+)
+def test_settings_ask_for_no_code(tmp_path: Path, settings: str, *, is_refused: bool) -> None:
+    """A package that requires others may have a wheel without modules, if its settings say so."""
+    manifest = source(f"{TOP}/pyproject.toml", settings.encode())
+    spoil = both(change(modules={}, without={"pyproject.toml"}), manifest)
+
+    findings = verify(tmp_path / "built", spoil)
+
+    rules = {finding.rule for finding in findings}
+    assert (ErrorCode.VERIFY_EMPTY in rules) is is_refused
 
 
 def test_damaged_archive_gives_findings(tmp_path: Path) -> None:

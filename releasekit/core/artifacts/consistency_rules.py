@@ -17,6 +17,8 @@ from packaging.utils import canonicalize_name
 from releasekit.core.artifacts.content_rules import is_support_path, own_import_names
 from releasekit.core.artifacts.problems import Problem, RuleSeverity, list_problem, printable
 from releasekit.core.workspace.built_files import has_no_code, import_names, is_content
+from releasekit.core.workspace.declarations import parse_document
+from releasekit.core.workspace.dynamic_version import table_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -36,7 +38,8 @@ def empty_wheels(built: BuiltArtifacts) -> Iterator[Problem]:
 
 def _emptiness_problems(wheel: Archive, built: BuiltArtifacts) -> Iterator[Problem]:
     modules = import_names(wheel.files)
-    is_meta_package = _sdist_has_no_code(built) and bool(wheel.values("Requires-Dist"))
+    has_no_code = _sdist_has_no_code(built) or any(map(_asks_for_no_code, built.sdists))
+    is_meta_package = has_no_code and bool(wheel.values("Requires-Dist"))
     has_content = bool(modules) or any(map(is_content, wheel.files))
     if not has_content and not is_meta_package:
         yield Problem(wheel.name, "has no module")
@@ -52,6 +55,22 @@ def _sdist_has_no_code(built: BuiltArtifacts) -> bool:
     return any(has_no_code(sdist.sources) for sdist in built.sdists)
 
 
+def _asks_for_no_code(sdist: Archive) -> bool:
+    """Return whether the settings of the build backend say that the wheel gets no modules."""
+    text = sdist.contents.get(f"{sdist.top}/pyproject.toml", b"")
+    tools = table_at(parse_document(text[:_MAX_SETTINGS].decode("utf-8", "replace")), "tool")
+    hatch = table_at(tools, "hatch", "build", "targets", "wheel")
+    setuptools = tools.get("setuptools")
+    settings = [
+        hatch.get("packages"),
+        hatch.get("only-include"),
+        table_at(setuptools).get("packages"),
+    ]
+    return hatch.get("bypass-selection") is True or [] in settings
+
+
+_MAX_SETTINGS = 1 << 20
+"""Bytes of a pyproject.toml that are parsed."""
 _SOURCE_DIRECTORIES = ("src/", "lib/", "python/")
 
 
