@@ -394,7 +394,7 @@ def test_deployed_release_uploads_nothing_twice(
     The workspace is a repository that each worker clones; the token is a Secret block; results are in a shared block.
     Meanwhile a dry run and the nightly plan run next to the release, and the automations notify of its failures.
     """
-    begun = datetime.now(UTC)
+    begun, title = datetime.now(UTC), dated_tag()  # it takes minutes, also around midnight
     token = str(own_index.environment["UV_PUBLISH_TOKEN"])
     save_blocks(tmp_path / "results", token)
     monkeypatch.delenv("UV_PUBLISH_TOKEN")
@@ -406,7 +406,7 @@ def test_deployed_release_uploads_nothing_twice(
         assert uploaded(own_index) == ["slow-0.1.0"]
         until(lambda: notified, one)
         assert notified[0].startswith(
-            f"publish {dated_tag()} (2 packages): Failed\n{dated_tag()}: 1 failed, 1 blocked"
+            f"publish {title} (2 packages): Failed\n{title}: 1 failed, 1 blocked"
         )
 
         gate.write_text("wait")
@@ -434,7 +434,7 @@ def test_deployed_release_uploads_nothing_twice(
 
         run = triggered(prefect_api, deployed["publish"])
         until(lambda: smoke_tests(one), one)  # so the lock was free
-        until(lambda: f"resuming {dated_tag()}" in logs(prefect_api, run), one)
+        until(lambda: f"resuming {title}" in logs(prefect_api, run), one)
 
         with worker(tmp_path, "two") as two:  # both are here now
             until(lambda: online_workers(prefect_api) == 2, two)
@@ -443,14 +443,14 @@ def test_deployed_release_uploads_nothing_twice(
             set_state(prefect_api, run, {"type": "CRASHED"})
             until(lambda: len(notified) > 2, two)
             assert notified[1].startswith("releasekit.plan.due\napp-v0.1.0 app 0.1.0")
-            assert notified[2].startswith(f"publish {dated_tag()} (2 packages): Crashed")
+            assert notified[2].startswith(f"publish {title} (2 packages): Crashed")
             gate.write_text("go on")
             run = triggered(prefect_api, deployed["publish"], resume_from_registry=True)
             until(lambda: flow_run(prefect_api, run)["state_type"] in ("COMPLETED", "FAILED"), two)
 
     assert flow_run(prefect_api, run)["state_name"] == "Completed", two.said()
     assert uploaded(own_index) == ["slow-0.1.0", "app-0.1.0"]
-    assert set(world.tags()) == {"app-v0.1.0", "slow-v0.1.0", dated_tag()}
+    assert set(world.tags()) == {"app-v0.1.0", "slow-v0.1.0", title}
     wanted = {
         "event": {"name": ["releasekit.package.published"]},
         "occurred": {"since": begun.isoformat()},
