@@ -659,6 +659,16 @@ def test_settings_ask_for_no_code(tmp_path: Path, settings: str, *, is_refused: 
     assert (ErrorCode.VERIFY_EMPTY in rules) is is_refused
 
 
+def test_password_of_link_stays_hidden(tmp_path: Path) -> None:
+    """The finding shows where the password is, and no part of it, also if it has an @."""
+    address = "https://ada:open@sesame@example.org/x"
+
+    findings = verify(tmp_path / "built", header("Project-URL", f"Home, {address}"))
+
+    (text,) = {finding.text for finding in findings}
+    assert text == "Project-URL Home, https://***@example.org/x: the address has a password"
+
+
 def test_damaged_archive_gives_findings(tmp_path: Path) -> None:
     """Wherever a byte of a wheel or sdist is changed or its end is cut off, verification ends with findings."""
     wheel, sdist = Draft().wheel() or b"", Draft().sdist() or b""

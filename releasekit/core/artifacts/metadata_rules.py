@@ -157,7 +157,7 @@ def project_urls(archive: Archive) -> Iterator[Problem]:
         urls = filter(None, archive.values(field))
         problems += [(f"{field} {url}", _address_problem(url)) for url in urls]
     for link, problem in filter(itemgetter(1), problems):
-        shown = re.sub(r"://[^/@\s]*@", "://***@", link)
+        shown = re.sub(r"://[^/\s]*@", "://***@", link)
         yield Problem(archive.name, f"{printable(shown)}: {problem}")
 
 
