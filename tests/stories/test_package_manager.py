@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from releasekit.integrations.uv import Uv
 from tests.support.fault_index import INVALID, FaultIndex, fault_index
 from tests.support.toy_manager import ToyManager
 from tests.support.world import World, dated_tag, empty_world
@@ -40,13 +41,13 @@ def index(monkeypatch: pytest.MonkeyPatch) -> Generator[FaultIndex]:
 
         monkeypatch.setattr("tasks.read_workspace.find_package_manager", find_toy)
         monkeypatch.setattr("tasks.build.find_package_manager", find_toy)
-        monkeypatch.setattr("releasekit.integrations.uv.find_uv", forbid_uv)
+        monkeypatch.setattr(Uv, "command", forbid_uv)
         yield running
 
 
-def forbid_uv(*_: object) -> None:
-    """Fail: nothing may ask for uv."""
-    raise AssertionError("something asked for uv")
+def forbid_uv(*words: object, **_: object) -> None:
+    """Fail: every command of uv is made by the method that this replaces."""
+    raise AssertionError(f"something asked uv: {words}")
 
 
 def toy_world(directory: Path, index: FaultIndex) -> World:
@@ -82,6 +83,13 @@ def test_another_manager_releases_packages(tmp_path: Path, index: FaultIndex) ->
     }
     assert set(world.tags()) == {"base-v0.1.0", "top-v0.1.0", dated_tag()}
     assert index.users == {"__token__:toy-token"}
+    toy = ToyManager(index.simple_url, index.publish_url)
+    assert [
+        part["name"] for part in json.loads(toy.export_sbom(world.root, "top"))["components"]
+    ] == [
+        "base",
+        "top",
+    ]
 
     world.commit("feat(base): grow", {"base/base.py": "SIZE = 2\n"})
     world.git("push", "--quiet")

@@ -86,7 +86,7 @@ class ToyManager:
         return self._command("lock", root, *packages)
 
     def export_sbom(self, root: Path, package: str) -> str:
-        """Return an SBOM: the toy has none."""
+        """Return the packages of the lock file as CycloneDX."""
         return run(self.sbom_command(root, package)).stdout
 
     def sbom_command(self, root: Path, package: str) -> Command:
@@ -163,8 +163,9 @@ class ToyManager:
     def build_requirements_command(
         self, root: Path, venv: Path, requirements: Sequence[str], timeout: float
     ) -> Command:
-        """Install nothing: no package of the toy needs anything for its build."""
-        return replace(self._command("install", root, venv, *requirements), timeout=timeout)
+        """Install *requirements* from the index; no package of the stories has any."""
+        words = (venv, *self._sources((), ""), *requirements)
+        return replace(self._command("install", *words), cwd=root, timeout=timeout)
 
     def own_build_command(
         self,

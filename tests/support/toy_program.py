@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import os
 import re
 import sys
 import tarfile
@@ -22,6 +24,7 @@ def main(verb: str, *words: str) -> int:
     verbs = {
         "lock": write_lock,
         "print-lock": print_lock,
+        "sbom": print_sbom,
         "build": build,
         "publish": publish,
         "resolve": resolve,
@@ -47,6 +50,17 @@ def write_lock(root: str, *_: str) -> None:
 
 def print_lock(root: str) -> None:
     sys.stdout.write(lock_text(Path(root)))
+
+
+def print_sbom(root: str, _package: str) -> None:
+    lines = (Path(root) / "toy.lock").read_text().splitlines()
+    components = [
+        {"type": "library", "name": name, "version": version}
+        for name, version in map(str.split, lines)
+    ]
+    json.dump(
+        {"bomFormat": "CycloneDX", "specVersion": "1.5", "components": components}, sys.stdout
+    )
 
 
 def build(package: str, out: str, only: str, *_: str) -> None:
@@ -110,8 +124,6 @@ def write_wheel(path: Path, info: str, files: dict[str, bytes]) -> None:
 
 def publish(publish_url: str, check_url: str, *files: str) -> int:
     """Upload *files* that the index does not list; print the answer to the first one that it does not take."""
-    import os
-
     for path in map(Path, files):
         name, version = path.name.split("-")[:2]
         page = httpx.get(f"{check_url}/{name}/", headers={"Accept": "text/html"})
