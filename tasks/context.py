@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from releasekit.core.errors import Refusal, ReleaseError
 from releasekit.core.release.build_faults import may_pass
+from releasekit.core.release.later_index import targets_for
 from releasekit.core.release.observer import LogObserver
 from releasekit.integrations.storage import Storage
 from releasekit.integrations.uv import failure
@@ -74,8 +75,7 @@ class ReleaseContext:
 
     def targets_of(self, package: str) -> tuple[Target, ...]:
         """Return the indexes that *package* (its name) goes to, in this order."""
-        later = [index.target for index in self.later_indexes if package in index.packages]
-        return (self.target, *later)
+        return targets_for(package, self.target, self.later_indexes)
 
     @property
     def stage_storage(self) -> Storage:

@@ -27,7 +27,7 @@ from releasekit.core.planning.setting_values import (
     refuse_unknown_names,
     refuse_unreadable_tags,
 )
-from releasekit.core.release.later_index import LaterIndex
+from releasekit.core.release.later_index import LaterIndex, targets_for
 from releasekit.core.release.target import PYPI, Target
 from releasekit.core.text import summarize
 from releasekit.core.toml_lines import locate_excerpt
@@ -246,8 +246,7 @@ def later_indexes(project: Project) -> tuple[LaterIndex, ...]:
 
 def targets_of(project: Project, package: str) -> tuple[Target, ...]:
     """Return all indexes that *package* (its name) goes to, in this order; raises as `later_indexes` does."""
-    later = [index.target for index in later_indexes(project) if package in index.packages]
-    return (target_of(project), *later)
+    return targets_for(package, target_of(project), later_indexes(project))
 
 
 def _destination_target(project: Project, destination: Destination) -> Target:

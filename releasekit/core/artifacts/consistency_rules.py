@@ -38,17 +38,21 @@ def empty_wheels(built: BuiltArtifacts) -> Iterator[Problem]:
 
 def _emptiness_problems(wheel: Archive, built: BuiltArtifacts) -> Iterator[Problem]:
     modules = import_names(wheel.files)
-    has_no_code = _sdist_has_no_code(built) or any(map(_asks_for_no_code, built.sdists))
-    is_meta_package = has_no_code and bool(wheel.values("Requires-Dist"))
     has_content = bool(modules) or any(map(is_content, wheel.files))
-    if not has_content and not is_meta_package:
-        yield Problem(wheel.name, "has no module")
-    elif has_content:
+    if has_content:
         available = set(import_names(wheel.installed_paths))
         lost = sorted(_modules_of_sdist(built) & own_import_names(built.project) - available)
         yield from list_problem(
             wheel.name, "the module of this name is in the sdist, but not in the wheel", lost
         )
+    elif not _is_meta_package(wheel, built):
+        yield Problem(wheel.name, "has no module")
+
+
+def _is_meta_package(wheel: Archive, built: BuiltArtifacts) -> bool:
+    """Return whether the package is there for its requirements alone."""
+    has_no_code = _sdist_has_no_code(built) or any(map(_asks_for_no_code, built.sdists))
+    return has_no_code and bool(wheel.values("Requires-Dist"))
 
 
 def _sdist_has_no_code(built: BuiltArtifacts) -> bool:

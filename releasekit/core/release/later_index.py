@@ -9,7 +9,7 @@ from releasekit.core.picking import names_of, pick, pick_named
 from releasekit.core.text import count_packages
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from releasekit.core.planning.model import Plan, Step
     from releasekit.core.release.target import Target
@@ -48,3 +48,8 @@ def approval_question(later: LaterIndex, plan: Plan) -> str:
     """Return the question before the packages of *plan* go to the index *later*."""
     count = count_packages(later.part_of(plan).steps)
     return f"Publish {count} to {later.target.title}, after {later.after}?"
+
+
+def targets_for(package: str, first: Target, later: Iterable[LaterIndex]) -> tuple[Target, ...]:
+    """Return all indexes that *package* (its name) goes to, the *first* one and those of *later*, in this order."""
+    return (first, *(index.target for index in later if package in index.packages))
