@@ -141,7 +141,8 @@ class ProgressBar:
     def __init__(self, total: int, description: str, key: str) -> None:
         self._total, self._description, self._key = total, description, key
         self._done, self._next = 0, 0.0
-        self._bar: asyncio.Task[UUID] | None = None
+        self._bar: UUID | None = None
+        self._update = asyncio.Lock()
 
     async def advance(self) -> None:
         """Count one more package. Update the bar if the last update is a while ago, or if nothing is left."""
@@ -153,9 +154,9 @@ class ProgressBar:
         if can_wait:
             return
         self._next = now + _PAUSE
-        if self._bar is None:  # created once, even if many packages end together
-            creation = acreate_progress_artifact(0.0, f"releasekit-{self._key}", self._description)
-            self._bar = asyncio.create_task(creation)
-        bar = await self._bar
-        percent = round(100 * self._done / self._total, 1)
-        await aupdate_progress_artifact(bar, percent)
+        async with self._update:  # two updates at once could arrive in the other order
+            if self._bar is None:
+                key = f"releasekit-{self._key}"
+                self._bar = await acreate_progress_artifact(0.0, key, self._description)
+            percent = round(100 * self._done / self._total, 1)
+            await aupdate_progress_artifact(self._bar, percent)
