@@ -574,4 +574,14 @@ _TRACE = re.compile(r" *(?:TRACE|DEBUG) ")
 
 
 def _text(raw: bytes) -> str:
-    return raw.decode("utf-8", "replace")
+    """Return what a tool has said. From now on we mask what it asks GitHub Actions to mask.
+
+    uv prints such a line for the token that it gets by trusted publishing.
+    """
+    text = raw.decode("utf-8", "replace")
+    for secret in _MASK_REQUEST.findall(text):
+        register_secret(secret)
+    return text
+
+
+_MASK_REQUEST = re.compile(r"^::add-mask::(\S+)", re.MULTILINE)
