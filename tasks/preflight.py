@@ -32,8 +32,10 @@ from releasekit.core.release.project_names import (
 from releasekit.core.release.release_notes import MIN_BODY_LIMIT
 from releasekit.core.release.upload_rights import (
     explain_missing_token,
+    new_projects_refusal,
     token_warning,
     trusted_publishing_setup,
+    uncovered_refusal,
 )
 from releasekit.core.text import count_as, summarize
 from releasekit.core.workspace.dynamic_version import is_dynamic
@@ -202,9 +204,16 @@ async def forge_access(project: Project, repo: Repo, plan: Plan) -> PreflightFin
 
 
 @flow_task("preflight-credentials", stage="preflight")
-async def credentials(project: Project, target: Target, index: Index) -> PreflightFindings:
-    """Ask the index whether it accepts uploads. Obstacles: RK-INDEX-CREDENTIALS, RK-INDEX-UNREACHABLE."""
-    return await _collect_async(_credentials(project, target, index))
+async def credentials(
+    project: Project, target: Target, index: Index, names: Sequence[str], *, uploads_next: bool
+) -> PreflightFindings:
+    """Ask the index whether it accepts uploads of the packages *names*.
+
+    If this run *uploads_next*, a CI job also tries to get a token by trusted publishing.
+    Obstacles: RK-INDEX-CREDENTIALS, RK-INDEX-NO-PUBLISHER, RK-INDEX-UNREACHABLE.
+    """
+    probe = _credentials(project, target, index, names, uploads_next=uploads_next)
+    return await _collect_async(probe)
 
 
 @flow_task("preflight-names", stage="preflight")
@@ -219,19 +228,27 @@ async def project_names(
 
 @flow_task("preflight-{later.name}", stage="preflight")
 async def later_index(
-    project: Project, plan: Plan, later: LaterIndex, index: Index, *, partially_published: bool
+    project: Project,
+    plan: Plan,
+    later: LaterIndex,
+    index: Index,
+    *,
+    partially_published: bool,
+    uploads_next: bool,
 ) -> PreflightFindings:
     """Ask a later index of the release what it has of the packages, and whether it accepts uploads.
 
     If the release is *partially_published*, its own versions may be there. An index that needs approval is not asked
     about uploads: the credentials may be with the person or job that approves.
-    Obstacles: RK-PREFLIGHT-VERSION-EXISTS, RK-INDEX-CREDENTIALS, RK-INDEX-UNREACHABLE.
+    Obstacles: RK-PREFLIGHT-VERSION-EXISTS, RK-INDEX-CREDENTIALS, RK-INDEX-NO-PUBLISHER, RK-INDEX-UNREACHABLE.
     """
     findings = PreflightFindings()
     if not partially_published:
         findings += await _collect_async(_conflicts_on_later_index(plan, later, index))
     if not later.needs_approval:
-        findings += await _collect_async(_credentials(project, later.target, index))
+        names = names_of(later.part_of(plan).steps)
+        probe = _credentials(project, later.target, index, names, uploads_next=uploads_next)
+        findings += await _collect_async(probe)
     return findings
 
 
@@ -570,7 +587,7 @@ async def _forge_access(
 
 
 async def _credentials(
-    project: Project, target: Target, index: Index
+    project: Project, target: Target, index: Index, names: Sequence[str], *, uploads_next: bool
 ) -> AsyncIterator[PreflightFinding]:
     address = target.publish_url or project.uv.default_publish_url()
     if is_unencrypted(address):
@@ -579,6 +596,9 @@ async def _credentials(
         return
     secrets = project.uv.secrets.for_uploads(target.credentials)
     if trusted_publishing(secrets) != "never":
+        refusal = await _check_publisher(target, index, address, names, uploads_next=uploads_next)
+        if refusal:
+            yield refusal
         return
     setup = trusted_publishing_setup(os.environ, target)
     has_credentials = index.has_credentials(address)
@@ -593,6 +613,22 @@ async def _credentials(
             message = "no credentials are set, and the index does not answer whether it needs any"
             missing = Refusal(ErrorCode.INDEX_CREDENTIALS, message, error.location)
             yield explain_missing_token(missing, setup)
+
+
+async def _check_publisher(
+    target: Target, index: Index, address: str, names: Sequence[str], *, uploads_next: bool
+) -> Refusal | None:
+    """Return why the index takes no uploads of *names* by trusted publishing; raises Refusal RK-INDEX-….
+
+    No token is asked for if a project is new, because PyPI would create it.
+    """
+    await index.check_trusted_publishing(address)
+    pages = await asyncio.gather(*map(index.files, names))
+    new = [name for name, page in zip(names, pages, strict=True) if page is None]
+    if new or not uploads_next:
+        return new_projects_refusal(new, target)
+    token = await index.try_trusted_publishing(address)
+    return uncovered_refusal(token, names, target)
 
 
 def _push_access(project: Project, repo: Repo) -> Iterator[PreflightFinding]:

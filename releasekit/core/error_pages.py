@@ -845,9 +845,20 @@ _TABLE = (
             "UV_PUBLISH_TOKEN is missing, wrong or expired, or may not upload to this project.",
             "UV_PUBLISH_TOKEN is set together with a user name or a password, or the publish URL has other ones.",
             "The index wants credentials for reading too: UV_INDEX_<NAME>_USERNAME and UV_INDEX_<NAME>_PASSWORD.",
-            "In CI, trusted publishing is not set up for this repository, workflow or environment.",
+            "In CI, nothing is set, and the index has no trusted publishing: an index of your own, for example.",
         ),
         '$ export UV_PUBLISH_TOKEN="$(cat token.txt)"\n$ releasekit publish',
+        _CREDENTIALS,
+    ),
+    ErrorPage(
+        ErrorCode.INDEX_NO_PUBLISHER,
+        (
+            "A project has no trusted publisher, or one with another repository, workflow file or environment.",
+            "The job runs in another workflow file than the one that starts it: PyPI compares the file that starts it.",
+            "Several projects are new, and PyPI takes one pending publisher at a time for a workflow.",
+            "On GitLab, the job has no entry for the index in `id_tokens`.",
+        ),
+        "$ UV_PUBLISH_TOKEN=pypi-… releasekit publish --publish-from local   # once, for several new projects",
         _CREDENTIALS,
     ),
     ErrorPage(

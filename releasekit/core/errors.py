@@ -97,6 +97,7 @@ class ErrorCode(StrEnum):
     INDEX_UNKNOWN = "RK-INDEX-UNKNOWN"
     INDEX_UNREACHABLE = "RK-INDEX-UNREACHABLE"
     INDEX_CREDENTIALS = "RK-INDEX-CREDENTIALS"
+    INDEX_NO_PUBLISHER = "RK-INDEX-NO-PUBLISHER"
     INDEX_STORED_TOKEN = "RK-INDEX-STORED-TOKEN"  # noqa: S105  a code
     INDEX_UNENCRYPTED = "RK-INDEX-UNENCRYPTED"
     INDEX_RESPONSE = "RK-INDEX-RESPONSE"
@@ -611,6 +612,11 @@ _TABLE = (
         ErrorCode.INDEX_CREDENTIALS,
         "The package index refuses the credentials, or there are none, or they contradict each other.",
         "Set UV_PUBLISH_TOKEN, or UV_PUBLISH_USERNAME and UV_PUBLISH_PASSWORD.",
+    ),
+    ErrorInfo(
+        ErrorCode.INDEX_NO_PUBLISHER,
+        "The CI job would upload by trusted publishing, and the index gives it no token, or one for fewer projects.",
+        "Add a trusted publisher with the values of this job to each project on the index.",
     ),
     ErrorInfo(
         ErrorCode.INDEX_STORED_TOKEN,

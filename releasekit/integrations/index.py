@@ -36,6 +36,13 @@ from releasekit.core.picking import drop_empty
 from releasekit.integrations.process import mask, register_secret
 from releasekit.integrations.protocols import IndexFile
 from releasekit.integrations.secrets import NO_SECRETS
+from releasekit.integrations.trusted_publishing import (
+    burn_token,
+    find_audience,
+    get_identity,
+    mint_token,
+    speaks_other_protocol,
+)
 from releasekit.integrations.uv import trusted_publishing
 
 if TYPE_CHECKING:
@@ -182,6 +189,36 @@ class SimpleIndex:
             )
         _warn_about_upload(response, address, user)
 
+    async def check_trusted_publishing(self, publish_url: str) -> None:
+        """Find out whether the index at *publish_url* has trusted publishing, by which uv gets its credentials.
+
+        If uv would find other credentials, or asks the index in a way that only uv knows, no request is sent.
+        Raises Refusal RK-INDEX-CREDENTIALS, RK-INDEX-UNREACHABLE.
+        """
+        if self._relies_on_publisher(publish_url):
+            with _network_errors_as(Refusal, publish_url):
+                await find_audience(self._http, publish_url)
+
+    async def try_trusted_publishing(self, publish_url: str) -> str:
+        """Get a token for uploads as uv does, and return it when the index no longer takes it.
+
+        Empty if uv would find other credentials. Raises Refusal RK-INDEX-CREDENTIALS, RK-INDEX-NO-PUBLISHER,
+        RK-INDEX-UNREACHABLE.
+        """
+        if not self._relies_on_publisher(publish_url):
+            return ""
+        with _network_errors_as(Refusal, publish_url):
+            audience = await find_audience(self._http, publish_url)
+            identity = await get_identity(self._http, audience, self._env)
+            token = await mint_token(self._http, publish_url, identity)
+        await burn_token(self._http, publish_url, token)
+        return token
+
+    def _relies_on_publisher(self, publish_url: str) -> bool:
+        _, user = self._upload_credentials(publish_url)
+        others = user is not None or self._uv_has_stored_credentials()
+        return not others and not speaks_other_protocol(publish_url)
+
     def has_credentials(self, publish_url: str) -> bool:
         """Return whether an upload to *publish_url* would have credentials, valid or not; sends no request."""
         _, user = self._upload_credentials(publish_url)
@@ -260,11 +297,12 @@ class SimpleIndex:
         return (user, password) if user or password else None
 
     def _uv_has_credentials(self) -> bool:
+        return trusted_publishing(self._secrets) != "never" or self._uv_has_stored_credentials()
+
+    def _uv_has_stored_credentials(self) -> bool:
         keyring = self._env.get("UV_KEYRING_PROVIDER", "disabled")
         data = self._env.get("XDG_DATA_HOME") or Path("~/.local/share").expanduser()
         store = self._env.get("UV_CREDENTIALS_DIR", Path(data, "uv", "credentials"))
-        if trusted_publishing(self._secrets) != "never":
-            return True
         return keyring != "disabled" or Path(store, "credentials.toml").exists()
 
 

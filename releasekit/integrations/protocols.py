@@ -87,6 +87,21 @@ class Index(Protocol):
         """
         ...
 
+    async def check_trusted_publishing(self, publish_url: str) -> None:
+        """Find out whether uploads to *publish_url* can get credentials by trusted publishing; changes nothing.
+
+        Raises Refusal RK-INDEX-CREDENTIALS if not, RK-INDEX-UNREACHABLE.
+        """
+        ...
+
+    async def try_trusted_publishing(self, publish_url: str) -> str:
+        """Get a token for uploads to *publish_url* by trusted publishing, and return it after it has ended.
+
+        Empty if there are other credentials. On PyPI this creates the project of a pending publisher. Raises Refusal
+        RK-INDEX-CREDENTIALS, RK-INDEX-NO-PUBLISHER, RK-INDEX-UNREACHABLE.
+        """
+        ...
+
     def has_credentials(self, publish_url: str) -> bool:
         """Return whether the environment has credentials for uploads to *publish_url*; sends no request."""
         ...

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, did_you_mean
+from releasekit.core.picking import names_of
 from releasekit.core.planning.first_releases import first_release_refusal
 from releasekit.core.planning.model import PlanRefusal, unique_obstacles
 from releasekit.operations.draft import create_plan_context, open_index
@@ -45,7 +46,8 @@ _UNREADABLE_INDEX = frozenset(
 class PreflightScope:
     """Which preflight checks are made for a release.
 
-    *needs_rights*: check the rights to upload and to push, because this machine does both. *makes_commit*: this machine
+    *needs_rights*: check the rights to upload and to push, because this machine does both; *uploads_next*: this run
+    goes on to do it, so the check may ask the CI and the index for a token. *makes_commit*: this machine
     makes the release commit. *audit*: run the audit, which is slow, so only if its findings count. *needs_branch*: a
     branch must be checked out. *resumes*: a release that has begun here is resumed, and no other one begins; with
     *ignores_staged*, not if it is only staged. *asks_nobody*: nobody is asked, so first releases need permission.
@@ -54,6 +56,7 @@ class PreflightScope:
     needs_rights: bool
     makes_commit: bool
     audit: bool
+    uploads_next: bool = False
     needs_branch: bool = False
     resumes: bool = True
     ignores_staged: bool = False
@@ -71,6 +74,7 @@ def preflight_scope(options: Options, settings: Settings) -> PreflightScope:
             needs_rights=not options.stops_before_publishing,
             makes_commit=True,
             audit=True,
+            uploads_next=not options.dry_run,
             needs_branch=options.version_only,
             resumes=not options.resume_from_registry,
             ignores_staged=options.stops_before_publishing,
@@ -211,12 +215,19 @@ async def _run_preflight(
     if rights:
         findings += await preflight.forge_access(project, repo, plan)
         async with open_index(project, target) as index:
-            findings += await preflight.credentials(project, target, index)
+            findings += await preflight.credentials(
+                project, target, index, names_of(plan.steps), uploads_next=scope.uploads_next
+            )
             findings += await preflight.project_names(plan, target, index, context.published or {})
         for later in later_indexes:
             async with open_index(project, later.target) as index:
                 findings += await preflight.later_index(
-                    project, plan, later, index, partially_published=partially_published
+                    project,
+                    plan,
+                    later,
+                    index,
+                    partially_published=partially_published,
+                    uploads_next=scope.uploads_next,
                 )
         findings += preflight.remote(project, repo, plan, partially_published=partially_published)
     return findings
@@ -285,11 +296,15 @@ async def _check_rights(options: PublishOptions, project: Project, plan: Plan) -
     """Return a *plan* from a manifest, with the obstacles because of which this machine cannot publish it."""
     if options.stops_before_publishing or options.offline:
         return plan
-    needing_no_yes = [
-        later.target for later in read_workspace.later_indexes(project) if not later.needs_approval
-    ]
+    names_by_target = {read_workspace.target_of(project): names_of(plan.steps)} | {
+        later.target: names_of(later.part_of(plan).steps)
+        for later in read_workspace.later_indexes(project)
+        if not later.needs_approval
+    }
     findings = PreflightFindings()
-    for target in (read_workspace.target_of(project), *needing_no_yes):
+    for target, names in names_by_target.items():
         async with open_index(project, target) as index:
-            findings += await preflight.credentials(project, target, index)
+            findings += await preflight.credentials(
+                project, target, index, names, uploads_next=not options.dry_run
+            )
     return plan.model_copy(update={"obstacles": unique_obstacles(findings.obstacles)})

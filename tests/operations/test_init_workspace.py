@@ -661,8 +661,10 @@ def test_checklist_has_exact_values(tmp_path: Path) -> None:
     found = init(world, "--offline", "--ci", "github")
     said = world.releasekit("init", "--offline", "--ci", "github")
 
-    *_, publishers = found["setup_steps"]
-    assert publishers["packages"] == ["app", "core"]
+    *_, first, publishers = found["setup_steps"]
+    assert first["what"].startswith("publish the new projects once from your machine, with a token")
+    assert first["values"] == {"variable": "UV_PUBLISH_TOKEN"}
+    assert first["packages"] == publishers["packages"] == ["app", "core"]
     assert publishers["values"] == {
         "owner": "shelf", "repository": "fruit", "workflow": "publish.yml", "environment": "pypi",
     }  # fmt: skip
@@ -675,6 +677,17 @@ def test_checklist_has_exact_values(tmp_path: Path) -> None:
         "shelf/sub",
         "fruit",
     )
+
+
+def test_one_new_project_gets_pending_publisher(tmp_path: Path) -> None:
+    """PyPI takes one pending publisher for a workflow: enough for one new project."""
+    world = make_world(tmp_path, "core")
+    world.git("remote", "set-url", "origin", "https://github.com/shelf/fruit.git")
+
+    *_, publisher = init(world, "--offline", "--ci", "github")["setup_steps"]
+
+    assert publisher["what"] == "add a pending trusted publisher for the new project"
+    assert publisher["where"] == "PyPI: your account > Publishing"
 
 
 def test_equal_rows_are_one_row(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def write_certificate(directory: Path) -> tuple[Path, ssl.SSLContext]:
         .add_extension(
             x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False
         )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
     public, private = directory / "certificate.pem", directory / "key.pem"

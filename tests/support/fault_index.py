@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Generator, Iterable, Iterator
 
 OPEN_DAYS = 14
@@ -216,15 +217,26 @@ def fault_index() -> Generator[FaultIndex]:
     """Run an index inside the block."""
     index = FaultIndex()
 
-    class Handler(_Handler):
+    class Handler(FaultHandler):
         served = index
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        index.url = f"http://127.0.0.1:{server.server_port}"
+    with serving(index, Handler):
+        yield index
+
+
+@contextmanager
+def serving(
+    index: FaultIndex, handler: type[FaultHandler], tls: ssl.SSLContext | None = None
+) -> Generator[None]:
+    """Let *handler* answer for *index* inside the block, with *tls* over https."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        if tls:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+        index.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
-            yield index
+            yield
         finally:
             index.over.set()
             server.shutdown()
@@ -238,7 +250,9 @@ def nobody() -> str:
         return f"http://127.0.0.1:{taken.getsockname()[1]}/upload/"
 
 
-class _Handler(BaseHTTPRequestHandler):
+class FaultHandler(BaseHTTPRequestHandler):
+    """Answers for one index."""
+
     served: FaultIndex
 
     def do_POST(self) -> None:

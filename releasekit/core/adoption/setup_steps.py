@@ -75,7 +75,11 @@ def _gitlab_steps() -> list[SetupStep]:
 def _publisher_steps(
     ci: CiSystem, urls: RepositoryUrls, projects: Mapping[str, bool], workflow: str
 ) -> list[SetupStep]:
-    """Return the trusted publishers to add: pending ones for new projects, ordinary ones for the others."""
+    """Return the trusted publishers to add: a pending one for a new project, ordinary ones for the others.
+
+    PyPI takes one pending publisher at a time for a repository, workflow and environment. So several new projects need
+    a token once.
+    """
     parts = urls.repository.rpartition("/")
     owner, _, repository = (part or _UNKNOWN for part in parts)
     if ci == "github":
@@ -94,15 +98,30 @@ def _publisher_steps(
         }
     new = tuple(name for name, exists in projects.items() if not exists)
     known = tuple(true_keys(projects))
+    project_page = "PyPI: the project > Manage > Publishing"
     steps: list[SetupStep] = []
-    if new:
-        what = "add a pending trusted publisher for each new project"
+    if len(new) == 1:
+        what = "add a pending trusted publisher for the new project"
         where = "PyPI: your account > Publishing"
         steps.append(SetupStep(what=what, where=where, values=values, packages=new))
+    elif new:
+        steps += [
+            SetupStep(
+                what="publish the new projects once from your machine, with a token of your account",
+                where="PyPI: your account > Account settings > API tokens",
+                values={"variable": token_variable()},
+                packages=new,
+            ),
+            SetupStep(
+                what="then add a trusted publisher to each new project, and delete the token",
+                where=project_page,
+                values=values,
+                packages=new,
+            ),
+        ]
     if known:
         what = "add a trusted publisher to each project"
-        where = "PyPI: the project > Manage > Publishing"
-        steps.append(SetupStep(what=what, where=where, values=values, packages=known))
+        steps.append(SetupStep(what=what, where=project_page, values=values, packages=known))
     return steps
 
 
