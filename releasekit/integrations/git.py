@@ -501,6 +501,13 @@ class Repo:
         # A CI may skip the files of Git LFS in its own checkout; ours has them.
         return replace(command, env={**command.env, "GIT_LFS_SKIP_SMUDGE": None})
 
+    def worktrees(self) -> list[Path]:
+        """Return the directories of all work trees that git knows, the one of the user first."""
+        lines = self.git("worktree", "list", "--porcelain").splitlines()
+        return [
+            Path(line.removeprefix("worktree ")) for line in lines if line.startswith("worktree ")
+        ]
+
     def has_worktree(self, directory: Path) -> bool:
         """Return whether *directory* is a complete work tree; git keeps it locked until then."""
         for tree in self.git("worktree", "list", "--porcelain").split("\n\n"):

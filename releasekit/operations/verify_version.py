@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
@@ -25,7 +25,7 @@ from releasekit.core.repair.rebuild_comparison import (
 )
 from releasekit.core.workspace.graph import graph_of, offers_of
 from releasekit.core.workspace.requirements import requirement_key
-from releasekit.integrations.filesystem import make_directory
+from releasekit.integrations.filesystem import make_directory, remove_tree
 from releasekit.integrations.packed_members import read_members
 from releasekit.integrations.whole_checkout import add_whole_worktree, remove_whole_worktree
 from releasekit.operations.draft import checkout_workspace, open_index, open_project
@@ -194,13 +194,34 @@ async def _download(
 @contextmanager
 def _scratch_record(repo: Repo, commit: str) -> Generator[Record]:
     """Yield a record with the work tree of *commit* inside the block. It is no release, and stays outside of git."""
-    with TemporaryDirectory(prefix="releasekit-verify-") as directory:
+    from filelock import FileLock
+
+    _remove_abandoned(repo)
+    with TemporaryDirectory(prefix=_SCRATCH) as directory:
         record = Record(Path(directory).resolve())
-        add_whole_worktree(repo, record.worktree, commit)
-        try:
-            yield record
-        finally:
-            remove_whole_worktree(repo, record.worktree)
+        with FileLock(record.directory / _LOCK, thread_local=False):
+            add_whole_worktree(repo, record.worktree, commit)
+            try:
+                yield record
+            finally:
+                remove_whole_worktree(repo, record.worktree)
+
+
+_SCRATCH, _LOCK = "releasekit-verify-", "lock"
+"""How the directory of a verification begins, and the file in it that is locked while it runs."""
+
+
+def _remove_abandoned(repo: Repo) -> None:
+    """Remove the work trees of verifications that were killed: git would keep them."""
+    from filelock import FileLock, Timeout
+
+    for worktree in repo.worktrees():
+        scratch = worktree.parent
+        if not scratch.name.startswith(_SCRATCH) or not scratch.exists():
+            continue
+        with suppress(Timeout, OSError), FileLock(scratch / _LOCK, blocking=False):
+            remove_whole_worktree(repo, worktree)
+            remove_tree(scratch)
 
 
 async def _build_again(
