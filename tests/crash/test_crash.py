@@ -142,6 +142,14 @@ def shares(effect: str) -> tuple[float, ...]:
     return (0.2, 0.4, 0.6, 0.8, 1.0) if "uv publish" in effect else (0.5,)
 
 
+def left_running(mark: str) -> list[str]:
+    """Return the processes with *mark* that still run, once there was time to end; none if all is well."""
+    deadline = time.monotonic() + 10
+    while (found := list(relatives(mark).values())) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return found
+
+
 @dataclass
 class Scene:
     """A workspace that is about to be released, its index, and the mark of all processes that are begun for it.
@@ -167,13 +175,6 @@ class Scene:
     def is_begun(self) -> bool:
         """Tell whether the release is on record: from then on its date is what it was."""
         return any((self.world.root / ".git" / "releasekit").glob("*/plan.json"))
-
-    def left_running(self) -> list[str]:
-        """Return the processes that still run, once there was time to end; none if all is well."""
-        deadline = time.monotonic() + 10
-        while (found := list(relatives(self.mark).values())) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        return found
 
     def end(self) -> dict[str, Any]:
         """Return all that a release leaves behind, here, on the remote and on the index."""
@@ -307,7 +308,7 @@ def test_next_run_completes_killed_release(
         undisturbed = zygote.run(world, scene.env, argv=argv)
         assert undisturbed.code == 0, undisturbed.said
         expected = scene.end()
-        assert not scene.left_running()
+        assert not left_running(scene.mark)
     sent: list[str] = expected["files"]
     counts = set(Counter(sent).values())
     assert (len(sent), counts) == (4 * max(len(fixed), 1), {max(len(fixed), 1)})
@@ -337,7 +338,7 @@ def tried(
 ) -> str:
     """Be killed at *point* and run again until it is done; returns what is different from an undisturbed run."""
     killed = zygote.run(scene.world, scene.env, point.at, point.after, argv=argv)
-    if running := scene.left_running():
+    if running := left_running(scene.mark):
         return f"still running: {running}"
     if killed.code not in (-9, 0):
         return f"ended by itself: {killed.code}\n{killed.said}"
