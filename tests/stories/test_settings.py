@@ -438,6 +438,7 @@ def met(scene: Scene) -> bool:
     return (scene.directory / "place" / "met").exists()
 
 
+@pytest.mark.usefixtures("whole_proofs")
 def test_concurrency_key_limits_smoke_tests(scene: Scene) -> None:
     """With 1 no two smoke tests run at the same time."""
     world = scene.world(
@@ -1145,7 +1146,8 @@ KEYS: dict[str, Proof | str] = {
     "build_command": PLATFORMS,
     "allow_missing_wheels": PLATFORMS,
     "stage_storage": "tests/deployments/test_stage_on.py::test_workers_build_their_platform",
-    **dict.fromkeys(("task_runner", "task_runner_options"), TASK_RUNNER),
+    "task_runner": TASK_RUNNER,
+    "task_runner_options": "tests/flows/test_task_runners.py::test_unusable_runner_is_refused",
     "verify_ignore": test_verify_ignore_waives_one_rule,
     "pre_release": "tests/stories/test_pre_release.py::test_release_contains_what_commands_change",
     "hooks": test_hooks_key_runs_git_hooks,
@@ -1158,7 +1160,7 @@ KEYS: dict[str, Proof | str] = {
     "upload_retries": f"{FAULTS}::test_keys_decide_repetitions",
     "build_env": test_build_env_reaches_the_build,
     "build_timeout": test_build_timeout_ends_the_build,
-    "upload_timeout": f"{FAULTS}::test_documented_fault_has_documented_effect",
+    "upload_timeout": f"{FAULTS}::test_silent_index_ends_the_upload",
     "rate_limit": f"{FAULTS}::test_packages_share_the_rate_limit",
     "attestations": f"{FAULTS}::test_attestation_goes_with_its_file",
     "secrets": "tests/deployments/test_deployments.py::test_deployed_release_uploads_nothing_twice",
@@ -1166,7 +1168,7 @@ KEYS: dict[str, Proof | str] = {
     "propagate": "tests/stories/test_siblings.py::test_sibling_keys_decide_the_release",
     "pins": "tests/stories/test_siblings.py::test_sibling_keys_decide_the_release",
     "source_requirements": "tests/stories/test_siblings.py::test_sibling_keys_decide_the_release",
-    "prerelease": "tests/stories/test_prerelease.py::test_candidates_lead_to_stable_release",
+    "prerelease": "tests/stories/test_prerelease.py::test_dates_number_published_prereleases",
     "changes": "tests/stories/test_change_files.py::test_changes_key_chooses_the_source",
     "prerelease_numbering": "tests/core/versioning/test_versions.py::test_dates_number_the_prereleases",
     "unconventional": "tests/stories/test_prerelease.py::test_maintainer_releases_untyped_commits",

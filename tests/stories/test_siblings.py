@@ -205,6 +205,8 @@ def test_sibling_keys_decide_the_release(
     report = publish(world)
 
     assert released(report) == packages
+    if "app" in packages:
+        assert pins_of(world, report["release"])["app"]["core"] == requires
     source = "core>=0.1.0,<0.2" if "leave" in keys else "core>=0.2.0,<0.3"
     assert source in (world.root / "packages/app/pyproject.toml").read_text()
     latest = packages.get("app", "0.1.0")

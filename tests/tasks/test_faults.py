@@ -20,6 +20,7 @@ from packaging.version import Version
 
 from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.release.release_manifest import BuiltPackage
+from releasekit.core.release.report import PackageOutcome
 from releasekit.core.release.target import Target
 from releasekit.integrations import http
 from releasekit.integrations.filesystem import describe_file
@@ -33,6 +34,7 @@ from tests.support.fault_index import (
     HIDDEN,
     INVALID,
     QUOTA,
+    SILENT,
     STORED,
     FaultIndex,
     fault_index,
@@ -343,12 +345,25 @@ def test_waiting_package_holds_no_slot(scene: Callable[[str], Scene], faulty: Fa
 
 
 def test_packages_share_the_rate_limit(scene: Callable[[str], Scene], faulty: FaultIndex) -> None:
-    """So many files a minute are sent by all packages together: here two in half a second, so six in one at least."""
-    begun = time.monotonic()
+    """So many files a minute are sent by all packages together: here two in one second, so six in two at least."""
+    scene("one:; two:; three:").publish(rate_limit=120)
 
-    scene("one:; two:; three:").publish(rate_limit=240)
+    times = [upload.at for upload in faulty.uploads]
+    assert max(times) - min(times) >= 1.5, (
+        "the first package goes at once, the last two seconds later"
+    )
 
-    assert max(upload.at for upload in faulty.uploads) - begun >= 1
+
+def test_silent_index_ends_the_upload(
+    scene: Callable[[str], Scene], faulty: FaultIndex, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An upload that gets no answer is ended after `upload_timeout` seconds, and the next attempt goes on."""
+    faulty.on_upload("core", [SILENT])
+
+    reports = scene("core:").publish(upload_timeout=1.5)
+
+    assert reports["core"].outcome is PackageOutcome.CONFIRMED
+    assert "killed after 1.5s: " in caplog.text
 
 
 def test_upload_turns_keep_their_order() -> None:
