@@ -43,6 +43,7 @@ from releasekit.core.workspace.package_paths import is_in_any, is_member
 from releasekit.core.workspace.siblings import group_by_file, write_raised_requirements
 from releasekit.integrations.filesystem import changelog_path, find_changelog_problem, read_text
 from releasekit.integrations.git import tags_among
+from releasekit.integrations.index import file_version
 from releasekit.integrations.notes_sources import gather_notes, render_notes
 from releasekit.integrations.process import mask
 from releasekit.integrations.uv import trusted_publishing
@@ -205,14 +206,14 @@ async def forge_access(project: Project, repo: Repo, plan: Plan) -> PreflightFin
 
 @flow_task("preflight-credentials", stage="preflight")
 async def credentials(
-    project: Project, target: Target, index: Index, names: Sequence[str], *, uploads_next: bool
+    project: Project, target: Target, index: Index, plan: Plan, *, uploads_next: bool
 ) -> PreflightFindings:
-    """Ask the index whether it accepts uploads of the packages *names*.
+    """Ask the index whether it accepts uploads of the packages of *plan*.
 
     If this run *uploads_next*, a CI job also tries to get a token by trusted publishing.
     Obstacles: RK-INDEX-CREDENTIALS, RK-INDEX-NO-PUBLISHER, RK-INDEX-UNREACHABLE.
     """
-    probe = _credentials(project, target, index, names, uploads_next=uploads_next)
+    probe = _credentials(project, target, index, plan, uploads_next=uploads_next)
     return await _collect_async(probe)
 
 
@@ -246,8 +247,8 @@ async def later_index(
     if not partially_published:
         findings += await _collect_async(_conflicts_on_later_index(plan, later, index))
     if not later.needs_approval:
-        names = names_of(later.part_of(plan).steps)
-        probe = _credentials(project, later.target, index, names, uploads_next=uploads_next)
+        part = later.part_of(plan)
+        probe = _credentials(project, later.target, index, part, uploads_next=uploads_next)
         findings += await _collect_async(probe)
     return findings
 
@@ -587,7 +588,7 @@ async def _forge_access(
 
 
 async def _credentials(
-    project: Project, target: Target, index: Index, names: Sequence[str], *, uploads_next: bool
+    project: Project, target: Target, index: Index, plan: Plan, *, uploads_next: bool
 ) -> AsyncIterator[PreflightFinding]:
     address = target.publish_url or project.uv.default_publish_url()
     if is_unencrypted(address):
@@ -596,7 +597,7 @@ async def _credentials(
         return
     secrets = project.uv.secrets.for_uploads(target.credentials)
     if trusted_publishing(secrets) != "never":
-        refusal = await _check_publisher(target, index, address, names, uploads_next=uploads_next)
+        refusal = await _check_publisher(target, index, address, plan, uploads_next=uploads_next)
         if refusal:
             yield refusal
         return
@@ -616,19 +617,26 @@ async def _credentials(
 
 
 async def _check_publisher(
-    target: Target, index: Index, address: str, names: Sequence[str], *, uploads_next: bool
+    target: Target, index: Index, address: str, plan: Plan, *, uploads_next: bool
 ) -> Refusal | None:
-    """Return why the index takes no uploads of *names* by trusted publishing; raises Refusal RK-INDEX-….
+    """Return why the index takes no uploads of *plan* by trusted publishing; raises Refusal RK-INDEX-….
 
-    No token is asked for if a project is new, because PyPI would create it.
+    No token is asked for if a project is new, because PyPI would create it. A version that is there, if only in part,
+    does not count: it may have come in another way.
     """
     await index.check_trusted_publishing(address)
-    pages = await asyncio.gather(*map(index.files, names))
-    new = [name for name, page in zip(names, pages, strict=True) if page is None]
+    found = await asyncio.gather(*(index.files(step.name) for step in plan.steps))
+    pages = dict(zip(plan.steps, found, strict=True))
+    new = [step.name for step, page in pages.items() if page is None]
     if new or not uploads_next:
         return new_projects_refusal(new, target)
+    missing = [
+        step.name
+        for step, page in pages.items()
+        if all(file_version(file.name) != step.version for file in page or ())
+    ]
     token = await index.try_trusted_publishing(address)
-    return uncovered_refusal(token, names, target)
+    return uncovered_refusal(token, missing, target)
 
 
 def _push_access(project: Project, repo: Repo) -> Iterator[PreflightFinding]:

@@ -113,7 +113,7 @@ class SimpleIndex:
     async def versions(self, project: str) -> frozenset[Version]:
         """Return the versions for which *project* has files, also yanked; empty if the index does not know it."""
         files = await self.files(project) or ()
-        versions = {_file_version(file.name) for file in files}
+        versions = {file_version(file.name) for file in files}
         return frozenset(filter(None, versions))
 
     async def requirements(self, project: str, version: Version) -> tuple[Requirement, ...] | None:
@@ -126,7 +126,7 @@ class SimpleIndex:
         wheels = [file for file in files if file.name.endswith(".whl")]
         requirements: list[Requirement] = []
         for wheel in wheels:
-            if _file_version(wheel.name) != version:
+            if file_version(wheel.name) != version:
                 continue
             wheel_requirements = await self._wheel_requirements(wheel)
             if wheel_requirements is None:
@@ -264,7 +264,7 @@ class SimpleIndex:
 
     async def _is_yanked(self, project: str, version: Version) -> bool:
         files = await self.files(project) or ()
-        own = [file for file in files if _file_version(file.name) == version]
+        own = [file for file in files if file_version(file.name) == version]
         return bool(own) and all(file.yanked for file in own)
 
     def _upload_credentials(self, publish_url: str) -> tuple[str, tuple[str, str] | None]:
@@ -489,7 +489,8 @@ def _file_name(link: str) -> str:
     return last if last.lower().endswith(_ARCHIVES) else ""
 
 
-def _file_version(file: str) -> Version | None:
+def file_version(file: str) -> Version | None:
+    """Return the version in the name of a wheel or sdist; None if it is neither."""
     parse = parse_wheel_filename if file.endswith(".whl") else parse_sdist_filename
     try:
         _, version, *_ = parse(file)

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, did_you_mean
-from releasekit.core.picking import names_of
 from releasekit.core.planning.first_releases import first_release_refusal
 from releasekit.core.planning.model import PlanRefusal, unique_obstacles
 from releasekit.operations.draft import create_plan_context, open_index
@@ -216,7 +215,7 @@ async def _run_preflight(
         findings += await preflight.forge_access(project, repo, plan)
         async with open_index(project, target) as index:
             findings += await preflight.credentials(
-                project, target, index, names_of(plan.steps), uploads_next=scope.uploads_next
+                project, target, index, plan, uploads_next=scope.uploads_next
             )
             findings += await preflight.project_names(plan, target, index, context.published or {})
         for later in later_indexes:
@@ -296,15 +295,15 @@ async def _check_rights(options: PublishOptions, project: Project, plan: Plan) -
     """Return a *plan* from a manifest, with the obstacles because of which this machine cannot publish it."""
     if options.stops_before_publishing or options.offline:
         return plan
-    names_by_target = {read_workspace.target_of(project): names_of(plan.steps)} | {
-        later.target: names_of(later.part_of(plan).steps)
+    parts = {read_workspace.target_of(project): plan} | {
+        later.target: later.part_of(plan)
         for later in read_workspace.later_indexes(project)
         if not later.needs_approval
     }
     findings = PreflightFindings()
-    for target, names in names_by_target.items():
+    for target, part in parts.items():
         async with open_index(project, target) as index:
             findings += await preflight.credentials(
-                project, target, index, names, uploads_next=not options.dry_run
+                project, target, index, part, uploads_next=not options.dry_run
             )
     return plan.model_copy(update={"obstacles": unique_obstacles(findings.obstacles)})

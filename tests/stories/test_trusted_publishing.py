@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.fault_index import INVALID
 from tests.support.trusted_index import TrustedIndex, trusted_index
 from tests.support.world import make_world
 
@@ -77,6 +79,26 @@ def test_missing_publisher_stops_before_changes(trusted: TrustedIndex, world: Wo
     ) in said.err
     assert world.state() == before
     assert (trusted.uploads, trusted.live) == ([], set())
+
+
+def test_public_version_needs_no_publisher(
+    trusted: TrustedIndex, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a stored token has published needs no publisher when a job completes the release by its manifest."""
+    staged = tmp_path / "staged"
+    assert publish(world, "--stage-only", "--output", str(staged)).code == 0
+    trusted.live.add("stored")
+    trusted.on_upload("app", repeat(INVALID))
+    with monkeypatch.context() as patch:
+        patch.setenv("UV_PUBLISH_TOKEN", "stored")
+        assert publish(world, "--yes", "--manifest", str(staged / "manifest.json")).code == 1
+    trusted.heal()
+    trusted.publishers.remove("core")
+
+    said = publish(world, "--yes", "--manifest", str(staged / "manifest.json"))
+
+    assert said.code == 0, said.err
+    assert {upload.project for upload in trusted.uploads if upload.stored} == BOTH
 
 
 @pytest.mark.parametrize(("options", "new"), [(("--dry-run",), set[str]()), (("--yes",), BOTH)])
