@@ -68,13 +68,16 @@ def identity(claims: dict[str, str]) -> str:
     return f"{_encode(b'{}')}.{_encode(json.dumps(claims).encode())}.{_encode(b'signature')}"
 
 
-def upload_token(projects: Sequence[str]) -> str:
-    """Return a token for *projects* as PyPI writes it: a macaroon in the binary format 2 of libmacaroons."""
+def upload_token(projects: Sequence[str], name: bytes = b"name") -> str:
+    """Return a token for *projects* as PyPI writes it: a macaroon in the binary format 2 of libmacaroons.
+
+    Another *name* makes another token.
+    """
     caveats: list[list[object]] = [[4, "publisher", {"ref": "[2]"}], [2, list(projects)], [0, 9, 1]]
-    groups = [_field(1, b"pypi.example") + _field(2, secrets.token_bytes(8))]
+    groups = [_field(1, b"pypi.example") + _field(2, name)]
     groups += [_field(2, json.dumps(caveat).encode()) for caveat in caveats]
     content = b"".join(group + b"\0" for group in groups)
-    return f"pypi-{_encode(bytes([2]) + content + bytes([0]) + _field(6, secrets.token_bytes(32)))}"
+    return f"pypi-{_encode(bytes([2]) + content + bytes([0]) + _field(6, bytes(32)))}"
 
 
 def _field(kind: int, content: bytes) -> bytes:
@@ -124,7 +127,7 @@ class _TrustedHandler(FaultHandler):
             reason = "valid token, but no corresponding publisher"
             error = {"code": "invalid-publisher", "description": reason}
             return 422, {"message": "Token request failed", "errors": [error]}
-        token = upload_token(sorted(self.trusted.publishers))
+        token = upload_token(sorted(self.trusted.publishers), secrets.token_bytes(8))
         self.trusted.minted.append(token)
         self.trusted.live.add(token)
         return 200, {"success": True, "token": token}
