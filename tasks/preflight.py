@@ -43,7 +43,6 @@ from releasekit.core.workspace.package_paths import is_in_any, is_member
 from releasekit.core.workspace.siblings import group_by_file, write_raised_requirements
 from releasekit.integrations.filesystem import changelog_path, find_changelog_problem, read_text
 from releasekit.integrations.git import tags_among
-from releasekit.integrations.index import file_version
 from releasekit.integrations.notes_sources import gather_notes, render_notes
 from releasekit.integrations.process import mask
 from releasekit.integrations.uv import trusted_publishing
@@ -624,6 +623,8 @@ async def _check_publisher(
     No token is asked for if a project is new, because PyPI would create it. A version that is there, if only in part,
     does not count: it may have come in another way.
     """
+    from releasekit.integrations.index import file_version  # late: imports httpx
+
     await index.check_trusted_publishing(address)
     found = await asyncio.gather(*(index.files(step.name) for step in plan.steps))
     pages = dict(zip(plan.steps, found, strict=True))
