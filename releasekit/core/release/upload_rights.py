@@ -93,11 +93,14 @@ def count_projects(token: str) -> int | None:
 
 
 def _is_project_list(caveat: object) -> bool:
-    match caveat:
-        case [2, [*_]]:
-            return True
-        case _:
-            return False
+    if not isinstance(caveat, list):
+        return False
+    parts = cast("list[object]", caveat)
+    return parts[:1] == [_PROJECT_IDS] and isinstance(parts[-1], list)
+
+
+_PROJECT_IDS = 2
+"""The tag of warehouse's caveat that lists the projects."""
 
 
 _IDENTIFIER = 2
