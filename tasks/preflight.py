@@ -625,7 +625,9 @@ async def _check_publisher(
     """
     from releasekit.integrations.index import file_version  # late: imports httpx
 
-    await index.check_trusted_publishing(address)
+    audience = await index.trusted_audience(address)
+    if not audience:  # uv has other credentials
+        return None
     found = await asyncio.gather(*(index.files(step.name) for step in plan.steps))
     pages = dict(zip(plan.steps, found, strict=True))
     new = [step.name for step, page in pages.items() if page is None]
@@ -636,7 +638,7 @@ async def _check_publisher(
         for step, page in pages.items()
         if all(file_version(file.name) != step.version for file in page or ())
     ]
-    token = await index.try_trusted_publishing(address)
+    token = await index.try_trusted_publishing(address, audience)
     return uncovered_refusal(token, missing, target)
 
 

@@ -189,26 +189,23 @@ class SimpleIndex:
             )
         _warn_about_upload(response, address, user)
 
-    async def check_trusted_publishing(self, publish_url: str) -> None:
-        """Find out whether the index at *publish_url* has trusted publishing, by which uv gets its credentials.
+    async def trusted_audience(self, publish_url: str) -> str:
+        """Return for whom an identity must be made out, if uploads to *publish_url* rely on trusted publishing.
 
-        If uv would find other credentials, or asks the index in a way that only uv knows, no request is sent.
-        Raises Refusal RK-INDEX-CREDENTIALS, RK-INDEX-UNREACHABLE.
-        """
-        if self._relies_on_publisher(publish_url):
-            with _network_errors_as(Refusal, publish_url):
-                await find_audience(self._http, publish_url)
-
-    async def try_trusted_publishing(self, publish_url: str) -> str:
-        """Get a token for uploads as uv does, and return it when the index no longer takes it.
-
-        Empty if uv would find other credentials. Raises Refusal RK-INDEX-CREDENTIALS, RK-INDEX-NO-PUBLISHER,
-        RK-INDEX-UNREACHABLE.
+        Empty, and without a request, if uv would find other credentials, or asks in a way that only uv knows.
+        Raises Refusal RK-INDEX-CREDENTIALS if the index has no trusted publishing, RK-INDEX-UNREACHABLE.
         """
         if not self._relies_on_publisher(publish_url):
             return ""
         with _network_errors_as(Refusal, publish_url):
-            audience = await find_audience(self._http, publish_url)
+            return await find_audience(self._http, publish_url)
+
+    async def try_trusted_publishing(self, publish_url: str, audience: str) -> str:
+        """Get a token for uploads as uv does, and return it when the index no longer takes it.
+
+        Raises Refusal RK-INDEX-NO-PUBLISHER, RK-INDEX-UNREACHABLE.
+        """
+        with _network_errors_as(Refusal, publish_url):
             identity = await get_identity(self._http, audience, self._env)
             token = await mint_token(self._http, publish_url, identity)
         await burn_token(self._http, publish_url, token)

@@ -87,18 +87,19 @@ class Index(Protocol):
         """
         ...
 
-    async def check_trusted_publishing(self, publish_url: str) -> None:
-        """Find out whether uploads to *publish_url* can get credentials by trusted publishing; changes nothing.
+    async def trusted_audience(self, publish_url: str) -> str:
+        """Return for whom an identity must be made out, if uploads to *publish_url* rely on trusted publishing.
 
-        Raises Refusal RK-INDEX-CREDENTIALS if not, RK-INDEX-UNREACHABLE.
+        Empty if there are other credentials; changes nothing. Raises Refusal RK-INDEX-CREDENTIALS if the index has no
+        trusted publishing, RK-INDEX-UNREACHABLE.
         """
         ...
 
-    async def try_trusted_publishing(self, publish_url: str) -> str:
+    async def try_trusted_publishing(self, publish_url: str, audience: str) -> str:
         """Get a token for uploads to *publish_url* by trusted publishing, and return it after it has ended.
 
-        Empty if there are other credentials. On PyPI this creates the project of a pending publisher. Raises Refusal
-        RK-INDEX-CREDENTIALS, RK-INDEX-NO-PUBLISHER, RK-INDEX-UNREACHABLE.
+        On PyPI this creates the project of a pending publisher. Raises Refusal RK-INDEX-NO-PUBLISHER,
+        RK-INDEX-UNREACHABLE.
         """
         ...
 

@@ -1,6 +1,6 @@
 """Trusted publishing: an index takes the identity of a CI job for credentials, as uv asks for it.
 
-`docs.pypi.org/trusted-publishers/internals` describes the requests.
+PyPI's documentation of trusted publishers, in its part on internals, describes the requests.
 """
 
 from __future__ import annotations

@@ -101,6 +101,22 @@ def test_public_version_needs_no_publisher(
     assert {upload.project for upload in trusted.uploads if upload.stored} == BOTH
 
 
+def test_other_credentials_need_no_publisher(
+    trusted: TrustedIndex, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where uv falls back on a netrc file, projects without a publisher are published with it."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login __token__ password stored\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    trusted.live.add("stored")
+    trusted.publishers.clear()
+
+    said = publish(world, "--yes")
+
+    assert said.code == 0, said.err
+    assert {upload.project for upload in trusted.uploads if upload.stored} == BOTH
+
+
 @pytest.mark.parametrize(("options", "new"), [(("--dry-run",), set[str]()), (("--yes",), BOTH)])
 def test_only_release_asks_for_token(
     trusted: TrustedIndex, world: World, options: tuple[str, ...], new: set[str]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import binascii
 import json
 from base64 import urlsafe_b64decode
 from typing import TYPE_CHECKING, Any, cast
@@ -84,12 +83,17 @@ def count_projects(token: str) -> int | None:
     """
     _, _, text = token.partition("-")
     try:
-        macaroon = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        macaroon = _decode(text)
         caveats = [json.loads(field) for field in _caveats(macaroon)]
-    except (binascii.Error, IndexError, ValueError):
+    except (IndexError, ValueError):
         return None
     counts = [len(caveat[1]) for caveat in caveats if _is_project_list(caveat)]
     return min(counts, default=None)
+
+
+def _decode(text: str) -> bytes:
+    """Return the bytes of base64 *text* without padding (RFC 4648, section 5); raises ValueError."""
+    return urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 def _is_project_list(caveat: object) -> bool:
@@ -137,7 +141,7 @@ def describe_job(identity: str) -> str:
     """
     payload = identity.split(".")[1] if identity.count(".") > 1 else ""
     try:
-        claims = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        claims = json.loads(_decode(payload))
     except ValueError:
         return ""
     if not isinstance(claims, dict):
