@@ -109,9 +109,12 @@ async def ask_elsewhere(
         elsewhere[name] = frozenset()
     for index in indexes:
         try:
-            elsewhere |= await ask_index(index, names)
+            answers = await ask_index(index, names)
         except ReleaseError as error:
             log.info("%s cannot be asked for packages of the workspace: %s", index.url, error)
+            continue
+        for name, versions in answers.items():
+            elsewhere[name] |= versions
     return replace(previous, elsewhere=elsewhere)
 
 
