@@ -120,6 +120,14 @@ def display_command(command: Command) -> str:
     return str(replace(command, argv=tuple(argv)))
 
 
+@dataclass(frozen=True, slots=True)
+class _Addresses:
+    """The address that fetches *read*, and the first one that pushes have *written* to; both may contain passwords."""
+
+    read: str
+    written: str
+
+
 class Repo:
     """A git repository, seen from one of its work trees.
 
@@ -132,6 +140,7 @@ class Repo:
 
         Raises Refusal RK-GIT-MISSING, RK-GIT-NOT-A-REPOSITORY, RK-GIT-UNTRUSTED or RK-GIT-NO-COMMIT.
         """
+        self._remote_addresses: dict[str, _Addresses] = {}
         self.top = _work_tree(path)
         self.common_dir = _common_directory(self.top)
         if self.common_dir == self.top:
@@ -242,12 +251,19 @@ class Repo:
 
         From then on, the passwords of all its addresses are masked, also of those that git only pushes to.
         """
-        question = self.command("remote", "get-url", remote, ok_codes=(0, 2))
-        address = register_address(run(question).stdout.strip())
-        if address:
-            push = self.command("remote", "get-url", "--push", "--all", remote, ok_codes=(0, 2))
-            register_address(run(push).stdout)
-        return address
+        return self._addresses(remote).read
+
+    def _addresses(self, remote: str) -> _Addresses:
+        """Return the addresses of *remote*, empty ones if there is no such remote. Git is asked once."""
+        if remote not in self._remote_addresses:
+            question = self.command("remote", "get-url", remote, ok_codes=(0, 2))
+            read = register_address(run(question).stdout.strip())
+            written = ""
+            if read:
+                push = self.command("remote", "get-url", "--push", "--all", remote, ok_codes=(0, 2))
+                written, _, _ = register_address(run(push).stdout).partition("\n")
+            self._remote_addresses[remote] = _Addresses(read, written)
+        return self._remote_addresses[remote]
 
     def authors(self, shas: Sequence[str]) -> dict[str, str]:
         """Return the name of each commit's author by its sha, as .mailmap gives it."""
@@ -835,23 +851,18 @@ class Repo:
         A push address of its own becomes a remote in the environment: as an argument, every process could read it.
         """
         command = self.command(verb, "--quiet", *options, remote, *names)
-        read, written = self.address(remote), self._push_address(remote)
-        if read == written:
+        addresses = self._addresses(remote)
+        if addresses.read == addresses.written:
             return command
         name = f"{remote} (push)"
         settings = {
-            f"remote.{name}.url": written,
+            f"remote.{name}.url": addresses.written,
             f"remote.{name}.fetch": f"+refs/heads/*:refs/remotes/{remote}/*",
         }
         count = int(command.env["GIT_CONFIG_COUNT"] or 0)
         env = {**command.env, **config_variables(settings.items(), count)}
         argv = tuple(name if word == remote else word for word in command.argv)
         return replace(command, argv=argv, env=env)
-
-    def _push_address(self, remote: str) -> str:
-        """Return the first address that `push` writes to for *remote*; empty if there is no such remote."""
-        url = self.command("remote", "get-url", "--push", remote, ok_codes=(0, 2, 128))
-        return register_address(run(url).stdout.strip())
 
     def remote_branch_contains(self, remote: str, commit: str, branch: str = "") -> bool:
         """Return whether *branch* of *remote*, or any of its branches, contains *commit* as of the last fetch."""
