@@ -58,6 +58,7 @@ from releasekit import __version__
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, ReleaseWarning
 from releasekit.core.planning.model import Step
 from releasekit.core.release.index_outcomes import waiting_report
+from releasekit.core.release.later_index import packages_of_later_indexes
 from releasekit.core.release.platform_parts import missing_platforms
 from releasekit.core.release.release_manifest import BuiltPackage, ReleaseManifest
 from releasekit.core.release.report import PackageOutcome, PackageReport, ReleaseReport
@@ -463,7 +464,8 @@ async def ensure_files(
     """Return the manifest of a release whose files are all here or on the index.
 
     Files that are neither are lost. They are built again only with *rebuild*, and must be identical to the record
-    unless the index has no file of their package. Raises Refusal RK-FILES-LOST, RK-REBUILD-DIFFERS.
+    unless the index has no file of their package. What goes to later indexes is downloaded from the *index*, which is
+    the first one. Raises Refusal RK-FILES-LOST, RK-REBUILD-DIFFERS, and ReleaseError as `download_files` does.
     """
     if not any(release.record.missing_files(package) for package in manifest.packages):
         return manifest
@@ -482,6 +484,9 @@ async def ensure_files(
         for need in step.build_needs:
             await resume.download_files(release.record, packages[need], listed[need], index)
         packages[step.name] = await rebuild_package(release, step, packages, listed[step.name])
+    for name in packages_of_later_indexes(release.later_indexes):
+        if name in packages and name not in lost:
+            await resume.download_files(release.record, packages[name], listed[name], index)
     return manifest.model_copy(update={"packages": tuple(packages.values())})
 
 

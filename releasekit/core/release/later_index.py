@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from releasekit.core.picking import names_of, pick, pick_named
@@ -53,3 +54,8 @@ def approval_question(later: LaterIndex, plan: Plan) -> str:
 def targets_for(package: str, first: Target, later: Iterable[LaterIndex]) -> tuple[Target, ...]:
     """Return all indexes that *package* (its name) goes to, the *first* one and those of *later*, in this order."""
     return (first, *(index.target for index in later if package in index.packages))
+
+
+def packages_of_later_indexes(later: Iterable[LaterIndex]) -> tuple[str, ...]:
+    """Return the names of the packages that go to any of the indexes *later*, sorted."""
+    return tuple(sorted(set(chain.from_iterable(index.packages for index in later))))
