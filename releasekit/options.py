@@ -9,11 +9,21 @@ from dataclasses import replace
 from functools import wraps
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, ParamSpec, TypeVar, cast
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Literal,
+    NamedTuple,
+    ParamSpec,
+    Self,
+    TypeVar,
+    cast,
+)
 
 from cyclopts import Group, Parameter, Token
 from cyclopts.config import Env
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from releasekit.core.config.repository_address import RemoteWorkspace, is_address
 from releasekit.core.config.settings import (
@@ -30,7 +40,7 @@ from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.logging import ensure_log_level
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from cyclopts import App, Argument, ArgumentCollection
     from cyclopts.completion import CompletionContext
@@ -39,6 +49,7 @@ if TYPE_CHECKING:
     from pydantic.json_schema import JsonSchemaValue
     from pydantic_core import CoreSchema
 
+    from releasekit.core.release.target import Target
     from tasks.project import Project
 
 R = TypeVar("R")
@@ -212,6 +223,19 @@ class RemoteWorkspaceOptions(WorkspaceOptions):
                 message = f"{_flag(name)} needs the address of a repository"
                 raise Refusal(ErrorCode.USAGE, message, self.workspace)
         return None
+
+    _throwaway_indexes: Any = PrivateAttr(default_factory=dict[str, Any])
+
+    @property
+    def throwaway_indexes(self) -> Mapping[str, Target]:
+        """The indexes of a rehearsal, by the names of those that they stand for; otherwise empty."""
+        return self._throwaway_indexes
+
+    def with_throwaway_indexes(self, indexes: Mapping[str, Target]) -> Self:
+        """Return these options for a rehearsal on these *indexes*. No parameter of a flow holds them."""
+        options = self.model_copy()
+        options._throwaway_indexes = indexes  # noqa: SLF001  a copy of itself
+        return options
 
     def overrides(self) -> dict[str, Any]:
         """Return the settings that were given here and so win over those in the file."""

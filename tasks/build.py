@@ -476,7 +476,7 @@ async def _find_conflict(release: ReleaseContext, requirements: Sequence[str]) -
             root,
             requirements,
             links=release.staged_links,
-            index=release.target.install_index,
+            indexes=release.target.install_indexes,
             fresh=tuple(release.plan.versions),
         )
 
@@ -509,7 +509,7 @@ async def _install(
         release.uv.temporary_environment,
         root,
         built.requirement,
-        index=release.target.install_index,
+        indexes=release.target.install_indexes,
         # These include packages that only a published sibling requires, in an older version.
         fresh=tuple(release.plan.versions),
         links=release.staged_links,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from releasekit.core.config.settings import Settings
     from releasekit.core.history.change_files import ChangeDirectory, ChangeFile
     from releasekit.core.history.tags import TagSchemes
+    from releasekit.core.release.target import Target
     from releasekit.core.workspace.workspace import Workspace
     from releasekit.integrations.protocols import PackageManager
 
@@ -32,7 +33,8 @@ class Project:
     """A workspace on this machine: its directory *root*, the root pyproject.toml as *document*, and its settings.
 
     *member_settings* maps the name of a member to its own settings. *manifests* maps the path of a member to its
-    pyproject.toml, parsed and as text.
+    pyproject.toml, parsed and as text. *throwaway_indexes* are those of a rehearsal, by the names
+    of the indexes that they stand for.
     """
 
     root: Path
@@ -46,6 +48,7 @@ class Project:
     manifests: Mapping[str, tuple[Mapping[str, Any], str]] = field(
         default_factory=dict[str, "tuple[Mapping[str, Any], str]"]
     )
+    throwaway_indexes: Mapping[str, Target] = field(default_factory=dict[str, "Target"])
 
     @property
     def settings_table(self) -> Mapping[str, Any]:

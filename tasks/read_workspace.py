@@ -190,11 +190,16 @@ def _with_position(
 
 
 def target_of(project: Project) -> Target:
-    """Return the index that the settings choose for the release.
+    """Return the index that the settings choose for the release; in a rehearsal the throwaway one in place of it.
 
     Raises Refusal RK-INDEX-UNKNOWN if they name an unknown index, or an upload address without a check URL, and
     RK-CONFIG-INVALID-VALUE for credentials in an address: Prefect stores and shows it as a parameter of the flow.
     """
+    target = _configured_target(project)
+    return project.throwaway_indexes.get(target.index_name, target)
+
+
+def _configured_target(project: Project) -> Target:
     settings = project.settings
     if settings.publish_to:
         return _destination_target(project, settings.publish_to[0])
@@ -212,7 +217,7 @@ def target_of(project: Project) -> Target:
 
 
 def later_indexes(project: Project) -> tuple[LaterIndex, ...]:
-    """Return the indexes of `publish_to` after the first one.
+    """Return the indexes of `publish_to` after the first one; in a rehearsal the throwaway ones in place of them.
 
     Raises Refusal RK-INDEX-UNKNOWN, and RK-CONFIG-INVALID-VALUE if one gets a package that the index before it lacks.
     """
@@ -232,9 +237,10 @@ def later_indexes(project: Project) -> tuple[LaterIndex, ...]:
             )
             raise Refusal(ErrorCode.CONFIG_INVALID_VALUE, message, "pyproject.toml, publish_to")
         packages_by_index[destination.index] = frozenset(packages)
+        target = _destination_target(project, destination)
         later.append(
             LaterIndex(
-                target=_destination_target(project, destination),
+                target=project.throwaway_indexes.get(target.index_name, target),
                 name=destination.index,
                 after=after,
                 packages=frozenset(packages),

@@ -277,10 +277,12 @@ def recorded_path(
 ) -> Path:
     """Return the path of the built file *name*.
 
-    Raises Refusal RK-VERIFY-FAILED if it is not the one on record. With *attestations*, raises RK-RECORD-INVALID if its
-    attestation, which is sent too, is one of another file.
+    Raises Refusal RK-FILES-LOST if it is missing, RK-VERIFY-FAILED if it is not the one on record. With *attestations*,
+    raises RK-RECORD-INVALID if its attestation, which is sent too, is one of another file.
     """
     path = record.dist(built.name) / name
+    if not path.is_file():
+        raise Refusal(ErrorCode.FILES_LOST, "a built file is missing", str(path))
     file = describe_file(path)
     if file not in built.files:
         raise Refusal(
@@ -359,6 +361,6 @@ async def smoke_test(job: UploadJob) -> None:
                 root,
                 requirement=f"{step.name}=={step.version}",
                 imports=built.imports,
-                index=release.target.install_index,
+                indexes=release.target.install_indexes,
                 fresh=release.plan.install_closure(step.name),
             )

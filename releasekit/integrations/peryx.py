@@ -15,7 +15,7 @@ from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from releasekit.core.errors import ErrorCode, ReleaseError
 from releasekit.integrations.process import Command, background, last_lines
@@ -23,7 +23,7 @@ from releasekit.integrations.proxies import direct_loopback
 from releasekit.integrations.uv import find_uv
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 
 PERYX = "2026.1010.0"
 """The version that `uv tool run` downloads: the configuration format changes between releases."""
@@ -59,14 +59,21 @@ class EmbeddedIndex:
     environment: Mapping[str, str | None] = field(repr=False)
     log: Path
 
+    def addresses(self, route: str) -> tuple[str, str]:
+        """Return the address of the simple index and the upload address of the index at *route*."""
+        root = f"{self.publish_url.removesuffix(f'{_ROUTE}/')}{quote(route)}/"
+        return f"{root}simple/", root
+
     def requests(self) -> tuple[Request, ...]:
         """Return every request that got a response, in the order of the responses."""
         return tuple(_requests(self.log.read_text("utf-8", "replace").splitlines()))
 
 
 @contextmanager
-def embedded_index(directory: Path) -> Generator[EmbeddedIndex]:
+def embedded_index(directory: Path, routes: Iterable[str] = ()) -> Generator[EmbeddedIndex]:
     """Run an index inside the block, on 127.0.0.1 and a free port, with all its files in the empty *directory*.
+
+    The server has one more index at each of the *routes*, with files of its own and the same token.
 
     It responds as PyPI does: JSON and core metadata (PEP 691, PEP 714), 400 for different bytes under an existing file
     name, 200 for the same bytes. It has only the files that are uploaded to it, and contacts no other index. The peryx
@@ -77,7 +84,9 @@ def embedded_index(directory: Path) -> Generator[EmbeddedIndex]:
     token, log = secrets.token_urlsafe(24), directory / "access.log"
     config = directory / "peryx.toml"
     config.touch(mode=0o600)
-    config.write_text(_configuration(token), "utf-8")
+    config.write_text(
+        "\n".join(_configuration(route, token) for route in (_ROUTE, *routes)), "utf-8"
+    )
     program, timeout = _peryx()
     argv = (
         *program, "serve", "--config", str(config), "--host", "127.0.0.1",
@@ -97,11 +106,11 @@ def embedded_index(directory: Path) -> Generator[EmbeddedIndex]:
         _wait_until_gone(address)
 
 
-def _configuration(token: str) -> str:
+def _configuration(route: str, token: str) -> str:
     return f"""\
 [[index]]
-name = "{_ROUTE}"
-route = "{_ROUTE}"
+name = "{route}"
+route = "{route}"
 ecosystem = "pypi"
 hosted = true
 

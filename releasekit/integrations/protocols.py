@@ -375,7 +375,7 @@ class PackageManager(Protocol):
         root: Path,
         requirements: Sequence[str],
         links: Sequence[Path],
-        index: str,
+        indexes: tuple[str, ...],
         fresh: Sequence[str],
     ) -> Command:
         """Check whether *requirements* can be installed together, from *links* and the indexes (D-9)."""
@@ -386,7 +386,7 @@ class PackageManager(Protocol):
         root: Path,
         requirements: Sequence[str],
         links: Sequence[Path],
-        index: str,
+        indexes: tuple[str, ...],
         fresh: Sequence[str],
     ) -> str:
         """Return why *requirements* cannot be installed together; empty if they can."""
@@ -401,7 +401,7 @@ class PackageManager(Protocol):
         root: Path,
         venv: Path,
         requirement: str,
-        index: str,
+        indexes: tuple[str, ...],
         fresh: Sequence[str],
         links: Sequence[Path] = (),
         *,
@@ -415,7 +415,7 @@ class PackageManager(Protocol):
         root: Path,
         requirement: str,
         imports: Sequence[str],
-        index: str,
+        indexes: tuple[str, ...],
         fresh: Sequence[str],
         links: Sequence[Path] = (),
     ) -> Result:
@@ -426,7 +426,7 @@ class PackageManager(Protocol):
         self,
         root: Path,
         requirement: str,
-        index: str,
+        indexes: tuple[str, ...],
         fresh: Sequence[str],
         links: Sequence[Path] = (),
         *,

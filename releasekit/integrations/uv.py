@@ -9,6 +9,7 @@ import tomllib
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from shutil import which
 from typing import TYPE_CHECKING, Any, Literal
@@ -326,7 +327,7 @@ class Uv:
         root: Path,
         requirements: Sequence[str],
         links: Sequence[Path],
-        index: str,
+        indexes: tuple[str, ...],
         fresh: Sequence[str],
     ) -> Command:
         """Check whether *requirements* can be installed together, from *links* and the indexes (D-9).
@@ -335,7 +336,7 @@ class Uv:
         """
         # A directory without packages, so that uv sees none as installed; uv leaves only its lock there.
         target = Path(tempfile.gettempdir()) / f"releasekit-resolves-only-{os.getuid()}"
-        index_options, secret = _url_option("--index", "UV_INDEX", index)
+        index_options, secret = _index_options(indexes)
         return self.command(
             "pip", "install", "--dry-run", "--no-sources", *self._with_python(), "--target", str(target),
             *_find_links(links), *index_options, *_fresh_options(fresh), *requirements,
@@ -347,14 +348,14 @@ class Uv:
         root: Path,
         requirements: Sequence[str],
         links: Sequence[Path],
-        index: str,
+        indexes: tuple[str, ...],
         fresh: Sequence[str],
     ) -> str:
         """Return why *requirements* cannot be installed together, in uv's words; empty if they can.
 
         Raises ReleaseError RK-COMMAND-FAILED, RK-COMMAND-TIMEOUT if uv cannot decide, for example without a network.
         """
-        command = self.resolve_command(root, requirements, links, index, fresh)
+        command = self.resolve_command(root, requirements, links, indexes, fresh)
         # 1: no solution, 2: it failed.
         result = await run_async(replace(command, ok_codes=frozenset({0, 1})))
         return last_lines(result.stderr, command.env) if result.code else ""
@@ -364,12 +365,12 @@ class Uv:
         root: Path,
         requirement: str,
         imports: Sequence[str],
-        index: str,
+        indexes: tuple[str, ...],
         fresh: Sequence[str],
         links: Sequence[Path] = (),
     ) -> Result:
         """Install *requirement* from *links* and the index into a fresh environment, and import its *imports*."""
-        async with self.temporary_environment(root, requirement, index, fresh, links) as python:
+        async with self.temporary_environment(root, requirement, indexes, fresh, links) as python:
             return await self.import_modules(python, imports)
 
     @asynccontextmanager
@@ -377,7 +378,7 @@ class Uv:
         self,
         root: Path,
         requirement: str,
-        index: str,
+        indexes: tuple[str, ...],
         fresh: Sequence[str],
         links: Sequence[Path] = (),
         *,
@@ -393,7 +394,7 @@ class Uv:
             venv = scratch / "venv"
             await run_async(self.venv_command(venv))
             command = self.install_command(
-                root, venv, requirement, index, fresh, links, refresh=refresh
+                root, venv, requirement, indexes, fresh, links, refresh=refresh
             )
             await run_async(command)
             yield next(
@@ -422,14 +423,14 @@ class Uv:
         root: Path,
         venv: Path,
         requirement: str,
-        index: str,
+        indexes: tuple[str, ...],
         fresh: Sequence[str],
         links: Sequence[Path] = (),
         *,
         refresh: bool = True,
     ) -> Command:
         """Install *requirement* into the environment *venv*, as a user would; see `resolve_command` for the rest."""
-        index_options, secret = _url_option("--index", "UV_INDEX", index)
+        index_options, secret = _index_options(indexes)
         words = (
             "--python",
             str(venv),
@@ -468,7 +469,7 @@ def find_uv(needed: str = "0.13") -> Uv:
     """
     minimum = Version(needed)
     for candidate in (which("uv"), _bundled_uv()):
-        if candidate and _version(candidate) >= minimum:
+        if candidate and _version(candidate, Path(candidate).stat().st_mtime_ns) >= minimum:
             return Uv(candidate)
     raise Refusal(ErrorCode.UV_MISSING, f"uv {needed} or later was not found")
 
@@ -479,7 +480,8 @@ def trusted_publishing(secrets: Secrets) -> str:
     return "automatic" if can_get_token and not secrets.has_upload_credentials() else "never"
 
 
-def _version(executable: str) -> Version:
+@cache
+def _version(executable: str, changed_at: int) -> Version:  # noqa: ARG001  another file is asked again
     """Return the version of the uv *executable*; 0 if it does not run, for example a broken shim."""
     try:
         env = uv_variables((), (), uploads=False)
@@ -495,6 +497,13 @@ def _bundled_uv() -> str | None:
         return find_uv_bin()
     except FileNotFoundError:
         return None
+
+
+def _index_options(urls: tuple[str, ...]) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return the options and the environment that make uv look at the indexes *urls*, in this order."""
+    if any(mask(url) != url for url in urls):
+        return (), {"UV_INDEX": " ".join(urls)}
+    return tuple(chain.from_iterable(("--index", url) for url in urls)), {}
 
 
 def _url_option(option: str, variable: str, url: str) -> tuple[tuple[str, ...], dict[str, str]]:

@@ -17,7 +17,7 @@ from tasks import ask_index, changelog_entries, decide, read_history, read_works
 from tasks.decorators import read_secret
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator, Mapping
+    from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
 
     from packaging.version import Version
 
@@ -65,6 +65,8 @@ def checkout_workspace(options: W, *, keep: bool = False) -> Generator[W]:
 def open_project(options: RemoteWorkspaceOptions) -> tuple[Project, Repo]:
     """Read the workspace and open its repository."""
     project = read_workspace.read_workspace(options.directory, options.overrides())
+    if options.throwaway_indexes:
+        project = replace(project, throwaway_indexes=options.throwaway_indexes)
     return project, Repo(project.root)
 
 
@@ -122,14 +124,13 @@ async def _ask_and_plan(
     """Return the final plan, the history since the last releases on the index, and its versions by package.
 
     An answer can add packages to the plan, or remove some. Then the indexes are asked about these too, until nothing
-    changes. The default index is asked about packages that the index lacks and that are not released now.
+    changes. Other indexes of installers are asked about packages that the index lacks and that are not released now.
     """
     async with AsyncExitStack() as stack:
-        others: list[Index] = []
-        if not target.is_default:  # installers look here for packages that this index does not have
-            default = replace(target, check_url=project.default_index, name="")
-            default_index = await stack.enter_async_context(open_index(project, default))
-            others.append(default_index)
+        others: list[Index] = [
+            await stack.enter_async_context(open_index(project, other))
+            for other in _other_indexes(project, target)
+        ]
         answers = ask_index.IndexAnswers()
         read: set[tuple[str, Version]] = set()
         while True:
@@ -160,6 +161,15 @@ async def _ask_and_plan(
             answers = await ask_index.ask_requirements([index, *others], releases, answers)
             read |= set(releases)
             plan = decide.plan(project, repo, history, options.selection(), answers)
+
+
+def _other_indexes(project: Project, target: Target) -> Iterator[Target]:
+    """Yield the indexes where installers look for packages that the index of *target* does not have."""
+    if target.falls_back_to:
+        yield target.falls_back_to
+    is_default = target.falls_back_to.is_default if target.falls_back_to else target.is_default
+    if not is_default:
+        yield replace(target, check_url=project.default_index, name="", falls_back_to=None)
 
 
 def add_changelogs(

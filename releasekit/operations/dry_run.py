@@ -155,16 +155,16 @@ class _CommandOutline:
     def _resolve(self, plan: Plan, target: Target) -> str:
         links = [DIST / step.name for step in plan.steps]
         requirements = list(map(_exact_requirement, plan.steps))
-        index, fresh = target.install_index, tuple(plan.versions)
+        indexes, fresh = target.install_indexes, tuple(plan.versions)
         uv = self.project.uv
-        return str(uv.resolve_command(self.root, requirements, links, index, fresh))
+        return str(uv.resolve_command(self.root, requirements, links, indexes, fresh))
 
     def _prove_imports(self) -> Iterator[str]:
         links = [DIST / step.name for step in self.plan.steps]
-        index, fresh = self.target.install_index, tuple(self.plan.versions)
+        indexes, fresh = self.target.install_indexes, tuple(self.plan.versions)
         for step in self.plan.steps:
             if step.is_smoke_tested(default=self.settings.smoke_test):
-                yield from self._smoke_test(step, fresh, links, index=index)
+                yield from self._smoke_test(step, fresh, links, indexes=indexes)
 
     def _later_parts(self) -> Iterator[tuple[LaterIndex, Plan]]:
         """Yield the later indexes that get something, each with its part of the plan."""
@@ -193,7 +193,7 @@ class _CommandOutline:
             yield f"# wait until the index lists the files of {step.name} {step.version}, with the sha256 of each"
             if step.is_smoke_tested(default=self.settings.smoke_test):
                 fresh = plan.install_closure(step.name)
-                yield from self._smoke_test(step, fresh, index=target.install_index)
+                yield from self._smoke_test(step, fresh, indexes=target.install_indexes)
 
     def _upload(self, step: Step, target: Target) -> str:
         stem = f"{step.name.replace('-', '_')}-{step.version}"
@@ -207,13 +207,18 @@ class _CommandOutline:
         return str(command)
 
     def _smoke_test(
-        self, step: Step, fresh: Sequence[str], links: Sequence[Path] = (), *, index: str
+        self,
+        step: Step,
+        fresh: Sequence[str],
+        links: Sequence[Path] = (),
+        *,
+        indexes: tuple[str, ...],
     ) -> Iterator[str]:
         """Yield the commands that install and import the package of *step*."""
         uv = self.project.uv
         requirement = _exact_requirement(step)
         yield str(uv.venv_command(VENV))
-        yield str(uv.install_command(self.root, VENV, requirement, index, fresh, links))
+        yield str(uv.install_command(self.root, VENV, requirement, indexes, fresh, links))
         yield f"# import the modules of {step.name} in {VENV}"
 
     def announce(self) -> Iterator[str]:

@@ -14,13 +14,14 @@ from packaging.utils import canonicalize_name
 
 from releasekit.core.config.settings import variable
 from releasekit.core.planning.first_releases import ALL
+from releasekit.core.release.target import Target
 from releasekit.core.text import summarize
 from releasekit.integrations.archives import read_archive
 from releasekit.integrations.git import Repo, clone
 from releasekit.integrations.http import client
 from releasekit.integrations.peryx import embedded_index
-from releasekit.operations.draft import open_index
-from tasks.read_workspace import target_of
+from releasekit.operations.draft import open_index, open_project
+from tasks.read_workspace import later_indexes, target_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
@@ -52,15 +53,40 @@ def rehearsal(options: PublishOptions) -> Generator[PublishOptions]:
         workspace_path = options.directory.resolve().relative_to(repo.top)
         workspace = _throwaway_clone(repo, directory) / workspace_path
         (directory / "index").mkdir()
-        with embedded_index(directory / "index") as index, _environment(environment_of(index)):
-            changed = {
-                "workspace": str(workspace),
-                "publish_url": index.publish_url,
-                "check_url": index.simple_url,
-                "allow_new": (ALL,),
-                "release": False,
-            }
-            yield options.model_copy(update=changed)
+        changed = {"workspace": str(workspace), "allow_new": (ALL,), "release": False}
+        options = options.model_copy(update=changed)
+        targets = _targets(options)
+        routes = [target.index_name for target in targets]
+        with (
+            embedded_index(directory / "index", routes) as index,
+            _environment(environment_of(index)),
+        ):
+            yield _with_indexes(options, index, targets)
+
+
+def _targets(options: PublishOptions) -> tuple[Target, ...]:
+    """Return the indexes that the release would go to."""
+    project, _ = open_project(options)
+    return (target_of(project), *(later.target for later in later_indexes(project)))
+
+
+def _with_indexes(
+    options: PublishOptions, index: EmbeddedIndex, targets: tuple[Target, ...]
+) -> PublishOptions:
+    """Return *options* for a release to throwaway indexes in place of the *targets*, which are only read.
+
+    A rehearsal goes to the end without a person, so indexes that need approval are allowed.
+    """
+    names = [target.index_name for target in targets]
+    allowed = options.model_copy(update={"allow_index": tuple(names[1:])})
+    return allowed.with_throwaway_indexes(
+        {
+            target.index_name: Target(
+                *index.addresses(target.index_name), target.name, falls_back_to=target
+            )
+            for target in targets
+        }
+    )
 
 
 def environment_of(index: EmbeddedIndex) -> dict[str, str | None]:

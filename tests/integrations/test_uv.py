@@ -640,7 +640,7 @@ class TestPublish:
             "http://ada:swordfish@127.0.0.1:1/simple",
         )
         upload = UV.publish_command([Path("a.whl")], publish, check)
-        resolve = UV.resolve_command(tmp_path, ["a"], [], check, ())
+        resolve = UV.resolve_command(tmp_path, ["a"], [], (check,), ())
 
         assert "swordfish" not in f"{upload.argv}{resolve.argv}"
         assert upload.environment()["UV_PUBLISH_URL"] == publish
@@ -712,12 +712,15 @@ class TestPublish:
             )
 
         def smoke(
-            requirement: str, imports: tuple[str, ...], *, index: str = only_index.simple_url
+            requirement: str,
+            imports: tuple[str, ...],
+            *,
+            indexes: tuple[str, ...] = (only_index.simple_url,),
         ) -> None:
-            asyncio.run(UV.smoke_test(root, requirement, imports, index, fresh))
+            asyncio.run(UV.smoke_test(root, requirement, imports, indexes, fresh))
 
         smoke("rk-smoke==1.0.0", ("rk_smoke", "rk_smoke_base"))
-        smoke("rk-smoke==1.0.0", ("rk_smoke",), index="")  # from the default index
+        smoke("rk-smoke==1.0.0", ("rk_smoke",), indexes=())  # from the default index
         if not settings:
             with pytest.raises(ReleaseError, match="exit code 1") as caught:
                 smoke("rk-smoke==1.0.0", ("rk_smoke", "rk_no_such_module"))
@@ -746,13 +749,13 @@ class TestPublish:
         ]
         wrong = [built("rk-unfit", needs=("rk-fit-other==2",))[0].parent, *links]
         fresh = ("rk-fit", "rk-fit-base", "rk-fit-other")
-        target = Path(UV.resolve_command(root, [], [], "", ()).argv[-1])
+        target = Path(UV.resolve_command(root, [], [], (), ()).argv[-1])
 
-        for index in ("", only_index.simple_url):
-            said = run(UV.resolve_command(root, ["rk-fit==1.0.0"], links, index, fresh)).stderr
+        for indexes in ((), (only_index.simple_url,)):
+            said = run(UV.resolve_command(root, ["rk-fit==1.0.0"], links, indexes, fresh)).stderr
             assert "rk-fit-base==1.0.0" in said
         with pytest.raises(ReleaseError) as caught:
-            run(UV.resolve_command(root, ["rk-fit==1.0.0", "rk-unfit==1.0.0"], wrong, "", fresh))
+            run(UV.resolve_command(root, ["rk-fit==1.0.0", "rk-unfit==1.0.0"], wrong, (), fresh))
 
         assert "rk-fit-other==2" in caught.value.output
         assert {path.name for path in target.iterdir()} <= {".lock"}
@@ -786,17 +789,17 @@ class TestPublish:
             )
         )
 
+        on_index = (only_index.simple_url,)
+
         def test(module: str, *built: Path) -> None:
             imports, fresh = (f"rk_twice.{module}",), ("rk-twice",)
-            asyncio.run(
-                UV.smoke_test(root, "rk-twice==1.0", imports, only_index.simple_url, fresh, built)
-            )
+            asyncio.run(UV.smoke_test(root, "rk-twice==1.0", imports, on_index, fresh, built))
 
         test("of_i")
         test("of_a", links[1])
         with pytest.raises(ReleaseError):
             test("of_i", links[1])
-        place = ([links[1]], only_index.simple_url, ("rk-twice",))
+        place = ([links[1]], on_index, ("rk-twice",))
         assert asyncio.run(UV.find_conflict(root, ["rk-twice==1.0"], *place)) == ""
         both = ["rk-twice==1.0", "rk-twice==2.0"]
         assert "rk-twice==2.0" in asyncio.run(UV.find_conflict(root, both, *place))

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
 from releasekit.integrations.peryx import embedded_index
+from releasekit.operations import smoke_tests
+from tests.stories.test_resume import another_clone
 from tests.support.fault_index import INVALID, FaultIndex, fault_index
 from tests.support.world import Said, World, dated_tag, make_world, upload
 
@@ -117,6 +121,41 @@ def test_each_index_gets_the_same_files(
     assert second == {name: first[name] for name in first if not name.startswith("tool")}
     assert set(world.tags()) == {"core-v0.1.0", "app-v0.1.0", "tool-v0.1.0", dated_tag()}
     assert internal.users == {"ada:opensesame"}
+
+
+def test_rehearsal_has_each_index(
+    tmp_path: Path, internal: FaultIndex, public: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rehearsal publishes to a throwaway index in place of each, and needs no yes; the real ones get nothing.
+
+    Packages that the release does not contain come from the real indexes.
+    """
+    world = two_indexes(tmp_path, internal, public, ', packages = ["core", "app"], approve = true')
+    monkeypatch.setenv("UV_INDEX_INTERNAL_USERNAME", "ada")
+    monkeypatch.setenv("UV_INDEX_INTERNAL_PASSWORD", "opensesame")
+    before = world.state()
+    monkeypatch.delenv("PUBLIC_TOKEN")  # nobody needs it for a rehearsal
+    first = world.releasekit("publish", "--rehearse", "--skip-audit", "--format", "json")
+    assert first.code == 0, first.err
+    both = ["internal", "public"]
+    assert outcomes(first) == {
+        "core": ("confirmed", both),
+        "app": ("confirmed", both),
+        "tool": ("confirmed", ["internal"]),
+    }
+    assert (world.state(), internal.uploads) == (before, [])
+    assert not files_on(public.simple_url, *ALL)
+
+    monkeypatch.setenv("PUBLIC_TOKEN", str(public.environment["UV_PUBLISH_TOKEN"]))
+    assert world.releasekit(*PUBLISH).code == 0
+    assert world.releasekit(*PUBLISH, "--allow-index", "public").code == 0
+    world.commit("feat: seeds", {"packages/app/src/app/seeds.py": ""})
+    sent = len(internal.uploads)
+    second = world.releasekit("publish", "--rehearse", "--skip-audit", "--format", "json")
+
+    assert second.code == 0, second.err
+    assert outcomes(second) == {"app": ("confirmed", both)}
+    assert len(internal.uploads) == sent
 
 
 def test_release_stops_before_index_with_approval(
@@ -421,3 +460,57 @@ def test_subset_must_be_on_earlier_index(
 
     assert refused.code == 2
     assert "third gets app, but public before it does not" in refused.err
+
+
+@pytest.mark.usefixtures("whole_proofs")
+def test_smoke_test_asks_each_index(
+    tmp_path: Path, internal: FaultIndex, public: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job of its own installs from each index what it has; an index that waits for approval has nothing yet."""
+    monkeypatch.setattr(smoke_tests, "_PAUSE", 0)
+    world = two_indexes(tmp_path, internal, public, ', packages = ["core", "app"], approve = true')
+    staged, manifest = tmp_path / "staged", tmp_path / "staged/manifest.json"
+    assert world.releasekit(*PUBLISH, "--stage-only", "--output", str(staged)).code == 0
+    publish = (*PUBLISH, "--skip-smoke-test", "--manifest", str(manifest))
+
+    def passed() -> list[tuple[str, str, str]]:
+        said = world.releasekit("smoke-test", str(manifest), "--format", "json")
+        tests: list[dict[str, str]] = json.loads(said.out)["packages"]
+        assert said.code == 0, said.err
+        return [(test["index"], test["name"], test["outcome"]) for test in tests]
+
+    assert world.releasekit(*publish).code == 0
+    first = [("internal", name, "passed") for name in ALL]
+    assert passed() == first
+
+    assert world.releasekit(*publish, "--allow-index", "public").code == 0
+    assert passed() == [*first, ("public", "core", "passed"), ("public", "app", "passed")]
+    table = world.releasekit("smoke-test", str(manifest)).out
+    assert re.search(r"core +0\.1\.0 +public +installed and imported", table)
+
+
+@pytest.mark.parametrize("is_locked", [True, False], ids=["fresh-clone", "no-lock"])
+def test_lost_record_resumes_on_each_index(
+    tmp_path: Path, internal: FaultIndex, public: EmbeddedIndex, *, is_locked: bool
+) -> None:
+    """A CI job that has only a fresh clone publishes to the second index what the first one has, and sends it no more.
+
+    The same works without the lock on the remote, from what the clone that began still knows.
+    """
+    world = two_indexes(tmp_path, internal, public, ", approve = true")
+    assert world.releasekit(*PUBLISH).code == 0
+    sent = [upload.file for upload in internal.uploads]
+    (record,) = (world.root / ".git/releasekit").glob("*/manifest.json")
+    shutil.rmtree(record.parent)
+    if is_locked:
+        world = another_clone(world, tmp_path / "fresh")
+    else:
+        world.git("push", "--quiet", "origin", "--delete", "refs/releasekit/running")
+
+    said = world.releasekit(*PUBLISH, "--resume-from-registry", "--allow-index", "public")
+
+    assert said.code == 0, said.err
+    assert outcomes(said) == dict.fromkeys(ALL, ("confirmed", ["internal", "public"]))
+    assert [upload.file for upload in internal.uploads] == sent
+    assert files_on(public.simple_url, *ALL) == files_on(internal.simple_url, *ALL)
+    assert set(world.tags()) == {"core-v0.1.0", "app-v0.1.0", "tool-v0.1.0", dated_tag()}

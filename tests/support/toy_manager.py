@@ -164,7 +164,7 @@ class ToyManager:
         self, root: Path, venv: Path, requirements: Sequence[str], timeout: float
     ) -> Command:
         """Install *requirements* from the index; no package of the stories has any."""
-        words = (venv, *self._sources((), ""), *requirements)
+        words = (venv, *self._sources((), ()), *requirements)
         return replace(self._command("install", *words), cwd=root, timeout=timeout)
 
     def own_build_command(
@@ -186,13 +186,13 @@ class ToyManager:
         root: Path,
         requirements: Sequence[str],
         links: Sequence[Path],
-        index: str,
+        indexes: tuple[str, ...],
         fresh: Sequence[str],
     ) -> Command:
         """Look for all that *requirements* need, in *links* and on the index."""
         assert fresh is not None
         return replace(
-            self._command("resolve", *self._sources(links, index), *requirements), cwd=root
+            self._command("resolve", *self._sources(links, indexes), *requirements), cwd=root
         )
 
     async def find_conflict(
@@ -200,11 +200,11 @@ class ToyManager:
         root: Path,
         requirements: Sequence[str],
         links: Sequence[Path],
-        index: str,
+        indexes: tuple[str, ...],
         fresh: Sequence[str],
     ) -> str:
         """Return what is nowhere."""
-        command = self.resolve_command(root, requirements, links, index, fresh)
+        command = self.resolve_command(root, requirements, links, indexes, fresh)
         result = await run_async(replace(command, ok_codes=frozenset({0, 1})))
         return last_lines(result.stdout, command.env) if result.code else ""
 
@@ -217,7 +217,7 @@ class ToyManager:
         root: Path,
         venv: Path,
         requirement: str,
-        index: str,
+        indexes: tuple[str, ...],
         fresh: Sequence[str],
         links: Sequence[Path] = (),
         *,
@@ -226,7 +226,7 @@ class ToyManager:
         """Unpack the wheel of *requirement*, and those that it needs."""
         assert fresh is not None
         assert refresh in (True, False)
-        words = (str(venv), *self._sources(links, index), requirement)
+        words = (str(venv), *self._sources(links, indexes), requirement)
         return replace(self._command("install", *words), cwd=root)
 
     async def smoke_test(
@@ -234,12 +234,12 @@ class ToyManager:
         root: Path,
         requirement: str,
         imports: Sequence[str],
-        index: str,
+        indexes: tuple[str, ...],
         fresh: Sequence[str],
         links: Sequence[Path] = (),
     ) -> Result:
         """Install *requirement* and import its modules."""
-        async with self.temporary_environment(root, requirement, index, fresh, links) as python:
+        async with self.temporary_environment(root, requirement, indexes, fresh, links) as python:
             return await self.import_modules(python, imports)
 
     @asynccontextmanager
@@ -247,7 +247,7 @@ class ToyManager:
         self,
         root: Path,
         requirement: str,
-        index: str,
+        indexes: tuple[str, ...],
         fresh: Sequence[str],
         links: Sequence[Path] = (),
         *,
@@ -258,7 +258,7 @@ class ToyManager:
             venv = Path(directory, "venv")
             await run_async(self.venv_command(venv))
             command = self.install_command(
-                root, venv, requirement, index, fresh, links, refresh=refresh
+                root, venv, requirement, indexes, fresh, links, refresh=refresh
             )
             await run_async(command)
             yield venv / "bin" / "python"
@@ -268,8 +268,8 @@ class ToyManager:
         lines = "; ".join(f"import {module}" for module in modules)
         return await run_async(Command((str(python), "-I", "-c", lines), python.parent))
 
-    def _sources(self, links: Sequence[Path], index: str) -> tuple[str, str]:
-        return ":".join(map(str, links)), index or self.simple_url
+    def _sources(self, links: Sequence[Path], indexes: tuple[str, ...]) -> tuple[str, str]:
+        return ":".join(map(str, links)), indexes[0] if indexes else self.simple_url
 
     def _command(self, verb: str, *words: object) -> Command:
         return Command((self.python, self.executable, verb, *map(str, words)))

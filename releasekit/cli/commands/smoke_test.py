@@ -31,8 +31,9 @@ def smoke_test(
 ) -> int:
     """Install each package of a published release from the index, and import it.
 
-    `publish` does this itself. Use this command if packages may not run in the job that uploads: skip the smoke test
-    there, and run this command in a job without rights after it. It needs only the manifest.
+    With `publish_to`, each package is installed from each of its indexes. `publish` does all this itself. Use this
+    command if packages may not run in the job that uploads: skip the smoke test there, and run this command in a job
+    without rights after it. It needs only the manifest.
 
     Parameters
     ----------

@@ -19,20 +19,24 @@ class SmokeOutcome(StrEnum):
 
 
 class SmokeTest(BaseModel):
-    """The smoke test of one package: what was imported, and for a failed one the error and the output of the tool."""
+    """The smoke test of one package: what was imported, and for a failed one the error and the output of the tool.
+
+    *index* is the name of the index if the release goes to several.
+    """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
     name: str
     version: PyVersion
     outcome: SmokeOutcome
+    index: str = ""
     imports: tuple[str, ...] = ()
     error: str = ""
     output: str = ""
 
 
 class SmokeReport(BaseModel):
-    """The smoke tests of the release *release* from the *index*, in the order of its plan."""
+    """The smoke tests of the release *release*, in the order of its plan; *index* is the address of the first index."""
 
     model_config = ConfigDict(frozen=True, serialize_by_alias=True, populate_by_name=True)
 

@@ -45,7 +45,8 @@ class Target:
     *check_url* is the root of the simple index on which uploads are confirmed. *publish_url* is the upload address;
     empty means the default of uv, PyPI. *name* is the name of the [[tool.uv.index]], if there is one. *is_default* says
     that installers use this index by default. *credentials* maps the variables from which uv reads credentials for
-    uploads to the names of secrets; None means those of the environment and of the key `secrets`.
+    uploads to the names of secrets; None means those of the environment and of the key `secrets`. *falls_back_to* is
+    the index for packages that this one does not have; only the throwaway index of a rehearsal has one.
     """
 
     check_url: str
@@ -53,6 +54,7 @@ class Target:
     name: str = ""
     is_default: bool = False
     credentials: Mapping[str, str] | None = field(default=None, hash=False)
+    falls_back_to: Target | None = None
 
     @property
     def index_name(self) -> str:
@@ -60,9 +62,12 @@ class Target:
         return self.name or PYPI
 
     @property
-    def install_index(self) -> str:
-        """The index URL that an installer needs to find the release; empty for the default index."""
-        return "" if self.is_default else self.check_url
+    def install_indexes(self) -> tuple[str, ...]:
+        """The index URLs that an installer needs to find the release; none for the default index."""
+        if self.is_default:
+            return ()
+        others = self.falls_back_to.install_indexes if self.falls_back_to else ()
+        return (self.check_url, *others)
 
     @property
     def is_pypi(self) -> bool:

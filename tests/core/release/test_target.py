@@ -7,19 +7,33 @@ from packaging.version import Version
 
 from releasekit.core.release.target import IndexAddress, Target, recorded_targets
 
+PRIVATE = Target("private/simple", "private/upload")
+
 
 @pytest.mark.parametrize(
-    ("target", "install_index", "is_pypi"),
+    ("target", "install_indexes", "is_pypi"),
     [
-        (Target("default/simple", "", is_default=True), "", True),
-        (Target("private/simple", "private/upload"), "private/simple", False),
-        (Target("private/simple", "private/upload", "private", is_default=True), "", False),
-        (Target("mirror/simple", ""), "mirror/simple", True),
+        (Target("default/simple", "", is_default=True), (), True),
+        (PRIVATE, ("private/simple",), False),
+        (Target("private/simple", "private/upload", "private", is_default=True), (), False),
+        (Target("mirror/simple", ""), ("mirror/simple",), True),
+        (
+            Target("throwaway/simple", "throwaway", falls_back_to=PRIVATE),
+            ("throwaway/simple", "private/simple"),
+            False,
+        ),
+        (
+            Target("throwaway/simple", "throwaway", falls_back_to=Target("", "", is_default=True)),
+            ("throwaway/simple",),
+            False,
+        ),
     ],
 )
-def test_install_index_is_never_default(target: Target, install_index: str, is_pypi: bool) -> None:
+def test_install_index_is_never_default(
+    target: Target, install_indexes: tuple[str, ...], is_pypi: bool
+) -> None:
     """An installer is told of an index that it would not look at by itself; without an address, uploads go to PyPI."""
-    assert (target.install_index, target.is_pypi) == (install_index, is_pypi)
+    assert (target.install_indexes, target.is_pypi) == (install_indexes, is_pypi)
 
 
 @pytest.mark.parametrize(
