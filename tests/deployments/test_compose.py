@@ -1,11 +1,13 @@
-"""What `compose.yaml` says, without its containers: the commands and settings are its own, only host names differ."""
+"""`compose.yaml` and the worker image: what linters say, and what the services do as processes of this machine."""
 
 from __future__ import annotations
 
+import re
 import shlex
 import socket
 import sys
 import time
+import tomllib
 from contextlib import ExitStack
 from pathlib import Path
 from shutil import which
@@ -16,6 +18,7 @@ import httpx
 import pytest
 import yaml
 
+from releasekit.core.errors import ReleaseError
 from releasekit.integrations.process import Command, background, run
 from releasekit.integrations.uv import find_uv
 from tests.support.postgres import postgres, programs
@@ -29,13 +32,56 @@ PATIENCE = 240.0
 """Seconds that anything may take."""
 
 
+DEPLOYMENTS = ROOT / "deployments"
+
+
+def program(name: str) -> str:
+    """Return the path of a program that is installed beside this Python."""
+    return str(Path(sys.executable).with_name(name))
+
+
+@pytest.mark.parametrize(
+    ("schema", "file"),
+    [
+        ("compose-spec", DEPLOYMENTS / "compose.yaml"),
+        ("gitlab-ci", ROOT / "releasekit/templates/gitlab/releasekit.gitlab-ci.yml"),
+    ],
+    ids=["compose", "gitlab"],
+)
+def test_file_fits_its_schema(schema: str, file: Path, tmp_path: Path) -> None:
+    """The schema is that of the program that reads the file; with one key that it does not know, it says so."""
+    check = (program("check-jsonschema"), "--builtin-schema", f"vendor.{schema}")
+    run(Command((*check, "--data-transform", "gitlab-ci", str(file)), ROOT))
+
+    wrong = tmp_path / file.name
+    wrong.write_text(f"{file.read_text()}\nservices: {{ worker: {{ comand: sleep }} }}\n")
+    with pytest.raises(ReleaseError):
+        run(Command((*check, str(wrong)), ROOT))
+
+
+def test_worker_image_passes_linter() -> None:
+    """Hadolint finds nothing in the Dockerfile, and the image gets everything that the wheel is built from."""
+    file = DEPLOYMENTS / "Dockerfile"
+    run(Command((program("hadolint"), str(file)), ROOT))
+
+    copies = re.findall(r"^COPY (?!--)(.+) \S+$", file.read_text(), re.MULTILINE)
+    copied = set(" ".join(copies).split())
+    kept = re.findall(
+        r"^!(.+)$", (DEPLOYMENTS / "Dockerfile.dockerignore").read_text(), re.MULTILINE
+    )
+    built = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"][
+        "targets"
+    ]
+    assert copied == set(kept) == {"pyproject.toml", *built["sdist"]["only-include"]}
+
+
 class Composed:
     """The services of the file, each to be started as a process of this machine."""
 
     def __init__(self, home: Path, hosts: dict[str, str]) -> None:
         self.home, self.hosts = home, hosts
         self.services: dict[str, dict[str, Any]] = yaml.safe_load(
-            (ROOT / "deployments/compose.yaml").read_text()
+            (DEPLOYMENTS / "compose.yaml").read_text()
         )["services"]
 
     def command(self, service: str, **env: str) -> Command:
@@ -105,7 +151,8 @@ def test_compose_team_releases_a_workspace(
             "http://server:4200": f"http://127.0.0.1:{port}",
             "0.0.0.0": f"127.0.0.1 --port {port}",  # noqa: S104  what the file says
             "/results": str(tmp_path / "results"),
-            "/tmp/releasekit": str(tmp_path / "environment"),  # noqa: S108  as above
+            "${GIT_AUTHOR_NAME:-releasekit}": "releasekit",
+            "${GIT_AUTHOR_EMAIL:-releasekit@localhost}": "releasekit@localhost",
             "${UV_PUBLISH_TOKEN:-}": str(own_index.environment["UV_PUBLISH_TOKEN"]),
         }
         composed = Composed(tmp_path, hosts)
