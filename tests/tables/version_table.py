@@ -348,6 +348,12 @@ def untagged(world: World) -> None:
     change(world, "feat!: x")
 
 
+def first_in_development(world: World) -> None:
+    """Never have been released, with a development version in the file."""
+    by_hand("1.2.3.dev0", "feat: x")(world)
+    world.git("tag", "--delete", "core-v1.2.3")
+
+
 def first_as(world: World) -> None:
     """Never have been released, and begin with a prerelease."""
     untagged(world)
@@ -463,7 +469,7 @@ ROWS = (
     Row("only the lock file", "nothing, also for the root", "-", lock_alone, others={"top": "-"}),
     Row("an updated submodule in the package (after 1.2.4)", "counts like any other change", "1.2.5", submodule),
     Row("2.0.0 on another branch, while the files say 1.2.3", "does not count here", "1.2.4", other_branch),
-    Row("1.3.0 on a branch that is never merged, while the files say 1.4.0.dev0", "is the last release", "1.3.1",
+    Row("1.3.0 on a branch that is never merged, while the files say 1.4.0.dev0", "is the last release", "1.4.0",
         release_branch),
     Row("tags of other forms, with `tag_format` a list, up to `core@1.2.6`", "all are read, the first is written",
         "1.2.7", other_formats,
@@ -473,6 +479,8 @@ ROWS = (
         "1.2.4", lockstep_tags, settings='tag_format = ["{name}-v{version}", "v{version}"]', others={"app": "-"}),
     Row("a dynamic version that only a tag contains", "counted from the tag; nothing is written", "1.3.0", dynamic),
     Row("no tag yet", "first release, with the version in `pyproject.toml`", "1.2.3", untagged),
+    Row("no tag yet, and `1.2.3.dev0` in the file", "first release of the version that it leads to", "1.2.3",
+        first_in_development),
     Row("no tag yet, with `--prerelease rc`", "first candidate of that version", "1.2.3rc1", untagged, RC),
     Row("no tag yet, and `Release-As: 1.2.0rc1`, below the version in the file", "exactly that version",
         "1.2.0rc1", first_as),
@@ -491,8 +499,12 @@ ROWS = (
         by_hand("1.3.0", "feat!: a")),
     Row("a prerelease written by hand", "that version", "2.0.0b2", by_hand("2.0.0b2", "feat: a")),
     Row("1.3.0rc5 written by hand after 1.3.0rc1", "that version", "1.3.0rc5", beta_by_hand),
-    Row("`.devN` or a local version written by hand", "only a marker: the commits decide", "1.2.4",
+    Row("a development version written by hand, 1.4.0.dev0, and `fix`", "the least version that comes next", "1.4.0",
         by_hand("1.4.0.dev0", "fix: a")),
+    Row("the same, and `feat!`", "the changes ask for more", "2.0.0", by_hand("1.4.0.dev0", "feat!: a")),
+    Row("the same, without commits that count", "nothing", "-", by_hand("1.4.0.dev0", "docs: a")),
+    Row("a local version written by hand, `1.4.0+here`", "only a marker: the commits decide", "1.2.4",
+        by_hand("1.4.0+here", "fix: a")),
     Row('messages without a type, with `unconventional = "patch"`', "patch", "1.2.4", changes("Repair the shelves"),
         settings='unconventional = "patch"'),
     Row("the same, where only the documentation of the package is changed", "nothing", "-",

@@ -49,3 +49,8 @@ class BumpRules:
     commits_count: bool = True
     scheme: str = SEMANTIC
     today: date | None = None
+
+    @property
+    def follows_date(self) -> bool:
+        """Whether the date decides the next version."""
+        return self.scheme.startswith(CALENDAR) and self.today is not None

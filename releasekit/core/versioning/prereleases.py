@@ -37,6 +37,11 @@ def final_of(version: Version) -> Version:
     return make_version(version.epoch, version.release)
 
 
+def without_development(version: Version) -> Version:
+    """Return the version that a development release leads to: 1.0b1 for 1.0b1.dev0; another version as it is."""
+    return Version(str(version).rpartition(".dev")[0]) if version.is_devrelease else version
+
+
 def kind_of(version: Version) -> str:
     """Return the kind of prerelease that *version* is: "dev", "a", "b", "rc", or "none"."""
     if version.pre:

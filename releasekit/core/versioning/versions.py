@@ -20,7 +20,13 @@ from releasekit.core.version_numbers import (
     next_version_after,
     parse_version,
 )
-from releasekit.core.versioning.prereleases import final_of, is_later_kind, kind_of, next_prerelease
+from releasekit.core.versioning.prereleases import (
+    final_of,
+    is_later_kind,
+    kind_of,
+    next_prerelease,
+    without_development,
+)
 from releasekit.core.versioning.schemes import next_by_scheme
 from releasekit.core.versioning.version_requests import VersionRequest
 
@@ -67,7 +73,7 @@ class PackageHistory:
     def written(self) -> Version | None:
         """The version in the files, if they have a later one than the last release; None if it is only a marker.
 
-        A development release or a local version there is a marker, and so is a version that is published already.
+        A development release (see `announced`) or a local version there is a marker, and so is a published version.
         """
         declared, last = self.declared, self.last
         if declared is None or last is None or declared <= last:
@@ -75,6 +81,17 @@ class PackageHistory:
         is_published = declared in self.consumed
         is_marker = is_published or declared.is_devrelease or declared.local is not None
         return None if is_marker else declared
+
+    @property
+    def announced(self) -> Version | None:
+        """The stable version that a development version in the files leads to; None if that is not above the last one.
+
+        It triggers no release. The next release has at least this version.
+        """
+        declared, last = self.declared, self.last
+        if declared is None or last is None or not declared.is_devrelease or declared <= last:
+            return None
+        return final_of(declared)
 
     def reaches(self, version: Version) -> bool:
         """Return whether the last release has *version*, or a later one."""
@@ -471,10 +488,22 @@ class _GroupRelease:
             return f"{self.target} is declared"
         if request.wants_release:
             remark = f"; same version as {self.leader}" if request.bump < self.bump else ""
+            if self._is_announced_by(request):
+                remark += f"; {request.history.declared} is declared"
             return f"{request.reason}{remark}"
         if self.fixed and request.history.last != self.target:
             return f"released together with {self.leader}"
         return ""
+
+    def _is_announced_by(self, request: BumpRequest) -> bool:
+        """Return whether the files announce the version, and the changes alone lead to an earlier one."""
+        history, rules = request.history, request.rules
+        if history.stable is None or history.announced != final_of(self.target):
+            return False
+        version = next_by_scheme(
+            history.stable, request.bump, rules, major_on_zero=rules.major_on_zero
+        )
+        return version != history.announced
 
     def _is_declared_by(self, request: BumpRequest) -> bool:
         """Return whether a person has written the version into the files, and nothing else asks for it."""
@@ -562,6 +591,7 @@ class _TargetVersion:
         self._releasing = releasing
         self._title = title
         self._group = _group_history([request.history for request in requests])
+        self._latest_announced = _latest(requests, lambda request: request.history.announced)
         self._histories = [request.history for request in releasing]
         self._requested = [history.requested for history in self._histories]
         self._footers = [request.release_as for request in releasing]
@@ -633,16 +663,25 @@ class _TargetVersion:
         return self._next_prerelease(base)
 
     def _base_version(self) -> Version:
-        """Return the stable version that the changes lead to; without releases, the declared version."""
+        """Return the stable version that the changes and the files lead to; without releases, the declared version."""
         last, declared = self._group.last, self._group.declared
         if last is not None:
             return max(filter(None, self._minimum_versions(last)))
         if declared is None:
             raise Refusal(ErrorCode.VERSION_UNKNOWN, "the version is dynamic, and there is no tag")
-        return declared
+        return declared if self._kind == "dev" else without_development(declared)
+
+    def _find_announced(self) -> Version | None:
+        """Return the version that the files of the group announce; None if a bump is requested, or the date decides."""
+        is_decided = any(
+            request.history.requested.bump or request.rules.follows_date
+            for request in self._releasing
+        )
+        return None if is_decided else self._latest_announced
 
     def _minimum_versions(self, last: Version) -> Iterator[Version | None]:
         """Yield the stable versions that the next one must reach; *last* is the last release."""
+        yield self._find_announced()
         if last.is_prerelease:
             final = final_of(last)
             yield final if final > last else next_version(last, Bump.PATCH)

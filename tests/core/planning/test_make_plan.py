@@ -312,8 +312,8 @@ class TestVersions:
             ("1.0.5", "feat: it", ("1.0.5", "patch", "1.0.5 is declared")),
             ("1.1b2", "feat: it", ("1.1b2", "prerelease", "1.1b2 is declared")),
             ("1.0", "feat: it", ("1.1", "minor", "feat: it (0000000)")),
-            # the next version's prerelease is a mark, not a wish
-            ("2.0.dev0", "fix: it", ("1.0.1", "patch", "fix: it (0000000)")),
+            # a development version asks for no release, and is the least that comes next
+            ("2.0.dev0", "fix: it", ("2.0", "major", "fix: it (0000000); 2.0.dev0 is declared")),
             ("2.0", "fix: it\n\nRelease-As: 1.5", ("2.0", "major", "2.0 is declared")),
         ],
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pytest
@@ -297,7 +298,7 @@ def test_decision_on_zero_says_minor() -> None:
 
 def test_first_release_ignores_the_history() -> None:
     """Without a tag, the version that stands in pyproject.toml is released, whatever happened before."""
-    for version in ("0.1.0", "1.0.0rc1", "0.1.0.dev0"):
+    for version in ("0.1.0", "1.0.0rc1"):
         assert summary(decided(version, "feat!: x", tagged=False)) == (
             "first",
             version,
@@ -308,6 +309,14 @@ def test_first_release_ignores_the_history() -> None:
         "0.1.0",
         "first release",
     )
+
+
+@pytest.mark.parametrize(
+    ("declared", "released"), [("0.1.0.dev0", "0.1.0"), ("0.66b0.dev3", "0.66b0")]
+)
+def test_first_release_drops_development(declared: str, released: str) -> None:
+    """A development version in the files says what comes next, and is not published itself."""
+    assert summary(decided(declared, "feat: x", tagged=False))[1] == released
 
 
 def test_first_release_as_may_decrease() -> None:
@@ -715,7 +724,13 @@ def written(declared: str, current: str, *messages: str, **fields: Any) -> Decis
         ("1.2.3", "1.2.4", ["feat: x"], "1.2.4"),
         ("0.5.16a329.post1", "0.5.16", [RELEASED], "0.5.16"),
         ("0.5.16a329.post1", "0.5.16a328", ["fix: x", RELEASED], "0.5.16a330"),
-        ("1.2.3", "1.3.0.dev0", ["fix: x"], "1.2.4"),
+        ("1.2.3", "1.3.0.dev0", ["fix: x"], "1.3.0"),
+        ("1.2.3", "1.3.0.dev0", ["feat!: x"], "2.0.0"),
+        ("1.2.3", "1.2.3.dev0", ["fix: x"], "1.2.4"),
+        ("1.2.3", "1.3.0+local", ["fix: x"], "1.2.4"),
+        ("1.2.3", "1.3.0.dev0", ["fix: x\n\nRelease-As: 1.2.9"], "1.2.9"),
+        ("1.3.0rc1 1.2.3", "1.4.0.dev0", ["fix: x", RELEASED], "1.4.0rc1"),
+        ("0.59b0", "0.60b0.dev0", ["fix: x", RELEASED], "0.60b1"),
         ("1.2.3", "1.3.0.dev7", [], None),
         ("1.0.0b1", "1.0.0b2.dev0", ["fix: x", RELEASED], "1.0.0b2"),
     ],
@@ -723,10 +738,26 @@ def written(declared: str, current: str, *messages: str, **fields: Any) -> Decis
 def test_version_in_files_is_next(
     current: str, declared: str, messages: list[str], expected: str | None
 ) -> None:
-    """A version written by hand is the version, with or without commits; development releases are markers."""
+    """A version written by hand is the version, with or without commits; a development version is the least one."""
     target = written(declared, current, *messages).target
 
     assert (None if target is None else str(target)) == expected
+
+
+def test_development_version_is_told() -> None:
+    """The reason names it if the changes alone lead to less. A requested bump wins, and so does a calendar version."""
+    assert (
+        written("1.3.0.dev0", "1.2.3", "fix: x").reason
+        == "fix: x (0000000); 1.3.0.dev0 is declared"
+    )
+    assert written("1.3.0.dev0", "1.2.3", "feat: x").reason == "feat: x (0000000)"
+    patch = VersionRequest(bump=Bump.PATCH)
+    assert str(written("1.3.0.dev0", "1.2.3", "feat: x", requested=patch).target) == "1.2.4"
+    dated = replace(
+        settings_of(versioning_scheme="calver:YYYY.MM.MICRO").rules(), today=date(2026, 11, 27)
+    )
+    history = replace(past_of("2026.10.1", "fix: x"), declared=Version("2027.1.0.dev0"))
+    assert str(decide(history, dated).target) == "2026.11.0"
 
 
 def test_low_written_version_is_reported() -> None:
