@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from releasekit.core.config.settings import variable
+from releasekit.core.errors import Refusal
 from releasekit.core.planning.first_releases import ALL
 from releasekit.core.release.target import Target
 from releasekit.core.text import summarize
@@ -65,9 +66,15 @@ def rehearsal(options: PublishOptions) -> Generator[PublishOptions]:
 
 
 def _targets(options: PublishOptions) -> tuple[Target, ...]:
-    """Return the indexes that the release would go to."""
+    """Return the indexes that the release would go to; none if the address of its only one is not known."""
     project, _ = open_project(options)
-    return (target_of(project), *(later.target for later in later_indexes(project)))
+    if project.settings.publish_to:
+        return (target_of(project), *(later.target for later in later_indexes(project)))
+    try:
+        return (target_of(project),)
+    except Refusal as error:  # a rehearsal does not need it
+        log.warning("%s", error)
+        return ()
 
 
 def _with_indexes(
@@ -77,6 +84,9 @@ def _with_indexes(
 
     A rehearsal goes to the end without a person, so indexes that need approval are allowed.
     """
+    if not targets:
+        address = {"publish_url": index.publish_url, "check_url": index.simple_url}
+        return options.model_copy(update=address)
     names = [target.index_name for target in targets]
     allowed = options.model_copy(update={"allow_index": tuple(names[1:])})
     return allowed.with_throwaway_indexes(

@@ -486,7 +486,7 @@ def test_smoke_test_asks_each_index(
     assert world.releasekit(*publish, "--allow-index", "public").code == 0
     assert passed() == [*first, ("public", "core", "passed"), ("public", "app", "passed")]
     table = world.releasekit("smoke-test", str(manifest)).out
-    assert re.search(r"core +0\.1\.0 +public +installed and imported", table)
+    assert re.search(r"core +0\.1\.0 +public: installed and imported", table)
 
 
 @pytest.mark.parametrize("is_locked", [True, False], ids=["fresh-clone", "no-lock"])

@@ -394,13 +394,11 @@ _SMOKE_STYLES = {
 
 def smoke_table(report: SmokeReport) -> RenderableType:
     """Draw the smoke tests of a release, then why tests have failed."""
-    several = any(test.index for test in report.packages)
-    table = ResponsiveTable("", "Package", "Version", *(["Index"] if several else []), "State")
+    table = ResponsiveTable("", "Package", "Version", "State")
     errors: list[str] = []
     for test in report.packages:
         icon, style, state = _SMOKE_STYLES[test.outcome]
-        index = [test.index] if several else []
-        table.add(icon, test.name, test.version, *index, state, style=style)
+        table.add(icon, test.name, test.version, join_texts(": ", test.index, state), style=style)
         errors += [text for text in (test.error, test.output) if text]
     return Group(table, *_styled_lines(errors, "red"))
 
