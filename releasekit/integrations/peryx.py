@@ -59,9 +59,9 @@ class EmbeddedIndex:
     environment: Mapping[str, str | None] = field(repr=False)
     log: Path
 
-    def addresses(self, route: str) -> tuple[str, str]:
-        """Return the address of the simple index and the upload address of the index at *route*."""
-        root = f"{self.publish_url.removesuffix(f'{_ROUTE}/')}{quote(route)}/"
+    def addresses(self, name: str) -> tuple[str, str]:
+        """Return the address of the simple index and the upload address of the further index *name*."""
+        root = f"{self.publish_url.removesuffix('/')}{_route(name)}/"
         return f"{root}simple/", root
 
     def requests(self) -> tuple[Request, ...]:
@@ -70,10 +70,10 @@ class EmbeddedIndex:
 
 
 @contextmanager
-def embedded_index(directory: Path, routes: Iterable[str] = ()) -> Generator[EmbeddedIndex]:
+def embedded_index(directory: Path, others: Iterable[str] = ()) -> Generator[EmbeddedIndex]:
     """Run an index inside the block, on 127.0.0.1 and a free port, with all its files in the empty *directory*.
 
-    The server has one more index at each of the *routes*, with files of its own and the same token.
+    The server has a further index for each name of *others*, with files of its own and the same token.
 
     It responds as PyPI does: JSON and core metadata (PEP 691, PEP 714), 400 for different bytes under an existing file
     name, 200 for the same bytes. It has only the files that are uploaded to it, and contacts no other index. The peryx
@@ -84,9 +84,8 @@ def embedded_index(directory: Path, routes: Iterable[str] = ()) -> Generator[Emb
     token, log = secrets.token_urlsafe(24), directory / "access.log"
     config = directory / "peryx.toml"
     config.touch(mode=0o600)
-    config.write_text(
-        "\n".join(_configuration(route, token) for route in (_ROUTE, *routes)), "utf-8"
-    )
+    routes = (_ROUTE, *(f"{_ROUTE}{_route(name)}" for name in others))
+    config.write_text("\n".join(_configuration(route, token) for route in routes), "utf-8")
     program, timeout = _peryx()
     argv = (
         *program, "serve", "--config", str(config), "--host", "127.0.0.1",
@@ -104,6 +103,11 @@ def embedded_index(directory: Path, routes: Iterable[str] = ()) -> Generator[Emb
             yield EmbeddedIndex(f"{root}simple/", root, _environment(root, token), log)
     finally:
         _wait_until_gone(address)
+
+
+def _route(name: str) -> str:
+    """Return how the route of a further index ends. It begins as that of the first: peryx needs some names itself."""
+    return f"-{quote(name)}"
 
 
 def _configuration(route: str, token: str) -> str:

@@ -57,9 +57,9 @@ def rehearsal(options: PublishOptions) -> Generator[PublishOptions]:
         changed = {"workspace": str(workspace), "allow_new": (ALL,), "release": False}
         options = options.model_copy(update=changed)
         targets = _targets(options)
-        routes = [target.index_name for target in targets]
+        names = [target.index_name for target in targets]
         with (
-            embedded_index(directory / "index", routes) as index,
+            embedded_index(directory / "index", names) as index,
             _environment(environment_of(index)),
         ):
             yield _with_indexes(options, index, targets)

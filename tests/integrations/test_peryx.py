@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
 from releasekit.core.errors import ErrorCode, ReleaseError
@@ -159,3 +160,19 @@ def test_uv_fetches_a_missing_peryx(
         upload(running, wheel)
 
         assert running.requests()[-1].uploaded_file == "fetched-1.0.0-py3-none-any.whl"
+
+
+def test_further_indexes_have_own_files(
+    tmp_path: Path, built: Callable[..., tuple[Path, ...]]
+) -> None:
+    """An index of any name can be added, also of one that peryx uses itself; a file on one is not on another."""
+    files = built("rk-further")
+    with embedded_index(tmp_path, ["upload", "pypi"]) as index:
+        simple, order = index.addresses("upload")
+        upload(index, *files, UV_PUBLISH_URL=order, UV_PUBLISH_CHECK_URL=simple)
+        found = [
+            httpx.get(f"{address}rk-further/").status_code
+            for address in (simple, index.addresses("pypi")[0], index.simple_url)
+        ]
+
+    assert found == [200, 404, 404]
