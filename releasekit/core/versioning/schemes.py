@@ -26,7 +26,7 @@ def next_by_scheme(
         return None
     if rules.scheme == LAST_NUMBER:
         return _raise_last_number(current)
-    if rules.today and rules.follows_date:
+    if rules.follows_date and rules.today:
         return _next_calendar_version(
             current, bump, rules.scheme.removeprefix(CALENDAR), rules.today
         )

@@ -498,7 +498,8 @@ class _GroupRelease:
     def _is_announced_by(self, request: BumpRequest) -> bool:
         """Return whether the files announce the version, and the changes alone lead to an earlier one."""
         history, rules = request.history, request.rules
-        if history.stable is None or history.announced != final_of(self.target):
+        is_by_hand = history.requested.decides_version or request.release_as.version == self.target
+        if is_by_hand or history.stable is None or history.announced != final_of(self.target):
             return False
         version = next_by_scheme(
             history.stable, request.bump, rules, major_on_zero=rules.major_on_zero

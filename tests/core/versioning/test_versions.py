@@ -751,6 +751,10 @@ def test_development_version_is_told() -> None:
         == "fix: x (0000000); 1.3.0.dev0 is declared"
     )
     assert written("1.3.0.dev0", "1.2.3", "feat: x").reason == "feat: x (0000000)"
+    exact = VersionRequest(version=Version("1.3.0"))
+    assert written("1.3.0.dev0", "1.2.3", "fix: x", requested=exact).reason == "--set-version 1.3.0"
+    footer = written("1.3.0.dev0", "1.2.3", "fix: x\n\nRelease-As: 1.3.0")
+    assert footer.reason == "Release-As: 1.3.0 (0000000)"
     patch = VersionRequest(bump=Bump.PATCH)
     assert str(written("1.3.0.dev0", "1.2.3", "feat: x", requested=patch).target) == "1.2.4"
     dated = replace(
