@@ -15,7 +15,7 @@ from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from releasekit.core.errors import ErrorCode, ReleaseError
 from releasekit.integrations.process import Command, background, last_lines
@@ -61,7 +61,7 @@ class EmbeddedIndex:
 
     def addresses(self, name: str) -> tuple[str, str]:
         """Return the address of the simple index and the upload address of the further index *name*."""
-        root = f"{self.publish_url.removesuffix('/')}{_route(name)}/"
+        root = f"{self.publish_url.removesuffix('/')}-{name}/"
         return f"{root}simple/", root
 
     def requests(self) -> tuple[Request, ...]:
@@ -73,7 +73,8 @@ class EmbeddedIndex:
 def embedded_index(directory: Path, others: Iterable[str] = ()) -> Generator[EmbeddedIndex]:
     """Run an index inside the block, on 127.0.0.1 and a free port, with all its files in the empty *directory*.
 
-    The server has a further index for each name of *others*, with files of its own and the same token.
+    The server has a further index for each name of *others*, with files of its own and the same token. They are names
+    that uv accepts for an index; in a route of their own some would be pages of peryx.
 
     It responds as PyPI does: JSON and core metadata (PEP 691, PEP 714), 400 for different bytes under an existing file
     name, 200 for the same bytes. It has only the files that are uploaded to it, and contacts no other index. The peryx
@@ -84,7 +85,7 @@ def embedded_index(directory: Path, others: Iterable[str] = ()) -> Generator[Emb
     token, log = secrets.token_urlsafe(24), directory / "access.log"
     config = directory / "peryx.toml"
     config.touch(mode=0o600)
-    routes = (_ROUTE, *(f"{_ROUTE}{_route(name)}" for name in others))
+    routes = (_ROUTE, *(f"{_ROUTE}-{name}" for name in others))
     config.write_text("\n".join(_configuration(route, token) for route in routes), "utf-8")
     program, timeout = _peryx()
     argv = (
@@ -103,11 +104,6 @@ def embedded_index(directory: Path, others: Iterable[str] = ()) -> Generator[Emb
             yield EmbeddedIndex(f"{root}simple/", root, _environment(root, token), log)
     finally:
         _wait_until_gone(address)
-
-
-def _route(name: str) -> str:
-    """Return how the route of a further index ends. It begins as that of the first: peryx needs some names itself."""
-    return f"-{quote(name)}"
 
 
 def _configuration(route: str, token: str) -> str:

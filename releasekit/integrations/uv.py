@@ -469,7 +469,7 @@ def find_uv(needed: str = "0.13") -> Uv:
     """
     minimum = Version(needed)
     for candidate in (which("uv"), _bundled_uv()):
-        if candidate and _version(candidate, Path(candidate).stat().st_mtime_ns) >= minimum:
+        if candidate and _version(candidate) >= minimum:
             return Uv(candidate)
     raise Refusal(ErrorCode.UV_MISSING, f"uv {needed} or later was not found")
 
@@ -480,8 +480,7 @@ def trusted_publishing(secrets: Secrets) -> str:
     return "automatic" if can_get_token and not secrets.has_upload_credentials() else "never"
 
 
-@cache
-def _version(executable: str, changed_at: int) -> Version:  # noqa: ARG001  another file is asked again
+def _version(executable: str) -> Version:
     """Return the version of the uv *executable*; 0 if it does not run, for example a broken shim."""
     try:
         env = uv_variables((), (), uploads=False)

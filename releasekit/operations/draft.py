@@ -165,10 +165,10 @@ async def _ask_and_plan(
 
 def _other_indexes(project: Project, target: Target) -> Iterator[Target]:
     """Yield the indexes where installers look for packages that the index of *target* does not have."""
-    if target.falls_back_to:
-        yield target.falls_back_to
-    is_default = target.falls_back_to.is_default if target.falls_back_to else target.is_default
-    if not is_default:
+    last = target.falls_back_to or target
+    if last is not target:
+        yield last
+    if not last.is_default:
         yield replace(target, check_url=project.default_index, name="", falls_back_to=None)
 
 

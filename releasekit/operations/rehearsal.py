@@ -57,28 +57,29 @@ def rehearsal(options: PublishOptions) -> Generator[PublishOptions]:
         changed = {"workspace": str(workspace), "allow_new": (ALL,), "release": False}
         options = options.model_copy(update=changed)
         targets = _targets(options)
-        names = [target.index_name for target in targets]
         with (
-            embedded_index(directory / "index", names) as index,
+            embedded_index(directory / "index", targets) as index,
             _environment(environment_of(index)),
         ):
             yield _with_indexes(options, index, targets)
 
 
-def _targets(options: PublishOptions) -> tuple[Target, ...]:
-    """Return the indexes that the release would go to; none if the address of its only one is not known."""
+def _targets(options: PublishOptions) -> dict[str, Target]:
+    """Return the indexes of the release, in its order, by name; none if the address of its only one is not known."""
     project, _ = open_project(options)
-    if project.settings.publish_to:
-        return (target_of(project), *(later.target for later in later_indexes(project)))
+    later = {index.name: index.target for index in later_indexes(project)}
     try:
-        return (target_of(project),)
-    except Refusal as error:  # a rehearsal does not need it
-        log.warning("%s", error)
-        return ()
+        first = target_of(project)
+    except Refusal as error:
+        if project.settings.publish_to:
+            raise
+        log.warning("%s", error)  # a rehearsal does not need it
+        return {}
+    return {first.index_name: first, **later}
 
 
 def _with_indexes(
-    options: PublishOptions, index: EmbeddedIndex, targets: tuple[Target, ...]
+    options: PublishOptions, index: EmbeddedIndex, targets: Mapping[str, Target]
 ) -> PublishOptions:
     """Return *options* for a release to throwaway indexes in place of the *targets*, which are only read.
 
@@ -87,14 +88,12 @@ def _with_indexes(
     if not targets:
         address = {"publish_url": index.publish_url, "check_url": index.simple_url}
         return options.model_copy(update=address)
-    names = [target.index_name for target in targets]
-    allowed = options.model_copy(update={"allow_index": tuple(names[1:])})
+    _, *later = targets
+    allowed = options.model_copy(update={"allow_index": tuple(later)})
     return allowed.with_throwaway_indexes(
         {
-            target.index_name: Target(
-                *index.addresses(target.index_name), target.name, falls_back_to=target
-            )
-            for target in targets
+            name: Target(*index.addresses(name), target.name, falls_back_to=target)
+            for name, target in targets.items()
         }
     )
 

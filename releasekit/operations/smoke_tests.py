@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from releasekit.core.errors import ErrorCode, ReleaseError
-from releasekit.core.picking import by_name, pick_named
+from releasekit.core.picking import by_name, names_of, pick_named
 from releasekit.core.release.smoke_report import SmokeOutcome, SmokeReport, SmokeTest
 from releasekit.integrations.process import mask
 from releasekit.integrations.uv import failure
 from releasekit.operations.draft import checkout_workspace, open_index, open_project
 from releasekit.store.bundle import read_manifest
+from tasks.ask_index import ask_index
 from tasks.read_workspace import later_indexes, target_of
 
 if TYPE_CHECKING:
@@ -75,11 +76,11 @@ async def _is_released(project: Project, later: LaterIndex, plan: Plan) -> bool:
     if not later.needs_approval:
         return True
     async with open_index(project, later.target) as index:
-        for step in plan.steps:
-            if step.version in await index.versions(step.name):
-                return True
-    log.info("%s has no package of this release: it waits for approval", later.target.title)
-    return False
+        published = await ask_index(index, names_of(plan.steps))
+    is_released = any(step.version in published[step.name] for step in plan.steps)
+    if not is_released:
+        log.info("%s has no package of this release: it waits for approval", later.target.title)
+    return is_released
 
 
 async def _smoke_test(project: Project, job: _Job, package: BuiltPackage) -> SmokeTest:

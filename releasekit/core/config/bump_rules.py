@@ -53,4 +53,4 @@ class BumpRules:
     @property
     def follows_date(self) -> bool:
         """Whether the date decides the next version."""
-        return self.scheme.startswith(CALENDAR) and self.today is not None
+        return self.scheme.startswith(CALENDAR)
