@@ -62,6 +62,9 @@ CLIENT_SETTINGS = {
     "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",  # each step declares what it persists
     "PREFECT_CLIENT_METRICS_ENABLED": "false",
 }
+# Of the processes of Dask and Ray that a client without a server starts. They get an address where no server listens:
+# see NO_SERVER_SETTINGS. Each event of a step would print an error.
+_WORKER_SETTINGS = {"PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL"}
 # Of a client without a server, beside those of `client_settings`.
 NO_SERVER_SETTINGS: Mapping[str, object] = {
     # Without an address Prefect starts a server. Each task asks that address where results are stored. An invalid
@@ -190,18 +193,19 @@ def import_in_thread(module: str) -> Thread:
 
 
 def client_settings(url: str) -> dict[str, str]:
-    """Return the settings of a client of the Prefect API at *url*; they may name a file that this function writes.
+    """Return the settings of a client of the Prefect API at *url*, empty for none; they may name a file, written here.
 
     Prefect makes one to three clients for each step. Each reads all certificates again, 24 to 40 CPU-milliseconds, even
     if its address needs none. A file with one certificate takes half a millisecond.
     """
     if url.startswith("https:"):
         return CLIENT_SETTINGS
+    settings = CLIENT_SETTINGS if url else CLIENT_SETTINGS | _WORKER_SETTINGS
     try:
-        return {**CLIENT_SETTINGS, "PREFECT_API_SSL_CERT_FILE": str(_one_certificate())}
+        return {**settings, "PREFECT_API_SSL_CERT_FILE": str(_one_certificate())}
     except OSError as error:  # for example a home directory that is read-only
         log.debug("each client of Prefect reads all certificates: %s", error)
-        return CLIENT_SETTINGS
+        return settings
 
 
 def _one_certificate() -> Path:

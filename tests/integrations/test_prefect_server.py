@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import ssl
+import sys
 from datetime import UTC, datetime
 from http.client import HTTPConnection
 from pathlib import Path
@@ -21,6 +22,7 @@ from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
 from releasekit.integrations import prefect_server as server
 from releasekit.integrations.prefect_server import (
     CLIENT_SETTINGS,
+    NO_SERVER_SETTINGS,
     client_settings,
     configure_client,
     configured_api,
@@ -163,7 +165,7 @@ class TestClientSettings:
         written = file.stat().st_mtime_ns
 
         assert len(ssl.create_default_context(cafile=str(file)).get_ca_certs()) == 1
-        assert client_settings("") == {**CLIENT_SETTINGS, "PREFECT_API_SSL_CERT_FILE": str(file)}
+        assert client_settings("")["PREFECT_API_SSL_CERT_FILE"] == str(file)
         assert file.stat().st_mtime_ns == written
         assert list(file.parent.iterdir()) == [file]
 
@@ -177,6 +179,16 @@ class TestClientSettings:
         monkeypatch.setenv("PREFECT_HOME", str(home / "no-directory"))
 
         assert client_settings("http://127.0.0.1:4200/api") == CLIENT_SETTINGS
+
+    def test_worker_without_server_prints_nothing(self) -> None:
+        """A process of Dask or Ray, which gets our settings and no server, runs a task and prints no error about it."""
+        sent = {name: str(value) for name, value in NO_SERVER_SETTINGS.items()}
+        script = "import prefect, time\nprint(prefect.task(lambda: 41)() + 1)\ntime.sleep(1)"
+        worker = Command((sys.executable, "-c", script), env={**sent, **client_settings("")})
+
+        result = run(worker)
+
+        assert (result.stdout.strip(), result.stderr) == ("42", "")
 
 
 class TestServer:
