@@ -3,7 +3,8 @@
 `python -m benchmarks.results` releases workspaces of 10, 24 and 105 packages; `--large` adds 200 and 500, `--packages`
 names other sizes. `--before COMMIT` installs that commit in a directory of its own and measures it too. Each case gets
 a fresh workspace and a fresh index on this machine. The shell loop and `uv publish` are what people do without a
-release tool. They prove nothing, and stop nowhere.
+release tool. They prove nothing, and stop nowhere. The last table says how long a release takes to begin its first
+build, beyond what `plan` takes.
 
 Seconds depend on the machine and on what else it does, so each row is a ratio to the shell loop of the same round.
 """
@@ -11,13 +12,14 @@ Seconds depend on the machine and on what else it does, so each row is a ratio t
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shlex
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +29,7 @@ from releasekit.integrations.peryx import embedded_index
 from releasekit.integrations.uv import find_uv
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "RESULTS.md"
@@ -66,23 +68,32 @@ git push --quiet --follow-tags
 BUILDS = "set -eu\nfor name in $(ls packages); do uv build --quiet --no-sources --out-dir dist packages/$name; done\n"
 _RECORDED = 'record = "always"'
 PUBLISH = ("publish", "--yes", "--skip-audit", "--force-unchanged")
+PLAN = ("plan", "--force-unchanged")
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one command took: CPU seconds of it and all that it started, and seconds on the wall."""
+    """What one command took: CPU seconds of it and all that it started, and seconds on the wall.
+
+    *until_build* are the seconds until the first build, without those of `plan`; None if it builds nothing for us.
+    """
 
     cpu: float
     wall: float
+    until_build: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One way to release a workspace: the command, and the settings of releasekit that it needs."""
+    """One way to release a workspace: the command, and the settings of releasekit that it needs.
+
+    *plan* is the command that only plans the same release, if there is one.
+    """
 
     name: str
     argv: Sequence[str]
     settings: str = ""
+    plan: Sequence[str] = ()
 
 
 def main() -> None:
@@ -123,7 +134,9 @@ def all_cases(before: Path | None, commit: str) -> Iterator[Case]:
     yield Case("`uv build --all-packages`, `uv publish`", ("sh", "-c", ALL_PACKAGES))
     yield Case("the builds alone, one after the other", ("sh", "-c", BUILDS))
     this = Path(sys.executable)
-    yield from releases("releasekit", this)
+    for case in releases("releasekit", this):
+        argv = (*case.argv, "--log-format", "json")
+        yield replace(case, argv=argv, plan=command(this, PLAN))
     yield Case(
         "releasekit without the proof before the upload",
         command(this),
@@ -139,9 +152,9 @@ def releases(name: str, python: Path) -> Iterator[Case]:
     yield Case(f"{name}, recorded by Prefect", command(python), _RECORDED)
 
 
-def command(python: Path) -> tuple[str, ...]:
-    """Return the command that releases everything."""
-    return (str(python), "-m", "releasekit", *PUBLISH)
+def command(python: Path, words: Sequence[str] = PUBLISH) -> tuple[str, ...]:
+    """Return the command of releasekit with *words*, which by default release everything."""
+    return (str(python), "-m", "releasekit", *words)
 
 
 def install_commit(commit: str, directory: Path) -> Path:
@@ -183,7 +196,11 @@ def measure_size(cases: Sequence[Case], size: int, rounds: int, home: Path) -> d
             )
             costs[case.name].append(cost)
     return {
-        name: Cost(least(all_costs, _cpu), least(all_costs, _wall))
+        name: Cost(
+            least(all_costs, _cpu),
+            least(all_costs, _wall),
+            min((cost.until_build for cost in all_costs if cost.until_build), default=None),
+        )
         for name, all_costs in costs.items()
     }
 
@@ -199,24 +216,35 @@ def measure(case: Case, size: int, directory: Path, prefect_home: Path) -> Cost:
     (directory / "index").mkdir()
     with embedded_index(directory / "index") as index:
         env = _environ({**index.environment, "PREFECT_HOME": str(prefect_home)})
-        return cost_of(case.argv, work, env)
+        plan = cost_of(case.plan, work, env).wall if case.plan else 0.0
+        cost = cost_of(case.argv, work, env)
+        return replace(cost, until_build=cost.until_build - plan if cost.until_build else None)
 
 
 def cost_of(argv: Sequence[str], cwd: Path, env: Mapping[str, str]) -> Cost:
     """Return what the command *argv* costs; it must succeed."""
-    start = time.monotonic()
+    start, began = time.monotonic(), time.time()
     with (
         tempfile.TemporaryFile() as output,
         subprocess.Popen(argv, cwd=cwd, env=env, stdout=output, stderr=output) as child,
     ):
         _, status, used = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
-        if child.returncode:
-            output.seek(0)
-            raise SystemExit(
-                f"exit code {child.returncode} from {shlex.join(argv)}\n{output.read().decode()}"
-            )
-    return Cost(used.ru_utime + used.ru_stime, time.monotonic() - start)
+        wall = time.monotonic() - start
+        output.seek(0)
+        text = output.read().decode()
+    if child.returncode:
+        raise SystemExit(f"exit code {child.returncode} from {shlex.join(argv)}\n{text}")
+    building = first_build(text.splitlines())
+    return Cost(used.ru_utime + used.ru_stime, wall, building - began if building else None)
+
+
+def first_build(log: Sequence[str]) -> float | None:
+    """Return when the first build began, in seconds since 1970, from a *log* of JSON lines; None if it says nothing."""
+    for line in log:
+        if line.startswith("{") and '"building ' in line:
+            return float(json.loads(line)["time"])
+    return None
 
 
 def _environ(changes: Mapping[str, str | None]) -> dict[str, str]:
@@ -259,6 +287,8 @@ def page(cases: Sequence[Case], tables: Mapping[int, Mapping[str, Cost]], rounds
     ]
     for title, value in (("CPU seconds", _cpu), ("Seconds on the wall", _wall)):
         lines += [f"## {title}", "", *_table(cases, tables, value), ""]
+    lines += ["## Seconds until the first build, without those of `plan`", ""]
+    lines += [*_head(tables), *_waits(tables), ""]
     return "\n".join(lines)
 
 
@@ -266,14 +296,26 @@ def _table(
     cases: Sequence[Case], tables: Mapping[int, Mapping[str, Cost]], value: Callable[[Cost], float]
 ) -> Iterator[str]:
     """Yield the lines of a table: cases by sizes, as ratios to the first case."""
-    yield "| | " + " | ".join(f"{size} packages" for size in tables) + " |"
-    yield "|---|" + "---|" * len(tables)
+    yield from _head(tables)
     loop = cases[0].name
     for case in cases:
         ratios = [value(costs[case.name]) / value(costs[loop]) for costs in tables.values()]
         yield f"| {case.name} | " + " | ".join(f"{ratio:.2f}" for ratio in ratios) + " |"
     seconds = [value(costs[loop]) for costs in tables.values()]
     yield f"| {loop}, in seconds | " + " | ".join(f"{second:.1f}" for second in seconds) + " |"
+
+
+def _head(sizes: Iterable[int]) -> tuple[str, str]:
+    columns = [f"{size} packages" for size in sizes]
+    return "| | " + " | ".join(columns) + " |", "|---|" + "---|" * len(columns)
+
+
+def _waits(tables: Mapping[int, Mapping[str, Cost]]) -> Iterator[str]:
+    """Yield a line for each case that reports when its first build begins."""
+    for name in next(iter(tables.values())):
+        waits = [costs[name].until_build for costs in tables.values()]
+        if None not in waits:
+            yield f"| {name} | " + " | ".join(f"{wait:.1f}" for wait in waits) + " |"
 
 
 if __name__ == "__main__":
