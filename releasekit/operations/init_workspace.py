@@ -282,6 +282,7 @@ def _root_keys(
     proposals = configuration.Proposals(
         tagging=tagging,
         pins=configuration.choose_pins(workspace, names),
+        cycles=configuration.find_batches(workspace, names),
         excluded=answers.excluded,
         commits=inspection.commits,
         counts_untyped=answers.counts_untyped,

@@ -302,13 +302,18 @@ def test_failed_import_wastes_no_version(tmp_path: Path, own_index: EmbeddedInde
 
 @pytest.mark.usefixtures("unrecorded", "whole_proofs")
 def test_cycle_is_released_as_batch(tmp_path: Path, own_index: EmbeddedIndex) -> None:
-    """With `cycles = "batch"` packages that need each other go out together, and what needs them goes after all."""
+    """Packages that need each other go out together, as `init` proposes, and what needs them goes after all."""
     world = make_world(tmp_path, "egg: hen; hen: egg; farm: hen")
     assert world.releasekit("plan").code == 2
-    text = (world.root / "pyproject.toml").read_text()
-    world.commit(
-        "chore: batch", {"pyproject.toml": f'{text}\n[tool.releasekit]\ncycles = "batch"\n'}
+    proposed = world.releasekit("init", "--yes")
+    assert (proposed.code, "no plan can be made" in proposed.err) == (0, False)
+    lines = (
+        "# Packages that require each other are released together: egg -> hen -> egg.\n"
+        'cycles = "batch"\n'
     )
+    text = (world.root / "pyproject.toml").read_text()
+    assert lines in text
+    world.commit("chore: adopt releasekit", {"pyproject.toml": text})
     world.git("push", "--quiet")
 
     said = world.releasekit("publish", "--yes", "--skip-audit")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,6 +14,7 @@ from releasekit.core.adoption.tagging import DEFAULT_TAG_FORMAT, uses_label
 from releasekit.core.config.settings import parse_member_settings, settings_of
 from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.picking import names_of
+from releasekit.core.workspace.graph import graph_of, offers_of, order
 from releasekit.core.workspace.toml_edits import edit_toml, line_end, parses_to
 from releasekit.core.workspace.workspace import Kind
 
@@ -46,11 +48,13 @@ class MissingKey:
 class Proposals:
     """What the keys are made of. *pins*, *publish_from* and *index* are empty if the key is not needed.
 
-    *excluded* are packages that are not published. With *counts_untyped*, a commit without a type asks for a patch.
+    *cycles* are the packages that require each other, and can be released together. *excluded* are packages that are
+    not published. With *counts_untyped*, a commit without a type asks for a patch.
     """
 
     tagging: Tagging
     pins: str = ""
+    cycles: tuple[tuple[str, ...], ...] = ()
     excluded: tuple[InternalPackage, ...] = ()
     commits: CommitTypes | None = None
     counts_untyped: bool = False
@@ -72,6 +76,9 @@ def root_keys(
             "versioning", versioning, f"One version for all packages. {tagging.why_lockstep}"
         ),
         MissingKey("pins", proposals.pins, _WHY_PINS.get(proposals.pins, "")),
+        MissingKey(
+            "cycles", "batch" if proposals.cycles else "", _describe_cycles(proposals.cycles)
+        ),
         MissingKey(
             "exclude",
             exclude_patterns(workspace, excluded),
@@ -126,6 +133,24 @@ def _describe_types(commits: CommitTypes | None) -> str:
         return ""
     counted = f"{commits.typed} of the {commits.total} newest commits"
     return f"Only {counted} have a Conventional Commits type. With this, each other commit asks for a patch release."
+
+
+def find_batches(workspace: Workspace, published: Collection[str]) -> tuple[tuple[str, ...], ...]:
+    """Return the cycles between *published* packages, each as a path that ends where it begins; see `cycles` = "batch".
+
+    Empty also if one of them cannot be released at all, because a build requirement is in it.
+    """
+    with suppress(Refusal):
+        graph, _ = graph_of(workspace, offers_of(workspace))
+        released = graph.subgraph(published)
+        order(released, "batch")
+        return released.cycles()
+    return ()
+
+
+def _describe_cycles(cycles: Sequence[Sequence[str]]) -> str:
+    paths = "; ".join(map(" -> ".join, cycles))
+    return f"Packages that require each other are released together: {paths}."
 
 
 def _lockstep_group(tagging: Tagging) -> dict[str, object]:

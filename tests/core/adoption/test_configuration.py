@@ -11,6 +11,7 @@ from releasekit.core.adoption.configuration import (
     Proposals,
     choose_pins,
     configured_text,
+    find_batches,
     missing_tags,
     root_keys,
 )
@@ -40,6 +41,27 @@ def test_most_requirements_decide_pins(lines: list[str], pins: str) -> None:
     workspace = workspace_of_lines(*lines)
 
     assert choose_pins(workspace, workspace.members.keys() - {"home", "numpy"}) == pins
+
+
+@pytest.mark.parametrize(
+    ("lines", "cycles"),
+    [
+        (["app: core", "core: app", "web: app"], ("app", "core")),
+        (["app: core", "core:"], ()),
+        (["app: app", "app[all]: app[fast]"], ()),
+        (["app (build): core", "core: app"], ()),
+        (["app (group): core", "core: app"], ()),
+        (["app[fast]: core", "core: app"], ()),
+        (["app: home", "home: app"], ()),
+    ],
+)
+def test_runtime_cycles_become_batches(lines: list[str], cycles: tuple[str, ...]) -> None:
+    """Published packages that require each other at run time can be released together; a build needs one first."""
+    workspace = workspace_of_lines(*lines)
+
+    batches = find_batches(workspace, workspace.members.keys() - {"home"})
+
+    assert [set(path) for path in batches] == ([set(cycles)] if cycles else [])
 
 
 KEYS = [
