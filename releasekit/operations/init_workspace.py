@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from releasekit.core.adoption import configuration, setup_steps
+from releasekit.core.adoption.calendar_evidence import find_calendar_scheme
 from releasekit.core.adoption.commit_types import has_few_types
 from releasekit.core.adoption.findings import Adoption, FormFinding, Question
 from releasekit.core.adoption.internal_packages import describe_internal
@@ -232,7 +233,8 @@ def make_draft(repo: Repo, project: Project, inspection: Inspection, answers: An
     tagging, evidence = decide_tagging(project, inspection, excluded)
     is_configured = "tag_format" in project.settings_table
     unread = find_unread(evidence, tagging, is_configured=is_configured)
-    keys = _root_keys(project, tagging, inspection, answers)
+    scheme = find_calendar_scheme(evidence, tagging)
+    keys = _root_keys(project, tagging, inspection, answers, scheme)
     configured = apply_keys(project, keys, tagging, excluded)
     take_over = inspection.take_over
     rows = collect_rows(repo, configured, inspection.published, evidence, take_over.baselines)
@@ -273,14 +275,15 @@ def _unread_tags(project: Project) -> Iterator[ReleaseWarning]:
 
 
 def _root_keys(
-    project: Project, tagging: Tagging, inspection: Inspection, answers: Answers
+    project: Project, tagging: Tagging, inspection: Inspection, answers: Answers, scheme: str
 ) -> list[MissingKey]:
-    """Return the keys that the root's [tool.releasekit] lacks."""
+    """Return the keys that the root's [tool.releasekit] lacks; *scheme* is the `versioning_scheme` of its tags."""
     workspace = project.workspace
     excluded = set(names_of(answers.excluded))
     names = set(names_of(workspace.publishable)) - excluded
     proposals = configuration.Proposals(
         tagging=tagging,
+        scheme=scheme,
         pins=configuration.choose_pins(workspace, names),
         cycles=configuration.find_batches(workspace, names),
         excluded=answers.excluded,

@@ -8,6 +8,7 @@ import re
 import select
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -293,6 +294,35 @@ def test_init_excludes_internal_packages(tmp_path: Path, own_index: EmbeddedInde
         'exclude = ["samples/*", "core-benchmarks"]\n'
     )
     assert own_index.requests()
+
+
+def test_init_reads_calendar_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After releases whose versions are dates, `init` lets the date decide, and the next version is that of today."""
+    world = make_world(tmp_path, "core")
+    for day in ("2025-11-03", "2025-12-10", "2026-01-22"):
+        version = ".".join(str(int(part)) for part in day.split("-"))
+        monkeypatch.setenv("GIT_COMMITTER_DATE", f"{day}T12:00:00Z")
+        write_package(world, "core", [])
+        path = world.root / "packages/core/pyproject.toml"
+        path.write_text(path.read_text().replace("0.1.0", version))
+        world.commit(f"chore: release {version}")
+        world.git("tag", f"v{day.replace('-', '.')}")
+    monkeypatch.delenv("GIT_COMMITTER_DATE")
+    world.commit("fix: core", {"packages/core/src/core/__init__.py": "FIXED = True\n"})
+    world.lock()
+
+    init(world, "--offline", "--yes")
+
+    assert (
+        "# The versions of the newest releases are the dates of their commits.\n"
+        'versioning_scheme = "calver:YYYY.MM.DD"\n'
+    ) in root(world)
+    days = [datetime.now(UTC)]
+    said = world.releasekit("plan", "--offline", "--format", "json")
+    days.append(datetime.now(UTC))
+    (core,) = json.loads(said.out)["packages"]
+    assert core["current"] == "2026.1.22"
+    assert core["next"] in {f"{day.year}.{day.month}.{day.day}" for day in days}
 
 
 def test_init_notes_that_defaults_fit(tmp_path: Path) -> None:

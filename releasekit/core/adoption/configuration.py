@@ -46,13 +46,15 @@ class MissingKey:
 
 @dataclass(frozen=True, slots=True)
 class Proposals:
-    """What the keys are made of. *pins*, *publish_from* and *index* are empty if the key is not needed.
+    """What the keys are made of. *scheme*, *pins*, *publish_from* and *index* are empty if the key is not needed.
 
-    *cycles* are the packages that require each other, and can be released together. *excluded* are packages that are
-    not published. With *counts_untyped*, a commit without a type asks for a patch.
+    *scheme* is how versions are computed. *cycles* are the packages that require each other, and can be released
+    together. *excluded* are packages that are not published. With *counts_untyped*, a commit without a type asks for a
+    patch.
     """
 
     tagging: Tagging
+    scheme: str = ""
     pins: str = ""
     cycles: tuple[tuple[str, ...], ...] = ()
     excluded: tuple[InternalPackage, ...] = ()
@@ -74,6 +76,11 @@ def root_keys(
         *_tag_keys(tagging, workspace),
         MissingKey(
             "versioning", versioning, f"One version for all packages. {tagging.why_lockstep}"
+        ),
+        MissingKey(
+            "versioning_scheme",
+            proposals.scheme,
+            "The versions of the newest releases are the dates of their commits.",
         ),
         MissingKey("pins", proposals.pins, _WHY_PINS.get(proposals.pins, "")),
         MissingKey(

@@ -46,7 +46,7 @@ def _next_calendar_version(current: Version, bump: Bump, layout: str, today: dat
     MINOR. Without a counter, a second release on one date gets one more number: 2026.11.27.1.
     """
     fields = layout.split(".")
-    dated = [_date_number(field, today) for field in fields if field not in _COUNTERS]
+    dated = [date_number(field, today) for field in fields if field not in _COUNTERS]
     counters = [field for field in fields if field in _COUNTERS] or ["MICRO"]
     is_implied = "MICRO" not in fields and "MINOR" not in fields
     release = list(current.release)
@@ -67,8 +67,11 @@ def _next_calendar_version(current: Version, bump: Bump, layout: str, today: dat
 _COUNTERS = frozenset({"MINOR", "MICRO"})
 
 
-def _date_number(field: str, today: date) -> int:
-    """Return what *field* of a layout stands for. PEP 440 writes no leading zeros, so that "0M" is the same as "MM"."""
+def date_number(field: str, today: date) -> int:
+    """Return what *field* of a layout, such as "MM", stands for on the day *today*.
+
+    PEP 440 writes no leading zeros, so that "0M" is the same as "MM".
+    """
     numbers = {
         "YYYY": today.year,
         "YY": today.year % 100,
