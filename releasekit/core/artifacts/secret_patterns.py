@@ -118,7 +118,10 @@ PATTERNS = (
     _token(UNCERTAIN_KIND, r"eyJ[A-Za-z0-9_-]{10,2000}\.eyJ[A-Za-z0-9_-]{10,4000}\.[A-Za-z0-9_-]{20,1000}", "eyJ"),
 )  # fmt: skip
 
-_PLACEHOLDER = re.compile(rb"example|xxxx|your[-_]|\.{3}", re.IGNORECASE)
+_PLACEHOLDER = re.compile(
+    rb"example|xxxx|your[-_]|\.{3}|Eby8vdM02xNOcqFlqUwJ|C2y6yDjf5/R\+ob0N8A7C", re.IGNORECASE
+)
+"""The last two begin the keys of Azure's emulators. Microsoft documents them, and tests contain them."""
 _LETTER_AND_DIGIT = re.compile(rb"(?=.*[A-Za-z])(?=.*[0-9])", re.DOTALL)
 """Passwords of samples, such as `postgres:postgres`, rarely have both."""
 _MIN_DISTINCT = 8
