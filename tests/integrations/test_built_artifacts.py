@@ -11,6 +11,7 @@ import bz2
 import gzip
 import io
 import struct
+import sys
 import tarfile
 import zipfile
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -534,7 +535,8 @@ ROWS = [
     Row("stub", "refuse", "RK-VERIFY-SYNTAX", file("shop_core/app.pyi", "def f(:\n")),
     Row("broken test", "warn", "RK-VERIFY-SYNTAX", file("shop_core/tests/bad.py", "def f(:\n")),
     Row("template", "warn", "RK-VERIFY-SYNTAX", file("shop_core/templates/app.py", "{{ a b }}\n")),
-    Row("later Python", "warn", "RK-VERIFY-SYNTAX", both(header("Requires-Python", ">=99"), module("def f[[T]](): ...\n"))),
+    Row("later Python", "accept", "", both(header("Requires-Python", f">=3.{sys.version_info.minor + 1}"), module("def f[[T]](): ...\n"))),
+    Row("no Python", "warn", "RK-VERIFY-SYNTAX", both(header("Requires-Python", ">=99"), module("def f[[T]](): ...\n"))),
     Row("latin-1 module", "accept", "", file("shop_core/old.py", b"# coding: latin-1\nA = '\xe9'\n")),
 ]  # fmt: skip
 

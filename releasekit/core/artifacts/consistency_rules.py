@@ -8,11 +8,13 @@ import symtable
 import sys
 import warnings
 from collections import Counter
-from itertools import chain
+from functools import partial
+from itertools import chain, filterfalse
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from releasekit.core.artifacts.content_rules import is_support_path, own_import_names
 from releasekit.core.artifacts.problems import Problem, RuleSeverity, list_problem, printable
@@ -289,9 +291,12 @@ _MAX_PARSED = 2 << 20
 
 
 def syntax_errors(built: BuiltArtifacts) -> Iterator[Problem]:
-    """Find modules that Python cannot read. Templates and tests may be broken on purpose."""
-    for wheel in built.wheels:
-        is_supported = _supports(wheel, built)
+    """Find modules that Python cannot read. Templates and tests may be broken on purpose.
+
+    The syntax of a wheel that needs a later Python than this one is not judged here.
+    """
+    for wheel in filterfalse(partial(_needs_later_python, built=built), built.wheels):
+        is_supported = _supports(wheel, built.python)
         suffixes = (".py", ".pyi") if is_supported else (".py",)
         broken = dict(_broken_modules(wheel, suffixes))
         severity = None if is_supported else RuleSeverity.WARNING
@@ -307,12 +312,19 @@ def syntax_errors(built: BuiltArtifacts) -> Iterator[Problem]:
             )
 
 
-def _supports(wheel: Archive, built: BuiltArtifacts) -> bool:
-    """Return whether *wheel* says that it runs on the Python that reads the sources here."""
+def _supports(wheel: Archive, python: Version) -> bool:
+    """Return whether *wheel* says that it runs on this version of *python*."""
     try:
-        return SpecifierSet(wheel.value("Requires-Python")).contains(built.python, prereleases=True)
+        return SpecifierSet(wheel.value("Requires-Python")).contains(python, prereleases=True)
     except InvalidSpecifier:
         return False
+
+
+def _needs_later_python(wheel: Archive, built: BuiltArtifacts) -> bool:
+    """Return whether *wheel* runs on later minor versions of Python alone, and not on the one that reads it here."""
+    major, minor = built.python.release[:2]
+    later = (Version(f"{major}.{number}") for number in range(minor + 1, minor + 20))
+    return not _supports(wheel, built.python) and any(map(partial(_supports, wheel), later))
 
 
 def _broken_modules(wheel: Archive, suffixes: tuple[str, ...]) -> Iterator[tuple[str, str]]:
