@@ -8,6 +8,7 @@ from importlib.metadata import entry_points
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from releasekit.core.artifacts.package_facts import files_to_pack
 from releasekit.core.checks.contents import modules_of
 from releasekit.core.checks.facts import Package
 from releasekit.core.checks.metadata import readme_file
@@ -54,7 +55,8 @@ def read_packages(
         if member.publishable:
             package = _with_texts(package, directory, render=render)
             if scan:
-                package = replace(package, tree=read_tree(directory, sorted(own_files)))
+                packed = files_to_pack(own_files, document, member.name)
+                package = replace(package, tree=read_tree(directory, sorted(packed)))
         packages[member.name] = package
     return packages
 

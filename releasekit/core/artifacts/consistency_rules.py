@@ -17,10 +17,10 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from releasekit.core.artifacts.content_rules import is_support_path, own_import_names
+from releasekit.core.artifacts.package_facts import selected_paths
 from releasekit.core.artifacts.problems import Problem, RuleSeverity, list_problem, printable
 from releasekit.core.workspace.built_files import has_no_code, import_names, is_content
 from releasekit.core.workspace.declarations import parse_document
-from releasekit.core.workspace.dynamic_version import table_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -64,15 +64,8 @@ def _sdist_has_no_code(built: BuiltArtifacts) -> bool:
 def _asks_for_no_code(sdist: Archive) -> bool:
     """Return whether the settings of the build backend say that the wheel gets no modules."""
     text = sdist.contents.get(f"{sdist.top}/pyproject.toml", b"")
-    tools = table_at(parse_document(text[:_MAX_SETTINGS].decode("utf-8", "replace")), "tool")
-    hatch = table_at(tools, "hatch", "build", "targets", "wheel")
-    setuptools = tools.get("setuptools")
-    settings = [
-        hatch.get("packages"),
-        hatch.get("only-include"),
-        table_at(setuptools).get("packages"),
-    ]
-    return hatch.get("bypass-selection") is True or [] in settings
+    document = parse_document(text[:_MAX_SETTINGS].decode("utf-8", "replace"))
+    return selected_paths(document) == ()
 
 
 _MAX_SETTINGS = 1 << 20

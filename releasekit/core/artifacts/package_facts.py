@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from email.parser import HeaderParser
 from itertools import accumulate
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
 
 from releasekit.core.artifacts.entry_points import SCRIPT_GROUPS, parse_entry_points
+from releasekit.core.workspace.dynamic_version import table_at, texts_in
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -90,13 +91,14 @@ def source_facts(files: Mapping[str, int], project: Table, document: Table) -> P
     """
     name = canonicalize_name(str(project.get("name", ""))).replace("-", "_")
     root = import_root(files, document)
-    tables = _table(project, "entry-points")
-    scripts = {*_table(project, "scripts"), *_table(project, "gui-scripts")}
+    tables = table_at(project, "entry-points")
+    scripts = {*table_at(project, "scripts"), *table_at(project, "gui-scripts")}
+    paths = _paths_to_install(wheel_sources(files, document, name), root, name)
     return PackageFacts(
-        files=dict(_files_to_install(_without_excluded(files, document), root, name)),
+        files={path: files[f"{root}{path}"] for path in paths},
         scripts=frozenset(map(str, scripts)),
-        entry_points=_other_entry_points({str(group): _table(tables, group) for group in tables}),
-        extras=frozenset(map(canonicalize_name, _table(project, "optional-dependencies"))),
+        entry_points=_other_entry_points({str(group): table_at(tables, group) for group in tables}),
+        extras=frozenset(map(canonicalize_name, table_at(project, "optional-dependencies"))),
         requires_python=str(project.get("requires-python", "")),
     )
 
@@ -104,66 +106,94 @@ def source_facts(files: Mapping[str, int], project: Table, document: Table) -> P
 def files_to_pack(files: Collection[str], document: Table, name: str) -> frozenset[str]:
     """Return those of the tracked *files* of the package *name* that a build packs, as far as the settings tell.
 
-    uv_build packs the module, what is named beside it, and nothing else. Other backends may pack everything.
+    uv_build packs the module, what is named beside it, and nothing else. With hatchling, the settings of the sdist
+    decide. Other backends may pack everything.
     """
-    sizes = _without_excluded(dict.fromkeys(files, 0), document)
-    system = _table(document, "build-system")
-    if system.get("build-backend") != "uv_build":
-        return frozenset(sizes)
-    root = import_root(files, document)
-    module = name.replace("-", "_")
-    installed = {f"{root}{path}" for path, _ in _files_to_install(sizes, root, module)}
-    backend = _table(_table(_table(document, "tool"), "uv"), "build-backend")
-    includes = [_glob(str(pattern)) for pattern in backend.get("source-include", ())]
-    included = {path for path in sizes if any(pattern.search(path) for pattern in includes)}
-    documents = {path for path in sizes if _DOCUMENT.match(path)}
-    return frozenset(installed | included | documents)
+    root, module = import_root(files, document), name.replace("-", "_")
+    packable = _without_excluded(files, document)
+    modules = _select(packable, document, module)
+    installed = {f"{root}{path}" for path in _paths_to_install(modules, root, module)}
+    documents = set(filter(_DOCUMENT.match, packable))
+    return frozenset(installed | documents | _files_beside(packable, document))
+
+
+def _files_beside(files: Collection[str], document: Table) -> set[str]:
+    """Return those of *files* that a build packs beside modules and documents."""
+    match table_at(document, "build-system").get("build-backend"):
+        case "uv_build":
+            uv = table_at(document, "tool", "uv", "build-backend")
+            return _match(files, uv, "source-include")
+        case "hatchling.build":
+            hatch = table_at(document, "tool", "hatch", "build")
+            sdist = {**hatch, **table_at(hatch, "targets", "sdist")}
+            chosen = _match(files, sdist, "include", "only-include") or set(files)
+            return chosen - _match(files, sdist, "exclude")
+        case _:
+            return set(files)
+
+
+def _match(files: Collection[str], table: Table, *keys: str) -> set[str]:
+    """Return those of *files* that a glob pattern under one of the *keys* of *table* matches."""
+    patterns = [_glob(text) for key in keys for text in texts_in(table.get(key))]
+    return {path for path in files if any(pattern.search(path) for pattern in patterns)}
+
+
+def wheel_sources(files: Collection[str], document: Table, module: str) -> set[str]:
+    """Return those of the source *files* that the settings of the build backend let into a wheel.
+
+    *module* is the import package that has the name of the project.
+    """
+    uv = table_at(document, "tool", "uv", "build-backend")
+    kept = _without_excluded(files, document).difference(
+        _match(files, uv, "wheel-exclude"), _match(files, _hatch_wheel(document), "exclude")
+    )
+    return _select(kept, document, module)
+
+
+def _select(files: set[str], document: Table, module: str) -> set[str]:
+    """Return those of *files* that the settings select for a wheel."""
+    selected = selected_paths(document, has_module=f"{module}/__init__.py" in files)
+    return {path for path in files if f"{path}/".startswith(selected)}
+
+
+def selected_paths(document: Table, *, has_module: bool = False) -> tuple[str, ...]:
+    """Return the files and directories that a wheel gets, with "/" at their ends; ("",) if the settings don't say.
+
+    With `bypass-selection`, hatchling builds a wheel without modules if it finds none.
+    """
+    wheel = _hatch_wheel(document)
+    chosen = wheel.get("only-include", wheel.get("packages"))
+    if isinstance(chosen, list):
+        return tuple(f"{path.strip('./')}/" for path in texts_in(chosen))
+    finds_nothing = wheel.get("bypass-selection") is True and not has_module
+    is_empty = finds_nothing or table_at(document, "tool", "setuptools").get("packages") == []
+    return () if is_empty else ("",)
+
+
+def _hatch_wheel(document: Table) -> Table:
+    return table_at(document, "tool", "hatch", "build", "targets", "wheel")
 
 
 _DOCUMENT = re.compile(r"(?i)(?:readme|licen[cs]e|copying|notice|authors|pyproject\.toml$)[^/]*$")
 
 
-def _table(parent: Table, key: str) -> Mapping[str, Any]:
-    value = parent.get(key)
-    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
-
-
 def import_root(files: Iterable[str], document: Table) -> str:
     """Return the directory with the import packages of a source tree, with "/" at its end; empty for the top."""
-    backend = _table(_table(_table(document, "tool"), "uv"), "build-backend")
-    configured = backend.get("module-root")
-    if isinstance(configured, str):
-        directory = configured.strip("./")
+    configured = texts_in(table_at(document, "tool", "uv", "build-backend").get("module-root"))
+    packages = texts_in(_hatch_wheel(document).get("packages"))
+    roots = configured or sorted({path.strip("./").rpartition("/")[0] for path in packages})
+    if len(roots) == 1:
+        directory = roots[0].strip("./")
         return f"{directory}/" if directory else ""
     has_src = any(path.startswith("src/") and path.endswith(CODE_SUFFIXES) for path in files)
     return "src/" if has_src else ""
 
 
-def _without_excluded(files: Mapping[str, int], document: Table) -> Mapping[str, int]:
-    """Return *files* without those that the configuration of a known build backend keeps out of wheels."""
-    patterns = [_glob(pattern) for pattern in _exclude_patterns(_table(document, "tool"))]
-    if not patterns:
-        return files
-    return {
-        path: size
-        for path, size in files.items()
-        if not any(pattern.search(path) for pattern in patterns)
-    }
-
-
-def _exclude_patterns(tools: Table) -> Iterator[str]:
-    backend = _table(_table(tools, "uv"), "build-backend")
-    hatch = _table(_table(tools, "hatch"), "build")
-    wheel = _table(_table(hatch, "targets"), "wheel")
-    lists = (
-        backend.get("source-exclude"),
-        backend.get("wheel-exclude"),
-        hatch.get("exclude"),
-        wheel.get("exclude"),
-    )
-    for patterns in lists:
-        if isinstance(patterns, list):
-            yield from filter(None, map(str, cast("list[object]", patterns)))
+def _without_excluded(files: Collection[str], document: Table) -> set[str]:
+    """Return *files* without those that the settings of a known build backend keep out of sdists and wheels."""
+    uv = table_at(document, "tool", "uv", "build-backend")
+    hatch = table_at(document, "tool", "hatch", "build")
+    return set(files) - _match(files, uv, "source-exclude") - _match(files, hatch, "exclude")
 
 
 def _glob(pattern: str) -> re.Pattern[str]:
@@ -178,18 +208,18 @@ _WILDCARDS = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
 _WILDCARD = re.compile(r"(\*\*/|\*\*|\*|\?)")
 
 
-def _files_to_install(files: Mapping[str, int], root: str, name: str) -> Iterator[tuple[str, int]]:
-    """Yield the files below *root* that belong to a top-level module, by their path from there."""
-    below = {path.removeprefix(root): size for path, size in files.items() if path.startswith(root)}
+def _paths_to_install(files: Collection[str], root: str, name: str) -> Iterator[str]:
+    """Yield the paths, from *root*, of the *files* that belong to a top-level module."""
+    below = sorted(path.removeprefix(root) for path in files if path.startswith(root))
     tops = {PurePosixPath(path).parts[0] for path in below if path.endswith(CODE_SUFFIXES)}
-    for path, size in below.items():
+    for path in below:
         top, _, rest = path.partition("/")
         if top not in tops or _is_aside(top):
             continue
         # At the top of a repository, a single module is a script, unless the package has its name.
         is_module = bool(rest) or bool(root) or top == f"{name}.py"
         if is_module:
-            yield path, size
+            yield path
 
 
 def _is_aside(top: str) -> bool:

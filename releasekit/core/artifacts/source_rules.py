@@ -10,7 +10,7 @@ from contextlib import suppress
 from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import InvalidRequirement
 from packaging.version import Version
 
 from releasekit.core.artifacts.archive_facts import Archive, ArchiveMember, BuiltArtifacts
@@ -18,6 +18,8 @@ from releasekit.core.artifacts.entry_points import SCRIPT_GROUPS
 from releasekit.core.artifacts.package_facts import files_to_pack, import_root, source_facts
 from releasekit.core.artifacts.verification import RULES, find_problems
 from releasekit.core.errors import ErrorCode
+from releasekit.core.workspace.dynamic_version import table_at
+from releasekit.core.workspace.workspace import Kind, requirement_arrays, requirement_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -85,29 +87,34 @@ _ANY_VERSION = Version("0")
 
 def _expected_wheel(project: str, tree: Archive, document: Table) -> Archive:
     """Return the wheel that a build probably makes of *tree*: its modules, METADATA and entry_points.txt."""
-    table = _table(document, "project")
+    table = table_at(document, "project")
     stem = f"{project.replace('-', '_')}-0"
     sizes = {path: member.size for path, member in tree.files.items()}
     root = import_root(sizes, document)
     paths = source_facts(sizes, table, document).files
     contents = {path: tree.contents.get(f"{root}{path}", b"") for path in paths}
-    contents[f"{stem}.dist-info/METADATA"] = _metadata(project, table).encode()
+    metadata = [*_metadata(project, table), *_requirements(document)]
+    contents[f"{stem}.dist-info/METADATA"] = "".join(map(_field_line, metadata)).encode()
     contents[f"{stem}.dist-info/entry_points.txt"] = _entry_points(table).encode()
     members = tuple(ArchiveMember(path) for path in contents)
     return Archive(f"{stem}-py3-none-any.whl", members=members, contents=contents)
 
 
-def _metadata(project: str, table: Table) -> str:
-    """Return METADATA with the fields that [project] declares; what the build backend adds is not known."""
+def _metadata(project: str, table: Table) -> list[tuple[str, str]]:
+    """Return the fields that [project] declares for METADATA; what the build backend adds is not known."""
     fields = [("Metadata-Version", "2.4"), ("Name", project), ("Version", "0")]
     fields += _texts(table)
     fields += _people(table)
-    fields += _requirements(table)
     fields += [("Classifier", text) for text in _strings(table.get("classifiers"))]
-    fields += [("Project-URL", f"{label}, {url}") for label, url in _table(table, "urls").items()]
-    fields += [("Provides-Extra", name) for name in _table(table, "optional-dependencies")]
-    folded = ((name, value.replace("\n", "\n        ")) for name, value in fields)
-    return "".join(f"{name}: {value}\n" for name, value in folded)
+    fields += [("Project-URL", f"{label}, {url}") for label, url in table_at(table, "urls").items()]
+    fields += [("Provides-Extra", name) for name in table_at(table, "optional-dependencies")]
+    return fields
+
+
+def _field_line(field: tuple[str, str]) -> str:
+    """Return *field*, a name and its value, as METADATA has it: a longer value goes on in the next line."""
+    name, value = field
+    return f"{name}: {value.replace(chr(10), chr(10) + ' ' * 8)}\n"
 
 
 def _texts(table: Table) -> Iterator[tuple[str, str]]:
@@ -143,19 +150,19 @@ def _address(person: Table) -> str:
     return f'"{name}" <{address}>' if name else str(address)
 
 
-def _requirements(table: Table) -> Iterator[tuple[str, str]]:
+def _requirements(document: Table) -> Iterator[tuple[str, str]]:
     """Yield the valid requirements; a check of its own knows what is wrong with others."""
-    for text in _strings(table.get("dependencies")):
+    arrays = (array for array in requirement_arrays(document) if array.kind is Kind.RUNTIME)
+    for text in chain.from_iterable(_strings(array.items) for array in arrays):
         with suppress(InvalidRequirement):
-            yield "Requires-Dist", str(Requirement(text))
+            yield "Requires-Dist", str(requirement_of(text))
 
 
 def _entry_points(table: Table) -> str:
     keys = zip(SCRIPT_GROUPS, ("scripts", "gui-scripts"), strict=True)
-    groups = {group: _table(table, key) for group, key in keys}
+    groups = {group: table_at(table, key) for group, key in keys}
     groups |= {
-        str(name): _table(_table(table, "entry-points"), name)
-        for name in _table(table, "entry-points")
+        str(name): table_at(table, "entry-points", name) for name in table_at(table, "entry-points")
     }
     lines = (
         [f"[{group}]", *(f"{name} = {value}" for name, value in entries.items())]
@@ -163,11 +170,6 @@ def _entry_points(table: Table) -> str:
         if entries
     )
     return "\n".join(chain.from_iterable(lines))
-
-
-def _table(parent: Table, key: str) -> Mapping[str, Any]:
-    value = parent.get(key)
-    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
 
 
 def _strings(value: object) -> list[str]:

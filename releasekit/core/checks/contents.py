@@ -91,12 +91,12 @@ def _check_leftovers(package: Package) -> Iterator[Found]:
 
 def type_markers(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find packages whose types are invisible: type checkers require a file py.typed (PEP 561)."""
-    coded = [package for package in facts.presented if modules_of(package.files)]
+    coded = [package for package in facts.presented if modules_of(package.sources)]
     unmarked = list(filterfalse(_has_type_marker, coded))
     marked_count = len(coded) - len(unmarked)
     most_are_marked = marked_count * 2 > len(coded)
     for package in unmarked:
-        first_module = modules_of(package.files)[0]
+        first_module = modules_of(package.sources)[0]
         marker = f"{first_module}/py.typed"
         if _TYPED in package.project.get("classifiers", ()):
             yield package.project_finding(

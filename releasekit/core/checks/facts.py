@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_name
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from releasekit.core.adoption.internal_packages import SAMPLE_DIRECTORIES
+from releasekit.core.artifacts.package_facts import wheel_sources
 from releasekit.core.checks.fixes import Fix
 from releasekit.core.repair.inconsistencies import RepairReport
 from releasekit.core.toml_lines import line_of
@@ -57,7 +58,8 @@ class Package:
     track, *ignored* the paths that git ignores (whole directories end with "/"), *built* the files in `dist/`. All of
     them are relative to the package, and none belongs to another member. *texts* maps paths to the texts that were
     read: the README and each top-level `__init__.py`. *rendering* is the error of PyPI's README renderer; empty if
-    there is none, None if the renderer did not run. *tree* has *files* with their contents; None if they were not read.
+    there is none, None if the renderer did not run. *tree* has those *files* that a build packs, with their contents;
+    None if they were not read.
     """
 
     member: Member
@@ -90,6 +92,11 @@ class Package:
         """Whether it is in a directory of samples."""
         *parents, _ = self.member.path.lower().split("/")
         return not SAMPLE_DIRECTORIES.isdisjoint(parents)
+
+    @cached_property
+    def sources(self) -> set[str]:
+        """Those of its *files* that the settings of the build backend let into a wheel."""
+        return wheel_sources(self.files, self.document, self.name.replace("-", "_"))
 
     def at(self, path: str) -> str:
         """Return *path*, which is relative to this package, relative to the root of the workspace."""

@@ -40,7 +40,7 @@ def verification(facts: WorkspaceFacts) -> Iterator[Found]:
 def _fronts(facts: WorkspaceFacts) -> Iterator[tuple[str, set[str]]]:
     """Yield the packages without code and what they require: one of these may have the module of that name."""
     for package in facts.published:
-        if not modules_of(package.files):
+        if not modules_of(package.sources):
             yield package.name, set(names_of(facts.workspace.internal_needs(package.member)))
 
 

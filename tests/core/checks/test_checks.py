@@ -523,7 +523,38 @@ FIRES = [
     ),
 ]
 
+MODULE = "src/shop/__init__.py src/shop/py.typed"
+AROUND = ("helpers/core/__init__.py",)
+# A package for others to require: all code and the command are in core, which the build hook requires.
+FRONT = """\
+[project.scripts]
+shop = "core.app:main"
+[tool.hatch.build.targets.wheel]
+bypass-selection = true
+[tool.hatch.metadata.hooks.uv-dynamic-versioning]
+dependencies = ["core=={{ version }}"]
+"""
+
 SILENT = [
+    *(
+        Row(
+            name,
+            scene(
+                pkg(
+                    "shop",
+                    path=".",
+                    rest=FRONT,
+                    urls=HOME,
+                    tree=Archive("source"),
+                    more=AROUND,
+                    lacks=MODULE,
+                ),
+                pkg("core", urls=HOME, tree=tree(app="def main(): ...")),
+            ),
+            [],
+        )
+        for name in ("verification", "type_markers")
+    ),
     Row(
         "verification",
         scene(
