@@ -102,11 +102,11 @@ def missing_readme(facts: WorkspaceFacts) -> Iterator[Found]:
     for package in facts.presented:
         file = readme_file(package)
         if file and file not in package.files:
-            problem = "git ignores" if file in package.ignored else "does not exist"
+            problem = "git ignores" if file in package.ignored else "is not in its directory"
             yield package.project_finding(
                 "readme",
                 f"the readme of {package.name} is {file}, which {problem}",
-                hint="Write it, or fix the name: no build works without it.",
+                hint="Write it there, or fix the name: no build works without it.",
             )
         elif not package.says("readme"):
             yield _undeclared_readme_finding(package)

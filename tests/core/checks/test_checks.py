@@ -309,7 +309,7 @@ FIRES = [
     Row(
         "missing_readme",
         scene(pkg("core", lacks="README.md")),
-        [f"error {CORE}:5 the readme of core is README.md, which does not exist"],
+        [f"error {CORE}:5 the readme of core is README.md, which is not in its directory"],
     ),
     Row(
         "missing_readme",
