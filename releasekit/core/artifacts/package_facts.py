@@ -127,7 +127,12 @@ def _files_beside(files: Collection[str], document: Table) -> set[str]:
             hatch = table_at(document, "tool", "hatch", "build")
             sdist = {**hatch, **table_at(hatch, "targets", "sdist")}
             chosen = _match(files, sdist, "include", "only-include") or set(files)
-            return chosen - _match(files, sdist, "exclude")
+            forced = {
+                **table_at(sdist, "force-include"),
+                **table_at(_hatch_wheel(document), "force-include"),
+            }
+            kept = chosen - _match(files, sdist, "exclude")
+            return kept | _match(files, {"force-include": list(forced)}, "force-include")
         case _:
             return set(files)
 

@@ -114,7 +114,8 @@ def _metadata(project: str, table: Table) -> list[tuple[str, str]]:
 def _field_line(field: tuple[str, str]) -> str:
     """Return *field*, a name and its value, as METADATA has it: a longer value goes on in the next line."""
     name, value = field
-    return f"{name}: {value.replace(chr(10), chr(10) + ' ' * 8)}\n"
+    folded = value.replace("\n", "\n        ")
+    return f"{name}: {folded}\n"
 
 
 def _texts(table: Table) -> Iterator[tuple[str, str]]:

@@ -68,6 +68,11 @@ def test_bypass_without_module_installs_nothing() -> None:
             "docs/conf.py other/__init__.py scripts/scrub.py tests/data.json tests/test_shop.py",
         ),
         (
+            "hatchling.build",
+            f"{WHEEL}\nforce-include = {{ 'scripts/scrub.py' = 'shop/scrub.py' }}\n{SDIST}\ninclude = ['/shop']",
+            "Makefile docs/conf.py tests/data.json tests/test_shop.py",
+        ),
+        (
             "uv_build",
             "[tool.uv.build-backend]\nmodule-root = ''\nsource-include = ['tests/**']",
             "Makefile docs/conf.py scripts/scrub.py",
