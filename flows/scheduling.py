@@ -336,7 +336,8 @@ async def stage_all(
     async with open_staging(release, platform, exchange) as staging:
         states = await run_graph(steps, needs, chain, observer)
     if not _are_completed(states):
-        return [], await _reports(release, states, PackageOutcome.BUILT)
+        reports = await _reports(release, states, PackageOutcome.BUILT)
+        return [], tuple(report.with_findings(staging.built) for report in reports)
     return [staging.built[step.name] for step in steps], ()
 
 

@@ -300,6 +300,26 @@ def test_failed_import_wastes_no_version(tmp_path: Path, own_index: EmbeddedInde
     assert {name.split("-")[1] for name in uploads(own_index) if name.endswith(".whl")} == {"0.1.0"}
 
 
+@pytest.mark.usefixtures("unrecorded", "own_index")
+def test_failed_build_keeps_other_findings(tmp_path: Path) -> None:
+    """A release that one package stops tells what verification found in the others, too."""
+    world = make_world(tmp_path, "app; core", core="def f(:\n")
+    world.commit("chore: leave something", {"packages/app/src/app/.DS_Store": "x"})
+    world.git("push", "--quiet")
+
+    said = world.releasekit("publish", "--yes", "--skip-audit", "--format", "json")
+
+    assert said.code == 1
+    rows = {row["name"]: row for row in json.loads(said.out)["packages"]}
+    assert {name: row["outcome"] for name, row in rows.items()} == {
+        "app": "built",
+        "core": "failed",
+    }
+    rules = {name: {finding["rule"] for finding in row["findings"]} for name, row in rows.items()}
+    assert rules == {"app": {"RK-VERIFY-LEFTOVER"}, "core": {"RK-VERIFY-SYNTAX"}}
+    assert rows["app"]["files"] == []
+
+
 @pytest.mark.usefixtures("unrecorded", "whole_proofs")
 def test_cycle_is_released_as_batch(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """Packages that need each other go out together, as `init` proposes, and what needs them goes after all."""

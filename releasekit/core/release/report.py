@@ -72,6 +72,12 @@ class PackageReport(BaseModel):
         """Whether the package is published and confirmed."""
         return self.outcome is PackageOutcome.CONFIRMED
 
+    def with_findings(self, built: Mapping[str, BuiltPackage]) -> PackageReport:
+        """Return the report with the findings of the *built* package of this name, if there is one."""
+        if self.name not in built:
+            return self
+        return self.model_copy(update={"findings": built[self.name].findings})
+
 
 def failed_package_report(step: Step, error: ReleaseError | None) -> PackageReport:
     """Return the report of the built package of *step*; it failed if there is an *error*."""
@@ -135,12 +141,7 @@ class ReleaseReport(BaseModel):
     def with_built(self, built: Mapping[str, BuiltPackage]) -> ReleaseReport:
         """Return the report with the files of *built* packages, and the findings of their verification."""
         packages = [
-            package.model_copy(
-                update={
-                    "files": built[package.name].files,
-                    "findings": built[package.name].findings,
-                }
-            )
+            package.with_findings(built).model_copy(update={"files": built[package.name].files})
             if package.name in built
             else package
             for package in self.packages
