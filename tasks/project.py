@@ -33,8 +33,8 @@ class Project:
     """A workspace on this machine: its directory *root*, the root pyproject.toml as *document*, and its settings.
 
     *member_settings* maps the name of a member to its own settings. *manifests* maps the path of a member to its
-    pyproject.toml, parsed and as text. *throwaway_indexes* are those of a rehearsal, by the names
-    of the indexes that they stand for.
+    pyproject.toml, parsed and as text. *throwaway_indexes* are those of a rehearsal, by the names of the indexes that
+    they stand for.
     """
 
     root: Path

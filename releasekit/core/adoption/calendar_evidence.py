@@ -60,7 +60,7 @@ def find_calendar_scheme(evidence: Iterable[FormEvidence], tagging: Tagging) -> 
         if weighed.owners and weighed.form.pattern in written
         for tag in weighed.form.recent
     ]
-    if len({_date(tag).replace(day=1) for tag in tags}) < _FEWEST_MONTHS:
+    if len(set(map(_month, tags))) < _FEWEST_MONTHS:
         return ""
     schemes = (layout.scheme for layout in _LAYOUTS if all(map(partial(_follows, layout), tags)))
     return next(schemes, "")
@@ -71,6 +71,10 @@ def _follows(layout: _CalendarLayout, tag: DatedTag) -> bool:
     release = tag.parsed.version.release
     dates = {layout.numbers(_date(tag) + days) for days in _AROUND}
     return len(release) in layout.lengths and release[: len(layout.dated)] in dates
+
+
+def _month(tag: DatedTag) -> date:
+    return _date(tag).replace(day=1)
 
 
 def _date(tag: DatedTag) -> date:

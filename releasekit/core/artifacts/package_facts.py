@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.parser import HeaderParser
-from itertools import accumulate
+from itertools import accumulate, chain
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -122,24 +122,22 @@ def _files_beside(files: Collection[str], document: Table) -> set[str]:
     match table_at(document, "build-system").get("build-backend"):
         case "uv_build":
             uv = table_at(document, "tool", "uv", "build-backend")
-            return _match(files, uv, "source-include")
+            return _match(files, uv.get("source-include"))
         case "hatchling.build":
             hatch = table_at(document, "tool", "hatch", "build")
             sdist = {**hatch, **table_at(hatch, "targets", "sdist")}
-            chosen = _match(files, sdist, "include", "only-include") or set(files)
-            forced = {
-                **table_at(sdist, "force-include"),
-                **table_at(_hatch_wheel(document), "force-include"),
-            }
-            kept = chosen - _match(files, sdist, "exclude")
-            return kept | _match(files, {"force-include": list(forced)}, "force-include")
+            wheel = _hatch_wheel(document)
+            forced = [*table_at(sdist, "force-include"), *table_at(wheel, "force-include")]
+            chosen = _match(files, sdist.get("include"), sdist.get("only-include")) or set(files)
+            kept = chosen - _match(files, sdist.get("exclude"))
+            return kept | _match(files, forced)
         case _:
             return set(files)
 
 
-def _match(files: Collection[str], table: Table, *keys: str) -> set[str]:
-    """Return those of *files* that a glob pattern under one of the *keys* of *table* matches."""
-    patterns = [_glob(text) for key in keys for text in texts_in(table.get(key))]
+def _match(files: Collection[str], *globs: object) -> set[str]:
+    """Return those of *files* that one of the *globs* matches: values of keys that have glob patterns, or None."""
+    patterns = list(map(_glob, chain.from_iterable(map(texts_in, globs))))
     return {path for path in files if any(pattern.search(path) for pattern in patterns)}
 
 
@@ -149,9 +147,8 @@ def wheel_sources(files: Collection[str], document: Table, module: str) -> set[s
     *module* is the import package that has the name of the project.
     """
     uv = table_at(document, "tool", "uv", "build-backend")
-    kept = _without_excluded(files, document).difference(
-        _match(files, uv, "wheel-exclude"), _match(files, _hatch_wheel(document), "exclude")
-    )
+    excludes = (uv.get("wheel-exclude"), _hatch_wheel(document).get("exclude"))
+    kept = _without_excluded(files, document) - _match(files, *excludes)
     return _select(kept, document, module)
 
 
@@ -198,7 +195,7 @@ def _without_excluded(files: Collection[str], document: Table) -> set[str]:
     """Return *files* without those that the settings of a known build backend keep out of sdists and wheels."""
     uv = table_at(document, "tool", "uv", "build-backend")
     hatch = table_at(document, "tool", "hatch", "build")
-    return set(files) - _match(files, uv, "source-exclude") - _match(files, hatch, "exclude")
+    return set(files) - _match(files, uv.get("source-exclude"), hatch.get("exclude"))
 
 
 def _glob(pattern: str) -> re.Pattern[str]:

@@ -63,8 +63,8 @@ def verify_source(
 ) -> tuple[ArtifactFinding, ...]:
     """Return what rules find in the source of *project*, without what a waiver covers.
 
-    *tree* has the files that git tracks in its directory, *document* is its pyproject.toml. *siblings* has the other
-    packages by the names under which Python imports them.
+    *tree* has the files that git tracks in its directory, or at least those that a build packs; *document* is its
+    pyproject.toml. *siblings* has the other packages by the names under which Python imports them.
     """
     packed = files_to_pack(tree.files, document, project)
     members = tuple(member for member in tree.members if member.path in packed)
