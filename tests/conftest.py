@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import gc
 import os
 import re
 import shutil
-import sqlite3
 import sys
 import tempfile
 import textwrap
 import time
-from collections.abc import Callable
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -28,9 +27,10 @@ from hypothesis import settings as hypothesis_settings
 
 from releasekit.__main__ import COLLECTION_THRESHOLDS
 from releasekit.integrations.peryx import EmbeddedIndex, embedded_index
-from releasekit.integrations.prefect_server import configure_client, prefect_server
+from releasekit.integrations.prefect_server import configure_client
 from releasekit.integrations.process import Command, background, run
 from releasekit.integrations.uv import find_uv
+from tests.support.worker_server import WorkerServer, stop_measuring_children
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -133,8 +133,16 @@ def golden(request: pytest.FixtureRequest) -> Golden:
     return compare
 
 
+SERVED = pytest.StashKey[AbstractSet[Path]]()
+"""The files with tests that ask for the Prefect server of their worker."""
+
 SLOW = ("deployments", "crash", "stories", "tasks", "flows", "cli", "operations", "integrations")
 """The rooms whose files take longest; they go first, so that short ones fill the end, when one worker is through."""
+
+WAITING = "deployments"
+"""The room whose files mostly wait, for workers and servers."""
+BESIDE_WAITING = 3
+"""How many files the other workers take while one works on a file that waits."""
 
 
 WHOLE_RELEASES = ("deployments", "crash", "stories")
@@ -148,20 +156,45 @@ COUNTED_RELEASES = (
 """The files with whole releases whose lines are counted for coverage: together they reach what the others do."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put long files before short ones; with `--no-loadscope-reorder` the workers get them in this order.
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put the files in order, and tell which tests count lines.
 
     Counting lines makes a test half as long again, so it is left out where other tests reach the same lines: for most
     whole releases, and for property tests; a line that only random values reach deserves an example.
     """
-    rooms = {name: number for number, name in enumerate(SLOW)}
-    items.sort(key=lambda item: rooms.get(item.path.parent.name, len(SLOW)))
+    config.stash[SERVED] = {item.path for item in items if needs_server(item)}
+    order = order_files(items, config.stash[SERVED])
+    places = {path: place for place, path in enumerate(order)}
+    items.sort(key=lambda item: places[item.path])
     for item in items:
         is_whole_release = (
             item.path.parent.name in WHOLE_RELEASES and item.path.name not in COUNTED_RELEASES
         )
         if is_whole_release or (isinstance(item, pytest.Function) and is_hypothesis_test(item.obj)):
             item.add_marker(pytest.mark.no_cover)
+
+
+def order_files(items: Sequence[pytest.Item], served: AbstractSet[Path]) -> Sequence[Path]:
+    """Return the files of *items* in the order in which the workers get them with `--no-loadscope-reorder`.
+
+    The files in *served* need the Prefect server. They come first, so that it can end early. Among these, files that
+    wait are spread, so that others keep the cores busy meanwhile. Then long files come before short ones.
+    """
+    rooms = {name: number for number, name in enumerate(SLOW)}
+    paths = dict.fromkeys(item.path for item in items)
+    waiting = [path for path in paths if path in served and path.parent.name == WAITING]
+    others = sorted(
+        (path for path in paths if path not in waiting),
+        key=lambda path: (path not in served, rooms.get(path.parent.name, len(SLOW))),
+    )
+    for number, path in enumerate(waiting):
+        others.insert(number * (BESIDE_WAITING + 1), path)
+    return others
+
+
+def needs_server(item: pytest.Item) -> bool:
+    """Tell whether a test asks for the Prefect server of its worker."""
+    return isinstance(item, pytest.Function) and "prefect_api" in item.fixturenames
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -362,25 +395,34 @@ def prefect_client(prefect_home: Callable[[str], Path]) -> Path:
 
 
 @pytest.fixture(scope="session")
-def prefect_api(prefect_client: Path, prefect_database: Path) -> Generator[str]:
+def worker_server(pytestconfig: pytest.Config) -> Generator[WorkerServer]:
+    """Return the Prefect server of this worker, which may not run yet."""
+    server = WorkerServer()
+    pytestconfig.stash[SERVER] = server
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def prefect_api(worker_server: WorkerServer, prefect_client: Path, prefect_database: Path) -> str:
     """Run one Prefect server for all the tests that ask for it; PREFECT_API_URL is set in these alone."""
-    with ExitStack() as stack:
-        with pytest.MonkeyPatch.context() as patch:
-            stop_measuring_children(patch)
-            server = stack.enter_context(prefect_server())
-        server.wait()
-        if not prefect_database.is_file():
-            save_database(prefect_client / "prefect.db", prefect_database)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("PREFECT_API_URL", server.url)
-            from prefect.context import refresh_global_settings_context
+    return worker_server.start(prefect_client, prefect_database)
 
-            # A test without the server may have been first.
-            refresh_global_settings_context()
-        yield server.url
-        from flows.event_flush import drain
 
-        asyncio.run(drain())
+SERVER = pytest.StashKey[WorkerServer]()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """End the Prefect server before the first file that asks for none: while idle, it takes 2 CPU-seconds a minute.
+
+    Files with deployments have a server of their own, because they give these the same names.
+    """
+    if SERVER not in item.config.stash or nextitem is None or nextitem.path == item.path:
+        return
+    is_shared = WAITING not in (item.path.parent.name, nextitem.path.parent.name)
+    if nextitem.path not in item.config.stash[SERVED] or not is_shared:
+        item.config.stash[SERVER].stop()
 
 
 @pytest.fixture
@@ -389,21 +431,6 @@ def unrecorded(prefect_client: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert prefect_client
     monkeypatch.setenv("RELEASEKIT_RECORD", "never")
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
-
-
-def stop_measuring_children(patch: pytest.MonkeyPatch) -> None:
-    """Don't measure coverage in child processes: in a program that runs none of our code it only costs time."""
-    for name in ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START"):
-        patch.delenv(name, raising=False)
-
-
-def save_database(database: Path, target: Path) -> None:
-    """Copy the *database* of a running server to *target*, where another test worker may copy one at the same time."""
-    with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
-        copy = Path(file.name)
-    with closing(sqlite3.connect(database)) as running, closing(sqlite3.connect(copy)) as backup:
-        running.backup(backup)
-    copy.replace(target)
 
 
 @pytest.fixture
