@@ -271,6 +271,32 @@ def test_dead_address_gets_every_attempt() -> None:
     assert len(asked.pauses) == 2
 
 
+def test_requests_wait_outside_the_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No more requests reach the pool than it has connections: it compares each that waits with every connection."""
+    sent = httpx.AsyncHTTPTransport.handle_async_request
+    inside, most = 0, 0
+
+    async def count(transport: httpx.AsyncHTTPTransport, request: httpx.Request) -> httpx.Response:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        try:
+            return await sent(transport, request)
+        finally:
+            inside -= 1
+
+    async def ask_often(url: str) -> list[httpx.Response]:
+        async with http.client(pool_size=3) as web:
+            return await asyncio.gather(*(web.get(url) for _ in range(30)))
+
+    monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", count)
+    with serving(Answer()) as server:
+        responses = asyncio.run(ask_often(server.url))
+
+    assert [response.text for response in responses] == ["here"] * 30
+    assert most == 3
+
+
 def test_attempts_are_logged_without_secrets(caplog: pytest.LogCaptureFixture) -> None:
     """Each attempt is on record with method, address, status and number; a password in the address is not."""
     caplog.set_level(logging.DEBUG, "releasekit.http")
