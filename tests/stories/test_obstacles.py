@@ -383,6 +383,27 @@ def test_obstacles_go_to_standard_error(
 # ---- who is asked -------------------------------------------------------------------------------------------------
 
 
+def test_shared_remedy_is_shown_once(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+    """Packages that lack different siblings are released by one command, and it is printed once."""
+    world = make_world(tmp_path, "app: core; web: base; core; base", 'propagate = "none"')
+    upload(world, own_index, "app", "web")
+    for name in ("app", "core", "web", "base"):
+        world.git("tag", f"{name}-v0.1.0")
+    changed = {f"packages/{name}/src/{name}/new.py": "" for name in ("app", "web")}
+    world.commit("fix: repair it", changed)
+    world.git("push", "--quiet", "origin", "main", "--tags")
+
+    said = world.releasekit("plan")
+
+    assert said.code == 2
+    assert "core is tagged core-v0.1.0, but not on the index" in said.err
+    assert "base is tagged base-v0.1.0, but not on the index" in said.err
+    command = "releasekit publish --force-unchanged -p app -p web -p core -p base"
+    assert said.err.count("  = note: ") == 1
+    assert said.err.count("  = help: ") == 1
+    assert f"  = help: Release core, base too: `{command}`.\n" in said.err
+
+
 def test_offline_shows_local_obstacles_only(
     world: World, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -24,10 +26,11 @@ if TYPE_CHECKING:
 log = logging.getLogger("releasekit")
 
 
-def print_error(error: ReleaseError) -> None:
+def print_error(error: ReleaseError, *, with_remarks: bool = True) -> None:
     """Print an error: its code, message and location, the output of its command, its meaning, and what to do next.
 
-    In a JSON log, it is one object with these parts as fields.
+    Without remarks, its meaning and what to do next are left out. In a JSON log, it is one object with all parts as
+    fields.
     """
     if is_json_log():
         parts = {
@@ -42,10 +45,10 @@ def print_error(error: ReleaseError) -> None:
     diagnostic = Diagnostic(
         message,
         error.output,
-        error.hint,
+        error.hint if with_remarks else "",
         location=_error_location(error),
         excerpt=error.excerpt,
-        why=error.meaning,
+        why=error.meaning if with_remarks else "",
     )
     console = make_console(on_stderr=True)
     console.print(diagnostic, soft_wrap=not console.is_terminal)
@@ -54,10 +57,14 @@ def print_error(error: ReleaseError) -> None:
 def print_obstacles(obstacles: Sequence[Obstacle], consequence: str) -> None:
     """Print *obstacles* like errors, then their number and the consequence: "2 obstacles: *consequence*".
 
-    Many that are similar are printed once.
+    Many that are similar are printed once, and so is what to do about several that follow each other.
     """
-    for obstacle in calm_obstacles(obstacles, verbose=is_verbose() or is_json_log()):
-        print_error(obstacle.as_refusal())
+    shown = calm_obstacles(obstacles, verbose=is_verbose() or is_json_log())
+    for _, alike in groupby(shown, key=attrgetter("code", "hint")):
+        *others, last = (obstacle.as_refusal() for obstacle in alike)
+        for error in others:
+            print_error(error, with_remarks=False)
+        print_error(last)
     if obstacles:
         print_parts(
             Text(f"{count_obstacles(obstacles)}: {consequence}", style="bold red"), on_stderr=True

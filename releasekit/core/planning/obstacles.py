@@ -13,6 +13,7 @@ from releasekit.core.planning.installable import (
     summarize_exclusions,
 )
 from releasekit.core.planning.model import Obstacle
+from releasekit.core.text import summarize
 from releasekit.core.workspace.pins import pin_requirement
 from releasekit.core.workspace.requirements import requirement_key
 from releasekit.core.workspace.workspace import Kind
@@ -49,14 +50,11 @@ def find_obstacles(index: IndexAfterRelease) -> Iterator[Obstacle]:
     reported = {problem.package for problem in problems}
     conflicting = _find_install_conflicts(basis, index.conflicts)
     problems += [problem for problem in conflicting if problem.package not in reported]
-    remedies = chain.from_iterable(problem.remedy for problem in problems)
-    names = dict.fromkeys([*siblings.targets, *remedies])
-    command = forced_release_command(names)
+    remedies = list(dict.fromkeys(chain.from_iterable(problem.remedy for problem in problems)))
+    command = forced_release_command(dict.fromkeys([*siblings.targets, *remedies]))
+    release_too = f"Release {summarize(remedies)} too: `{command}`."
     for problem in problems:
-        hint = _CHANGE_REQUIREMENT
-        if problem.remedy:
-            packages = " and ".join(problem.remedy)
-            hint = f"Release {packages} too: `{command}`."
+        hint = release_too if problem.remedy else _CHANGE_REQUIREMENT
         yield Obstacle(code=problem.code, what=problem.message, where=problem.location, hint=hint)
 
 
