@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from prefect import Task, task
@@ -434,6 +435,9 @@ async def prove_all(
         imported = {
             step.name for step in steps if step.is_smoke_tested(default=settings.smoke_test)
         }
+    job_of = partial(
+        build.ProofJob, release, new_wheels=release.find_new_wheels(), resolve=not fits
+    )
     slots = asyncio.Semaphore(build_concurrency(release.settings))
     halt = asyncio.Event()
 
@@ -445,9 +449,7 @@ async def prove_all(
         async with slots:
             if halt.is_set():
                 return await run_step(observer, mark_blocked, after, Block(step, ["--fail-fast"]))
-            job = build.ProofJob(
-                release, step, packages[step.name], resolve=not fits, install=step.name in imported
-            )
+            job = job_of(step, packages[step.name], install=step.name in imported)
             state = await run_step(observer, prove, after, job)
             return await _record_outcome(release, PackageStage.PROVEN, step, state, halt.set)
 

@@ -410,11 +410,15 @@ async def _refuse_conflict(release: ReleaseContext, requirements: Sequence[str])
 
 @dataclass(frozen=True, slots=True)
 class ProofJob:
-    """One built package to prove. With *resolve*, uv resolves it; with *install*, it is installed and imported."""
+    """One built package to prove. With *resolve*, uv resolves it; with *install*, it is installed and imported.
+
+    *new_wheels* are the wheels of this release that no index can know, by package.
+    """
 
     release: ReleaseContext
     step: Step
     built: BuiltPackage
+    new_wheels: Mapping[str, Path]
     resolve: bool
     install: bool
 
@@ -438,7 +442,7 @@ async def prove(job: ProofJob) -> None:
             message = f"{requirement} cannot be installed from the built files and the index"
             raise Refusal(ErrorCode.RESOLVE_FAILED, message, job.step.path, output=conflict)
     if job.install:
-        await _install_and_import(job.release, job.step, job.built)
+        await _install_and_import(job)
 
 
 @flow_task("send-commit", "send-commit-{release.plan.title}", stage="stage")
@@ -481,11 +485,11 @@ async def _find_conflict(release: ReleaseContext, requirements: Sequence[str]) -
         )
 
 
-async def _install_and_import(release: ReleaseContext, step: Step, built: BuiltPackage) -> None:
-    root = release.record.worktree / release.workspace
+async def _install_and_import(job: ProofJob) -> None:
+    release, step, built = job.release, job.step, job.built
     code, modules = ErrorCode.STAGED_IMPORT_FAILED, ", ".join(built.imports)
     try:
-        async with _install(release, root, built) as python:
+        async with _install(job) as python:
             message = f"the built {step.name} {step.version} cannot be imported"
             with as_refusal(), explain_failure(code, message, modules):  # a second import fails too
                 await release.uv.import_modules(python, built.imports)
@@ -497,28 +501,35 @@ async def _install_and_import(release: ReleaseContext, step: Step, built: BuiltP
 
 
 @asynccontextmanager
-async def _install(
-    release: ReleaseContext, root: Path, built: BuiltPackage
-) -> AsyncGenerator[Path]:
-    """Yield the Python of an environment with *built*; see `PackageManager.temporary_environment`.
+async def _install(job: ProofJob) -> AsyncGenerator[Path]:
+    """Yield the Python of an environment with the built package; see `PackageManager.temporary_environment`.
 
     uv has just asked the index about all packages, to resolve them together. It asks again only if what it knows does
-    not suffice, because that also makes it examine its interpreter again: 0.09 CPU-seconds a package.
+    not suffice, because that also makes it examine its interpreter again: 0.09 CPU-seconds a package. It does not
+    remember which packages an index lacks, so it is told where these are: otherwise it asks each index about them
+    again, 0.3 seconds a package.
     """
+    release = job.release
     install = partial(
         release.uv.temporary_environment,
-        root,
-        built.requirement,
+        release.record.worktree / release.workspace,
+        job.built.requirement,
         indexes=release.target.install_indexes,
         # These include packages that only a published sibling requires, in an older version.
         fresh=tuple(release.plan.versions),
-        links=release.staged_links,
     )
+    published = [
+        release.record.dist(step.name)
+        for step in release.plan.steps
+        if step.name not in job.new_wheels
+    ]
+    bound = [f"{name} @ {wheel.as_uri()}" for name, wheel in job.new_wheels.items()]
+    quick = install(links=published, constraints=bound, refresh=False)
     async with AsyncExitStack() as stack:
         try:
-            python = await stack.enter_async_context(install(refresh=False))
+            python = await stack.enter_async_context(quick)
         except ReleaseError as error:
             if error.code is not ErrorCode.COMMAND_FAILED:
                 raise
-            python = await stack.enter_async_context(install())
+            python = await stack.enter_async_context(install(links=release.staged_links))
         yield python

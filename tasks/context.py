@@ -87,6 +87,15 @@ class ReleaseContext:
         """The directories of the built files, one for each package."""
         return tuple(self.record.dist(step.name) for step in self.plan.steps)
 
+    def find_new_wheels(self) -> dict[str, Path]:
+        """Return the built wheels of packages that are new to the index, of those that have one wheel alone."""
+        found: dict[str, Path] = {}
+        for name in self.plan.new_to_index:
+            wheels = list(self.record.dist(name).glob("*.whl"))
+            if len(wheels) == 1:
+                found[name] = wheels[0]
+        return found
+
 
 def result_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
     """Return the cache key of a step's result, so that a later run of the same release finds it.

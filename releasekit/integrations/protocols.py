@@ -405,6 +405,7 @@ class PackageManager(Protocol):
         fresh: Sequence[str],
         links: Sequence[Path] = (),
         *,
+        options: Sequence[str] = (),
         refresh: bool = True,
     ) -> Command:
         """Install *requirement* into the environment *venv*, as a user would."""
@@ -418,6 +419,9 @@ class PackageManager(Protocol):
         indexes: tuple[str, ...],
         fresh: Sequence[str],
         links: Sequence[Path] = (),
+        *,
+        constraints: Sequence[str] = (),
+        refresh: bool = True,
     ) -> Result:
         """Install *requirement* from *links* and the index into a fresh environment, and import its *imports*."""
         ...
@@ -430,9 +434,14 @@ class PackageManager(Protocol):
         fresh: Sequence[str],
         links: Sequence[Path] = (),
         *,
+        constraints: Sequence[str] = (),
         refresh: bool = True,
     ) -> AbstractAsyncContextManager[Path]:
-        """Yield the Python of a fresh environment with *requirement*; it is then deleted."""
+        """Yield the Python of a fresh environment with *requirement*; it is then deleted.
+
+        *constraints* are lines as pip defines them for a constraints file. A manager that cannot read them may ignore
+        them: then it looks on the index for more, and learns less.
+        """
         ...
 
     async def import_modules(self, python: Path, modules: Sequence[str]) -> Result:

@@ -312,6 +312,8 @@ class Uv:
             "RUST_LOG": "uv_publish=trace",
             "UV_HTTP_RETRIES": "0",
             "UV_UPLOAD_HTTP_TIMEOUT": f"{seconds + 1:.0f}",
+            # uv looks at the page before each file, and would remember it without the files that follow.
+            "UV_NO_CACHE": "1",
         }
         env |= self.secrets.upload_environment()
         command = self.publish_command(
@@ -368,9 +370,17 @@ class Uv:
         indexes: tuple[str, ...],
         fresh: Sequence[str],
         links: Sequence[Path] = (),
+        *,
+        constraints: Sequence[str] = (),
+        refresh: bool = True,
     ) -> Result:
-        """Install *requirement* from *links* and the index into a fresh environment, and import its *imports*."""
-        async with self.temporary_environment(root, requirement, indexes, fresh, links) as python:
+        """Install *requirement* from *links* and the index into a fresh environment, and import its *imports*.
+
+        See `temporary_environment` for the rest.
+        """
+        async with self.temporary_environment(
+            root, requirement, indexes, fresh, links, constraints=constraints, refresh=refresh
+        ) as python:
             return await self.import_modules(python, imports)
 
     @asynccontextmanager
@@ -382,19 +392,27 @@ class Uv:
         fresh: Sequence[str],
         links: Sequence[Path] = (),
         *,
+        constraints: Sequence[str] = (),
         refresh: bool = True,
     ) -> AsyncGenerator[Path]:
         """Yield the Python of a fresh environment with *requirement* from *links* and the index; it is then deleted.
 
         If both have a file of the same version, the one in *links* is installed. Without *refresh*, uv uses what it
-        heard of the packages *fresh* some moments ago.
+        heard of the packages *fresh* some moments ago. *constraints* are lines of a constraints file.
         Raises ReleaseError RK-COMMAND-FAILED, RK-COMMAND-TIMEOUT.
         """
         with scratch_directory() as scratch:
             venv = scratch / "venv"
             await run_async(self.venv_command(venv))
             command = self.install_command(
-                root, venv, requirement, indexes, fresh, links, refresh=refresh
+                root,
+                venv,
+                requirement,
+                indexes,
+                fresh,
+                links,
+                options=_write_constraints(scratch, constraints),
+                refresh=refresh,
             )
             await run_async(command)
             yield next(
@@ -427,6 +445,7 @@ class Uv:
         fresh: Sequence[str],
         links: Sequence[Path] = (),
         *,
+        options: Sequence[str] = (),
         refresh: bool = True,
     ) -> Command:
         """Install *requirement* into the environment *venv*, as a user would; see `resolve_command` for the rest."""
@@ -436,6 +455,7 @@ class Uv:
             str(venv),
             "--no-sources",
             *_find_links(links),
+            *options,
             *index_options,
             *_fresh_options(fresh, refresh=refresh),
             requirement,
@@ -557,6 +577,15 @@ def _last_headers(trace: str) -> dict[str, str]:
     responses = list(_RESPONSE.finditer(trace))
     headers = _HEADER.findall(responses[-1]["headers"]) if responses else ()
     return {name: re.sub(r"\\(.)", r"\1", value) for name, value in headers}
+
+
+def _write_constraints(directory: Path, lines: Sequence[str]) -> tuple[str, ...]:
+    """Write *lines* into a file in *directory*, and return the options with which uv reads it."""
+    if not lines:
+        return ()
+    path = directory / "constraints.txt"
+    path.write_text("\n".join(lines), "utf-8")
+    return ("--constraint", str(path))
 
 
 def _find_links(directories: Sequence[Path]) -> tuple[str, ...]:

@@ -112,6 +112,7 @@ async def _problem(project: Project, job: _Job, package: BuiltPackage) -> Releas
             imports=package.imports,
             indexes=job.target.install_indexes,
             fresh=job.plan.install_closure(package.name),
+            constraints=[package.hashed_requirement],
         )
     except ReleaseError as error:
         return error

@@ -128,14 +128,15 @@ class FaultIndex:
     """A running index: what has come, what it has stored (project, file name, bytes), and what is to go wrong.
 
     It has only *html*, or its upload address is *gone*, or single requests go wrong by script. *users* are those who
-    have sent a file, or have tried to, each as "name:password". *days* says of
-    versions ("core-1.1") for how long it has them: like PyPI, it takes no more files for one after 14.
+    have sent a file, or have tried to, each as "name:password". For *max_age* seconds a page may be remembered. *days*
+    says of versions ("core-1.1") for how long it has them: like PyPI, it takes no more files for one after 14.
     """
 
     url: str = ""
     uploads: list[Upload] = field(default_factory=list[Upload])
     files: dict[str, dict[str, bytes]] = field(default_factory=dict[str, "dict[str, bytes]"])
     html: bool = False
+    max_age: int = 0
     gone: bool = False
     users: set[str] = field(default_factory=set[str])
     days: dict[str, float] = field(default_factory=dict[str, float])
@@ -291,7 +292,10 @@ class FaultHandler(BaseHTTPRequestHandler):
                 for name, content in files.items()
             }
             body = _json(project, digests, self.served.days) if as_json else _html(digests)
-            self._answer(200, body, (("Content-Type", JSON if as_json else "text/html"),), fault)
+            headers = [("Content-Type", JSON if as_json else "text/html")]
+            if self.served.max_age:
+                headers.append(("Cache-Control", f"max-age={self.served.max_age}"))
+            self._answer(200, body, headers, fault)
 
     def do_HEAD(self) -> None:
         """Say how long a file is."""
@@ -318,7 +322,7 @@ class FaultHandler(BaseHTTPRequestHandler):
             self._answer(fault.status, fault.body, fault.headers, fault)
 
     def _answer(
-        self, status: int, body: str, headers: tuple[tuple[str, str], ...], fault: Fault
+        self, status: int, body: str, headers: Iterable[tuple[str, str]], fault: Fault
     ) -> None:
         content = body.encode()
         self.send_response(status)

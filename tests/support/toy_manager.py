@@ -221,10 +221,12 @@ class ToyManager:
         fresh: Sequence[str],
         links: Sequence[Path] = (),
         *,
+        options: Sequence[str] = (),
         refresh: bool = True,
     ) -> Command:
         """Unpack the wheel of *requirement*, and those that it needs."""
         assert fresh is not None
+        assert options == ()
         assert refresh in (True, False)
         words = (str(venv), *self._sources(links, indexes), requirement)
         return replace(self._command("install", *words), cwd=root)
@@ -237,9 +239,15 @@ class ToyManager:
         indexes: tuple[str, ...],
         fresh: Sequence[str],
         links: Sequence[Path] = (),
+        *,
+        constraints: Sequence[str] = (),
+        refresh: bool = True,
     ) -> Result:
         """Install *requirement* and import its modules."""
-        async with self.temporary_environment(root, requirement, indexes, fresh, links) as python:
+        assert constraints is not None
+        async with self.temporary_environment(
+            root, requirement, indexes, fresh, links, refresh=refresh
+        ) as python:
             return await self.import_modules(python, imports)
 
     @asynccontextmanager
@@ -251,12 +259,14 @@ class ToyManager:
         fresh: Sequence[str],
         links: Sequence[Path] = (),
         *,
+        constraints: Sequence[str] = (),
         refresh: bool = True,
     ) -> AsyncGenerator[Path]:
         """Yield the Python of an environment with *requirement*."""
         with TemporaryDirectory() as directory:
             venv = Path(directory, "venv")
             await run_async(self.venv_command(venv))
+            assert constraints is not None
             command = self.install_command(
                 root, venv, requirement, indexes, fresh, links, refresh=refresh
             )

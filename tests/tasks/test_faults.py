@@ -25,8 +25,10 @@ from releasekit.core.release.target import Target
 from releasekit.integrations import http
 from releasekit.integrations.filesystem import describe_file
 from releasekit.integrations.index import SimpleIndex
+from releasekit.integrations.process import run
 from releasekit.integrations.uv import find_uv
 from releasekit.store.record import Record
+from tests.conftest import write_package
 from tests.support.builders import attestation, plan_of, settings_of
 from tests.support.fault_index import (
     ALL,
@@ -179,6 +181,49 @@ def test_attestation_goes_with_its_file(scene: Callable[[str], Scene], faulty: F
     attested = sent.pop(files["lone"][0])
     assert json.loads(attested) == [json.loads(attestations["lone"])]
     assert sent == dict.fromkeys([*files["core"], *files["lone"][1:]], "")
+
+
+def test_smoke_test_asks_again(scene: Callable[[str], Scene], faulty: FaultIndex) -> None:
+    """If uv remembers a page without the new version, though the package seemed new, it looks again."""
+    here = scene("core:")
+    faulty.files["core"] = {"core-1.0.tar.gz": b""}
+    faulty.max_age = 600
+    uv = here.release.uv
+    remember = uv.resolve_command(
+        here.release.record.worktree, ["core"], [], (faulty.simple_url,), ()
+    )
+    run(replace(remember, ok_codes=frozenset({0, 1, 2})))
+    plan = here.release.plan.model_copy(update={"new_to_index": ("core",)})
+
+    report = replace(here, release=replace(here.release, plan=plan)).publish(smoke_test=True)[
+        "core"
+    ]
+
+    assert (report.outcome, report.error) == ("confirmed", "")
+
+
+def test_smoke_test_installs_built_file(
+    scene: Callable[[str], Scene], faulty: FaultIndex, tmp_path: Path
+) -> None:
+    """After a rollback the same version comes with other content: what uv remembers of the first one proves nothing."""
+    here = scene("core:")
+    faulty.max_age = 600
+    plan = here.release.plan.model_copy(update={"new_to_index": ("core",)})
+    first = here.built["core"].model_copy(update={"imports": ("core",)})
+    here = replace(here, built={"core": first}, release=replace(here.release, plan=plan))
+    assert here.publish(smoke_test=True)["core"].outcome == "confirmed"
+
+    faulty.clear()
+    place, module = here.release.record.dist("core"), tmp_path / "core/src/core/__init__.py"
+    write_package(tmp_path / "core", "core", "1.1")
+    module.write_text("raise RuntimeError('does not import')\n")
+    run(here.release.uv.build_command(tmp_path / "core", place, [], {}, 120))
+    files = tuple(describe_file(place / file.name) for file in first.files)
+    second = first.model_copy(update={"files": files})
+    report = replace(here, built={"core": second}).publish(smoke_test=True)["core"]
+
+    assert "does not import" in report.output
+    assert report.error.startswith(str(ErrorCode.SMOKE_TEST_FAILED))
 
 
 def test_attestation_of_other_file_stops(scene: Callable[[str], Scene], faulty: FaultIndex) -> None:

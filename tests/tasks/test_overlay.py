@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shutil
 import sys
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -22,10 +23,10 @@ from releasekit.integrations.process import run
 from releasekit.integrations.uv import find_uv
 from releasekit.store.record import Record
 from tests.support.builders import plan_of, settings_of
-from tests.support.fault_index import AWAY, STORED, FaultIndex, fault_index
+from tests.support.fault_index import AWAY, STORED, Fault, FaultIndex, fault_index
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from releasekit.core.release.report import PackageReport
@@ -110,9 +111,13 @@ class Scene:
         own: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
         *,
         together: bool = False,
+        new: Sequence[str] = (),
         **settings: object,
     ) -> dict[str, PackageReport]:
-        """Prove it as a release does; returns what became of each package if one failed."""
+        """Prove it as a release does; returns what became of each package if one failed.
+
+        The plan says that the packages *new* are new to the index.
+        """
         from flows.event_flush import without_server
         from flows.scheduling import prove_all
         from tasks import build
@@ -123,7 +128,7 @@ class Scene:
         (root / "pyproject.toml").write_text('[tool.uv]\nexclude-newer = "2020-01-01T00:00:00Z"\n')
         plan = plan_of(*(f"{package.name}:" for package in self.built), own=own)
         versions = {**dict.fromkeys(self.index.files, Version("1.0")), **plan.versions}
-        plan = plan.model_copy(update={"versions": versions})
+        plan = plan.model_copy(update={"versions": versions, "new_to_index": tuple(new)})
         uv = replace(find_uv(), python=sys.executable)
         target = Target(self.index.simple_url, "http://127.0.0.1:9")
         release: ReleaseContext = ReleaseContext(
@@ -170,6 +175,44 @@ def test_proof_uses_newest_sibling(scene: Scene) -> None:
 
 
 IMPORTS_NEWEST_CORE = "from importlib.metadata import version\nassert version('core') == '1.0'\n"
+
+
+def test_new_packages_are_not_looked_up(scene: Scene) -> None:
+    """Once all are resolved together, no index is asked again about a package that it cannot have."""
+    scene.stage("core")
+    scene.stage("app", "core==1.1")
+    looks: list[str] = []
+
+    def count_looks() -> Iterator[Fault]:
+        while True:
+            looks.append("core")
+            yield STORED
+
+    scene.index.on_page("core", count_looks())
+    assert scene.prove(new=("core", "app")) == {}
+    resolved = len(looks)
+    assert scene.prove() == {}
+
+    assert len(looks) - resolved == resolved + 2, "once for core, and once for app"
+
+
+def test_new_package_may_need_another_version(scene: Scene) -> None:
+    """If the index has got an older version in the meantime, a package may be proven with that one."""
+    scene.publish("core")
+    scene.stage("core")
+    scene.stage("app", "core<1.1")
+
+    assert scene.prove(new=("core", "app")) == {}
+
+
+def test_fitting_wheel_is_chosen_among_several(scene: Scene) -> None:
+    """Of a package with a wheel for each platform, that of this machine is proven."""
+    scene.stage("core")
+    wheel = scene.record.dist("core") / "core-1.1-py3-none-any.whl"
+    for platform in ("win32", "macosx_99_0_arm64"):
+        shutil.copy(wheel, wheel.with_name(f"core-1.1-py3-none-{platform}.whl"))
+
+    assert scene.prove(new=("core",)) == {}
 
 
 def test_extra_that_cannot_install_fails(scene: Scene) -> None:

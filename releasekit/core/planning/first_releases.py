@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from releasekit.core.planning.model import Step
-    from releasekit.core.planning.plan_inputs import PlanBasis
+    from releasekit.core.planning.plan_inputs import PlanBasis, PlanInputs
     from releasekit.core.workspace.workspace import Workspace
 
 ALL = "all"
@@ -27,6 +27,12 @@ def first_releases_to_allow(basis: PlanBasis, released: Iterable[Step]) -> tuple
     untagged = [step.name for step in released if step.name not in basis.baselines]
     new_names = [name for name in untagged if not basis.inputs.published_versions(name)]
     return without_allowed(new_names, basis.settings.allow_new, basis.workspace)
+
+
+def packages_new_to_index(inputs: PlanInputs, released: Iterable[Step]) -> Iterator[str]:
+    """Yield the *released* packages of which the index has no version; none if no index was asked."""
+    on_index = inputs.published or {}
+    return (step.name for step in released if on_index.get(step.name) == frozenset())
 
 
 def without_allowed(

@@ -21,7 +21,11 @@ from releasekit.core.history.tags import (
     umbrella_tag,
 )
 from releasekit.core.picking import drop, drop_keys, pick, pick_keys
-from releasekit.core.planning.first_releases import first_release_warnings, first_releases_to_allow
+from releasekit.core.planning.first_releases import (
+    first_release_warnings,
+    first_releases_to_allow,
+    packages_new_to_index,
+)
 from releasekit.core.planning.installable import (
     IndexAfterRelease,
     packages_to_add,
@@ -57,7 +61,7 @@ if TYPE_CHECKING:
     from releasekit.core.history.tags import Baseline, TagSchemes
     from releasekit.core.versioning.groups import Decisions
     from releasekit.core.workspace.candidates import Candidates
-    from releasekit.core.workspace.graph import Graph, Order
+    from releasekit.core.workspace.graph import Graph
     from releasekit.core.workspace.installation import Exclusion
     from releasekit.core.workspace.siblings import Siblings
     from releasekit.core.workspace.workspace import Workspace
@@ -83,14 +87,12 @@ def make_plan(
     basis = PlanBasis(workspace, baselines, selection, settings, inputs, own)
     decisions, statuses, index = _choose_packages(basis, decisions)
     siblings = index.siblings
-    undecided = tuple(undecided_packages(workspace, decisions, statuses))
     refuse_unused_requests(decisions, statuses)
     _refuse_cycles(basis, decisions)
     graph, graph_warnings = graph_of(workspace, siblings.offers)
     released_graph = graph.subgraph(released_names(statuses))
-    ordered = order(released_graph, settings.cycles)
     schemes = schemes_of(settings, basis.own)
-    steps = _make_steps(basis, decisions, statuses, ordered, released_graph, schemes, siblings)
+    steps = _make_steps(basis, decisions, statuses, released_graph, schemes, siblings)
     released = [step for step in steps if step.is_released]
     _refuse_shared_tags(released, schemes, decisions)
     unallowed_new = first_releases_to_allow(basis, released)
@@ -98,6 +100,7 @@ def make_plan(
     warnings += _plan_warnings(basis, statuses, steps, index.exclusions)
     warnings += first_release_warnings(unallowed_new)
     release_tags = _release_tags(basis, steps, schemes, decisions)
+    undecided = undecided_packages(workspace, decisions, statuses)
     problems = (*undecided, *_tag_problems(released, release_tags, inputs))
     return Plan(
         commit=inputs.commit,
@@ -111,6 +114,7 @@ def make_plan(
         limits=siblings.limits if "compatible" in siblings.modes.values() else {},
         raises=tuple(chain.from_iterable(map(siblings.raised_requirements, workspace))),
         unallowed_new=unallowed_new,
+        new_to_index=tuple(packages_new_to_index(inputs, released)),
         together=index.keeps_all_together,
         date=inputs.date,
         consumes=consumed_files(inputs.change_files, inputs.pending_files, _stable_names(released)),
@@ -203,11 +207,11 @@ def _make_steps(
     basis: PlanBasis,
     decisions: Decisions,
     statuses: Mapping[str, Status],
-    ordered: Order,
     graph: Graph,
     schemes: TagSchemes,
     siblings: Siblings,
 ) -> list[Step]:
+    ordered = order(graph, basis.settings.cycles)
     level = ordered.level_of()
     unreleased = drop(statuses, level)
     steps: list[Step] = []

@@ -165,7 +165,8 @@ class Plan(BaseModel):
     *changelogs* are the new changelog sections by package, *tales* the contents of the release notes. *obstacles* are
     the reasons for which `publish` would refuse the plan. *raises* are the requirements on siblings that the release
     commit changes. *unallowed_new* are the packages that are released for the first time, without the ones that
-    `allow_new` names. *unread* are releases whose requirements are assumed. *together*: whether the latest versions of
+    `allow_new` names. *unread* are releases whose requirements are assumed. *new_to_index* are the released
+    packages of which the index has no version. *together*: whether the latest versions of
     all packages can be installed together after the release. *unfinished* is the title of the unfinished release in
     this clone; None if there is none, or nobody looked. *consumes* are the change files that the release commit edits
     or deletes. *requested* are the options that requested versions, such as "--bump core=minor". *pre_release* are the
@@ -188,6 +189,7 @@ class Plan(BaseModel):
     raises: tuple[RaisedRequirement, ...] = ()
     unallowed_new: tuple[str, ...] = ()
     unread: tuple[tuple[str, PyVersion], ...] = Field(default=(), exclude=True)
+    new_to_index: tuple[str, ...] = Field(default=(), exclude=True)
     together: bool = False
     date: str = ""
     changelogs: Mapping[str, Section] = Field(default_factory=dict[str, Section])

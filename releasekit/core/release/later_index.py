@@ -30,10 +30,11 @@ class LaterIndex:
     needs_approval: bool = False
 
     def part_of(self, plan: Plan) -> Plan:
-        """Return *plan* with the steps of the packages that go to this index."""
+        """Return *plan* with the steps of the packages that go to this index, which nobody has asked about them."""
         steps = pick_named(plan.steps, self.packages)
         names = set(names_of(steps))
-        return plan.model_copy(update={"packages": tuple(_among(step, names) for step in steps)})
+        own_steps = tuple(_among(step, names) for step in steps)
+        return plan.model_copy(update={"packages": own_steps, "new_to_index": ()})
 
 
 def _among(step: Step, names: Collection[str]) -> Step:

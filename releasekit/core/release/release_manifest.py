@@ -74,6 +74,13 @@ class BuiltPackage(BaseModel):
         return f"{self.name}=={self.version}"
 
     @property
+    def hashed_requirement(self) -> str:
+        """The requirement for exactly its files, as a line of a requirements or constraints file of pip."""
+        return " ".join(
+            [self.requirement, *(f"--hash=sha256:{file.sha256}" for file in self.files)]
+        )
+
+    @property
     def requirement_with_extras(self) -> str:
         """The requirement for exactly this version, with all extras."""
         if not self.extras:
