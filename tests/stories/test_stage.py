@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 from typing import TYPE_CHECKING, Any
+from zipfile import ZipFile
 
 import pytest
 
@@ -382,6 +383,23 @@ def test_manifest_publishes_exactly_that_release(
         ("app-v0.1.0", "core-v0.1.0", dated_tag()), manifest["release_commit"]
     )
     assert LOCK_REF not in mine.world.git("ls-remote", "origin")
+
+
+@pytest.mark.usefixtures("whole_proofs")
+def test_smoke_test_wants_staged_files(
+    mine: Handed, faulty: FaultIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the index gives out another file than the one that was staged, the smoke test fails."""
+    assert mine.publish(faulty).code == 0
+    assert mine.smoke_test(faulty) == (0, {"core": "passed", "app": "passed"})
+    other = tmp_path / mine.wheel.name
+    shutil.copy(mine.wheel, other)
+    with ZipFile(other, "a") as archive:
+        archive.comment = b"not what was staged"
+
+    monkeypatch.setitem(faulty.files, "core", {other.name: other.read_bytes()})
+
+    assert mine.smoke_test(faulty)[1]["core"] == "failed"
 
 
 @pytest.mark.usefixtures("whole_proofs")

@@ -33,7 +33,7 @@ def smoke_test(
 
     With `publish_to`, each package is installed from each of its indexes. `publish` does all this itself. Use this
     command if packages may not run in the job that uploads: skip the smoke test there, and run this command in a job
-    without rights after it. It needs only the manifest.
+    without rights after it. It needs only the manifest, and installs only files with the sha256 sums in it.
 
     Parameters
     ----------
