@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import sys
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -64,6 +65,23 @@ def test_pipe_logs_wait_once() -> None:
 
     assert pipe.getvalue().count("waiting for python") == 1
     assert "\x1b" not in pipe.getvalue()
+
+
+def test_pipe_logs_many_requests_once() -> None:
+    """Requests to one index that begin together and end one after the other are one line; a later one is another."""
+    with impatient(is_terminal=False) as pipe, show_long_waits():
+        requests = [WAITS.wait_for("the index") for _ in range(3)]
+        for request in requests:
+            request.__enter__()
+        for request in requests:
+            time.sleep(0.4)
+            request.__exit__(None, None, None)
+        assert pipe.getvalue().count("waiting for the index") == 1
+        time.sleep(0.4)
+        with WAITS.wait_for("the index"):
+            time.sleep(0.4)
+
+    assert pipe.getvalue().count("waiting for the index") == 2
 
 
 @pytest.mark.parametrize(

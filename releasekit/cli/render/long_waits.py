@@ -17,7 +17,7 @@ from releasekit.logging import is_json_log, is_verbose
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from releasekit.integrations.waits import Wait, Waits
+    from releasekit.integrations.waits import Waits
 
 log = logging.getLogger("releasekit")
 
@@ -34,15 +34,16 @@ _CLEAR_LINE = "\r\x1b[2K"
 class WaitDisplay(logging.Filter):
     """Shows the longest wait once it lasts longer than *patience* seconds.
 
-    With a *terminal*, one line there turns until the wait ends. Otherwise each wait is logged once. As a filter of log
-    lines, the display removes its line before a log line is written.
+    With a *terminal*, one line there turns until the wait ends. Otherwise each wait is logged once. Many at once for
+    the same subject, such as requests to one index, are logged once together. As a filter of log lines, the display
+    removes its line before a log line is written.
     """
 
     def __init__(self, waits: Waits, patience: float, terminal: TextIO | None = None) -> None:
         super().__init__()
         self._waits, self._patience, self._terminal = waits, patience, terminal
         self._lock, self._is_drawn = RLock(), False
-        self._logged: Wait | None = None
+        self._logged_subject = ""
         self._frames = cycle(_FRAMES if terminal and _can_show_frames(terminal) else _ASCII_FRAMES)
 
     def update(self) -> None:
@@ -51,11 +52,12 @@ class WaitDisplay(logging.Filter):
             wait = self._waits.longest()
             seconds = time.monotonic() - wait.since if wait else 0
             if wait is None or seconds < self._patience:
+                self._logged_subject = ""
                 return
             if self._terminal:
                 self._draw(self._terminal, f"waiting for {wait.subject} ({seconds:.0f} s)")
-            elif wait is not self._logged:
-                self._logged = wait
+            elif wait.subject != self._logged_subject:
+                self._logged_subject = wait.subject
                 log.info("waiting for %s", wait.subject)
 
     def clear(self) -> None:
