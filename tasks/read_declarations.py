@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     """A commit, and a directory in it."""
 
 
+_NO_MANIFEST: tuple[Mapping[str, Any], str] = ({}, "")
+
+
 def directory_in_repository(repo: Repo, root: Path, path: str) -> str:
     """Return a member's directory as git names it, from the top of the repository; empty for the top itself."""
     relative = os.path.relpath((root / path).resolve(), repo.top).replace(os.sep, "/")
@@ -55,6 +58,10 @@ class DeclarationReader:
         # Most packages have the same file now as at their last release, and it has been parsed already.
         self._parsed = {text: document for document, text in project.manifests.values()}
         self._homes: dict[str, Mapping[str, Sequence[str]]] = {}
+        self._documents_now = {
+            member.name: project.manifests.get(member.path, _NO_MANIFEST)[0]
+            for member in project.workspace
+        }
 
     def read(self, places: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Declaration | None]:
         """Return what each package declared at its commit (*places* are commit and name); None if it was not there.
@@ -93,11 +100,17 @@ class DeclarationReader:
             for place, directory in directories.items()
             if names[directory] == place[1]
         }
-        wanted = {directory: version_paths(documents[directory]) for directory in present.values()}
+        now = {place: self._documents_now[place[1]] for place in present}
+        wanted = {
+            directory: (*version_paths(documents[directory]), *version_paths(now[place]))
+            for place, directory in present.items()
+        }
         version_files = self._read_files(wanted)
         return {
             place: declaration_of(
-                documents[directory], {**others.get(directory, {}), **version_files[directory]}
+                documents[directory],
+                {**others.get(directory, {}), **version_files[directory]},
+                now[place],
             )
             for place, directory in present.items()
         }

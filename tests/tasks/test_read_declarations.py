@@ -123,6 +123,31 @@ def test_declared_version_is_read(tmp_path: Path, form: str, directory: str) -> 
     assert declaration.version == (version and Version(version))
 
 
+@pytest.mark.parametrize(
+    ("old", "expected"),
+    [
+        ("setup.py that computes", "1.2"),
+        ("setup.py", "1.2"),
+        ("static", "1.2"),
+        ("vcs", None),
+    ],
+)
+def test_file_of_now_has_older_versions(tmp_path: Path, old: str, expected: str | None) -> None:
+    """Where the old files don't say the version, the file that has it now does; not if the build read tags then."""
+    history = History(tmp_path)
+    files, own_version = FORMS[old]
+    about = "9.9" if own_version else "1.2"
+    version_file = {"core/__about__.py": f'__version__ = "{about}"\n'}
+    place = (history.commit("packages/core", {**files, **version_file}), "core")
+    manifest = history.world.root / "packages/core/pyproject.toml"
+    manifest.write_text(FORMS["hatch"][0]["pyproject.toml"])
+
+    declaration = history.read(place)[place]
+
+    assert declaration is not None
+    assert declaration.version == (expected and Version(expected))
+
+
 @pytest.mark.parametrize("form", ABSENT)
 def test_absent_package_declares_nothing(tmp_path: Path, form: str) -> None:
     """A package that another one stands for, or that nothing names, was not there."""

@@ -123,9 +123,17 @@ def version_paths(document: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(paths)
 
 
-def declaration_of(document: Mapping[str, Any], texts: Mapping[str, str]) -> Declaration:
-    """Return what the package with this parsed pyproject.toml declares; *texts* are its other files, by path."""
+def declaration_of(
+    document: Mapping[str, Any], texts: Mapping[str, str], later: Mapping[str, Any]
+) -> Declaration:
+    """Return what the package with this parsed pyproject.toml declares; *texts* are its other files, by path.
+
+    *later* is its pyproject.toml at a later commit. If that one names a file with the version, and *document* says
+    nothing about versions, this file counts: a setup.py that computes the version often reads the same file.
+    """
     text = _version_text(document, texts)
+    if not text and not is_dynamic(document):
+        text = _text_in_files(later, texts)
     version = parse_version(text)
     if version is not None:
         return Declaration(version)
@@ -136,12 +144,17 @@ def _version_text(document: Mapping[str, Any], texts: Mapping[str, str]) -> str:
     """Return the version as a file contains it; empty if only a build knows it."""
     if not _may_be_dynamic(document):
         return _static_value(document, "version")
-    locations = _version_locations(document)
-    in_files = (location.find(texts.get(location.path, "")) for location in locations)
-    declared = next(filter(None, in_files), "")
+    declared = _text_in_files(document, texts)
     if declared or is_dynamic(document):
         return declared
     return _old_value(texts, "version")
+
+
+def _text_in_files(document: Mapping[str, Any], texts: Mapping[str, str]) -> str:
+    """Return the version in one of the files that pyproject.toml leaves it to; empty if none has it."""
+    locations = _version_locations(document) if _may_be_dynamic(document) else ()
+    in_files = (location.find(texts.get(location.path, "")) for location in locations)
+    return next(filter(None, in_files), "")
 
 
 def _may_be_dynamic(document: Mapping[str, Any]) -> bool:
