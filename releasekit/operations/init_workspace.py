@@ -10,14 +10,19 @@ from releasekit.core.adoption import configuration, setup_steps
 from releasekit.core.adoption.calendar_evidence import find_calendar_scheme
 from releasekit.core.adoption.commit_types import has_few_types
 from releasekit.core.adoption.findings import Adoption, FormFinding, Question
-from releasekit.core.adoption.internal_packages import describe_internal
+from releasekit.core.adoption.internal_packages import (
+    describe_internal,
+    find_released_unbuilt,
+)
 from releasekit.core.adoption.tag_forms import with_literal_label
 from releasekit.core.adoption.tagging import find_unread
 from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.history.build_tags import unread_tag_warnings
 from releasekit.core.history.web_links import repository_urls
-from releasekit.core.picking import by_name, names_of
+from releasekit.core.picking import by_name, drop_named, names_of, pick_keys
+from releasekit.core.text import summarize
 from releasekit.core.workspace.pins import text_diff
+from releasekit.core.workspace.workspace import lacks_only_build_system
 from releasekit.integrations.filesystem import make_directory, read_text, write_atomic
 from releasekit.integrations.git import Repo
 from releasekit.operations.adoption_report import apply_keys, collect_rows
@@ -39,6 +44,7 @@ if TYPE_CHECKING:
     from releasekit.core.errors import ReleaseWarning
     from releasekit.core.history.web_links import RepositoryUrls
     from releasekit.core.migration.foreign_setup import ForeignTool
+    from releasekit.core.workspace.workspace import Member
     from releasekit.operations.confirmation import Interview
     from releasekit.operations.inspect_repository import Inspection, PublishedVersions
     from releasekit.operations.take_over import TakeOver
@@ -148,16 +154,38 @@ async def _read_published(
     """Return the versions on the index, and a note if it cannot be reached: then only tags count."""
     if offline:
         return None, ()
-    names = names_of(project.workspace.publishable)
+    unbuilt = _without_build_system(project)
+    names = project.workspace.publishable_names
     try:
         async with open_index(project, read_workspace.target_of(project)) as index:
-            return await ask_index.ask_index(index, names), ()
+            on_index = await ask_index.ask_index(index, [*names, *names_of(unbuilt)])
     except Refusal as error:
         if error.code is not ErrorCode.INDEX_UNREACHABLE:
             raise
         return None, (
             f"{error.code}: no index was reached, so the last releases are from tags alone",
         )
+    released = find_released_unbuilt(unbuilt, on_index)
+    notes = [_BUILD_SYSTEM_NOTE.format(summarize(released))] if released else []
+    return pick_keys(on_index, names), tuple(notes)
+
+
+def _without_build_system(project: Project) -> list[Member]:
+    """Return the members that are not published because they have no build system, and for no other reason."""
+    if project.settings.packages:
+        return []
+    excluded = project.workspace.matching_names(project.settings.exclude)
+    return [
+        member
+        for member in drop_named(project.workspace, excluded)
+        if lacks_only_build_system(project.manifests[member.path][0])
+    ]
+
+
+_BUILD_SYSTEM_NOTE = (
+    "{}: the index has the declared version, but there is no [build-system]. "
+    "To release it, add one to its pyproject.toml"
+)
 
 
 # ---- what only you know ---------------------------------------------------------------------------------------------

@@ -296,6 +296,31 @@ def test_init_excludes_internal_packages(tmp_path: Path, own_index: EmbeddedInde
     assert own_index.requests()
 
 
+def test_init_notes_missing_build_system(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+    """What is on the index at its declared version, and has no build system, would silently stay unpublished."""
+    world = make_world(tmp_path, "core; app: core; tool; young")
+    for name, version in (
+        ("core", "0.1.0"),
+        ("app", "0.3.1"),
+        ("tool", "0.4.2"),
+        ("young", "0.1.0"),
+    ):
+        path = world.root / "packages" / name / "pyproject.toml"
+        path.write_text(path.read_text().replace('version = "0.1.0"', f'version = "{version}"'))
+    upload(world, own_index, "core", "app", "tool", "young")
+    for name in ("app", "tool", "young"):
+        path = world.root / "packages" / name / "pyproject.toml"
+        path.write_text(path.read_text().partition("[build-system]")[0])
+
+    notes = init(world)["notes"]
+
+    (note,) = [note for note in notes if "build-system" in note]
+    assert note.startswith("app, tool: the index has the declared version, but ")
+    exclude = '\n[tool.releasekit]\nexclude = ["tool", "app"]\n'
+    (world.root / "pyproject.toml").write_text(root(world) + exclude)
+    assert not any("build-system" in note for note in init(world)["notes"])
+
+
 def test_init_reads_calendar_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After releases whose versions are dates, `init` lets the date decide, and the next version is that of today."""
     world = make_world(tmp_path, "core")

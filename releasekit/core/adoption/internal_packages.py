@@ -57,6 +57,21 @@ class ReleaseFacts:
     present: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
+_FIRST_VERSIONS = frozenset((_PLACEHOLDER, Version("0.0.1"), Version("0.1"), Version("1")))
+"""Versions that new packages have, so that a strange package of this name may have it by chance."""
+
+
+def find_released_unbuilt(
+    members: Iterable[Member], on_index: Mapping[str, Collection[Version]]
+) -> list[str]:
+    """Return the names of *members*, which have no build system, whose declared version is on the index."""
+    return [
+        member.name
+        for member in members
+        if member.version not in _FIRST_VERSIONS and member.version in on_index.get(member.name, ())
+    ]
+
+
 def find_internal(workspace: Workspace, facts: ReleaseFacts) -> tuple[InternalPackage, ...]:
     """Return the packages that were never released and have a sign that they never will be, each with its reason.
 

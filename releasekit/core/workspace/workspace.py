@@ -352,6 +352,14 @@ def _parse_version(declared: DeclaredVersion, path: str) -> Version:
         raise Refusal(ErrorCode.VERSION_INVALID, message, file, excerpt=excerpt) from None
 
 
+def lacks_only_build_system(document: Mapping[str, Any]) -> bool:
+    """Return whether the package with this pyproject.toml would be published if it had a `[build-system]`.
+
+    uv does not build such a package when it syncs, but `uv build` does, with setuptools.
+    """
+    return "build-system" not in document and looks_publishable({**document, "build-system": {}})
+
+
 def looks_publishable(document: Mapping[str, Any]) -> bool:
     """Return whether the package with this pyproject.toml is built, and no classifier keeps it off an index."""
     is_virtual = document.get("tool", {}).get("uv", {}).get("package") is False
