@@ -3,8 +3,9 @@
 `python -m benchmarks.results` releases workspaces of 10, 24 and 105 packages; `--large` adds 200 and 500, `--packages`
 names other sizes. `--before COMMIT` installs that commit in a directory of its own and measures it too. Each case gets
 a fresh workspace and a fresh index on this machine. The shell loop and `uv publish` are what people do without a
-release tool. They prove nothing, and stop nowhere. The last table says how long a release takes to begin its first
-build, beyond what `plan` takes.
+release tool. They prove nothing, and stop nowhere. One case uses a Prefect server that `releasekit server start`
+started before: its CPU seconds count from the start of the release to its end. The last table says how long a release
+takes to begin its first build, beyond what `plan` takes.
 
 Seconds depend on the machine and on what else it does, so each row is a ratio to the shell loop of the same round.
 """
@@ -15,6 +16,7 @@ import argparse
 import json
 import os
 import shlex
+import socket
 import subprocess
 import sys
 import tempfile
@@ -87,13 +89,15 @@ class Cost:
 class Case:
     """One way to release a workspace: the command, and the settings of releasekit that it needs.
 
-    *plan* is the command that only plans the same release, if there is one.
+    *plan* is the command that only plans the same release, if there is one. *server* is the command that starts and
+    stops a Prefect server which runs before and after it.
     """
 
     name: str
     argv: Sequence[str]
     settings: str = ""
     plan: Sequence[str] = ()
+    server: Sequence[str] = ()
 
 
 def main() -> None:
@@ -137,6 +141,12 @@ def all_cases(before: Path | None, commit: str) -> Iterator[Case]:
     for case in releases("releasekit", this):
         argv = (*case.argv, "--log-format", "json")
         yield replace(case, argv=argv, plan=command(this, PLAN))
+    yield Case(
+        "releasekit, recorded by a Prefect server that runs already",
+        command(this),
+        _RECORDED,
+        server=command(this, ("server",)),
+    )
     yield Case(
         "releasekit without the proof before the upload",
         command(this),
@@ -217,8 +227,33 @@ def measure(case: Case, size: int, directory: Path, prefect_home: Path) -> Cost:
     with embedded_index(directory / "index") as index:
         env = _environ({**index.environment, "PREFECT_HOME": str(prefect_home)})
         plan = cost_of(case.plan, work, env).wall if case.plan else 0.0
+        if case.server:
+            return _cost_with_server(case, work, env)
         cost = cost_of(case.argv, work, env)
         return replace(cost, until_build=cost.until_build - plan if cost.until_build else None)
+
+
+def _cost_with_server(case: Case, work: Path, env: Mapping[str, str]) -> Cost:
+    """Return what *case* costs, and what the Prefect server that runs already does for it."""
+    cost_of((*case.server, "start", "--port", str(_free_port())), work, env)
+    try:
+        pid = int((Path(env["PREFECT_HOME"]) / "server.pid").read_text())
+        before = _cpu_of(pid)
+        cost = cost_of(case.argv, work, env)
+        return replace(cost, cpu=cost.cpu + _cpu_of(pid) - before)
+    finally:
+        cost_of((*case.server, "stop"), work, env)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+def _cpu_of(pid: int) -> float:
+    """Return the CPU seconds that process *pid* used until now."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def cost_of(argv: Sequence[str], cwd: Path, env: Mapping[str, str]) -> Cost:
