@@ -126,9 +126,8 @@ def _owners(release: ReleaseContext, step: Step) -> Iterator[Step]:
     """
     workspace = release.record.worktree / release.workspace
     for package in release.plan.packages:
-        names = own_import_names(package.name)
         is_other_name = step.name in package.needs and not has_module(
-            workspace / package.path, names
+            workspace / package.path, own_import_names(package.name)
         )
         if package.name != step.name and not is_other_name:
             yield package

@@ -239,6 +239,7 @@ def _value_end(text: str, start: int) -> int:
     return len(text)
 
 
+@lru_cache(maxsize=1024)  # the files of a workspace have the same keys
 def _key_path(toml: str) -> tuple[str, ...]:
     """Return the path of the only key in *toml*."""
     try:

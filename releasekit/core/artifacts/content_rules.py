@@ -14,7 +14,7 @@ from releasekit.core.text import summarize
 from releasekit.core.workspace.built_files import import_names
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator
 
     from releasekit.core.artifacts.archive_facts import Archive, BuiltArtifacts
 
@@ -363,7 +363,7 @@ def own_import_names(project: str) -> frozenset[str]:
     return frozenset({project.replace("-", "_"), project.replace("-", ".")})
 
 
-def modules_by_project(projects: Sequence[str]) -> dict[str, str]:
+def modules_by_project(projects: Iterable[str]) -> dict[str, str]:
     """Return each of *projects* by the names under which Python usually imports it."""
     return dict(
         chain.from_iterable(

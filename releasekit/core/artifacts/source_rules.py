@@ -70,10 +70,9 @@ def verify_source(
     members = tuple(member for member in tree.members if member.path in packed)
     files = Archive(tree.name, members=members, contents=tree.contents)
     wheel = _expected_wheel(project, tree, document)
-    own = {name: owner for name, owner in siblings.items() if owner != project}
     findings = chain.from_iterable(
         find_problems(
-            BuiltArtifacts(project, _ANY_VERSION, (), (archive,), siblings=own),
+            BuiltArtifacts(project, _ANY_VERSION, (), (archive,), siblings=siblings),
             waivers,
             [rule for rule in RULES if rule.code in codes],
         )

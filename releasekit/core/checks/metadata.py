@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import ChainMap, Counter, defaultdict
 from fnmatch import fnmatchcase
 from itertools import chain, filterfalse
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 from packaging.utils import canonicalize_name
@@ -20,7 +20,7 @@ from releasekit.core.workspace.dynamic_version import table_at
 from releasekit.core.workspace.workspace import Kind, looks_publishable
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from releasekit.core.checks.facts import Package, WorkspaceFacts
     from releasekit.core.checks.fixes import Fix
@@ -235,8 +235,9 @@ def _check_names(packages: Sequence[Package], pattern: str, parent: str) -> Iter
 
 def direct_references(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find published requirements on a URL, which indexes refuse, and ones that only this workspace redirects."""
+    shared = _uv_sources(facts.document)
     for package in facts.published:
-        sources = _uv_sources(package, facts)
+        sources = ChainMap(_uv_sources(package.document), shared)
         for need in package.written:
             if need.kind is Kind.BUILD:
                 continue  # only builds fetch it, and it is not in the published metadata
@@ -254,11 +255,9 @@ def direct_references(facts: WorkspaceFacts) -> Iterator[Found]:
                 )
 
 
-def _uv_sources(package: Package, facts: WorkspaceFacts) -> dict[str, object]:
-    """Return the entries of `tool.uv.sources` that apply to *package*, by normalized name."""
-    shared = table_at(facts.document, "tool", "uv", "sources")
-    own = table_at(package.document, "tool", "uv", "sources")
-    sources = {**shared, **own}
+def _uv_sources(document: Mapping[str, Any]) -> dict[str, object]:
+    """Return the entries of `tool.uv.sources` in *document*, by normalized name."""
+    sources = table_at(document, "tool", "uv", "sources")
     return {canonicalize_name(name): source for name, source in sources.items()}
 
 

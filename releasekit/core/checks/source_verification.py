@@ -10,7 +10,7 @@ from releasekit.core.artifacts.source_rules import verify_source
 from releasekit.core.checks.contents import modules_of
 from releasekit.core.checks.facts import Check, Severity
 from releasekit.core.errors import ERRORS, ErrorCode
-from releasekit.core.picking import drop, names_of
+from releasekit.core.picking import drop_keys, names_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def verification(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find what would stop a release after the build: secrets, dead commands, metadata that an index refuses."""
-    names = names_of(facts.published)
+    owners = modules_by_project(names_of(facts.published))
     fronts = dict(_fronts(facts))
     for package in facts.presented:
         if package.tree is not None:
@@ -30,7 +30,7 @@ def verification(facts: WorkspaceFacts) -> Iterator[Found]:
                 package.name,
                 package.tree,
                 package.document,
-                modules_by_project(drop(names, led_to)),
+                drop_keys(owners, modules_by_project(led_to)),
                 facts.settings.verify_ignore,
             )
             for finding in findings:
