@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from releasekit.core.errors import ErrorCode, ReleaseError
 from releasekit.integrations.process import Command, background, last_lines
 from releasekit.integrations.proxies import direct_loopback
+from releasekit.integrations.upload_relay import relay_uploads
 from releasekit.integrations.uv import find_uv
 
 if TYPE_CHECKING:
@@ -61,8 +62,8 @@ class EmbeddedIndex:
 
     def addresses(self, name: str) -> tuple[str, str]:
         """Return the address of the simple index and the upload address of the further index *name*."""
-        root = f"{self.publish_url.removesuffix('/')}-{name}/"
-        return f"{root}simple/", root
+        root = self.simple_url.removesuffix("/simple/")
+        return f"{root}-{name}/simple/", f"{self.publish_url.removesuffix('/')}-{name}/"
 
     def requests(self) -> tuple[Request, ...]:
         """Return every request that got a response, in the order of the responses."""
@@ -100,8 +101,11 @@ def embedded_index(directory: Path, others: Iterable[str] = ()) -> Generator[Emb
     try:
         with background(Command(argv, directory, env), log) as is_alive:
             address = _wait_for_address(log, is_alive, timeout)
-            root = f"http://{address}/{_ROUTE}/"
-            yield EmbeddedIndex(f"{root}simple/", root, _environment(root, token), log)
+            with relay_uploads(address) as uploads:
+                simple_url = f"http://{address}/{_ROUTE}/simple/"
+                publish_url = f"http://{uploads}/{_ROUTE}/"
+                env = _environment(simple_url, publish_url, token)
+                yield EmbeddedIndex(simple_url, publish_url, env, log)
     finally:
         _wait_until_gone(address)
 
@@ -121,12 +125,12 @@ actions = ["write"]
 """
 
 
-def _environment(root: str, token: str) -> dict[str, str | None]:
+def _environment(simple_url: str, publish_url: str, token: str) -> dict[str, str | None]:
     # uv rejects a token together with a user name, and an index together with an address.
     others = dict.fromkeys(f"UV_PUBLISH_{word}" for word in ("USERNAME", "PASSWORD", "INDEX"))
     target = {
-        "UV_PUBLISH_URL": root,
-        "UV_PUBLISH_CHECK_URL": f"{root}simple/",
+        "UV_PUBLISH_URL": publish_url,
+        "UV_PUBLISH_CHECK_URL": simple_url,
         "UV_PUBLISH_TOKEN": token,
     }
     return {**others, **target, **direct_loopback()}

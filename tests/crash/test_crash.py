@@ -199,8 +199,9 @@ class Scene:
 
 
 def comparable(manifest: str, index: EmbeddedIndex) -> str:
-    """Return the *manifest* without what differs between two scenes: the address of *index*, and the random id."""
-    same_index = manifest.replace(index.publish_url, "http://index/")
+    """Return the *manifest* without what differs between two scenes: the addresses of *index*, and the random id."""
+    same_target = manifest.replace(index.publish_url, "http://index/upload/")
+    same_index = same_target.replace(index.simple_url, "http://index/simple/")
     return re.sub(r'"lock_id": "\w{16}"', "", same_index)
 
 

@@ -13,6 +13,7 @@ import pytest
 from releasekit.core.errors import ErrorCode, ReleaseError
 from releasekit.integrations.peryx import PERYX, EmbeddedIndex, Request, embedded_index
 from releasekit.integrations.process import Command, run
+from releasekit.integrations.upload_relay import without_license
 from releasekit.integrations.uv import find_uv
 
 if TYPE_CHECKING:
@@ -176,3 +177,52 @@ def test_further_indexes_have_own_files(
         ]
 
     assert found == [200, 404, 404]
+
+
+def test_license_text_of_many_lines_is_accepted(tmp_path: Path, index: EmbeddedIndex) -> None:
+    """Backends write the text of `license = { file = … }` into the metadata; PyPI accepts it, and so does this."""
+    (tmp_path / "LICENSE").write_text('A license\n\n   1. "You" may read it.\n\n   2. Keep it.\n')
+    (tmp_path / "told.py").touch()
+    (tmp_path / "pyproject.toml").write_text(
+        '[project]\nname = "told"\nversion = "1.0"\nlicense = { file = "LICENSE" }\n'
+        '[build-system]\nrequires = ["setuptools==80.9.0"]\nbuild-backend = "setuptools.build_meta"\n'
+    )
+    run(find_uv().command("build", "--quiet", cwd=tmp_path))
+
+    upload(index, *(tmp_path / "dist").glob("told-*"))
+
+    page = httpx.get(f"{index.simple_url}told/").text
+    assert page.count("told-1.0") >= 2
+
+
+@pytest.mark.parametrize("content_type", ["", "application/json", "multipart/form-data"])
+def test_other_bodies_are_relayed_as_they_are(content_type: str) -> None:
+    """Only a form has fields that can be left out."""
+    assert without_license(b'name="license"', content_type) == b'name="license"'
+
+
+def test_only_the_license_is_left_out_of_a_form() -> None:
+    """Fields with similar names stay, and so does a file that has the words in its content."""
+    names = ("license_expression", "license", "license_files")
+    fields = {
+        name: f'\r\nContent-Disposition: form-data; name="{name}"\r\n\r\nMIT\r\n' for name in names
+    }
+    file = '\r\nContent-Disposition: form-data; name="content"\r\n\r\nname="license"\r\n'
+    body = "--b".join(["", *fields.values(), file, "--\r\n"]).encode()
+
+    left = without_license(body, 'multipart/form-data; boundary="b"')
+
+    expected = ["", fields["license_expression"], fields["license_files"], file, "--\r\n"]
+    assert left == "--b".join(expected).encode()
+
+
+def test_upload_that_breaks_off_is_not_relayed(index: EmbeddedIndex) -> None:
+    """A release that is killed while it sends a file leaves nothing on the index."""
+    before = len(index.requests())
+    parts = urlsplit(index.publish_url)
+    with socket.create_connection((str(parts.hostname), parts.port or 0), timeout=5) as client:
+        client.sendall(f"POST {parts.path} HTTP/1.1\r\nContent-Length: 9\r\n\r\nfour".encode())
+        client.shutdown(socket.SHUT_WR)
+        assert client.recv(1) == b""
+
+    assert len(index.requests()) == before
