@@ -99,14 +99,16 @@ async def create_plan_context(
     if options.offline or not plan.steps:
         plan = add_changelogs(project, repo, plan, history)
         return PlanContext(project, repo, plan, target)
-    async with open_index(project, target) as index:
+    # The throwaway index of a rehearsal is empty: what is published is on the one that it stands for.
+    asked = target.falls_back_to or target
+    async with open_index(project, asked) as index:
         if partially_published:  # a version on the index without a tag belongs to this release
             names = names_of(plan.steps)
             published = await ask_index.ask_index(index, names)
             plan = decide.with_release_title(plan, project, repo, history)
         else:
             plan, history, published = await _ask_and_plan(
-                options, project, repo, history, plan, index, target
+                options, project, repo, history, plan, index, asked
             )
     plan = add_changelogs(project, repo, plan, history)
     return PlanContext(project, repo, plan, target, published)
@@ -165,11 +167,8 @@ async def _ask_and_plan(
 
 def _other_indexes(project: Project, target: Target) -> Iterator[Target]:
     """Yield the indexes where installers look for packages that the index of *target* does not have."""
-    last = target.falls_back_to or target
-    if last is not target:
-        yield last
-    if not last.is_default:
-        yield replace(target, check_url=project.default_index, name="", falls_back_to=None)
+    if not target.is_default:
+        yield replace(target, check_url=project.default_index, name="")
 
 
 def add_changelogs(

@@ -155,7 +155,7 @@ def test_any_branch_can_be_rehearsed(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
-    world = make_world(tmp_path, "core", 'allow_branches = ["main"]')
+    world = make_world(tmp_path, "orchard-shed", 'allow_branches = ["main"]')
     world.git("switch", "--quiet", "--create", "feature/pears")
     before = world.state()
 
@@ -166,7 +166,7 @@ def test_any_branch_can_be_rehearsed(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert (refused.code, ErrorCode.BRANCH_NOT_ALLOWED in refused.err) == (2, True), refused.err
     assert rehearsed.code == 0, rehearsed.err
     assert '<td class="confirmed">confirmed</td>' in rehearsed.out
-    assert re.search(r"core: \d+\.\d s of work", rehearsed.out)
+    assert re.search(r"orchard-shed: \d+\.\d s of work", rehearsed.out)
     assert world.state() == before
 
 
