@@ -40,7 +40,7 @@ _ADD = (
     "add",
 )
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_REMOTE_COMMANDS = {"clone", "fetch", "ls-remote", "push", "remote"}
+_REMOTE_COMMANDS = {"clone", "fetch", "ls-remote", "push", "remote", "submodule"}
 # A context variable, because a token must reach only the git processes inside the block of `credentials`. A field of
 # `Repo` would keep it as long as the object lives, and os.environ would pass it to every child process, also to builds.
 _credentials: ContextVar[Mapping[str, str]] = ContextVar(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("releasekit.detail")
 
 _LEFT_OUT = b'name="license"'
 _OF_ONE_CONNECTION = frozenset({"host", "connection", "content-length", "transfer-encoding"})

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from pathlib import Path
@@ -12,13 +13,16 @@ from shutil import which
 from typing import TYPE_CHECKING
 
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
-from releasekit.integrations.git import run
+from releasekit.integrations.git import clone, run
 from releasekit.integrations.git_environment import FILES_OF_COMMIT
+from releasekit.integrations.process import last_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from releasekit.integrations.git import Repo
+
+log = logging.getLogger("releasekit.checkout")
 
 _POINTER = "version https://git-lfs.github.com/spec/"
 _FAILED_FILTER = re.compile(r"^(?:error|fatal): (.+: smudge filter .+ failed)$", re.MULTILINE)
@@ -44,6 +48,41 @@ def add_whole_worktree(repo: Repo, directory: Path, commit: str) -> None:
     is_short_of_files = any(_lfs_pointers(repo, directory))
     if is_short_of_files and which("git-lfs"):  # its filter may be installed with --skip-smudge
         run(repo.command("lfs", "pull", cwd=directory, ok_codes=range(256)))
+
+
+def clone_submodules(repo: Repo) -> None:
+    """Clone the submodules of the checkout, and theirs, and check them out at the commits that it records.
+
+    One that cannot be cloned stays empty. A log line says why; it may belong to no package.
+    """
+    update = ("submodule", "--quiet", "update", "--init", "--recursive", "--force", "--")
+    for path, _ in _submodules(repo, repo.top, "HEAD"):
+        result = run(repo.command(*update, path, ok_codes=range(256)))
+        if result.code:
+            log.warning("the submodule %s cannot be cloned: %s", path, last_lines(result.stderr))
+
+
+def copy_submodules(repo: Repo, copy: Repo) -> None:
+    """Give the clone *copy* the submodules that the checkout of *repo* has, as clones of these."""
+    _copy_submodules(repo, repo.top, copy.top)
+
+
+def _copy_submodules(repo: Repo, source: Path, target: Path) -> None:
+    for path, commit in _submodules(repo, target, "HEAD"):
+        if not (source / path / ".git").exists():
+            continue
+        clone(str(source / path), target / path, "--no-checkout")
+        git_dir = target / path / ".git"
+        if _has_commit(repo, str(git_dir), commit):
+            repo.git(*FILES_OF_COMMIT, "checkout", "--quiet", "--detach", commit, cwd=target / path)
+            _copy_submodules(repo, source / path, target / path)
+
+
+def lfs_options(repo: Repo) -> tuple[str, ...]:
+    """Return the options for a clone that finds the files of Git LFS where *repo* has them; none if it has none."""
+    place = repo.git("config", "--default=lfs", "--get", "lfs.storage").strip()
+    directory = repo.common_dir / place
+    return ("--config", f"lfs.storage={directory}") if directory.is_dir() else ()
 
 
 def remove_whole_worktree(repo: Repo, directory: Path) -> None:

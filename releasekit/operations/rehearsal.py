@@ -21,6 +21,7 @@ from releasekit.integrations.archives import read_archive
 from releasekit.integrations.git import Repo, clone
 from releasekit.integrations.http import client
 from releasekit.integrations.peryx import embedded_index
+from releasekit.integrations.whole_checkout import copy_submodules, lfs_options
 from releasekit.operations.draft import open_index, open_project
 from tasks.read_workspace import later_indexes, target_of
 
@@ -129,10 +130,12 @@ async def _internal_requirements(http_client: AsyncClient, url: str, members: It
 def _throwaway_clone(repo: Repo, directory: Path) -> Path:
     remote, work = directory / "remote.git", directory / "clone"
     clone(str(repo.top), remote, "--bare")
-    clone(str(remote), work, *(("--branch", repo.branch) if repo.branch else ()))
+    branch = ("--branch", repo.branch) if repo.branch else ()
+    clone(str(remote), work, *branch, *lfs_options(repo))
     copy = Repo(work)
     if not repo.branch:
         copy.git("switch", "--quiet", "--force-create", "rehearsal", repo.head)
+    copy_submodules(repo, copy)
     name, _, rest = repo.committer().partition(" <")
     copy.git("config", "user.name", name)
     copy.git("config", "user.email", rest.partition(">")[0])

@@ -13,6 +13,7 @@ from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
 from releasekit.integrations.filesystem import make_directory, remove_tree, wrap_os_errors
 from releasekit.integrations.git import Repo, clone, credentials
 from releasekit.integrations.prefect_server import data_home
+from releasekit.integrations.whole_checkout import clone_submodules
 from releasekit.store.record import release_lock
 
 if TYPE_CHECKING:
@@ -85,5 +86,7 @@ def _update_clone(source: RemoteWorkspace, home: Path) -> Path:
         clone(source.address, scratch, "--no-checkout")
         with wrap_os_errors(directory):
             scratch.rename(directory)
-    Repo(directory).check_out(source.ref)
+    repo = Repo(directory)
+    repo.check_out(source.ref)
+    clone_submodules(repo)
     return directory

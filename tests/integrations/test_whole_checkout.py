@@ -12,6 +12,9 @@ from releasekit.integrations.git import Repo
 from releasekit.integrations.process import Command, run
 from releasekit.integrations.whole_checkout import (
     add_whole_worktree,
+    clone_submodules,
+    copy_submodules,
+    lfs_options,
     missing_files,
     remove_whole_worktree,
     sparse_files,
@@ -177,3 +180,77 @@ def test_sparse_checkout_names_files(tmp_path: Path) -> None:
 
     assert sparse_files(repo, "pyproject.toml") == ["packages/app/pyproject.toml"]
     assert (tmp_path / "tree/packages/app/pyproject.toml").exists()
+
+
+def test_copy_has_nested_submodules(nested: Path, tmp_path: Path) -> None:
+    """A clone of the checkout gets its submodules from there, at the recorded commits, and asks no server."""
+    commit(nested / "a/vendored", {"code.py": "code = 2\n"})
+    git(tmp_path, "clone", "--quiet", str(nested), "copy")
+    for name in ("vendored", "inner"):
+        (tmp_path / name).rename(tmp_path / f"{name}-gone")
+    copy = Repo(tmp_path / "copy")
+
+    copy_submodules(Repo(nested), copy)
+
+    assert (copy.top / "a/vendored/code.py").read_text() == "code = 1\n"
+    assert (copy.top / "a/vendored/inner/deep.py").read_text() == "deep = 1\n"
+    assert (missing_files(copy, copy.top), copy.changed_paths()) == ([], ())
+
+
+def test_copy_lacks_what_the_checkout_lacks(nested: Path, tmp_path: Path) -> None:
+    """A submodule that is not initialised in the checkout stays empty in the copy, and is named."""
+    git(nested, "submodule", "--quiet", "deinit", "--force", "a/vendored")
+    git(tmp_path, "clone", "--quiet", str(nested), "copy")
+    copy = Repo(tmp_path / "copy")
+
+    copy_submodules(Repo(nested), copy)
+
+    assert unavailable_submodules(copy) == ["a/vendored"]
+
+
+def test_clone_of_submodules_follows_the_commit(
+    nested: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The submodules of a clone come from their own addresses; a later commit brings later ones."""
+    monkeypatch.setenv("GIT_ALLOW_PROTOCOL", "file")
+    git(tmp_path, "clone", "--quiet", str(nested), "copy")
+    copy = Repo(tmp_path / "copy")
+
+    clone_submodules(copy)
+
+    assert (copy.top / "a/vendored/inner/deep.py").read_text() == "deep = 1\n"
+    commit(tmp_path / "vendored", {"code.py": "code = 2\n"})
+    git(nested / "a/vendored", "pull", "--quiet", str(tmp_path / "vendored"), "main")
+    commit(nested, {})
+    copy.refresh()
+    copy.check_out("main")
+    clone_submodules(copy)
+
+    assert (copy.top / "a/vendored/code.py").read_text() == "code = 2\n"
+    assert copy.changed_paths() == ()
+
+
+def test_submodule_that_cannot_be_cloned_stays_empty(
+    nested: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It may belong to no package, so a log line is enough; the others are cloned."""
+    (tmp_path / "vendored").rename(tmp_path / "gone")
+    git(tmp_path, "clone", "--quiet", str(nested), "copy")
+    copy = Repo(tmp_path / "copy")
+
+    clone_submodules(copy)
+
+    assert unavailable_submodules(copy) == ["a/vendored"]
+    assert "the submodule a/vendored cannot be cloned: " in caplog.text
+
+
+def test_clone_finds_lfs_files_of_the_original(tmp_path: Path) -> None:
+    """A clone has no files of Git LFS, so it is told where they are: `.git/lfs`, or the place in `lfs.storage`."""
+    top = repository(tmp_path / "top", {"a.py": ""})
+    repo = Repo(top)
+    assert lfs_options(repo) == ()
+    (top / ".git" / "lfs").mkdir()
+    assert lfs_options(repo) == ("--config", f"lfs.storage={top / '.git' / 'lfs'}")
+    (top / ".git" / "elsewhere").mkdir()
+    git(top, "config", "lfs.storage", "elsewhere")
+    assert lfs_options(repo) == ("--config", f"lfs.storage={top / '.git' / 'elsewhere'}")

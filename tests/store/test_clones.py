@@ -135,6 +135,24 @@ def test_clone_never_exposes_its_token(bare: Path, caplog: pytest.LogCaptureFixt
     assert base64.b64encode(f"x-access-token:{TOKEN}".encode()).decode() not in caplog.text
 
 
+def test_clone_has_private_submodules(
+    scene: GitScene, bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The token also opens the submodules on the same server, which have relative addresses as forges advise."""
+    monkeypatch.setenv("GIT_ALLOW_PROTOCOL", "file:http")
+    scene.git("clone", "--quiet", "--bare", str(bare), str(tmp_path / "lib.git"))
+    scene.git("submodule", "--quiet", "add", "../lib.git", "vendored")
+    scene.git("commit", "--quiet", "--message", "a submodule")
+    scene.git("push", "--quiet", "origin", "main")
+
+    with (
+        git_server(bare, TOKEN) as address,
+        workspace_clone(RemoteWorkspace(address), TOKEN, keep=False) as directory,
+    ):
+        assert (directory / "vendored" / "sub" / "file").read_text() == "main\n"
+        assert Repo(directory).changed_paths() == ()
+
+
 def test_secrets_are_loaded_on_use(monkeypatch: pytest.MonkeyPatch) -> None:
     """A secret is loaded when it is used, masked from then on, and told of by its name when it is not there."""
     monkeypatch.setenv("COMPANY_PASS", "swordfish-of-the-company")

@@ -47,3 +47,25 @@ def test_rehearsal_knows_what_the_real_index_has(tmp_path: Path, own_index: Embe
     assert world.state() == before
     uploads = [r for r in own_index.requests()[sent:] if r.method == "POST"]
     assert not uploads
+
+
+@pytest.mark.usefixtures("unrecorded")
+def test_rehearsal_has_the_submodules_of_the_checkout(
+    tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package with a submodule is rehearsed with its files, and built from them."""
+    monkeypatch.setenv("GIT_ALLOW_PROTOCOL", "file")
+    library = make_world(tmp_path / "library", "seeds")
+    world = make_world(tmp_path, "core")
+    world.git("submodule", "--quiet", "add", str(library.root), "packages/core/seeds")
+    build = '\n[tool.uv.build-backend]\nsource-include = ["seeds/pyproject.toml"]\n'
+    declared = (world.root / "packages/core/pyproject.toml").read_text()
+    world.commit("feat: seeds", {"packages/core/pyproject.toml": declared + build})
+
+    said = world.releasekit(*REHEARSE)
+
+    assert said.code == 0, said.err
+    (core,) = json.loads(said.out)["packages"]
+    assert core["outcome"] == "confirmed"
+    assert world.git("status", "--porcelain") == ""
+    assert not [request for request in own_index.requests() if request.method == "POST"]
