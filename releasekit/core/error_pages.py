@@ -1416,6 +1416,7 @@ _TABLE = (
         (
             "A build hook adds, changes or removes a file of the finished wheel.",
             "A hash is missing, or of a kind that is too weak, such as md5.",
+            "uv_build before 0.8.13 writes hashes as hexadecimal digits: a warning, because PyPI accepts them.",
         ),
         "RK-VERIFY-RECORD: core-1.3.0-py3-none-any.whl: not in RECORD: core/late.py",
         _VERIFICATION,

@@ -14,6 +14,7 @@ import struct
 import sys
 import tarfile
 import zipfile
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import pytest
@@ -343,6 +344,8 @@ ROWS = [
     Row("stable interface", "accept", "", both(header("Requires-Python", ">=3.12"), tags("cp38-abi3-manylinux_2_28_x86_64"), file("shop_core/a.abi3.so", ELF))),
     Row("compiled", "accept", "", both(tags("cp311-abi3-macosx_11_0_arm64"), file("shop_core/a.abi3.so", b"\xcf\xfa\xed\xfe"))),
     Row("hash", "refuse", "RK-VERIFY-RECORD", row_of_record("shop_core/app.py", digest(b"other"), "16")),
+    Row("hexadecimal", "warn", "RK-VERIFY-RECORD", row_of_record("shop_core/__init__.py", "sha256=" + sha256(b"A = 1\n").hexdigest(), "6")),
+    Row("hexadecimal of another file", "refuse", "RK-VERIFY-RECORD", row_of_record("shop_core/__init__.py", "sha256=" + sha256(b"other").hexdigest(), "6")),
     Row("no hash", "refuse", "RK-VERIFY-RECORD", row_of_record("shop_core/app.py", "", "")),
     Row("md5", "refuse", "RK-VERIFY-RECORD", row_of_record("shop_core/__init__.py", digest(b"A = 1\n", "md5"), "6")),
     Row("sha1", "refuse", "RK-VERIFY-RECORD", row_of_record("shop_core/__init__.py", digest(b"A = 1\n", "sha1"), "6")),

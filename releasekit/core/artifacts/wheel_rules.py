@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import re
@@ -312,10 +313,13 @@ def _record_problems(wheel: Archive, record: bytes) -> Iterator[Problem]:
         by_problem.setdefault(_entry_problem(wheel.files[path], *row[1:]), []).append(path)
     by_problem.pop("", None)
     for problem, paths in by_problem.items():
-        yield from list_problem(wheel.name, f"RECORD has {problem}", paths)
+        severity = RuleSeverity.WARNING if problem == _HEXADECIMAL else None
+        yield from list_problem(wheel.name, f"RECORD has {problem}", paths, severity)
 
 
 _RECORD_COLUMNS = 3
+_HEXADECIMAL = "hexadecimal hashes, as uv_build writes them before 0.8.13"
+"""Indexes accept them, and installers seldom compare hashes; PEP 427 wants base64."""
 
 
 def _entry_problem(member: ArchiveMember, digest: str, size: str) -> str:
@@ -323,11 +327,17 @@ def _entry_problem(member: ArchiveMember, digest: str, size: str) -> str:
     algorithm, _, value = digest.partition("=")
     if algorithm not in _STRONG_HASHES:
         return f"the weak hash {algorithm}" if algorithm else "no hash"
-    if value != member.digests.get(algorithm):
-        return "another hash"
+    expected = member.digests.get(algorithm, "")
+    if value != expected:
+        return _HEXADECIMAL if value == _as_hexadecimal(expected) else "another hash"
     return (
         "" if size == str(member.size) else f"the size {size or 'nothing'} instead of {member.size}"
     )
+
+
+def _as_hexadecimal(digest: str) -> str:
+    """Return a *digest* in urlsafe base64 without padding as hexadecimal digits."""
+    return base64.urlsafe_b64decode(f"{digest}==").hex()
 
 
 def _is_outside_record(path: str) -> bool:
