@@ -958,9 +958,13 @@ def _as_lines(words: Iterable[str]) -> bytes:
 
 
 def clone(source: str, directory: Path, *options: str) -> None:
-    """Clone *source* into *directory*."""
+    """Clone *source* into *directory*; its files of Git LFS are pointers.
+
+    The work tree of a release gets these files later, and says which ones are missing.
+    """
     argv = ("git", *_NO_HOOKS, "clone", "--quiet", *options, "--", source, str(directory))
-    run(Command(argv, env={**git_variables(), **_credentials.get()}))
+    pointers = {"GIT_LFS_SKIP_SMUDGE": "1"}
+    run(Command(argv, env={**git_variables(), **_credentials.get(), **pointers}))
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import pytest
 
 from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.integrations import whole_checkout
-from releasekit.integrations.git import Repo
+from releasekit.integrations.git import Repo, clone
 from releasekit.integrations.process import Command, run
 from releasekit.integrations.whole_checkout import (
     add_whole_worktree,
@@ -254,3 +254,19 @@ def test_clone_finds_lfs_files_of_the_original(tmp_path: Path) -> None:
     (top / ".git" / "elsewhere").mkdir()
     git(top, "config", "lfs.storage", "elsewhere")
     assert lfs_options(repo) == ("--config", f"lfs.storage={top / '.git' / 'elsewhere'}")
+
+
+def test_clone_leaves_large_files_to_the_release(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files that no package needs must not stop a rehearsal, even if their content is nowhere."""
+    config = tmp_path / "gitconfig"
+    git(tmp_path, "config", "--file", str(config), "filter.lfs.smudge", FILTER)
+    git(tmp_path, "config", "--file", str(config), "filter.lfs.required", "true")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    repo = large_files(tmp_path / "top", FILTER)
+
+    clone(str(repo.top), tmp_path / "copy")
+
+    assert (tmp_path / "copy/model.bin").read_text() == POINTER
