@@ -256,7 +256,7 @@ def build_package(job: StageJob, uv: PackageManager) -> None:
     if not job.platform:
         shutil.rmtree(out, ignore_errors=True)
         only = "sdist" if job.has_platforms or own_command else ""
-        _run_build(job, partial(_uv_build, job, document, uv, out, only))
+        _run_build(job, partial(_uv_build, job, document, uv, out, only), out)
     builds_wheels = bool(job.platform) or (bool(own_command) and not job.has_platforms)
     if builds_wheels:
         scratch = record.wheels(job.name)
@@ -306,17 +306,30 @@ def _uv_table(document: Mapping[str, Any]) -> Mapping[str, Any]:
     return document.get("tool", {}).get("uv", {})
 
 
-def _run_build(job: StageJob, make_command: Callable[[], Command]) -> None:
-    """Run the command that *make_command* returns, which may prepare an environment for it."""
+def _run_build(
+    job: StageJob, make_command: Callable[[], Command], sdists: Path | None = None
+) -> None:
+    """Run the command that *make_command* returns, which may prepare an environment for it.
+
+    If it leaves an sdist in *sdists* and fails, the hint is about the wheel that is built from this sdist.
+    """
     where = f"{job.name} {job.version}"
     try:
         command = make_command()
         where = str(command)
         run(command)
     except ReleaseError as error:
-        raise failure(
-            ErrorCode.BUILD_FAILED, error, f"{job.name} {job.version} did not build", where
-        ) from None
+        message, hint = f"{job.name} {job.version} did not build", ""
+        if sdists and any(sdists.glob("*.tar.gz")):
+            hint = _SDIST_HINT.format(job.path)
+        raise failure(ErrorCode.BUILD_FAILED, error, message, where, hint) from None
+
+
+_SDIST_HINT = (
+    "Its sdist was built, but no wheel from this sdist. Let the build backend add the missing files to the sdist. "
+    'Or build the wheel from the directory: `build_command = "uv build --wheel --out-dir {{output}}"` in '
+    "[tool.releasekit] of {}/pyproject.toml."
+)
 
 
 def _shared_python(

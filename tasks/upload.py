@@ -251,8 +251,15 @@ def _rejection(
         case UploadOutcome.DIFFERENT_FILE:
             error = Refusal(ErrorCode.PUBLISH_CHECKSUM_MISMATCH, message, location)
         case _:
-            error = Refusal(ErrorCode.UPLOAD_REFUSED, message, location)
+            hint = _REHEARSAL_HINT if release.target.falls_back_to else ""
+            error = Refusal(ErrorCode.UPLOAD_REFUSED, message, location, hint)
     return error
+
+
+_REHEARSAL_HINT = (
+    "Fix what the throwaway index names, or leave it: it is stricter than PyPI, which accepts, for example, links to "
+    "files above their directory."
+)
 
 
 _A_DAY = 24 * 60 * 60.0

@@ -1118,6 +1118,7 @@ _TABLE = (
         (
             "`uv build` fails. Builds do not see your working tree, only what is committed.",
             "A build requirement is missing, or cannot be installed on this machine.",
+            "The wheel is built from the sdist, and the sdist lacks a file, such as one from another directory.",
             "The package builds only with [tool.uv.sources]. A release builds without them, as users do.",
         ),
         (

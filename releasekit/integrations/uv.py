@@ -636,17 +636,19 @@ def _is_toml(text: str) -> bool:
     return True
 
 
-def failure(code: ErrorCode, error: ReleaseError, message: str, location: str) -> ReleaseError:
+def failure(
+    code: ErrorCode, error: ReleaseError, message: str, location: str, hint: str = ""
+) -> ReleaseError:
     """Return the *error* of a command with *code*, *message* and *location* of the step, and the command's output.
 
     A full disk is not a fault of the package, so it becomes RK-FILE-SYSTEM. Errors other than RK-COMMAND-FAILED keep
-    their own code.
+    their own code. *hint* is for the step's own *code*.
     """
     if error.code is not ErrorCode.COMMAND_FAILED:
-        code = error.code
+        code, hint = error.code, ""
     elif _DISK_FULL.search(error.output):
-        code = ErrorCode.FILE_SYSTEM
-    return ReleaseError(code, message, location, output=error.output)
+        code, hint = ErrorCode.FILE_SYSTEM, ""
+    return ReleaseError(code, message, location, hint, output=error.output)
 
 
 _DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded|Read-only file system")

@@ -14,7 +14,20 @@ if TYPE_CHECKING:
 
     from releasekit.integrations.peryx import EmbeddedIndex
 
+HATCHLING = (
+    '\n[build-system]\nrequires = ["hatchling==1.27.0"]\nbuild-backend = "hatchling.build"\n'
+)
+SETUPTOOLS = (
+    '\n[build-system]\nrequires = ["setuptools==80.9.0"]\nbuild-backend = "setuptools.build_meta"\n'
+)
 REHEARSE = ("publish", "--rehearse", "--skip-audit", "--format", "json")
+
+
+def with_backend(world: World, backend: str) -> dict[str, str]:
+    """Return the pyproject.toml of core with another build backend, by its path."""
+    path = "packages/core/pyproject.toml"
+    project, _, _ = (world.root / path).read_text().partition("[build-system]")
+    return {path: project + backend}
 
 
 def steps_of(world: World, *argv: str) -> dict[str, str]:
@@ -69,3 +82,42 @@ def test_rehearsal_has_the_submodules_of_the_checkout(
     assert core["outcome"] == "confirmed"
     assert world.git("status", "--porcelain") == ""
     assert not [request for request in own_index.requests() if request.method == "POST"]
+
+
+@pytest.mark.usefixtures("unrecorded", "own_index")
+def test_rehearsal_says_when_only_its_index_refuses(tmp_path: Path) -> None:
+    """The throwaway index is stricter about sdists than PyPI, so a refusal of it is not the last word."""
+    world = make_world(tmp_path, "core")
+    (world.root / "packages/core/docs").mkdir()
+    (world.root / "packages/core/docs/README.md").symlink_to("../pyproject.toml")
+    world.commit("feat: documents", with_backend(world, HATCHLING))
+
+    said = world.releasekit(*REHEARSE)
+
+    assert said.code == 1
+    (core,) = json.loads(said.out)["packages"]
+    assert core["error"].startswith("RK-UPLOAD-REFUSED: core-0.1.0.tar.gz: ")
+    assert "stricter than PyPI" in core["hint"]
+
+
+@pytest.mark.usefixtures("unrecorded", "own_index")
+def test_wheel_that_needs_more_than_its_sdist(tmp_path: Path) -> None:
+    """A build that reads a file from elsewhere fails from the sdist. The hint says what to do, and it works."""
+    world = make_world(tmp_path, "core")
+    files = with_backend(world, SETUPTOOLS)
+    files["packages/core/setup.py"] = (
+        "import setuptools\nopen('../words').close()\nsetuptools.setup()\n"
+    )
+    files["packages/words"] = ""
+    world.commit("feat: words", files)
+
+    failed = world.releasekit(*REHEARSE)
+
+    assert failed.code == 1
+    (core,) = json.loads(failed.out)["packages"]
+    key = 'build_command = "uv build --wheel --out-dir {output}"'
+    assert core["error"].startswith("RK-BUILD-FAILED")
+    assert key in core["hint"]
+    (path,) = with_backend(world, SETUPTOOLS)
+    world.commit("build: from here", {path: f"{files[path]}[tool.releasekit]\n{key}\n"})
+    assert steps_of(world, *REHEARSE) == {"core": "0.1.0"}
