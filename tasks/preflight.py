@@ -15,6 +15,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, TypeAlias
 
 from releasekit.core.addresses import is_unencrypted
+from releasekit.core.artifacts.package_facts import missing_sources
 from releasekit.core.config.settings import CHANGELOG, bump_files
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, ReleaseWarning
 from releasekit.core.history.build_tags import unread_tag_warnings
@@ -39,7 +40,7 @@ from releasekit.core.release.upload_rights import (
 )
 from releasekit.core.text import count_as, summarize
 from releasekit.core.workspace.dynamic_version import is_dynamic
-from releasekit.core.workspace.package_paths import is_in_any, is_member
+from releasekit.core.workspace.package_paths import is_member
 from releasekit.core.workspace.siblings import group_by_file, write_raised_requirements
 from releasekit.integrations.filesystem import changelog_path, find_changelog_problem, read_text
 from releasekit.integrations.git import tags_among
@@ -359,8 +360,11 @@ def _incomplete_checkout(
     if left_out:
         message = f"the checkout is sparse, without {summarize(left_out, 5)}"
         yield Refusal(ErrorCode.CHECKOUT_INCOMPLETE, message, str(repo.top))
-    packages = [_path_in_repository(project, repo) / step.path for step in plan.steps]
-    submodules = [path for path in unavailable_submodules(repo) if is_in_any(path, packages)]
+    missing, root = unavailable_submodules(repo), _path_in_repository(project, repo)
+    submodules: list[str] = []
+    for step in plan.steps:
+        document, _ = project.manifests[step.path]
+        submodules += missing_sources(missing, root / step.path, document, step.name)
     if submodules:
         message = f"submodules of released packages are not initialised: {summarize(submodules, 5)}"
         yield Refusal(ErrorCode.CHECKOUT_INCOMPLETE, message, str(repo.top))

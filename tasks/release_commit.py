@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from releasekit.core.artifacts.package_facts import missing_sources
 from releasekit.core.changelog.changelog import insert_section
 from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.picking import drop, names_of
 from releasekit.core.planning.release_messages import commit_message
 from releasekit.core.release.release_manifest import ReleaseManifest
 from releasekit.core.text import summarize
-from releasekit.core.workspace.package_paths import is_in_any
 from releasekit.core.workspace.siblings import group_by_file, write_raised_requirements
 from releasekit.integrations.change_texts import consume_change_file
 from releasekit.integrations.filesystem import (
@@ -97,9 +97,13 @@ def check_out(release: ReleaseContext, repo: Repo) -> ReleaseContext:
 
 def _require_whole_packages(release: ReleaseContext, repo: Repo) -> None:
     """Refuse to build a package without files that the commit has; raises Refusal RK-CHECKOUT-INCOMPLETE."""
-    packages = [PurePosixPath(release.workspace) / step.path for step in release.plan.steps]
-    missing = missing_files(repo, release.record.worktree)
-    needed = [path for path in missing if is_in_any(path, packages)]
+    tree = release.record.worktree
+    missing, needed = missing_files(repo, tree), list[str]()
+    for step in release.plan.steps if missing else ():
+        package = PurePosixPath(release.workspace) / step.path
+        file = tree / package / "pyproject.toml"
+        document = read_toml(file, str(package))[0] if file.exists() else {}
+        needed += missing_sources(missing, package, document, step.name)
     if needed:
         message = f"the release cannot have all files of its commit: {summarize(needed, 5)}"
         raise Refusal(ErrorCode.CHECKOUT_INCOMPLETE, message, str(repo.top))

@@ -121,3 +121,19 @@ def test_wheel_that_needs_more_than_its_sdist(tmp_path: Path) -> None:
     (path,) = with_backend(world, SETUPTOOLS)
     world.commit("build: from here", {path: f"{files[path]}[tool.releasekit]\n{key}\n"})
     assert steps_of(world, *REHEARSE) == {"core": "0.1.0"}
+
+
+@pytest.mark.usefixtures("unrecorded", "own_index")
+def test_submodule_that_no_build_packs_may_be_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CI checks out without submodules; the theme of its documents does not stop the release of a package."""
+    monkeypatch.setenv("GIT_ALLOW_PROTOCOL", "file")
+    theme = make_world(tmp_path / "theme", "leaves")
+    world = make_world(tmp_path, "core")
+    place = "packages/core/docs/theme"
+    world.git("submodule", "--quiet", "add", str(theme.root), place)
+    world.commit("docs: a theme")
+    world.git("submodule", "--quiet", "deinit", "--force", place)
+
+    assert steps_of(world, *REHEARSE) == {"core": "0.1.0"}

@@ -117,6 +117,28 @@ def files_to_pack(files: Collection[str], document: Table, name: str) -> frozens
     return frozenset(installed | documents | _files_beside(packable, document))
 
 
+def missing_sources(
+    missing: Iterable[str], directory: PurePosixPath, document: Table, name: str
+) -> list[str]:
+    """Return those of the *missing* files and submodules that a build of the package *name* in *directory* packs.
+
+    Paths are relative to the top of the repository. *document* is the pyproject.toml of the package. A submodule around
+    the whole package counts too.
+    """
+    return [path for path in missing if _needs(PurePosixPath(path), directory, document, name)]
+
+
+def _needs(path: PurePosixPath, directory: PurePosixPath, document: Table, name: str) -> bool:
+    if directory.is_relative_to(path):
+        return True
+    if not path.is_relative_to(directory):
+        return False
+    file = path.relative_to(directory)
+    asked = {str(file), str(file / "of_submodule.py")}
+    module = f"src/{name.replace('-', '_')}/__init__.py"  # uv_build expects it there by default
+    return not asked.isdisjoint(files_to_pack([module, *asked], document, name))
+
+
 def _files_beside(files: Collection[str], document: Table) -> set[str]:
     """Return those of *files* that a build packs beside modules and documents."""
     match table_at(document, "build-system").get("build-backend"):

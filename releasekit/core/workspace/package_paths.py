@@ -9,15 +9,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-def is_in_any(path: str, directories: Iterable[PurePosixPath]) -> bool:
-    """Return whether one of *directories* contains *path*, or is in it if that is a directory too."""
-    place = PurePosixPath(path)
-    return any(
-        place.is_relative_to(directory) or directory.is_relative_to(place)
-        for directory in directories
-    )
-
-
 def is_member(path: str, patterns: Iterable[str], excluded: Iterable[str]) -> bool:
     """Return whether the directory *path* matches one of the *patterns* of `[tool.uv.workspace]`, and none *excluded*.
 

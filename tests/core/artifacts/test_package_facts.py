@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import tomllib
+from pathlib import PurePosixPath
 
 import pytest
 
-from releasekit.core.artifacts.package_facts import files_to_pack, source_facts
+from releasekit.core.artifacts.package_facts import files_to_pack, missing_sources, source_facts
 
 FILES = [
     *("README.md", "pyproject.toml", "Makefile", "scripts/scrub.py", "docs/conf.py"),
@@ -88,3 +89,45 @@ def test_settings_select_what_is_packed(backend: str, settings: str, left_out: s
 
     assert " ".join(sorted(set(files) - packed)) == left_out
     assert packed >= DOCUMENTS
+
+
+@pytest.mark.parametrize(
+    ("path", "is_needed"),
+    [
+        ("packages/core/src/core/vendored", True),
+        ("packages/core/docs/theme", False),
+        ("packages/core/LICENSES", True),
+        ("packages/core", True),
+        ("packages", True),
+        ("packages/core-extra/x", False),
+        ("docs/theme", False),
+    ],
+)
+def test_missing_submodule_matters_if_it_is_packed(path: str, is_needed: bool) -> None:
+    """uv_build packs the module. A submodule around the package matters too; one beside its module does not."""
+    document = {"build-system": {"build-backend": "uv_build"}}
+    package = PurePosixPath("packages/core")
+
+    assert missing_sources([path], package, document, "core") == [path] * is_needed
+
+
+@pytest.mark.parametrize("backend", ["hatchling.build", "setuptools.build_meta", "own_backend"])
+def test_other_backends_may_pack_everything(backend: str) -> None:
+    """The package at the root has every path, and its sdist may have it too."""
+    document = {"build-system": {"build-backend": backend}}
+
+    assert missing_sources(["docs/theme"], PurePosixPath(), document, "core") == ["docs/theme"]
+
+
+def test_missing_file_matters_if_it_is_included() -> None:
+    """A file that Git LFS has not fetched counts as submodules do."""
+    backend = {"source-include": ["models/*.bin"]}
+    document = {
+        "build-system": {"build-backend": "uv_build"},
+        "tool": {"uv": {"build-backend": backend}},
+    }
+    files = ["models/a.bin", "figures/a.png", "src/core/b.bin"]
+
+    needed = missing_sources(files, PurePosixPath(), document, "core")
+
+    assert needed == ["models/a.bin", "src/core/b.bin"]
