@@ -361,10 +361,10 @@ def _incomplete_checkout(
         message = f"the checkout is sparse, without {summarize(left_out, 5)}"
         yield Refusal(ErrorCode.CHECKOUT_INCOMPLETE, message, str(repo.top))
     missing, root = unavailable_submodules(repo), _path_in_repository(project, repo)
-    submodules: list[str] = []
-    for step in plan.steps:
-        document, _ = project.manifests[step.path]
-        submodules += missing_sources(missing, root / step.path, document, step.name)
+    packages = [
+        (step.name, root / step.path, project.manifests[step.path][0]) for step in plan.steps
+    ]
+    submodules = missing_sources(missing, packages)
     if submodules:
         message = f"submodules of released packages are not initialised: {summarize(submodules, 5)}"
         yield Refusal(ErrorCode.CHECKOUT_INCOMPLETE, message, str(repo.top))

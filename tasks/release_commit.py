@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from releasekit.core.artifacts.package_facts import missing_sources
 from releasekit.core.changelog.changelog import insert_section
@@ -35,7 +35,7 @@ from releasekit.store.record import current_owner
 from tasks.decorators import flow_task
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from packaging.version import Version
@@ -98,12 +98,14 @@ def check_out(release: ReleaseContext, repo: Repo) -> ReleaseContext:
 def _require_whole_packages(release: ReleaseContext, repo: Repo) -> None:
     """Refuse to build a package without files that the commit has; raises Refusal RK-CHECKOUT-INCOMPLETE."""
     tree = release.record.worktree
-    missing, needed = missing_files(repo, tree), list[str]()
+    missing = missing_files(repo, tree)
+    packages: list[tuple[str, PurePosixPath, Mapping[str, Any]]] = []
     for step in release.plan.steps if missing else ():
-        package = PurePosixPath(release.workspace) / step.path
-        file = tree / package / "pyproject.toml"
-        document = read_toml(file, str(package))[0] if file.exists() else {}
-        needed += missing_sources(missing, package, document, step.name)
+        directory = PurePosixPath(release.workspace) / step.path
+        file = tree / directory / "pyproject.toml"
+        document = read_toml(file, str(directory))[0] if file.exists() else {}
+        packages.append((step.name, directory, document))
+    needed = missing_sources(missing, packages)
     if needed:
         message = f"the release cannot have all files of its commit: {summarize(needed, 5)}"
         raise Refusal(ErrorCode.CHECKOUT_INCOMPLETE, message, str(repo.top))

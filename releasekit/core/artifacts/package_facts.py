@@ -118,17 +118,21 @@ def files_to_pack(files: Collection[str], document: Table, name: str) -> frozens
 
 
 def missing_sources(
-    missing: Iterable[str], directory: PurePosixPath, document: Table, name: str
+    missing: Iterable[str], packages: Collection[tuple[str, PurePosixPath, Table]]
 ) -> list[str]:
-    """Return those of the *missing* files and submodules that a build of the package *name* in *directory* packs.
+    """Return those of the *missing* files and submodules that a build of one of *packages* packs.
 
-    Paths are relative to the top of the repository. *document* is the pyproject.toml of the package. A submodule around
-    the whole package counts too.
+    Each package has its name, its directory and its pyproject.toml. Paths are relative to the top of the repository. A
+    submodule around a whole package counts too.
     """
-    return [path for path in missing if _needs(PurePosixPath(path), directory, document, name)]
+    return [
+        path
+        for path in missing
+        if any(_needs(PurePosixPath(path), *package) for package in packages)
+    ]
 
 
-def _needs(path: PurePosixPath, directory: PurePosixPath, document: Table, name: str) -> bool:
+def _needs(path: PurePosixPath, name: str, directory: PurePosixPath, document: Table) -> bool:
     if directory.is_relative_to(path):
         return True
     if not path.is_relative_to(directory):

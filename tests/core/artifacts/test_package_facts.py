@@ -108,7 +108,7 @@ def test_missing_submodule_matters_if_it_is_packed(path: str, is_needed: bool) -
     document = {"build-system": {"build-backend": "uv_build"}}
     package = PurePosixPath("packages/core")
 
-    assert missing_sources([path], package, document, "core") == [path] * is_needed
+    assert missing_sources([path], [("core", package, document)]) == [path] * is_needed
 
 
 @pytest.mark.parametrize("backend", ["hatchling.build", "setuptools.build_meta", "own_backend"])
@@ -116,7 +116,7 @@ def test_other_backends_may_pack_everything(backend: str) -> None:
     """The package at the root has every path, and its sdist may have it too."""
     document = {"build-system": {"build-backend": backend}}
 
-    assert missing_sources(["docs/theme"], PurePosixPath(), document, "core") == ["docs/theme"]
+    assert missing_sources(["docs/theme"], [("core", PurePosixPath(), document)]) == ["docs/theme"]
 
 
 def test_missing_file_matters_if_it_is_included() -> None:
@@ -128,6 +128,14 @@ def test_missing_file_matters_if_it_is_included() -> None:
     }
     files = ["models/a.bin", "figures/a.png", "src/core/b.bin"]
 
-    needed = missing_sources(files, PurePosixPath(), document, "core")
+    needed = missing_sources(files, [("core", PurePosixPath(), document)])
 
     assert needed == ["models/a.bin", "src/core/b.bin"]
+
+
+def test_submodule_in_two_packages_is_named_once() -> None:
+    """A member is in the directory of the package at the root, too."""
+    document = {"build-system": {"build-backend": "hatchling.build"}}
+    packages = [("top", PurePosixPath(), document), ("core", PurePosixPath("core"), document)]
+
+    assert missing_sources(["core/vendored"], packages) == ["core/vendored"]
