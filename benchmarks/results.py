@@ -16,7 +16,6 @@ import argparse
 import json
 import os
 import shlex
-import socket
 import subprocess
 import sys
 import tempfile
@@ -28,6 +27,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.synthetic import GIT, make_repository, publishable
 from releasekit.integrations.peryx import embedded_index
+from releasekit.integrations.prefect_server import free_port
 from releasekit.integrations.uv import find_uv
 
 if TYPE_CHECKING:
@@ -235,7 +235,7 @@ def measure(case: Case, size: int, directory: Path, prefect_home: Path) -> Cost:
 
 def _cost_with_server(case: Case, work: Path, env: Mapping[str, str]) -> Cost:
     """Return what *case* costs, and what the Prefect server that runs already does for it."""
-    cost_of((*case.server, "start", "--port", str(_free_port())), work, env)
+    cost_of((*case.server, "start", "--port", str(free_port())), work, env)
     try:
         pid = int((Path(env["PREFECT_HOME"]) / "server.pid").read_text())
         before = _cpu_of(pid)
@@ -243,11 +243,6 @@ def _cost_with_server(case: Case, work: Path, env: Mapping[str, str]) -> Cost:
         return replace(cost, cpu=cost.cpu + _cpu_of(pid) - before)
     finally:
         cost_of((*case.server, "stop"), work, env)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 def _cpu_of(pid: int) -> float:

@@ -62,12 +62,8 @@ def clone_submodules(repo: Repo) -> None:
             log.warning("the submodule %s cannot be cloned: %s", path, last_lines(result.stderr))
 
 
-def copy_submodules(repo: Repo, copy: Repo) -> None:
-    """Give the clone *copy* the submodules that the checkout of *repo* has, as clones of these."""
-    _copy_submodules(repo, repo.top, copy.top)
-
-
-def _copy_submodules(repo: Repo, source: Path, target: Path) -> None:
+def copy_submodules(repo: Repo, source: Path, target: Path) -> None:
+    """Give *target*, a clone of *repo*, the submodules that its checkout *source* has, as clones of these."""
     for path, commit in _submodules(repo, target, "HEAD"):
         if not (source / path / ".git").exists():
             continue
@@ -75,7 +71,7 @@ def _copy_submodules(repo: Repo, source: Path, target: Path) -> None:
         git_dir = target / path / ".git"
         if _has_commit(repo, str(git_dir), commit):
             repo.git(*FILES_OF_COMMIT, "checkout", "--quiet", "--detach", commit, cwd=target / path)
-            _copy_submodules(repo, source / path, target / path)
+            copy_submodules(repo, source / path, target / path)
 
 
 def lfs_options(repo: Repo) -> tuple[str, ...]:

@@ -135,7 +135,7 @@ def _throwaway_clone(repo: Repo, directory: Path) -> Path:
     copy = Repo(work)
     if not repo.branch:
         copy.git("switch", "--quiet", "--force-create", "rehearsal", repo.head)
-    copy_submodules(repo, copy)
+    copy_submodules(repo, repo.top, work)
     name, _, rest = repo.committer().partition(" <")
     copy.git("config", "user.name", name)
     copy.git("config", "user.email", rest.partition(">")[0])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import socket
 import sys
 import time
 import tomllib
@@ -19,6 +18,7 @@ import pytest
 import yaml
 
 from releasekit.core.errors import ReleaseError
+from releasekit.integrations.prefect_server import free_port
 from releasekit.integrations.process import Command, background, run
 from releasekit.integrations.uv import find_uv
 from tests.support.postgres import postgres, programs
@@ -105,13 +105,6 @@ class Composed:
         for name, place in self.hosts.items():
             text = text.replace(name, place)
         return text
-
-
-def free_port() -> int:
-    """Return a port on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_for(address: str, log: Path) -> None:

@@ -190,7 +190,7 @@ def test_copy_has_nested_submodules(nested: Path, tmp_path: Path) -> None:
         (tmp_path / name).rename(tmp_path / f"{name}-gone")
     copy = Repo(tmp_path / "copy")
 
-    copy_submodules(Repo(nested), copy)
+    copy_submodules(Repo(nested), nested, copy.top)
 
     assert (copy.top / "a/vendored/code.py").read_text() == "code = 1\n"
     assert (copy.top / "a/vendored/inner/deep.py").read_text() == "deep = 1\n"
@@ -203,7 +203,7 @@ def test_copy_lacks_what_the_checkout_lacks(nested: Path, tmp_path: Path) -> Non
     git(tmp_path, "clone", "--quiet", str(nested), "copy")
     copy = Repo(tmp_path / "copy")
 
-    copy_submodules(Repo(nested), copy)
+    copy_submodules(Repo(nested), nested, copy.top)
 
     assert unavailable_submodules(copy) == ["a/vendored"]
 
