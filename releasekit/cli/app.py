@@ -15,34 +15,6 @@ from cyclopts.exceptions import CycloptsError
 from pydantic import ValidationError
 
 from releasekit.cli.command_types import DONE
-from releasekit.cli.commands import (
-    approve,
-    change,
-    changelog,
-    check,
-    completion,
-    config,
-    discover,
-    explain,
-    graph,
-    init,
-    manifest,
-    merge,
-    notes,
-    pin,
-    plan,
-    prepare,
-    publish,
-    repair,
-    rollback,
-    server,
-    smoke_test,
-    status,
-    verify,
-    version,
-    yank,
-)
-from releasekit.cli.commands import help as help_command
 from releasekit.cli.render.encoding import adapt_streams
 from releasekit.cli.render.long_waits import show_long_waits
 from releasekit.cli.root import app
@@ -63,35 +35,38 @@ log = logging.getLogger("releasekit")
 
 INTERRUPTED, BROKEN_PIPE = 130, 141
 
-for module in (
-    publish,
-    prepare,
-    plan,
-    change,
-    manifest,
-    merge,
-    smoke_test,
-    approve,
-    status,
-    repair,
-    verify,
-    yank,
-    rollback,
-    version,
-    init,
-    discover,
-    graph,
-    check,
-    changelog,
-    notes,
-    pin,
-    server,
-    config,
-    completion,
-    explain,
-    help_command,
-):
-    app.command(module.command)
+_COMMANDS = (
+    "publish",
+    "prepare",
+    "plan",
+    "change",
+    "manifest",
+    "merge",
+    "smoke-test",
+    "approve",
+    "status",
+    "repair",
+    "verify",
+    "yank",
+    "rollback",
+    "version",
+    "init",
+    "discover",
+    "graph",
+    "check",
+    "changelog",
+    "notes",
+    "pin",
+    "server",
+    "config",
+    "completion",
+    "help",
+)
+for name in _COMMANDS:
+    module = name.replace("-", "_")
+    # By its path: cyclopts imports the module when the command is used, or its help is shown.
+    app.command(f"releasekit.cli.commands.{module}:command", name=name)
+app.command("releasekit.cli.commands.explain:command", name=("explain", "--explain"))
 
 app.meta.config = Environment()
 app.meta.group_parameters = GLOBAL
@@ -105,6 +80,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     enable_interrupts()
     adapt_streams()
     ensure_home()
+    if _shows_program_help(words):
+        app.resolved_commands()  # cyclopts has the summary of a command after it has loaded its module
     try:
         if wants_short_help(words):
             text = short_help(app, words, get_terminal_size().columns)
@@ -123,6 +100,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001  no error may get past this place
         return _report_error(error)
     return result if isinstance(result, int) else DONE
+
+
+def _shows_program_help(words: Sequence[str]) -> bool:
+    """Return whether the help of the program may be shown: if it is asked for, or if no command is named."""
+    return "--help" in words or set(_COMMANDS).difference(["help"]).isdisjoint(words)
 
 
 def _report_error(error: Exception) -> int:
