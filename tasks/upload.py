@@ -16,13 +16,13 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE, CacheKeyFnPolicy
 from prefect.context import TaskRunContext
 
+from releasekit.core.artifacts.attestations import ATTESTATION
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, as_refusal
 from releasekit.core.picking import drop
 from releasekit.core.release.progress import PackageStage
 from releasekit.core.release.upload_response import UploadOutcome, classify_response
 from releasekit.core.release.upload_window import find_partial_uploads
 from releasekit.core.text import minute_text
-from releasekit.integrations.built_artifacts import ATTESTATION
 from releasekit.integrations.filesystem import describe_file
 from releasekit.integrations.http import MAX_DELAY, requested_delay
 from releasekit.integrations.index import files_on_index, upload_times

@@ -11,10 +11,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from releasekit.cli.render import terminal
-from releasekit.cli.terminal_confirmation import TerminalConfirmation
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, ReleaseWarning
 from releasekit.core.planning.plan_diff import diff_plans, snapshot_from_plan, with_difference
-from releasekit.core.release.report import ReleaseReport
 from releasekit.integrations.prefect_server import (
     configure_client,
     configured_api,
@@ -27,10 +25,8 @@ from releasekit.integrations.process import mask
 from releasekit.integrations.signals import handle_termination, termination_as_interrupt
 from releasekit.integrations.waits import WAITS
 from releasekit.operations.draft import checkout_workspace, open_project, plan_key
-from releasekit.operations.dry_run import release_commands
 from releasekit.operations.planning import compute_plan, select_release
 from releasekit.operations.preview import with_unfinished
-from releasekit.operations.start_release import start_release
 from releasekit.options import flow_parameters, hands_off_to_ci
 from releasekit.store.record import load_plan_snapshot, read_plan_file, save_plan_snapshot
 
@@ -46,6 +42,7 @@ if TYPE_CHECKING:
     from releasekit.core.planning.model import Plan
     from releasekit.core.planning.plan_diff import ComparedPlan, PlanDifference
     from releasekit.core.release.pr_status import ReleasePullRequest
+    from releasekit.core.release.report import ReleaseReport
     from releasekit.core.release.rollback_plan import Rollback
     from releasekit.integrations.git import Repo
     from releasekit.integrations.prefect_server import Server
@@ -167,6 +164,7 @@ async def rollback(options: RollbackOptions, *, yes: bool) -> Rollback:
 
     The question comes before a recorded run, so that a no leaves no run.
     """
+    from releasekit.cli.terminal_confirmation import TerminalConfirmation
     from releasekit.operations.run_rollback import confirm_rollback, run_rollback
 
     confirmation = TerminalConfirmation(yes=yes)
@@ -266,6 +264,8 @@ def _use_prefect_api(subject: str) -> bool:
 
 async def dry_run(options: PublishOptions) -> DryRunResult | ReleasePullRequest:
     """Plan and check like a release, and list the commands that it would run; change nothing."""
+    from releasekit.operations.dry_run import release_commands
+
     with checkout_workspace(options) as local_options:
         project, repo = open_project(local_options)
         if hands_off_to_ci(local_options, project.settings):
@@ -283,12 +283,15 @@ async def publish(
     With `publish_from = "ci"`, a merged release is handed off to CI, and nothing else is done here.
     Raises Refusal, see `PlanRefusal`, for a plan that has obstacles.
     """
+    from releasekit.cli.terminal_confirmation import TerminalConfirmation
+    from releasekit.core.planning.model import Plan
+    from releasekit.core.release.report import ReleaseReport
+    from releasekit.operations.start_release import start_release
+
     async with AsyncExitStack() as stack:
         stack.enter_context(termination_as_interrupt())
         rehearsing = options.rehearse
         if options.approve and not rehearsing:  # the run asks, so the run starts the release
-            from releasekit.core.planning.model import Plan
-
             report = await _run_flow(options, _shared_api())
             return PublishResult(report, Plan(commit=report.commit, release=report.release))
         options = stack.enter_context(checkout_workspace(options, keep=not rehearsing))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from releasekit.core.artifacts.archive_facts import NO_PINS, BuiltArtifacts
+from releasekit.core.artifacts.attestations import ATTESTATION
 from releasekit.core.artifacts.metadata_rules import renders_as_rst
 from releasekit.integrations.archives import read_archive
 from releasekit.integrations.package_files import rst_problem
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from releasekit.core.workspace.pins import Pins
 
 ARCHIVE_SUFFIXES = (".whl", ".tar.gz")
-ATTESTATION = ".publish.attestation"
-"""The suffix that `uv publish` expects for the attestation of a file (PEP 740)."""
 _MAX_DESCRIPTION = 1 << 20
 
 

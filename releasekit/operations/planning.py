@@ -17,7 +17,7 @@ from releasekit.operations.draft import create_plan_context, open_index
 from releasekit.options import PrepareOptions, PublishOptions
 from releasekit.store.bundle import check_output_directory
 from releasekit.store.record import create_record, record_for
-from tasks import pr_steps, preflight, read_workspace, resume
+from tasks import preflight, read_workspace, resume
 from tasks.preflight import PreflightFindings, obstacle_of
 
 if TYPE_CHECKING:
@@ -248,6 +248,8 @@ async def select_release(options: PublishOptions, project: Project, repo: Repo) 
     record = None
     staged_manifest = options.staged_manifest
     if staged_manifest:
+        from tasks import pr_steps
+
         staged_manifest = await pr_steps.fetch_manifest(
             repo, settings, project.uv.secrets, staged_manifest
         )

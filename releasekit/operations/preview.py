@@ -23,7 +23,7 @@ from releasekit.integrations.git import Repo
 from releasekit.operations.draft import add_changelogs, checkout_workspace, open_index, open_project
 from releasekit.store.bundle import read_manifest
 from releasekit.store.record import lock_holder
-from tasks import changelog_entries, decide, find_unfinished, pr_steps, read_history, read_workspace
+from tasks import changelog_entries, decide, find_unfinished, read_history, read_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -164,6 +164,8 @@ async def fetch_manifest_text(options: WorkspaceOptions, release: str) -> str:
 
     Raises Refusal RK-RELEASE-UNKNOWN, RK-RECORD-INVALID, RK-FORGE-….
     """
+    from tasks import pr_steps
+
     project = read_workspace.read_workspace(options.directory, {})
     repo = Repo(project.root)
     file = await pr_steps.fetch_manifest(repo, project.settings, project.uv.secrets, Path(release))

@@ -14,13 +14,12 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from releasekit.core.artifacts.attestations import attestation_problem
+from releasekit.core.artifacts.attestations import ATTESTATION, attestation_problem
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, as_refusal
 from releasekit.core.picking import names_of
 from releasekit.core.release.release_manifest import manifest_text, parse_staged_manifest
 from releasekit.core.release.sboms import sbom_names
 from releasekit.core.text import join_lines
-from releasekit.integrations.built_artifacts import ATTESTATION
 from releasekit.integrations.filesystem import (
     copy_files,
     describe_file,

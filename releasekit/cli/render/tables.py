@@ -12,7 +12,6 @@ from rich.text import Text
 
 from releasekit.cli.render.diagnostics import Diagnostic
 from releasekit.cli.render.sheet import Indented, ResponsiveTable
-from releasekit.core.adoption.setup_steps import describe_step
 from releasekit.core.errors import warning_hints
 from releasekit.core.picking import drop, group_by, names_of, true_keys
 from releasekit.core.planning.model import Status
@@ -274,6 +273,8 @@ def _unread_line(tags: UnreadTags) -> Text:
 
 def adoption_changes(adoption: Adoption, *, tag_baselines: bool) -> list[RenderableType]:
     """Draw the missing tags, the changes of files, and the checklist of what you do by hand."""
+    from releasekit.core.adoption.setup_steps import describe_step
+
     lines: list[RenderableType] = []
     if adoption.missing:
         lines.append(

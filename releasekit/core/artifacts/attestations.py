@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+ATTESTATION = ".publish.attestation"
+"""The suffix that `uv publish` expects for the attestation of a file (PEP 740)."""
+
 
 def attestation_problem(content: bytes, name: str, sha256: str) -> str:
     """Return why *content* is no attestation (PEP 740) of the file *name* with this *sha256*; empty if it is one."""
