@@ -24,7 +24,6 @@ from releasekit.core.release.stage_job import StageJob
 from releasekit.core.text import summarize
 from releasekit.core.workspace.build_requirements import shareable_requirements
 from releasekit.core.workspace.dynamic_version import table_at, text_at, version_environment
-from releasekit.core.workspace.pins import pin_requirements as pin_text
 from releasekit.core.workspace.wheel_tags import foreign_wheels
 from releasekit.integrations.build_environments import SharedEnvironments
 from releasekit.integrations.built_artifacts import built_paths
@@ -42,7 +41,7 @@ from releasekit.integrations.secrets import Secrets
 from releasekit.integrations.storage import Storage
 from releasekit.integrations.uv import failure
 from releasekit.integrations.verify_files import verified_package
-from releasekit.integrations.version_files import rewritten_texts
+from releasekit.integrations.version_files import pinned_texts
 from releasekit.store import bundle
 from releasekit.store.record import Record
 from releasekit.store.stage_exchange import StageExchange
@@ -232,12 +231,10 @@ def pin_package(job: StageJob) -> None:
     """Write the package's requirements on its siblings into its files, in the scratch worktree."""
     package, location = _directory(job), f"{job.path}/pyproject.toml"
     document, _ = read_toml(package / "pyproject.toml", location)
-    texts = rewritten_texts(
-        package, document, lambda text, file: pin_text(text, job.requirements, file)
-    )
+    texts = pinned_texts(package, document, job.requirements)
     for path, pinned in texts.items():
         before = read_text(path).splitlines()
-        write_atomic(path, pinned)
+        write_atomic(path, pinned, durable=False)
         changed = [line.strip() for line in pinned.splitlines() if line not in before]
         detail.info("pinned in %s/%s: %s", job.path, path.name, " ".join(changed))
     if not texts:

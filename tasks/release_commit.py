@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from releasekit.core.artifacts.package_facts import missing_sources
 from releasekit.core.changelog.changelog import insert_section
-from releasekit.core.errors import ErrorCode, Refusal
+from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
 from releasekit.core.picking import drop, names_of
 from releasekit.core.planning.release_messages import commit_message
 from releasekit.core.release.release_manifest import ReleaseManifest
@@ -81,7 +81,10 @@ def prove_commit(release: ReleaseContext, repo: Repo) -> None:
 
 @flow_task("check-out", "check-out-{release.plan.title}", stage="commit")
 def check_out(release: ReleaseContext, repo: Repo) -> ReleaseContext:
-    """Check out the frozen commit, or the release commit if it exists already, in the scratch worktree."""
+    """Check out the frozen commit, or the release commit if it exists already, in the scratch worktree.
+
+    A worktree of an earlier run gets the files of the commit again: a power failure can have emptied them.
+    """
     manifest = release.record.manifest()
     tree = release.record.worktree
     if manifest is None:
@@ -89,10 +92,21 @@ def check_out(release: ReleaseContext, repo: Repo) -> ReleaseContext:
         _require_whole_packages(release, repo)
         return release
     commit = manifest.release_commit
-    if not repo.has_worktree(tree):
+    if not _restore_worktree(repo, tree, commit):
         _renew_worktree(repo, tree, commit)
         _require_whole_packages(release, repo)
     return replace(release, commit=commit, epoch=repo.commit_time(commit), branch=manifest.branch)
+
+
+def _restore_worktree(repo: Repo, tree: Path, commit: str) -> bool:
+    """Restore the files of the worktree; return whether that worked. The index, too, can be damaged or locked."""
+    try:
+        if repo.has_worktree(tree):
+            repo.restore_worktree(tree, commit)
+            return True
+    except ReleaseError as error:
+        log.debug("the worktree cannot be restored: %s", error)
+    return False
 
 
 def _require_whole_packages(release: ReleaseContext, repo: Repo) -> None:
@@ -149,7 +163,8 @@ def _raise_requirements(release: ReleaseContext) -> list[str]:
     written: list[str] = []
     for file, raised in group_by_file(release.plan.raises).items():
         path = (tree / release.workspace / file).resolve()
-        write_atomic(path, write_raised_requirements(read_text(path), path.name, raised))
+        text = write_raised_requirements(read_text(path), path.name, raised)
+        write_atomic(path, text, durable=False)
         written.append(path.relative_to(tree).as_posix())
     return written
 
@@ -182,7 +197,7 @@ def _write_changelogs(release: ReleaseContext, repo: Repo) -> list[str]:
                     step.version,
                 )
             make_directory(path.parent)
-            write_atomic(path, after)
+            write_atomic(path, after, durable=False)
             written.append(path.relative_to(tree).as_posix())
     repo.add(tree, written)
     return written
@@ -262,5 +277,5 @@ def _write(top: Path, package: Path, version: Version, display_path: str) -> Ite
     texts = new_texts(package, document, version, display_path)
     texts |= cargo_lock_text(package, document, version, top)
     for path, text in texts.items():
-        write_atomic(path, text)
+        write_atomic(path, text, durable=False)
         yield path

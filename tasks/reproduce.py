@@ -14,9 +14,11 @@ from releasekit.core.config.settings import build_command_of
 from releasekit.core.errors import ErrorCode, ReleaseError
 from releasekit.core.picking import by_name
 from releasekit.core.workspace.dynamic_version import table_at, version_environment
-from releasekit.integrations.filesystem import read_toml
+from releasekit.core.workspace.pins import Pins
+from releasekit.integrations.filesystem import read_toml, write_atomic
 from releasekit.integrations.packed_members import read_members
 from releasekit.integrations.process import run_async
+from releasekit.integrations.version_files import pinned_texts
 from tasks.context import explain_failure
 from tasks.decorators import flow_task
 
@@ -77,6 +79,7 @@ async def _build_again(
     directory = tree / release.workspace / step.path
     out = tree.parent / "dist" / step.name
     message = f"{step.name} {step.version} did not build a second time"
+    _pin(release, step, directory)
     for command in _build_commands(release, step, directory, out):
         with explain_failure(ErrorCode.BUILD_FAILED, message, str(command)):
             await run_async(command)
@@ -87,6 +90,17 @@ async def _build_again(
     if any(mismatches):
         text = "; ".join(filter(None, mismatches))
         raise ReleaseError(ErrorCode.VERIFY_NOT_REPRODUCIBLE, text, f"{step.name} {step.version}")
+
+
+def _pin(release: ReleaseContext, step: Step, directory: Path) -> None:
+    """Write the package's requirements on its siblings into its files: a resumed run has none in its worktree."""
+    plan = release.plan
+    pins = Pins(
+        mode=step.pins, versions=plan.versions, limits=plan.limits, older=frozenset(step.older)
+    )
+    document, _ = read_toml(directory / "pyproject.toml", f"{step.path}/pyproject.toml")
+    for path, text in pinned_texts(directory, document, pins).items():
+        write_atomic(path, text, durable=False)
 
 
 def _build_commands(

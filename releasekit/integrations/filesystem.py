@@ -68,22 +68,28 @@ def scratch_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.releasekit")
 
 
-def write_atomic(path: Path, text: str) -> None:
-    """Write *text* to *path* atomically and durably; line ends stay as they are. Raises ReleaseError RK-FILE-SYSTEM."""
+def write_atomic(path: Path, text: str, *, durable: bool = True) -> None:
+    """Write *text* to *path* atomically; line ends stay as they are. Raises ReleaseError RK-FILE-SYSTEM.
+
+    Unless it is *durable*, a power failure soon afterwards can lose the text. A disk needs some milliseconds for each
+    durable file.
+    """
     scratch, content = scratch_path(path), text.encode("utf-8", "surrogateescape")
     with wrap_os_errors(path):
         try:
             with scratch.open("wb") as file:
                 file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
             if path.exists():
                 scratch.chmod(path.stat().st_mode & 0o7777)
             scratch.replace(path)
         except BaseException:
             scratch.unlink(missing_ok=True)
             raise
-        _fsync(path.parent)
+        if durable:
+            _fsync(path.parent)
 
 
 def append_text(path: Path, text: str) -> None:

@@ -16,16 +16,18 @@ from releasekit.core.workspace.dynamic_version import (
     text_at,
     version_source,
 )
+from releasekit.core.workspace.pins import pin_requirements
 from releasekit.core.workspace.toml_edits import write_version, write_version_at
 from releasekit.core.workspace.workspace import PYPROJECT, DeclaredVersion, requirement_files
 from releasekit.integrations.filesystem import read_text, read_text_if_exists, resolve_inside
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from packaging.version import Version
 
     from releasekit.core.workspace.dynamic_version import VersionLocation
+    from releasekit.core.workspace.pins import Pins
 
 
 def declared_version(
@@ -52,18 +54,13 @@ def read_requirement_files(package: Path, document: Mapping[str, Any]) -> dict[s
     return texts
 
 
-def rewritten_texts(
-    package: Path, document: Mapping[str, Any], rewrite: Callable[[str, str], str]
-) -> dict[Path, str]:
-    """Return the new text of each file of *package* whose requirements *rewrite* changes; nothing is written.
-
-    *rewrite* gets the text of a file, and its path relative to the package.
-    """
+def pinned_texts(package: Path, document: Mapping[str, Any], pins: Pins) -> dict[Path, str]:
+    """Return the new text of each file of *package* whose requirements *pins* change; nothing is written."""
     before = {
         PYPROJECT: read_text(package / PYPROJECT),
         **read_requirement_files(package, document),
     }
-    after = {file: rewrite(text, file) for file, text in before.items() if text}
+    after = {file: pin_requirements(text, pins, file) for file, text in before.items() if text}
     return {
         (package / file).resolve(): text for file, text in after.items() if text != before[file]
     }

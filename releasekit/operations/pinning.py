@@ -5,18 +5,17 @@ from __future__ import annotations
 import logging
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from releasekit.core.versioning.groups import pin_modes
 from releasekit.core.workspace.graph import offers_of
-from releasekit.core.workspace.pins import pin_requirements, text_diff
+from releasekit.core.workspace.pins import text_diff
 from releasekit.core.workspace.siblings import Siblings
 from releasekit.integrations.filesystem import read_text
 from releasekit.integrations.git import Repo
 from releasekit.integrations.process import run_in_foreground
-from releasekit.integrations.version_files import rewritten_texts
+from releasekit.integrations.version_files import pinned_texts
 from releasekit.store.backup import FileBackup
 from releasekit.store.record import release_lock
 from tasks.read_workspace import read_workspace
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
     from releasekit.core.config.settings import PinMode
-    from releasekit.core.workspace.pins import Pins
     from tasks.project import Project
 
 log = logging.getLogger("releasekit.pin")
@@ -49,7 +47,7 @@ class PinnedTree:
             pins = siblings.pins_for(member.name)
             document, _ = self.project.manifests[member.path]
             package = self.project.root / member.path
-            texts |= rewritten_texts(package, document, partial(_pin_file, pins=pins))
+            texts |= pinned_texts(package, document, pins)
         return texts
 
     def diff(self) -> str:
@@ -90,10 +88,6 @@ def declared_siblings(
         modes=modes,
         major_on_zero=frozenset(filter(project.is_major_on_zero, modes)),
     )
-
-
-def _pin_file(text: str, file: str, *, pins: Pins) -> str:
-    return pin_requirements(text, pins, file)
 
 
 @contextmanager

@@ -8,10 +8,12 @@ import shutil
 import signal
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
+from zipfile import ZipFile
 
 import pytest
 
 from releasekit.core.errors import ErrorCode
+from releasekit.integrations.archives import read_archive
 from releasekit.integrations.git import LOCK_REF, clone
 from tests.stories.test_rollback import refs
 from tests.stories.test_terminal import running, until, uploads
@@ -291,3 +293,46 @@ def test_rejected_push_loses_nothing(tmp_path: Path, own_index: EmbeddedIndex) -
     assert json.loads(ended.out)["commit"] == world.tags()["core-v0.1.0"]
     assert len(uploads(own_index)) == 2
     assert LOCK_REF not in refs(world)
+
+
+HELD_BUILD = (
+    "touch begun; while test -e held; do sleep 0.05; done; exec uv build --wheel --out-dir $1"
+)
+
+
+@pytest.mark.usefixtures("own_index")
+@pytest.mark.parametrize("damage", ["sources", "index.lock", "index"])
+def test_damaged_worktree_is_restored(tmp_path: Path, damage: str) -> None:
+    """Killed while it builds, and its source files emptied by a power failure, a release builds the files of git.
+
+    It does so too if a killed git has left its lock there, or if the index is lost.
+    """
+    begun, held = tmp_path / "begun", tmp_path / "held"
+    script = HELD_BUILD.replace("begun", str(begun)).replace("held", str(held))
+    command = json.dumps(["sh", "-c", script, "sh", "{output}"])
+    world = make_world(
+        tmp_path,
+        "app: core; core",
+        f'build_command = {command}\nreproducible = "check"',
+        app="def leaf(): ...\n",
+    )
+    held.touch()
+    with running(world, "--yes", "--skip-smoke-test") as program:
+        until(begun.exists, program)
+        os.kill(program.process.pid, signal.SIGKILL)
+        program.end()
+        held.unlink()
+        until(lambda: not program.relatives(), program)
+    (tree,) = (world.root / ".git/releasekit").glob("*/tree")
+    for source in tree.glob("packages/app/**/*.py"):
+        source.write_text("")
+    if damage != "sources":
+        (world.root / ".git/worktrees/tree" / damage).write_text("")
+
+    ended = world.releasekit(*RELEASE)
+
+    assert ended.code == 0, ended.err
+    (wheel,) = tree.parent.glob("dist/app/*.whl")
+    with ZipFile(wheel) as archive:
+        assert archive.read("app/__init__.py") == b"def leaf(): ...\n"
+    assert read_archive(wheel).values("Requires-Dist") == ["core==0.1.0"]
