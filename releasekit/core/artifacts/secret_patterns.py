@@ -118,6 +118,10 @@ PATTERNS = (
     _token(UNCERTAIN_KIND, r"eyJ[A-Za-z0-9_-]{10,2000}\.eyJ[A-Za-z0-9_-]{10,4000}\.[A-Za-z0-9_-]{20,1000}", "eyJ"),
 )  # fmt: skip
 
+_ANCHOR = re.compile(
+    b"|".join(re.escape(anchor) for pattern in PATTERNS for anchor in pattern.anchors)
+)
+
 _PLACEHOLDER = re.compile(
     rb"example|xxxx|your[-_]|\.{3}|Eby8vdM02xNOcqFlqUwJ|C2y6yDjf5/R\+ob0N8A7C", re.IGNORECASE
 )
@@ -130,6 +134,8 @@ _MIN_DISTINCT = 8
 
 def find_secrets(content: bytes) -> set[str]:
     """Return the kinds of secrets in *content*. What is obviously a placeholder does not count."""
+    if _ANCHOR.search(content) is None:
+        return set()
     runs = _long_runs(content)
     places = ((pattern, runs if pattern.is_token else content) for pattern in PATTERNS)
     candidates = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -249,6 +250,8 @@ class _DirectoryHistory:
 
 
 _PYPROJECT = "/pyproject.toml"
+_KEPT_PATHS = 1 << 16
+"""For how many paths an answer is kept: most commits change files that others have changed."""
 
 _DOCUMENT = re.compile(
     r"(.*/)?(docs?/.*|(changelog|changes|history|news|readme)(\.txt)?|.*\.(md|rst|adoc))",
@@ -256,6 +259,7 @@ _DOCUMENT = re.compile(
 )
 
 
+@lru_cache(_KEPT_PATHS)
 def is_documentation(path: str) -> bool:
     """Return whether the file *path*, relative to its package, is a changelog or other documentation."""
     return _DOCUMENT.fullmatch(path) is not None

@@ -299,6 +299,8 @@ def _reverts(
     """Return what a message undoes, or None; *more* is true if the message also announces a change."""
     in_title = _reverts_in_title(title, kind, refs)
     in_body = _reverts_in_body(body)
+    if in_title is in_body is _NOTHING:
+        return None
     shas = (*in_title.shas, *in_body.shas)
     pull_requests = (*in_title.pull_requests, *in_body.pull_requests)
     is_revert = in_title.subject or shas or pull_requests
@@ -315,11 +317,15 @@ def _reverts(
     )
 
 
+_NOTHING = Reverts()
+"""What most messages undo."""
+
+
 def _reverts_in_title(title: str, kind: str, refs: Sequence[str]) -> Reverts:
     """Return what *title* undoes; *refs* are the shas in the footers, which count only for such a title."""
     subject = _reverted_subject(title, kind)
     if subject is None:
-        return Reverts()
+        return _NOTHING
     return Reverts(
         shas=tuple(refs),
         pull_requests=tuple(_quoted_pull_requests(title)),
@@ -330,7 +336,7 @@ def _reverts_in_title(title: str, kind: str, refs: Sequence[str]) -> Reverts:
 def _reverts_in_body(body: str) -> Reverts:
     """Return what the sentences in *body* undo; of several subjects and mainlines, the first counts."""
     if "everts" not in body:
-        return Reverts()
+        return _NOTHING
     shas: list[str] = []
     subject: Subject | None = None
     mainline = ""
