@@ -107,7 +107,7 @@ def _complete(release: ReleaseContext, engine: str) -> None:
 
 def _prepared(work: Path) -> ReleaseContext:
     """Return a release of everything in *work* whose commit is made."""
-    from flows.publish import create_commit
+    from flows.release_phases import create_commit
     from releasekit.operations.draft import create_plan_context, open_project
     from releasekit.operations.start_release import release_context
     from releasekit.options import PublishOptions

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
 
     from releasekit.core.release.pr_status import ReleasePullRequest
+    from releasekit.core.release.report import ReleaseReport
 
 M = TypeVar("M")
 R = TypeVar("R")
@@ -65,6 +66,14 @@ def error_state(error: ReleaseError) -> State[Any]:
     if isinstance(error, Refusal):
         return _refused_state(error.code, text, error)
     return Failed(message=text, data=error)
+
+
+def final_state(report: ReleaseReport) -> State[Any]:
+    """Return the state in which a run with this *report* ends."""
+    if report.is_successful:
+        return Completed(message=report.summary, data=report)
+    name = "Continues later" if report.continues_at else "Failed"
+    return Failed(name=name, message=report.summary, data=report)
 
 
 def pull_request_state(release_pr: ReleasePullRequest) -> State[Any]:

@@ -6,9 +6,7 @@ import tempfile
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
-from threading import Event, Thread
 from typing import Any
 
 from prefect import flow
@@ -19,8 +17,9 @@ from flows.artifacts import rename_run
 from flows.final_states import end_in_error_state
 from flows.scheduling import stage_all
 from flows.task_runners import on_threads
+from flows.worker_files import PACKAGE_FILE, SIGN_OF_LIFE, sign_of_life, signs_of_life
 from releasekit import __version__
-from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
+from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.release.report import PackageReport
 from releasekit.core.release.target import Target
 from releasekit.integrations.git import Repo
@@ -36,9 +35,6 @@ from tasks.read_workspace import read_workspace
 from tasks.run_logs import send_logs_to_prefect
 
 log = logging.getLogger("releasekit")
-
-SIGN_OF_LIFE, SECONDS_BETWEEN_SIGNS = "alive", 5.0
-"""The file that a worker changes while it builds, and how often. Without it, the release takes it for lost."""
 
 
 @flow(name="releasekit", version=__version__, flow_run_name="stage-on")
@@ -64,11 +60,6 @@ async def stage_on(options: StageOnOptions) -> State[Any]:
         ]
         return Failed(message=mask("\n".join(problems)))
     return Completed(message=f"built for {options.platform}: {', '.join(options.package)}")
-
-
-def sign_of_life(options: StageOnOptions) -> str:
-    """Return the name of the file that shows that the run with these *options* lives."""
-    return "-".join((options.platform, *options.package[:1]))
 
 
 @contextmanager
@@ -133,35 +124,8 @@ async def stage_packages(
     return failed
 
 
-PACKAGE_FILE = "package.json"
-"""The file that lists the wheels of a package with their sha256."""
-
-
 def _with_only(release: ReleaseContext, names: Sequence[str]) -> ReleaseContext:
     """Return *release* with a plan of the packages *names* alone."""
     packages = tuple(step for step in release.plan.packages if step.name in names)
     plan = release.plan.model_copy(update={"packages": packages})
     return replace(release, plan=plan)
-
-
-@contextmanager
-def signs_of_life(storage: Storage, name: str) -> Generator[None]:
-    """Change the file *name* in *storage* again and again while the block runs, whatever this process waits for."""
-    ended = Event()
-
-    def show() -> None:
-        for number in count():
-            try:
-                storage.write_text(name, str(number))
-            except ReleaseError as error:
-                log.warning("%s", error)
-            if ended.wait(SECONDS_BETWEEN_SIGNS):
-                return
-
-    thread = Thread(target=show, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()

@@ -16,7 +16,7 @@ from prefect.exceptions import ObjectNotFound, PrefectException
 from prefect.states import Cancelling, Crashed
 
 from flows.artifacts import show_wait
-from flows.stage_on import PACKAGE_FILE, SECONDS_BETWEEN_SIGNS, SIGN_OF_LIFE, sign_of_life
+from flows.worker_files import PACKAGE_FILE, SECONDS_BETWEEN_SIGNS, SIGN_OF_LIFE, sign_of_life
 from releasekit.core.config.repository_address import is_address
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
 from releasekit.core.release.platform_parts import (

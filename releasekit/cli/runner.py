@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from prefect.client.schemas.objects import FlowRun
 
-    from flows.publish import EarlyStaging
+    from flows.release_phases import EarlyStaging
     from releasekit.cli.stage_tracker import StageTracker
     from releasekit.core.planning.model import Plan
     from releasekit.core.planning.plan_diff import ComparedPlan, PlanDifference
@@ -339,7 +339,7 @@ def _recording_api(record: str, stack: AsyncExitStack) -> _PrefectApi | None:
         return api
     server = stack.enter_context(prefect_server())
     configure_client(server.url)
-    return _PrefectApi(server.url, server, import_in_thread("flows.publish"))
+    return _PrefectApi(server.url, server, import_in_thread("flows.started_release"))
 
 
 async def approve(run: str, *, reject: str | None, drop: Sequence[str]) -> str:
@@ -389,9 +389,14 @@ async def _run_flow(
             ) from None
     api.configure_prefect()
     from flows.event_flush import count_task_runs, drain, wait_until_persisted
-    from flows.publish import flow_of
-    from flows.publish import publish as publish_flow
 
+    flow: Any
+    if started:
+        from flows.started_release import flow_of
+
+        flow = flow_of(started, early)
+    else:
+        from flows.publish import publish as flow
     runs: list[str] = []
 
     def record_start(_flow: object, run: FlowRun, _state: object) -> None:
@@ -399,7 +404,7 @@ async def _run_flow(
         runs.append(str(run.id))
 
     hook: Any = record_start
-    flow = (flow_of(started, early) if started else publish_flow).with_options(on_running=[hook])
+    flow = flow.with_options(on_running=[hook])
     async with count_task_runs() if server else nullcontext() as counter:
         try:
             flow_call: Any = flow(**flow_parameters(options), return_state=True)
@@ -415,7 +420,7 @@ async def _stage_while_starting(started: StartedRelease, api: _PrefectApi) -> Ea
     """Stage a release while the server of *api* starts; None if its flow run must stage it."""
     if api.preparation:
         api.preparation.join()
-    from flows.publish import can_stage_early, stage_early
+    from flows.started_release import can_stage_early, stage_early
 
     return await stage_early(started) if can_stage_early(started) else None
 
@@ -441,7 +446,7 @@ async def _run_unrecorded(
     """Release without a Prefect server. A second run reads from the record on disk what was done."""
     configure_client("")
     from flows.event_flush import without_server
-    from flows.publish import run_release
+    from flows.release_phases import run_release
 
     with without_server():
         return await run_release(started, early)

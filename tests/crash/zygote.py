@@ -21,7 +21,7 @@ from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import flows.publish
+import flows.started_release
 from releasekit.cli.app import main
 from releasekit.integrations import peryx, prefect_server
 from tasks import decide
@@ -40,7 +40,7 @@ CHANGES = {
     "shutil.rmtree",
 }
 TEMPORARY = tempfile.gettempdir()  # once: it looks for one, by writing
-LOADED = (flows.publish, peryx, prefect_server)  # by the program, late
+LOADED = (flows.started_release, peryx, prefect_server)  # by the program, late
 
 
 class Effects:

@@ -45,7 +45,7 @@ LIMITED = ReleaseReport(
 def test_limited_release_names_the_time() -> None:
     """The final state is no success; it says how much is published, and when the rest continues."""
     from flows.continuation import continue_later
-    from flows.publish import final_state
+    from flows.final_states import final_state
 
     ended = final_state(LIMITED)
 
@@ -71,7 +71,7 @@ def test_limited_release_names_the_time() -> None:
 def test_other_failures_need_a_person(report: ReleaseReport) -> None:
     """Time alone does not repair another failure, so nothing continues by itself."""
     from flows.continuation import continue_later
-    from flows.publish import final_state
+    from flows.final_states import final_state
 
     assert report.continues_at is None
     assert asyncio.run(continue_later(report, None)) is report

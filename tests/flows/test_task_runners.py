@@ -83,7 +83,7 @@ def test_blind_worker_refuses_the_build(tmp_path: Path, prefect_client: Path) ->
 @pytest.mark.parametrize(("runner", "is_early"), [("threads", True), ("processes", False)])
 def test_only_threads_stage_early(runner: str, is_early: bool, prefect_client: Path) -> None:
     """A release whose builds run in other processes waits for the server, which their events need."""
-    from flows.publish import can_stage_early
+    from flows.started_release import can_stage_early
 
     assert prefect_client
     release = SimpleNamespace(settings=settings_of(task_runner=runner))

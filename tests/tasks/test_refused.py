@@ -26,7 +26,7 @@ def test_different_rebuild_is_refused(
 ) -> None:
     """What is on the index in part is not mixed with what another build made: the file is named, exit code 2."""
     assert prefect_client
-    from flows import publish
+    from flows import release_phases
 
     names = {"core-1.tar.gz": "a" * 64, "core.whl": "b" * 64}
     files = tuple(BuiltFile(name=name, sha256=sha256, size=1) for name, sha256 in names.items())
@@ -38,20 +38,22 @@ def test_different_rebuild_is_refused(
     async def done(*_: object) -> BuiltPackage:
         return other
 
-    monkeypatch.setattr(publish, "stage_again", done)
+    monkeypatch.setattr(release_phases, "stage_again", done)
     release: Any = SimpleNamespace(record=SimpleNamespace(fsync_files=list))
     core: Any = SimpleNamespace(name="core", version=Version("1"))
 
     with pytest.raises(ReleaseError) as caught:
         asyncio.run(
-            publish.rebuild_package(release, core, {"core": recorded}, {"core.whl": "b" * 64})
+            release_phases.rebuild_package(
+                release, core, {"core": recorded}, {"core.whl": "b" * 64}
+            )
         )
 
     assert (caught.value.code, caught.value.status) == (ErrorCode.REBUILD_DIFFERS, 2)
     assert caught.value.message.endswith(": core-1.tar.gz")
-    assert asyncio.run(publish.rebuild_package(release, core, {"core": recorded}, {})) is other, (
-        "nothing of it is public"
-    )
+    assert (
+        asyncio.run(release_phases.rebuild_package(release, core, {"core": recorded}, {})) is other
+    ), "nothing of it is public"
 
 
 def test_many_new_projects_cause_warning(tmp_path: Path) -> None:
