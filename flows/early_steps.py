@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from copy import copy
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogHandler
 
 from flows.artifacts import current_run
-from flows.event_flush import drain, without_server
+from flows.event_flush import drain, share_clients, without_server
 from tasks.step_runs import EARLY_FRONTIER, Frontier, adopt_frontier
 
 if TYPE_CHECKING:
@@ -60,9 +60,10 @@ class EarlySteps:
     @asynccontextmanager
     async def collect(self) -> AsyncGenerator[None]:
         """Keep what happens inside the block, for `record`."""
-        with ExitStack() as stack:
+        async with AsyncExitStack() as stack:
             AssertingEventsClient.reset()
             stack.enter_context(without_server(AssertingEventsClient))
+            await stack.enter_async_context(share_clients())
             stack.enter_context(_kept_lines(self._lines))
             before = EARLY_FRONTIER.set(self._frontier)
             stack.callback(EARLY_FRONTIER.reset, before)

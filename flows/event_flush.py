@@ -10,7 +10,13 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import prefect.settings
-from prefect.context import SettingsContext, get_settings_context, refresh_global_settings_context
+from prefect.context import (
+    AsyncClientContext,
+    SettingsContext,
+    SyncClientContext,
+    get_settings_context,
+    refresh_global_settings_context,
+)
 from prefect.events.clients import (
     AssertingPassthroughEventsClient,
     EventsClient,
@@ -144,3 +150,11 @@ def without_server(
     finally:
         FORCE_TASKS.reset(before)
         EventsWorker.set_client_override(None)
+
+
+@asynccontextmanager
+async def share_clients() -> AsyncGenerator[None]:
+    """Let the tasks inside the block share Prefect's clients, as in a flow run. Otherwise each task makes its own."""
+    with SyncClientContext.get_or_create():
+        async with AsyncClientContext.get_or_create():
+            yield

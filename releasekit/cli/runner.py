@@ -445,8 +445,9 @@ async def _run_unrecorded(
 ) -> ReleaseReport:
     """Release without a Prefect server. A second run reads from the record on disk what was done."""
     configure_client("")
-    from flows.event_flush import without_server
+    from flows.event_flush import share_clients, without_server
     from flows.release_phases import run_release
 
     with without_server():
-        return await run_release(started, early)
+        async with share_clients():
+            return await run_release(started, early)
