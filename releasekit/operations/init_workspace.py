@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from itertools import chain
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from releasekit.core.adoption import configuration, setup_steps
 from releasekit.core.adoption.calendar_evidence import find_calendar_scheme
 from releasekit.core.adoption.commit_types import has_few_types
 from releasekit.core.adoption.findings import Adoption, FormFinding, Question
-from releasekit.core.adoption.internal_packages import (
-    describe_internal,
-    find_released_unbuilt,
-)
+from releasekit.core.adoption.internal_packages import describe_internal, find_released
 from releasekit.core.adoption.tag_forms import with_literal_label
 from releasekit.core.adoption.tagging import find_unread
 from releasekit.core.errors import ErrorCode, Refusal
@@ -22,7 +21,7 @@ from releasekit.core.history.web_links import repository_urls
 from releasekit.core.picking import by_name, drop_named, names_of, pick_keys
 from releasekit.core.text import summarize
 from releasekit.core.workspace.pins import text_diff
-from releasekit.core.workspace.workspace import lacks_only_build_system
+from releasekit.core.workspace.workspace import is_only_virtual, lacks_only_build_system
 from releasekit.integrations.filesystem import make_directory, read_text, write_atomic
 from releasekit.integrations.git import Repo
 from releasekit.operations.adoption_report import apply_keys, collect_rows
@@ -34,7 +33,7 @@ from releasekit.operations.take_over import apply_take_over, read_take_over
 from tasks import ask_index, read_workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from releasekit.core.adoption.configuration import MissingKey
     from releasekit.core.adoption.findings import InternalPackage, SetupStep, UnreadTags
@@ -154,38 +153,49 @@ async def _read_published(
     """Return the versions on the index, and a note if it cannot be reached: then only tags count."""
     if offline:
         return None, ()
-    unbuilt = _without_build_system(project)
+    left_out = {
+        note: _members_left_out(project, is_left_out)
+        for note, is_left_out in _REASONS_TO_LEAVE_OUT.items()
+    }
+    asked = names_of(chain.from_iterable(left_out.values()))
     names = project.workspace.publishable_names
     try:
         async with open_index(project, read_workspace.target_of(project)) as index:
-            on_index = await ask_index.ask_index(index, [*names, *names_of(unbuilt)])
+            on_index = await ask_index.ask_index(index, [*names, *asked])
     except Refusal as error:
         if error.code is not ErrorCode.INDEX_UNREACHABLE:
             raise
         return None, (
             f"{error.code}: no index was reached, so the last releases are from tags alone",
         )
-    released = find_released_unbuilt(unbuilt, on_index)
-    notes = [_BUILD_SYSTEM_NOTE.format(summarize(released))] if released else []
+    released = {note: find_released(members, on_index) for note, members in left_out.items()}
+    notes = [note.format(summarize(found)) for note, found in released.items() if found]
     return pick_keys(on_index, names), tuple(notes)
 
 
-def _without_build_system(project: Project) -> list[Member]:
-    """Return the members that are not published because they have no build system, and for no other reason."""
+def _members_left_out(
+    project: Project, is_left_out: Callable[[Mapping[str, Any]], bool]
+) -> list[Member]:
+    """Return the members that are not published because of their pyproject.toml, and for no other reason."""
     if project.settings.packages:
         return []
     excluded = project.workspace.matching_names(project.settings.exclude)
     return [
         member
         for member in drop_named(project.workspace, excluded)
-        if lacks_only_build_system(project.manifests[member.path][0])
+        if is_left_out(project.manifests[member.path][0])
     ]
 
 
-_BUILD_SYSTEM_NOTE = (
-    "{}: the index has the declared version, but there is no [build-system]. "
-    "To release it, add one to its pyproject.toml"
+_REASONS_TO_LEAVE_OUT: Mapping[str, Callable[[Mapping[str, Any]], bool]] = MappingProxyType(
+    {
+        "{}: the index has the declared version, but there is no [build-system]. "
+        "To release it, add one to its pyproject.toml": lacks_only_build_system,
+        "{}: the index has the declared version, but [tool.uv] has `package = false`. "
+        "To release it, remove that, or name all packages to publish in `packages`": is_only_virtual,
+    }
 )
+"""Each note about members that are published, but not from here, with the condition for such a member."""
 
 
 # ---- what only you know ---------------------------------------------------------------------------------------------

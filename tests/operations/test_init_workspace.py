@@ -321,6 +321,42 @@ def test_init_notes_missing_build_system(tmp_path: Path, own_index: EmbeddedInde
     assert not any("build-system" in note for note in init(world)["notes"])
 
 
+def test_init_notes_published_virtual_package(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+    """A package that uv does not build, and that is on the index, would silently stay unpublished; `packages` helps."""
+    world = make_world(tmp_path, "core; app: core; plain")
+    for name in ("core", "app"):
+        path = world.root / "packages" / name / "pyproject.toml"
+        path.write_text(path.read_text().replace('version = "0.1.0"', 'version = "0.3.1"'))
+    upload(world, own_index, "core", "app")
+    for name in ("app", "plain"):
+        path = world.root / "packages" / name / "pyproject.toml"
+        path.write_text(f"{path.read_text()}\n[tool.uv]\npackage = false\n")
+    world.lock()
+
+    (note,) = [note for note in init(world)["notes"] if "package = false" in note]
+
+    assert note.startswith("app: the index has the declared version, but [tool.uv] has ")
+    named = '\n[tool.releasekit]\npackages = ["core", "app"]\n'
+    (world.root / "pyproject.toml").write_text(root(world) + named)
+    assert not any("package = false" in note for note in init(world)["notes"])
+    change = {
+        "packages/app/src/app/__init__.py": "LEAF = 1\n",
+        "pyproject.toml": root(world),
+    }
+    world.commit("feat: leaf", change)
+    world.git("push", "--quiet")
+    released = world.releasekit(
+        "publish", "--yes", "--skip-audit", "--skip-smoke-test", "-p", "app", "--format", "json"
+    )
+    assert released.code == 0, released.err
+    (package,) = json.loads(released.out)["packages"]
+    assert (package["name"], package["version"], package["outcome"]) == (
+        "app",
+        "0.4.0",
+        "confirmed",
+    )
+
+
 def test_init_reads_calendar_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After releases whose versions are dates, `init` lets the date decide, and the next version is that of today."""
     world = make_world(tmp_path, "core")

@@ -61,10 +61,10 @@ _FIRST_VERSIONS = frozenset((_PLACEHOLDER, Version("0.0.1"), Version("0.1"), Ver
 """Versions that new packages have, so that a strange package of this name may have it by chance."""
 
 
-def find_released_unbuilt(
+def find_released(
     members: Iterable[Member], on_index: Mapping[str, Collection[Version]]
 ) -> list[str]:
-    """Return the names of *members*, which have no build system, whose declared version is on the index."""
+    """Return the names of *members*, which are not published here, whose declared version is on the index."""
     return [
         member.name
         for member in members

@@ -360,6 +360,18 @@ def lacks_only_build_system(document: Mapping[str, Any]) -> bool:
     return "build-system" not in document and looks_publishable({**document, "build-system": {}})
 
 
+def is_only_virtual(document: Mapping[str, Any]) -> bool:
+    """Return whether the package with this pyproject.toml would be published without `tool.uv.package = false`.
+
+    uv does not build such a package when it syncs, but `uv build` and `flit build` do.
+    """
+    if looks_publishable(document):
+        return False
+    tool = document.get("tool", {})
+    uv = tool.get("uv", {})
+    return looks_publishable({**document, "tool": {**tool, "uv": {**uv, "package": True}}})
+
+
 def looks_publishable(document: Mapping[str, Any]) -> bool:
     """Return whether the package with this pyproject.toml is built, and no classifier keeps it off an index."""
     is_virtual = document.get("tool", {}).get("uv", {}).get("package") is False
