@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from releasekit.core.artifacts.package_facts import missing_sources
 from releasekit.core.changelog.changelog import insert_section
-from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
+from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.picking import drop, names_of
 from releasekit.core.planning.release_messages import commit_message
 from releasekit.core.release.release_manifest import ReleaseManifest
@@ -18,10 +18,10 @@ from releasekit.core.workspace.siblings import group_by_file, write_raised_requi
 from releasekit.integrations.change_texts import consume_change_file
 from releasekit.integrations.filesystem import (
     changelog_path,
-    make_directory,
     read_text,
     read_text_if_exists,
     read_toml,
+    wrap_os_errors,
     write_atomic,
 )
 from releasekit.integrations.process import run
@@ -83,7 +83,7 @@ def prove_commit(release: ReleaseContext, repo: Repo) -> None:
 def check_out(release: ReleaseContext, repo: Repo) -> ReleaseContext:
     """Check out the frozen commit, or the release commit if it exists already, in the scratch worktree.
 
-    A worktree of an earlier run gets the files of the commit again: a power failure can have emptied them.
+    A worktree of an earlier run is not used again: a power failure can have emptied its files.
     """
     manifest = release.record.manifest()
     tree = release.record.worktree
@@ -92,21 +92,9 @@ def check_out(release: ReleaseContext, repo: Repo) -> ReleaseContext:
         _require_whole_packages(release, repo)
         return release
     commit = manifest.release_commit
-    if not _restore_worktree(repo, tree, commit):
-        _renew_worktree(repo, tree, commit)
-        _require_whole_packages(release, repo)
+    _renew_worktree(repo, tree, commit)
+    _require_whole_packages(release, repo)
     return replace(release, commit=commit, epoch=repo.commit_time(commit), branch=manifest.branch)
-
-
-def _restore_worktree(repo: Repo, tree: Path, commit: str) -> bool:
-    """Restore the files of the worktree; return whether that worked. The index, too, can be damaged or locked."""
-    try:
-        if repo.has_worktree(tree):
-            repo.restore_worktree(tree, commit)
-            return True
-    except ReleaseError as error:
-        log.debug("the worktree cannot be restored: %s", error)
-    return False
 
 
 def _require_whole_packages(release: ReleaseContext, repo: Repo) -> None:
@@ -196,7 +184,8 @@ def _write_changelogs(release: ReleaseContext, repo: Repo) -> list[str]:
                     section.path,
                     step.version,
                 )
-            make_directory(path.parent)
+            with wrap_os_errors(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
             write_atomic(path, after, durable=False)
             written.append(path.relative_to(tree).as_posix())
     repo.add(tree, written)

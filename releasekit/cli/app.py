@@ -80,9 +80,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     enable_interrupts()
     adapt_streams()
     ensure_home()
-    if _shows_program_help(words):
-        app.resolved_commands()  # cyclopts has the summary of a command after it has loaded its module
     try:
+        if _shows_program_help(words):
+            app.resolved_commands()  # cyclopts has the summary of a command once its module is loaded
         if wants_short_help(words):
             text = short_help(app, words, get_terminal_size().columns)
             print(text)  # noqa: T201

@@ -509,14 +509,11 @@ class Repo:
 
     def add_worktree_command(self, directory: Path, commit: str) -> Command:
         """Check *commit* out into *directory*."""
-        words = ("worktree", "add", "--quiet", "--detach", str(directory), commit)
-        return self._whole_checkout_command(*words)
-
-    def _whole_checkout_command(self, *words: str, cwd: Path | None = None) -> Command:
-        """Write all files of a commit into a work tree."""
-        # A new work tree would inherit a sparse checkout, and packages would be missing.
+        # The new work tree would inherit a sparse checkout, and packages would be missing.
         whole = (*FILES_OF_COMMIT, "-c", "core.sparseCheckout=false")
-        command = self.command(*whole, *words, cwd=cwd)
+        command = self.command(
+            *whole, "worktree", "add", "--quiet", "--detach", str(directory), commit
+        )
         # A CI may skip the files of Git LFS in its own checkout; ours has them.
         return replace(command, env={**command.env, "GIT_LFS_SKIP_SMUDGE": None})
 
@@ -526,18 +523,6 @@ class Repo:
         return [
             Path(line.removeprefix("worktree ")) for line in lines if line.startswith("worktree ")
         ]
-
-    def has_worktree(self, directory: Path) -> bool:
-        """Return whether *directory* is a complete work tree; git keeps it locked until then."""
-        for tree in self.git("worktree", "list", "--porcelain").split("\n\n"):
-            lines = tree.splitlines()
-            if f"worktree {directory}" in lines:
-                return not any(line.startswith(("locked", "prunable")) for line in lines)
-        return False
-
-    def restore_worktree(self, directory: Path, commit: str) -> None:
-        """Restore the tracked files of the work tree in *directory* to what they are at *commit*."""
-        run(self._whole_checkout_command("reset", "--quiet", "--hard", commit, cwd=directory))
 
     def remove_worktree(self, directory: Path) -> None:
         """Remove the work tree in *directory*, even if it is damaged."""

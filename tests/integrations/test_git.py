@@ -566,17 +566,11 @@ class TestWorktree:
         assert (tree / "a").read_text() == "one\n"
         assert Repo(tree).branch == ""
         assert Repo(tree).head == repo.head
-        assert repo.has_worktree(tree)
-        # As git has it until all files are there.
-        scene.git("worktree", "lock", "--reason", "initializing", str(tree))
-        assert not repo.has_worktree(tree)
-        scene.git("worktree", "unlock", str(tree))
         (tree / "a").write_text("changed")
         (tree / "untracked").write_text("")
         repo.remove_worktree(tree)
 
         assert not tree.exists()
-        assert not repo.has_worktree(tree)
         assert scene.git("status", "--porcelain") == ""
         assert scene.git("worktree", "list").count("\n") == 0
         repo.remove_worktree(tree)  # once more changes nothing

@@ -365,20 +365,19 @@ def is_only_virtual(document: Mapping[str, Any]) -> bool:
 
     uv does not build such a package when it syncs, but `uv build` and `flit build` do.
     """
-    if looks_publishable(document):
-        return False
-    tool = document.get("tool", {})
-    uv = tool.get("uv", {})
-    return looks_publishable({**document, "tool": {**tool, "uv": {**uv, "package": True}}})
+    return _is_virtual(document) and looks_publishable({**document, "tool": {}})
 
 
 def looks_publishable(document: Mapping[str, Any]) -> bool:
     """Return whether the package with this pyproject.toml is built, and no classifier keeps it off an index."""
-    is_virtual = document.get("tool", {}).get("uv", {}).get("package") is False
-    if is_virtual or "build-system" not in document:
+    if _is_virtual(document) or "build-system" not in document:
         return False
     classifiers = document.get("project", {}).get("classifiers", ())
     return not any(str(classifier).startswith("Private ::") for classifier in classifiers)
+
+
+def _is_virtual(document: Mapping[str, Any]) -> bool:
+    return document.get("tool", {}).get("uv", {}).get("package") is False
 
 
 def _parse_needs(
