@@ -60,13 +60,18 @@ async def reproduce(
 
 
 def _copy_tracked(repo: Repo, worktree: Path, directory: Path) -> None:
-    """Copy the tracked files of *worktree*, as they are now, and what makes it a work tree: some backends ask git."""
+    """Copy the tracked files of *worktree* and of its submodules, as they are now.
+
+    Also copy what makes it a work tree: some backends ask git.
+    """
     paths = repo.git("ls-files", "-z", cwd=worktree).split("\0")[:-1]
     for path in (".git", *paths):
         source, target = worktree / path, directory / path
         if source.is_symlink() or source.is_file():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target, follow_symlinks=False)
+        elif (source / ".git").exists():
+            _copy_tracked(repo, source, target)
 
 
 async def _build_again(

@@ -302,11 +302,15 @@ HELD_BUILD = (
 
 @pytest.mark.usefixtures("own_index")
 @pytest.mark.parametrize("damage", ["sources", "index.lock", "index"])
-def test_damaged_worktree_is_restored(tmp_path: Path, damage: str) -> None:
+def test_damaged_worktree_is_restored(
+    tmp_path: Path, damage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Killed while it builds, and its source files emptied by a power failure, a release builds the files of git.
 
-    It does so too if a killed git has left its lock there, or if the index is lost.
+    So it does with the files of a submodule, if a killed git has left its lock there, or if the index is lost.
     """
+    monkeypatch.setenv("GIT_ALLOW_PROTOCOL", "file")
+    library = make_world(tmp_path / "library", "seeds")
     begun, held = tmp_path / "begun", tmp_path / "held"
     script = HELD_BUILD.replace("begun", str(begun)).replace("held", str(held))
     command = json.dumps(["sh", "-c", script, "sh", "{output}"])
@@ -316,6 +320,11 @@ def test_damaged_worktree_is_restored(tmp_path: Path, damage: str) -> None:
         f'build_command = {command}\nreproducible = "check"',
         app="def leaf(): ...\n",
     )
+    seeds = "packages/app/src/app/seeds"
+    world.git("submodule", "--quiet", "add", str(library.root), seeds)
+    declared = (world.root / "packages/app/pyproject.toml").read_text()
+    build = '\n[tool.uv.build-backend]\nsource-exclude = [".git"]\n'
+    world.commit("feat: seeds", {"packages/app/pyproject.toml": declared + build})
     held.touch()
     with running(world, "--yes", "--skip-smoke-test") as program:
         until(begun.exists, program)
@@ -324,7 +333,7 @@ def test_damaged_worktree_is_restored(tmp_path: Path, damage: str) -> None:
         held.unlink()
         until(lambda: not program.relatives(), program)
     (tree,) = (world.root / ".git/releasekit").glob("*/tree")
-    for source in tree.glob("packages/app/**/*.py"):
+    for source in (*tree.glob("packages/app/**/*.py"), tree / seeds / "pyproject.toml"):
         source.write_text("")
     if damage != "sources":
         (world.root / ".git/worktrees/tree" / damage).write_text("")
@@ -335,4 +344,5 @@ def test_damaged_worktree_is_restored(tmp_path: Path, damage: str) -> None:
     (wheel,) = tree.parent.glob("dist/app/*.whl")
     with ZipFile(wheel) as archive:
         assert archive.read("app/__init__.py") == b"def leaf(): ...\n"
+        assert archive.read("app/seeds/pyproject.toml")
     assert read_archive(wheel).values("Requires-Dist") == ["core==0.1.0"]
