@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import sys
+import tarfile
 import time
 import uuid
 from contextlib import chdir, contextmanager, redirect_stdout, suppress
@@ -131,6 +132,13 @@ def uploaded(index: EmbeddedIndex) -> list[str]:
     return [name.removesuffix(".tar.gz") for name in sent if name.endswith(".tar.gz")]
 
 
+def files_of_sdist(data: Path, package: str) -> list[str]:
+    """Return the files in the only sdist of *package* that a worker with its *data* has built."""
+    (sdist,) = data.glob(f"releasekit/clones/*/*/.git/releasekit/*/dist/{package}/*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        return archive.getnames()
+
+
 def until(true: Callable[[], object], worker: Worker | None = None) -> None:
     """Wait until something is *true*."""
     deadline = time.monotonic() + PATIENCE
@@ -216,6 +224,7 @@ def worker(directory: Path, name: str, *options: str) -> Generator[Worker]:
         "RELEASEKIT_BUILD_ENV": "PREFECT_TEST_MARK",  # builds and imports have it too
         "XDG_DATA_HOME": str(home),
         "PREFECT_DEFAULT_RESULT_STORAGE_BLOCK": "local-file-system/shared",
+        "GIT_ALLOW_PROTOCOL": "file",  # a submodule from this machine
         **ADA,
     }
     argv = (
@@ -247,12 +256,18 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory, gate: Path) -> World:
-    """Make a repository that is to be cloned; how it is released stands in its files."""
+    """Make a repository that is to be cloned, with a submodule; how it is released stands in its files."""
     gate.write_text("go on")
     slow = f"import time, pathlib\ngate = pathlib.Path({str(gate)!r})\n"
     slow += "while gate.read_text() == 'wait': time.sleep(0.1)\n"
     slow += "if gate.read_text() == 'fail': raise SystemExit('the gate is shut')\n"
     made = make_world(tmp_path_factory.mktemp("world"), "app: slow; slow", slow=slow)
+    library = make_world(tmp_path_factory.mktemp("library"), "seeds")
+    allowed = ("-c", "protocol.file.allow=always")
+    made.git(*allowed, "submodule", "--quiet", "add", str(library.root), "packages/app/seeds")
+    build = '\n[tool.uv.build-backend]\nsource-include = ["seeds/uv.lock"]\n'
+    declared = (made.root / "packages/app/pyproject.toml").read_text()
+    made.commit("feat: seeds", {"packages/app/pyproject.toml": declared + build})
     table = 'audit = false\noverlay = "resolve"\nsecrets.UV_PUBLISH_TOKEN = "upload-token"\n'
     text = (made.root / "pyproject.toml").read_text()
     made.commit("chore: configure", {"pyproject.toml": f"{text}\n[tool.releasekit]\n{table}"})
@@ -450,6 +465,7 @@ def test_deployed_release_uploads_nothing_twice(
 
     assert flow_run(prefect_api, run)["state_name"] == "Completed", two.said()
     assert uploaded(own_index) == ["slow-0.1.0", "app-0.1.0"]
+    assert "app-0.1.0/seeds/uv.lock" in files_of_sdist(tmp_path / "two", "app")
     assert set(world.tags()) == {"app-v0.1.0", "slow-v0.1.0", title}
     wanted = {
         "event": {"name": ["releasekit.package.published"]},
