@@ -1392,6 +1392,7 @@ _TABLE = (
         ErrorCode.VERIFY_PRIVATE,
         (
             "The backend includes everything in the directory, also `.env`, `.pypirc` or `.git`.",
+            "The package has a submodule: uv_build, flit, Poetry and PDM pack its `.git`. Exclude it from the sdist.",
             "As a warning: such a file is in a directory of tests or documentation, where it is probably a sample.",
         ),
         (

@@ -897,7 +897,8 @@ _TABLE = (
     ErrorInfo(
         ErrorCode.VERIFY_PRIVATE,
         "A built archive has a file that usually holds passwords or keys, or the history of the repository.",
-        "Exclude it in the settings of the build backend. If it was public before, change the passwords in it.",
+        "Exclude it in the settings of the build backend, for uv_build with `source-exclude`. If it was public before, "
+        "change the passwords in it.",
     ),
     ErrorInfo(
         ErrorCode.VERIFY_README,
