@@ -76,7 +76,8 @@ os.environ["PATH"] = replace_shims(os.environ.get("PATH", ""))
 os.environ["RELEASEKIT_ALLOW_NEW"] = "true"
 """Most tests release packages for the first time, and are about something else."""
 
-os.environ["RELEASEKIT_CACHE_DIR"] = tempfile.mkdtemp(prefix="releasekit-cache-")
+CACHE = tempfile.TemporaryDirectory(prefix="releasekit-cache-")
+os.environ["RELEASEKIT_CACHE_DIR"] = CACHE.name
 """Tests leave nothing in the cache of whoever runs them."""
 
 # As the program does. By default Python looks for garbage so often that this takes a twelfth of the tests' own time.
