@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from releasekit.core.errors import ReleaseError
 from releasekit.core.history.build_tags import unread_tags
+from releasekit.core.text import summarize_causes
 from releasekit.integrations.filesystem import changelog_path
 from releasekit.integrations.process import mask
 from tasks.decorators import flow_task
@@ -86,8 +87,7 @@ def _lock_state(project: Project, repo: Repo) -> str:
     try:
         is_current = project.uv.lock_is_current(project.root)
     except ReleaseError as error:
-        lines = mask(error.output).strip().splitlines()
-        return lines[-1].strip() if lines else error.message
+        return summarize_causes(mask(error.output)) or error.message
     return "current" if is_current else "stale"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -48,3 +49,16 @@ def summarize(names: Sequence[str], limit: int = _MAX_NAMES) -> str:
 def minute_text(when: datetime) -> str:
     """Return *when*, a time in UTC, to the minute."""
     return f"{when:%Y-%m-%d %H:%M} UTC"
+
+
+_CAUSE_MARK = re.compile(r"^(?:error|cause): |^[├╰]─▶ ")
+
+
+def summarize_causes(output: str) -> str:
+    """Return in one line what failed in the *output* of uv: what it wanted to do, and the first and the last cause.
+
+    uv lists the causes of an error, each on its line, after its warnings.
+    """
+    told = re.split(r"^(?=error: )", output.strip(), maxsplit=1, flags=re.MULTILINE)[-1]
+    lines = [_CAUSE_MARK.sub("", line.strip()) for line in told.splitlines()]
+    return ": ".join(dict.fromkeys((*lines[:2], *lines[-1:])))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from datetime import UTC, datetime
@@ -250,6 +251,24 @@ def test_checks_ask_git_and_uv(world: World, tmp_path: Path) -> None:
     world.git("clone", "--quiet", "--depth=1", world.root.as_uri(), str(tmp_path / "shallow"))
     assert "tag_baseline" not in found(World(tmp_path / "shallow", world.remote), *everything)
     world.git("tag", "--delete", "core-v0.1.0")
+
+
+def test_lock_check_says_what_uv_cannot_do(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If uv cannot check the lock file, the message says what it wanted, and why that failed."""
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    rewrite(world, CORE, ("dependencies = []", 'dependencies = ["other"]'))
+    rewrite(
+        world, "pyproject.toml", ("[tool.uv.workspace]", f"{CLOSED_INDEX}\n[tool.uv.workspace]")
+    )
+
+    said = world.releasekit("check", "--select", "lock_stale")
+
+    assert said.code == 1
+    (line,) = [line for line in said.out.splitlines() if "uv.lock:1" in line]
+    assert re.search(r"current: .*Failed to fetch: http://127\.0\.0\.1:9/other/: .+refused", line)
+
+
+CLOSED_INDEX = '[[tool.uv.index]]\nurl = "http://127.0.0.1:9/"\ndefault = true\n'
 
 
 def test_readme_in_rst_is_rendered(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
