@@ -167,11 +167,12 @@ class Uv:
         return self.command("export", *form, *words, "--package", package, cwd=root)
 
     def find_python(self, root: Path) -> str:
-        """Return the interpreter that uv uses in the project at *root* (requires-python, .python-version).
+        """Return the interpreter that uv uses in the project at *root* (UV_PYTHON, .python-version, requires-python).
 
         Each command of uv that has to search takes ten times as long, so the answer is kept.
         """
-        return _find_python(self.executable, root)
+        # Every command of uv follows this variable but `uv python find`.
+        return _find_python(self.executable, root, os.environ.get("UV_PYTHON", ""))
 
     def default_index(self, root: Path) -> str:
         """Return the simple root of uv's default index (from the environment, uv.toml or pyproject.toml).
@@ -478,8 +479,9 @@ class Uv:
 
 
 @cache
-def _find_python(executable: str, root: Path) -> str:
-    return run(Uv(executable).command("python", "find", cwd=root)).stdout.strip()
+def _find_python(executable: str, root: Path, wanted: str) -> str:
+    argv = ("python", "find", *filter(None, (wanted,)))
+    return run(Uv(executable).command(*argv, cwd=root)).stdout.strip()
 
 
 def find_uv(needed: str = "0.13") -> Uv:

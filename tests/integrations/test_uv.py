@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
-from releasekit.integrations.process import run
+from releasekit.integrations.process import Command, run
 from releasekit.integrations.secrets import Secrets
 from releasekit.integrations.uv import Uv, failure, find_uv, trusted_publishing
 from tasks.read_workspace import read_workspace
@@ -437,6 +437,18 @@ class TestQuestions:
 
         assert python.is_absolute()
         assert os.access(python, os.X_OK)
+
+    def test_wanted_python_is_found(
+        self, workspace: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        """UV_PYTHON, which workflows set, counts before `.python-version`, as in other commands of uv."""
+        root = workspace("members = []", root=project("a"))
+        (root / ".python-version").write_text("3.99\n")
+        run(Command((UV.executable, "venv", "--quiet", str(tmp_path / "other")), tmp_path))
+        wanted = str(tmp_path / "other/bin/python")
+        monkeypatch.setenv("UV_PYTHON", wanted)
+
+        assert UV.find_python(root) == wanted
 
     def test_unfit_python_is_an_error(self, workspace: Callable[..., Path]) -> None:
         """A project that no interpreter fits is an error, not an empty name."""
