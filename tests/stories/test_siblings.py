@@ -136,6 +136,50 @@ def test_exact_pins_follow_the_release(tmp_path: Path, own_index: EmbeddedIndex)
     assert install(own_index, tmp_path, "app==0.1.1", "core==0.2.0", "lone==0.1.0")
 
 
+HOOK = """\
+from importlib.metadata import version
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+
+class Hook(BuildHookInterface):
+    def initialize(self, _, build_data):
+        assert version("core") == self.metadata.version
+"""
+
+
+@pytest.mark.usefixtures("own_index")
+def test_hatch_hook_builds_with_its_siblings(tmp_path: Path) -> None:
+    """A build hook of hatchling gets the siblings that it asks for as they were just built, not those on the index.
+
+    One asks for the dependencies of its package, the other one for a package of its own choice.
+    """
+    world = make_world(tmp_path, "app: core; core; tool", 'pins = "keep"')
+    for name, asks in (
+        ("app", "require-runtime-dependencies = true"),
+        ("tool", 'dependencies = ["app"]'),
+    ):
+        path = f"packages/{name}/pyproject.toml"
+        project, _, _ = (world.root / path).read_text().partition("[build-system]")
+        system = 'requires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
+        hook = f"\n[tool.hatch.build.hooks.custom]\n{asks}\n"
+        world.write(
+            {
+                path: f"{project}[build-system]\n{system}{hook}",
+                f"packages/{name}/hatch_build.py": HOOK,
+            }
+        )
+    world.lock()
+    publish(world)
+    names = ("core", "app", "tool")
+    for name in names:
+        change(world, name, "feat: more")
+
+    report = publish(world)
+
+    assert released(report) == dict.fromkeys(names, "0.2.0")
+
+
 def test_requirement_files_are_raised(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """Requirements that setuptools reads from files are edges, and are raised and pinned there."""
     world = make_world(tmp_path, "core; app")

@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseWarning
 from releasekit.core.picking import map_values
 from releasekit.core.workspace.requirements import is_live
-from releasekit.core.workspace.workspace import Kind
+from releasekit.core.workspace.workspace import PUBLISHED, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -169,7 +169,10 @@ def graph_of(workspace: Workspace, offers: Offers) -> tuple[Graph, tuple[Release
                 _refuse_self(need, member.path)
             elif is_live_need(need, offers):
                 through_extras = _members_through_extras(workspace, need, offers)
-                targets[need.kind] |= {need.name, *through_extras} - {member.name}
+                required = {need.name, *through_extras} - {member.name}
+                targets[need.kind] |= required
+                if need.kind in PUBLISHED and need.extra in member.extras_at_build:
+                    targets[Kind.BUILD] |= required
             elif need.kind is not Kind.GROUP:
                 warnings.append(_older_release_warning(member, need, offers))
         for kind, names in targets.items():

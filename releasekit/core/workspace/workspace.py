@@ -20,6 +20,7 @@ from packaging.version import InvalidVersion, Version
 from releasekit.core.errors import ErrorCode, Excerpt, Refusal, did_you_mean
 from releasekit.core.picking import by_name, names_of, pick_named
 from releasekit.core.workspace.dynamic_version import is_dynamic, table_at, texts_in
+from releasekit.core.workspace.hatch_build import extras_at_build, hatch_build_tables
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -71,7 +72,8 @@ class DeclaredVersion(NamedTuple):
 class Member:
     """A workspace member. *path* is relative to the workspace root, "." for the root itself.
 
-    *version_file* is the file below it that declares its dynamic version; empty if there is none.
+    *version_file* is the file below it that declares its dynamic version; empty if there is none. *extras_at_build* are
+    the extras whose requirements its build installs too; the empty string stands for its dependencies.
     """
 
     name: str
@@ -83,6 +85,7 @@ class Member:
     needs: tuple[Need, ...]
     version_file: str = ""
     requires_python: str = ""
+    extras_at_build: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +270,10 @@ def requirement_arrays(document: Mapping[str, Any]) -> Iterator[RequirementArray
     yield RequirementArray(
         ("build-system", "requires"), Kind.BUILD, build_system.get("requires", ())
     )
+    for path in hatch_build_tables(document):
+        items = table_at(document, *path).get("dependencies")
+        if isinstance(items, list):  # uv does not check it
+            yield RequirementArray((*path, "dependencies"), Kind.BUILD, items)
     for group, items in table_at(document, "dependency-groups").items():
         yield RequirementArray(("dependency-groups", group), Kind.GROUP, items)
 
@@ -339,6 +346,7 @@ def _parse_member(
         needs=tuple(_parse_needs(path, document, files)),
         version_file=dynamic_version.file if dynamic_version else "",
         requires_python=str(project.get("requires-python", "")),
+        extras_at_build=extras_at_build(document),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -68,6 +69,17 @@ def test_requirement_kind_decides_the_edge() -> None:
     assert graph.build["app"] == {"plugin"}
     assert graph.soft["app"] == {"cache"}
     assert all("lint" not in found["app"] for found in (graph.hard, graph.soft, graph.build))
+
+
+def test_build_may_install_run_time_requirements() -> None:
+    """If a build installs the package's dependencies, or those of an extra, these are needed to build too."""
+    workspace = workspace_of("app: core", "app[fast]: cache", "app[slow]: disk")
+    member = replace(workspace["app"], extras_at_build=frozenset(("", "fast")))
+    workspace = Workspace({**workspace.members, "app": member})
+
+    graph, _ = core_graph.graph_of(workspace, core_graph.offers_of(workspace))
+
+    assert (graph.build["app"], graph.soft["app"]) == ({"core", "cache"}, {"disk"})
 
 
 def test_hard_edge_overrides_soft_edge() -> None:

@@ -104,6 +104,29 @@ class TestRequirements:
             ("it-cli", "extra", 'it-cli; python_version >= "3.11"'),
         ]
 
+    def test_hatch_build_adds_build_requirements(self) -> None:
+        """What hatchling installs for a build counts: for the build, its targets, and the hooks that run by default."""
+        found = member("""
+            [project]
+            name = "it"
+            [tool.hatch.build]
+            dependencies = ["all"]
+            hooks.custom = { dependencies = ["hook>=1"], require-runtime-features = ["Fast_IO"] }
+            hooks.odd = { dependencies = 3 }
+            hooks.off = { dependencies = ["off"], enable-by-default = false, require-runtime-dependencies = true }
+            [tool.hatch.build.targets.wheel]
+            dependencies = ["wheel"]
+            hooks.custom.dependencies = ["both"]
+        """)
+
+        assert [(need.name, need.kind.value) for need in found.needs] == [
+            ("all", "build"),
+            ("hook", "build"),
+            ("wheel", "build"),
+            ("both", "build"),
+        ]
+        assert found.extras_at_build == {"fast-io"}
+
     def test_invalid_requirement_names_its_file(self) -> None:
         """An invalid requirement is refused, with its file."""
         with pytest.raises(Refusal, match="'core >< 1' is not a valid requirement") as caught:
