@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from releasekit.core.artifacts.content_rules import names_to_import
 from releasekit.core.artifacts.verification import verification_error, verify_artifacts
-from releasekit.core.workspace.built_files import import_names
 from releasekit.integrations.built_artifacts import read_built
 from releasekit.integrations.filesystem import describe_file
 
@@ -48,11 +48,10 @@ def verified_package(
         )
     for finding in findings:
         detail.warning("%s", finding)
-    imports = {name for wheel in built.wheels for name in import_names(wheel.files)}
     extras = {name for wheel in built.wheels for name in wheel.extras}
     update = {
         "files": files,
-        "imports": tuple(sorted(imports)),
+        "imports": names_to_import(built),
         "extras": tuple(sorted(extras)),
         "findings": findings,
     }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from releasekit.core.errors import ErrorCode
 from tests.support.world import World, make_world
 
 if TYPE_CHECKING:
@@ -98,6 +99,29 @@ def test_rehearsal_says_when_only_its_index_refuses(tmp_path: Path) -> None:
     (core,) = json.loads(said.out)["packages"]
     assert core["error"].startswith("RK-UPLOAD-REFUSED: core-0.1.0.tar.gz: ")
     assert "stricter than PyPI" in core["hint"]
+
+
+@pytest.mark.usefixtures("unrecorded", "own_index", "whole_proofs")
+def test_build_script_in_a_wheel_is_not_imported(tmp_path: Path) -> None:
+    """A build script that a wheel takes along needs what users do not have. It is a warning, not a failed import."""
+    world = make_world(tmp_path, "core")
+    hook = (
+        '\n[tool.hatch.build.targets.wheel]\nonly-include = ["src", "scripts"]\nsources = ["src"]\n'
+    )
+    world.commit(
+        "feat: a script",
+        {
+            **with_backend(world, HATCHLING + hook),
+            "packages/core/scripts/build.py": "import hatchling\n",
+        },
+    )
+
+    said = world.releasekit(*REHEARSE)
+
+    assert said.code == 0, said.err
+    (core,) = json.loads(said.out)["packages"]
+    assert core["outcome"] == "confirmed"
+    assert f"{ErrorCode.VERIFY_COMMON}: core-0.1.0-py3-none-any.whl" in said.out
 
 
 @pytest.mark.usefixtures("unrecorded", "own_index")

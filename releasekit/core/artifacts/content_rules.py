@@ -267,12 +267,7 @@ def common_names(built: BuiltArtifacts) -> Iterator[Problem]:
     """Find names at the top of a wheel that many packages would share, and names of the standard library."""
     own = built.project.replace("-", "_")
     for wheel in built.wheels:
-        tops = {path.split("/")[0]: "/" in path for path in wheel.installed_paths}
-        common = [
-            top
-            for top, is_directory in tops.items()
-            if _is_common(top, is_directory=is_directory) and top != own
-        ]
+        common = _common_tops(wheel, own)
         yield from list_problem(wheel.name, "names at the top that other packages use, too", common)
         modules = import_names(wheel.installed_paths)
         standard = sorted(
@@ -304,6 +299,32 @@ _COMMON_COMMANDS = frozenset(
         "activate",
     ]
 )
+
+
+def _common_tops(wheel: Archive, own: str) -> list[str]:
+    """Return the files and directories at the top of *wheel* that many packages would share, without the name *own*."""
+    tops = {path.split("/")[0]: "/" in path for path in wheel.installed_paths}
+    return [
+        top
+        for top, is_directory in tops.items()
+        if _is_common(top, is_directory=is_directory) and top != own
+    ]
+
+
+def names_to_import(built: BuiltArtifacts) -> tuple[str, ...]:
+    """Return the names under which a test imports the wheels of *built*.
+
+    A name that many packages would share is left out if there are others: it is there by mistake, such as tests or a
+    build script, and may need what users do not have.
+    """
+    own = built.project.replace("-", "_")
+    names: set[str] = set()
+    common: set[str] = set()
+    for wheel in built.wheels:
+        names.update(import_names(wheel.installed_paths))
+        common.update(top.removesuffix(".py") for top in _common_tops(wheel, own))
+    without_common = {name for name in names if name.split(".")[0] not in common}
+    return tuple(sorted(without_common or names))
 
 
 def _is_common(top: str, *, is_directory: bool) -> bool:
