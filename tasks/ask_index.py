@@ -6,17 +6,19 @@ import asyncio
 import logging
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from itertools import product, starmap
+from itertools import chain, product, starmap
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from releasekit.core.errors import ReleaseError, as_refusal
 from releasekit.core.history.tags import baseline_on_index
-from releasekit.core.picking import map_values
+from releasekit.core.picking import map_values, true_keys
 from tasks.decorators import flow_task
+from tasks.read_declarations import directory_in_repository
 from tasks.read_history import History, version_file_in, version_reader, with_commits
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Container, Mapping, Sequence
+    from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 
     from packaging.requirements import Requirement
     from packaging.version import Version
@@ -169,7 +171,8 @@ def baselines_on_index(
     """Return the last release of each package that is *published* and has no tag, from the index and the history.
 
     It is later than the last release with a tag, if there is one. Its commit is the last one that set that version in
-    the file that declares it. If no commit did, it is that of the last release with a tag; without one, it is empty.
+    the file that declares it, or else the one that did so on a release branch. If no commit did, it is that of the last
+    release with a tag; without one, it is empty.
     """
     untagged: dict[str, Baseline] = {}
     for member in project.workspace:
@@ -178,6 +181,9 @@ def baselines_on_index(
         if baseline and _is_later(baseline, tagged, member):
             untagged[member.name] = baseline
     commits = _commits_by_version(repo, project, history, untagged)
+    lost = {name: _releases_without(commits[name], last) for name, last in untagged.items()}
+    for name, found in _commits_on_release_branches(repo, project, history, lost).items():
+        commits[name] |= found
     return {
         name: _with_known_commits(baseline, commits[name], history.baselines.get(name))
         for name, baseline in untagged.items()
@@ -243,6 +249,50 @@ def _commits_by_version(
             version_at[sha] = next(filter(None, versions), None)
         commits[name] = _last_commits(changes, version_at)
     return commits
+
+
+def _releases_without(commits: Mapping[Version, str], last: Baseline) -> list[Version]:
+    """Return the versions of *last* and of its last stable release that have none of *commits*."""
+    releases = filter(None, (last, last.stable))
+    return [release.version for release in releases if release.version not in commits]
+
+
+def _commits_on_release_branches(
+    repo: Repo, project: Project, history: History, lost: Mapping[str, Collection[Version]]
+) -> dict[str, dict[Version, str]]:
+    """Return, for each package of *lost*, the first commit with each of these versions on a branch beside HEAD.
+
+    Only branches with a tag count, whatever its name: some teams set versions on a release branch, and tag several
+    packages there with one tag.
+    """
+    if not any(lost.values()):
+        return {}
+    merged = repo.merged_tags()
+    tips = dict.fromkeys(commit for tag, commit in history.tags.items() if tag not in merged)
+    newest = sorted(repo.commit_times(tips).items(), key=itemgetter(1), reverse=True)[:_BRANCHES]
+    branches = [repo.first_parents(repo.head, tip) for tip, _ in reversed(newest)]
+    commits = dict.fromkeys(chain.from_iterable(branches))
+    found: dict[str, dict[Version, str]] = {}
+    for name in true_keys(lost):
+        versions = _versions_at_each(repo, project, name, commits)
+        found[name] = {version: sha for sha, version in reversed(versions) if version in lost[name]}
+    return found
+
+
+_BRANCHES = 50
+"""So many of the newest release branches are read."""
+
+
+def _versions_at_each(
+    repo: Repo, project: Project, name: str, commits: Iterable[str]
+) -> list[tuple[str, Version]]:
+    """Return each of *commits* at which the package *name* declares a version, where it is now, and this version."""
+    member = project.workspace[name]
+    file = version_file_in(directory_in_repository(repo, project.root, member.path), member)
+    read_version = version_reader(project, name)
+    texts = repo.texts([(sha, file) for sha in commits])
+    read = ((sha, read_version(text)) for (sha, _), text in texts.items())
+    return [(sha, version) for sha, version in read if version is not None]
 
 
 def _last_commits(

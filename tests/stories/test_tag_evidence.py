@@ -163,6 +163,33 @@ def test_later_index_version_beats_tags(
     )
 
 
+def test_release_branch_shows_what_its_tag_releases(world: World) -> None:
+    """A team sets versions on a release branch only, and tags two packages there with one tag, named for core.
+
+    The commit that first had the version of app is where its release is from.
+    """
+    world.git("tag", "--delete", "app-v0.1.0")
+    declare(world, "app", "0.9.0.dev0")
+    world.git("checkout", "--quiet", "-b", "release/1.0")
+    declare(world, "core", "1.0.0")
+    declare(world, "app", "0.8.0")
+    first = world.git("rev-parse", "HEAD")
+    world.commit("fix: core", {"packages/core/b.py": ""})
+    world.git("tag", "core-v1.0.0")
+    world.git("checkout", "--quiet", "-b", "release/2.0", "main")
+    declare(world, "app", "0.7.0")
+    world.git("checkout", "--quiet", "main")
+    declare(world, "core", "1.1.0.dev0")
+    repo, workspace = Repo(world.root), read_workspace(world.root, {})
+    on_index = {"app": frozenset(map(Version, ("0.7.0", "0.8.0")))}
+
+    found = baselines_on_index(repo, workspace, read_history(repo, workspace), on_index)
+
+    assert {name: (str(last.version), last.commit) for name, last in found.items()} == {
+        "app": ("0.8.0", first)
+    }
+
+
 FORMATS = (
     "{name}-v{version}",
     "{name}@{version}",
