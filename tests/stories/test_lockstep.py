@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.world import World, make_world, write_package
+from tests.support.world import World, make_world, upload, write_package
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,6 +54,29 @@ def test_new_package_joins_shared_tag(tmp_path: Path, own_index: EmbeddedIndex) 
     assert world.tags().keys() == {"v0.1.0", "v0.1.1"}
     assert next_versions(world) == {}
     assert own_index.requests()
+
+
+@pytest.mark.usefixtures("unrecorded")
+def test_version_is_free_for_each_package(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+    """The next joint version is free for a package that somebody has uploaded by hand, though another one changes."""
+    world = make_world(
+        tmp_path, "app: core; core", 'versioning = "fixed"\ntag_format = "v{version}"'
+    )
+    world.git("tag", "v0.1.0")
+    world.git("push", "--quiet", "--tags")
+    path = world.root / "packages/app/pyproject.toml"
+    declared = path.read_text()
+    path.write_text(declared.replace('version = "0.1.0"', 'version = "0.2.0"'))
+    upload(world, own_index, "app")
+    path.write_text(declared)
+    world.commit("feat: a core", {"packages/core/src/core/new.py": ""})
+    world.git("push", "--quiet")
+
+    said = world.releasekit("publish", "--yes", "--skip-audit", "--format", "json")
+
+    assert said.code == 0, said.err
+    versions = {package["name"]: package["version"] for package in json.loads(said.out)["packages"]}
+    assert versions == {"core": "0.2.1", "app": "0.2.1"}
 
 
 @pytest.mark.parametrize(

@@ -452,8 +452,14 @@ def decide_versions(
     decisions = map_values(_no_release, requests)
     if not releasing:
         return decisions
+    released = requests if fixed else releasing
     try:
-        target = _TargetVersion(list(requests.values()), list(releasing.values()), title).decide()
+        target = _TargetVersion(
+            list(requests.values()),
+            list(releasing.values()),
+            title,
+            consumed=[request.history.consumed for request in released.values()],
+        ).decide()
     except Refusal as error:
         refused = {name: _refused_release(decisions[name], error, releasing) for name in releasing}
         return decisions | refused
@@ -583,14 +589,21 @@ def _released_bump(history: PackageHistory, target: Version) -> tuple[Bump, str]
 class _TargetVersion:
     """Decides the next version of the packages *releasing*, which share one.
 
-    It is above all releases of *requests*, the packages of their group. *title* names the group.
+    It is above all releases of *requests*, the packages of their group. *title* names the group. *consumed* has the
+    versions that each package with this version cannot have.
     """
 
     def __init__(
-        self, requests: Sequence[BumpRequest], releasing: Sequence[BumpRequest], title: str
+        self,
+        requests: Sequence[BumpRequest],
+        releasing: Sequence[BumpRequest],
+        title: str,
+        *,
+        consumed: Sequence[Container[Version]],
     ) -> None:
         self._releasing = releasing
         self._title = title
+        self._consumed = consumed
         self._group = _group_history([request.history for request in requests])
         self._latest_announced = _latest(requests, lambda request: request.history.announced)
         self._histories = [request.history for request in releasing]
@@ -733,7 +746,7 @@ class _TargetVersion:
         return target
 
     def _is_consumed(self, version: Version) -> bool:
-        return any(version in history.consumed for history in self._histories)
+        return any(version in versions for versions in self._consumed)
 
     # What is refused.
 
