@@ -1,12 +1,15 @@
 """The server through which uploads reach the throwaway index: it leaves out what that index refuses and PyPI accepts.
 
 peryx compares each field of an upload with the METADATA of the file. uv sends the lines of a license text as one line,
-so peryx refuses each package whose License field has several lines. PyPI does not compare them.
+so peryx refuses each package whose License field has several lines. PyPI does not compare them. peryx also refuses a
+field that appears too often, such as one for each of many extras. It reads what it serves from the file.
 """
 
 from __future__ import annotations
 
 import logging
+import re
+from collections import Counter
 from contextlib import contextmanager
 from email.message import Message
 from http.client import HTTPConnection
@@ -19,7 +22,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("releasekit.detail")
 
-_LEFT_OUT = b'name="license"'
+_LEFT_OUT = b"license"
+_MAX_REPEATS = 64
+_FIELD_NAME = re.compile(rb'[; ]name="([^"]*)"')
 _OF_ONE_CONNECTION = frozenset({"host", "connection", "content-length", "transfer-encoding"})
 
 
@@ -39,8 +44,8 @@ def relay_uploads(address: str) -> Generator[str]:
             thread.join()
 
 
-def without_license(body: bytes, content_type: str) -> bytes:
-    """Return the form *body* without its field `license`; any other body as it is."""
+def without_refused_fields(body: bytes, content_type: str) -> bytes:
+    """Return the form *body* without the fields that peryx refuses and PyPI accepts; any other body as it is."""
     header = Message()
     header["Content-Type"] = content_type
     boundary = header.get_boundary()
@@ -48,9 +53,19 @@ def without_license(body: bytes, content_type: str) -> bytes:
         return body
     delimiter = b"--" + boundary.encode()
     fields = body.split(delimiter)
+    names = list(map(_name_of, fields))
+    repeated = {name for name, count in Counter(names).items() if name and count > _MAX_REPEATS}
+    refused = {_LEFT_OUT, *repeated}
     return delimiter.join(
-        field for field in fields if _LEFT_OUT not in field.partition(b"\r\n\r\n")[0]
+        field for field, name in zip(fields, names, strict=True) if name not in refused
     )
+
+
+def _name_of(field: bytes) -> bytes:
+    """Return the name of a *field* of a form, empty for what is before the first one and after the last one."""
+    header, _, _ = field.partition(b"\r\n\r\n")
+    found = _FIELD_NAME.search(header)
+    return found[1] if found else b""
 
 
 class _Server(ThreadingHTTPServer):
@@ -68,7 +83,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(length)
         if len(body) < length:
             raise ConnectionError(self.path)  # the client has gone away
-        body = without_license(body, self.headers.get("Content-Type", ""))
+        body = without_refused_fields(body, self.headers.get("Content-Type", ""))
         headers = {
             name: value
             for name, value in self.headers.items()

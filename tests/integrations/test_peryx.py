@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import sys
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import httpx
 import pytest
@@ -13,7 +13,7 @@ import pytest
 from releasekit.core.errors import ErrorCode, ReleaseError
 from releasekit.integrations.peryx import PERYX, EmbeddedIndex, Request, embedded_index
 from releasekit.integrations.process import Command, run
-from releasekit.integrations.upload_relay import without_license
+from releasekit.integrations.upload_relay import without_refused_fields
 from releasekit.integrations.uv import find_uv
 
 if TYPE_CHECKING:
@@ -195,10 +195,30 @@ def test_license_text_of_many_lines_is_accepted(tmp_path: Path, index: EmbeddedI
     assert page.count("told-1.0") >= 2
 
 
+def test_package_with_many_extras_is_accepted(tmp_path: Path, index: EmbeddedIndex) -> None:
+    """PyPI has packages with hundreds of extras and requirements; so has this index, and it shows them."""
+    extras = "".join(f'x{number} = ["core>={number}"]\n' for number in range(100))
+    (tmp_path / "many.py").touch()
+    (tmp_path / "pyproject.toml").write_text(
+        f'[project]\nname = "many"\nversion = "1.0"\n[project.optional-dependencies]\n{extras}'
+        '[build-system]\nrequires = ["setuptools==80.9.0"]\nbuild-backend = "setuptools.build_meta"\n'
+    )
+    run(find_uv().command("build", "--quiet", cwd=tmp_path))
+
+    upload(index, *(tmp_path / "dist").glob("many-*"))
+
+    page = httpx.get(
+        f"{index.simple_url}many/", headers={"Accept": "application/vnd.pypi.simple.v1+json"}
+    ).json()
+    (wheel,) = (file["url"] for file in page["files"] if file["url"].endswith(".whl"))
+    metadata = httpx.get(f"{urljoin(index.simple_url, wheel)}.metadata").text
+    assert metadata.count("Provides-Extra: ") == metadata.count("Requires-Dist: ") == 100
+
+
 @pytest.mark.parametrize("content_type", ["", "application/json", "multipart/form-data"])
 def test_other_bodies_are_relayed_as_they_are(content_type: str) -> None:
     """Only a form has fields that can be left out."""
-    assert without_license(b'name="license"', content_type) == b'name="license"'
+    assert without_refused_fields(b'name="license"', content_type) == b'name="license"'
 
 
 def test_only_the_license_is_left_out_of_a_form() -> None:
@@ -210,7 +230,7 @@ def test_only_the_license_is_left_out_of_a_form() -> None:
     file = '\r\nContent-Disposition: form-data; name="content"\r\n\r\nname="license"\r\n'
     body = "--b".join(["", *fields.values(), file, "--\r\n"]).encode()
 
-    left = without_license(body, 'multipart/form-data; boundary="b"')
+    left = without_refused_fields(body, 'multipart/form-data; boundary="b"')
 
     expected = ["", fields["license_expression"], fields["license_files"], file, "--\r\n"]
     assert left == "--b".join(expected).encode()
