@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from releasekit.core.errors import ReleaseError, as_refusal
 from releasekit.core.history.tags import baseline_on_index
-from releasekit.core.picking import map_values, true_keys
+from releasekit.core.picking import drop, drop_keys, map_values, true_keys
 from tasks.decorators import flow_task
 from tasks.read_declarations import directory_in_repository
 from tasks.read_history import History, version_file_in, version_reader, with_commits
@@ -254,7 +254,7 @@ def _commits_by_version(
 def _releases_without(commits: Mapping[Version, str], last: Baseline) -> list[Version]:
     """Return the versions of *last* and of its last stable release that have none of *commits*."""
     releases = filter(None, (last, last.stable))
-    return [release.version for release in releases if release.version not in commits]
+    return drop((release.version for release in releases), commits)
 
 
 def _commits_on_release_branches(
@@ -268,7 +268,7 @@ def _commits_on_release_branches(
     if not any(lost.values()):
         return {}
     merged = repo.merged_tags()
-    tips = dict.fromkeys(commit for tag, commit in history.tags.items() if tag not in merged)
+    tips = dict.fromkeys(drop_keys(history.tags, merged).values())
     newest = sorted(repo.commit_times(tips).items(), key=itemgetter(1), reverse=True)[:_BRANCHES]
     branches = [repo.first_parents(repo.head, tip) for tip, _ in reversed(newest)]
     commits = dict.fromkeys(chain.from_iterable(branches))

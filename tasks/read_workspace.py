@@ -31,6 +31,7 @@ from releasekit.core.release.later_index import LaterIndex, targets_for
 from releasekit.core.release.target import PYPI, Target
 from releasekit.core.text import summarize
 from releasekit.core.toml_lines import locate_excerpt
+from releasekit.core.versioning.groups import package_values
 from releasekit.core.workspace.dynamic_version import build_tag_prefix, version_environment
 from releasekit.core.workspace.workspace import choose_publishable, parse_workspace
 from releasekit.integrations.filesystem import read_toml
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from releasekit.core.config.settings import Destination
+    from releasekit.core.workspace.workspace import Workspace
     from releasekit.integrations.protocols import PackageManager
 
 
@@ -76,7 +78,6 @@ def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
             os.path.relpath(directory, root).replace(os.sep, "/") for directory in directories
         )
     }
-    own = dict(_own_settings(settings, overrides, manifests))
     _refuse_keys_without_package(settings, manifests)
     documents = {path: document for path, (document, _) in manifests.items()}
     declarations = {
@@ -84,13 +85,15 @@ def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
     }
     declared = drop_empty(declarations)
     try:
-        refuse_unreadable_tags(settings, own, overrides)
         files = {
             path: read_requirement_files(root / path, document)
             for path, document in documents.items()
         }
         workspace = parse_workspace(documents, declared, files)
         refuse_unknown_names(workspace, settings, overrides)
+        formats = _group_formats(workspace, settings)
+        own = dict(_own_settings(settings, overrides, manifests, formats))
+        refuse_unreadable_tags(settings, own, overrides)
     except Refusal as error:
         raise _with_position(error, {".": (of_root, root_text), **manifests}) from None
     return Project(
@@ -127,17 +130,34 @@ def _own_settings(
     settings: Settings,
     overrides: Container[str],
     manifests: Mapping[str, tuple[Mapping[str, Any], str]],
+    formats: Mapping[str, Mapping[str, Any]],
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the path of each member that sets keys for itself, and these keys without those in *overrides*."""
+    """Yield the path of each member that sets keys for itself, and these keys without those in *overrides*.
+
+    *formats* has the key `tag_format` of its group, by the path of the member.
+    """
     for path, (document, text) in manifests.items():
         location = f"{path}/pyproject.toml"
         keys = (
             _root_keys(settings) if path == "." else parse_member_settings(document, location, text)
         )
-        keys = _with_build_tags(keys, document, settings)
+        keys = _with_build_tags({**formats.get(path, {}), **keys}, document, settings)
         member_settings = drop_keys(keys, overrides)
         if member_settings:
             yield path, member_settings
+
+
+def _group_formats(workspace: Workspace, settings: Settings) -> dict[str, dict[str, Any]]:
+    """Return the key `tag_format` that a group sets for its packages, by the path of the member.
+
+    Raises Refusal RK-CONFIG-INVALID-VALUE for a package in two groups with different values.
+    """
+    values = package_values("tag_format", workspace, settings, {})
+    return {
+        workspace[name].path: {"tag_format": value}
+        for name, value in values.items()
+        if value != settings.tag_format
+    }
 
 
 def _version_variables(document: Mapping[str, Any]) -> Iterator[str]:

@@ -343,7 +343,7 @@ def _config_texts(
     """Return the texts of the files to configure by path, before and after."""
     by_path = {
         configuration.ROOT_FILE: keys,
-        **configuration.member_keys(tagging, project.workspace),
+        **configuration.member_keys(tagging, project.workspace, project.settings_table),
     }
     for path, foreign_keys in take_over.keys_by_path(project).items():
         taken = {

@@ -122,7 +122,9 @@ def test_some_packages_share_label_tags(tmp_path: Path) -> None:
 
     own = {"app": ["python-v{version}"], "core": ["python-v{version}"]}
     assert (found["tag_format"], found["own_tag_formats"]) == (["{name}-v{version}"], own)
-    assert 'lockstep = { packages = ["app", "core"], versioning = "fixed" }' in root(world)
+    group = 'lockstep = { packages = ["app", "core"], versioning = "fixed", tag_format = "python-v{version}" }'
+    assert group in root(world)
+    assert "releasekit" not in (world.root / "packages/core/pyproject.toml").read_text()
     (unread,) = found["unread"]
     assert (unread["form"], unread["reason"]) == (
         "dotnet-v{version}",

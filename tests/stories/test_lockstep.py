@@ -56,6 +56,33 @@ def test_new_package_joins_shared_tag(tmp_path: Path, own_index: EmbeddedIndex) 
     assert own_index.requests()
 
 
+def test_group_has_tags_of_its_own(tmp_path: Path) -> None:
+    """A group sets `tag_format` for its packages, a package for itself; the others have that of the root."""
+    group = '{ packages = ["a*", "core"], versioning = "fixed", tag_format = "shop-v{version}" }'
+    world = make_world(tmp_path, "app; core; also; other", f"groups.shop = {group}")
+    path = "packages/also/pyproject.toml"
+    own = '\n[tool.releasekit]\ntag_format = "also/{version}"\n'
+    world.commit("chore: tags", {path: (world.root / path).read_text() + own})
+
+    tags = {row["name"]: row["tag"] for row in plan_of(world)["packages"]}
+
+    assert tags == {
+        "app": "shop-v0.1.0", "core": "shop-v0.1.0", "also": "also/0.1.0", "other": "other-v0.1.0"
+    }  # fmt: skip
+
+
+def test_package_is_in_one_group_with_tags(tmp_path: Path) -> None:
+    """Two groups that say different things about the tags of a package are refused, with the groups."""
+    groups = 'groups.one = { packages = ["app"], tag_format = "one-{version}" }\n'
+    groups += 'groups.two = { packages = ["*"], tag_format = "two-{version}" }'
+    world = make_world(tmp_path, "app; core", groups)
+
+    said = world.releasekit("plan", "--offline")
+
+    assert said.code == 2
+    assert "two groups set different `tag_format` for app: one and two" in said.err
+
+
 @pytest.mark.usefixtures("unrecorded")
 def test_version_is_free_for_each_package(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """The next joint version is free for a package that somebody has uploaded by hand, though another one changes."""

@@ -7,13 +7,14 @@ import tomllib
 from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
 from releasekit.core.adoption.internal_packages import describe_internal, exclude_patterns
 from releasekit.core.adoption.tagging import DEFAULT_TAG_FORMAT, uses_label
 from releasekit.core.config.settings import parse_member_settings, settings_of
 from releasekit.core.errors import ErrorCode, Refusal
-from releasekit.core.picking import names_of
+from releasekit.core.picking import drop_keys, names_of
 from releasekit.core.workspace.graph import graph_of, offers_of, order
 from releasekit.core.workspace.toml_edits import edit_toml, line_end, parses_to
 from releasekit.core.workspace.workspace import Kind
@@ -73,7 +74,7 @@ def root_keys(
     unconventional = "patch" if proposals.counts_untyped else ""
     excluded = names_of(proposals.excluded)
     keys = [
-        *_tag_keys(tagging, workspace),
+        *_tag_keys(tagging, workspace, table),
         MissingKey(
             "versioning", versioning, f"One version for all packages. {tagging.why_lockstep}"
         ),
@@ -100,21 +101,24 @@ def root_keys(
         MissingKey("index", proposals.index, "The [[tool.uv.index]] to publish to."),
         MissingKey(
             "groups",
-            _lockstep_group(tagging),
+            _lockstep_group(tagging, table),
             f"These packages share one version. {tagging.why_lockstep}",
         ),
     ]
     return [key for key in keys if key.value and key.name not in table]
 
 
-def _tag_keys(tagging: Tagging, workspace: Workspace) -> Iterator[MissingKey]:
+def _tag_keys(
+    tagging: Tagging, workspace: Workspace, table: Mapping[str, Any]
+) -> Iterator[MissingKey]:
     patterns = tagging.patterns
     if patterns != (DEFAULT_TAG_FORMAT,):
         comment = (
             "How releases are tagged. In a list, the first format is for new tags; all are read."
         )
         yield MissingKey("tag_format", as_value(patterns), comment)
-    at_root = [formats for name, formats in tagging.own.items() if workspace[name].path == "."]
+    own = _formats_of_members(tagging, table)
+    at_root = [formats for name, formats in own.items() if workspace[name].path == "."]
     for formats in at_root:
         yield MissingKey(
             "root_tag_format",
@@ -160,17 +164,43 @@ def _describe_cycles(cycles: Sequence[Sequence[str]]) -> str:
     return f"Packages that require each other are released together: {paths}."
 
 
-def _lockstep_group(tagging: Tagging) -> dict[str, object]:
+def _lockstep_group(tagging: Tagging, table: Mapping[str, Any]) -> dict[str, object]:
     """Return the value of `groups` for packages that share one version; empty if there are none."""
     if not tagging.lockstep:
         return {}
-    return {"lockstep": {"packages": list(tagging.lockstep), "versioning": "fixed"}}
+    group: dict[str, object] = {"packages": list(tagging.lockstep), "versioning": "fixed"}
+    formats = _lockstep_formats(tagging, table)
+    return {"lockstep": group | ({"tag_format": as_value(formats)} if formats else {})}
 
 
-def member_keys(tagging: Tagging, workspace: Workspace) -> dict[str, list[MissingKey]]:
-    """Return the keys that members lack in their own pyproject.toml, by its path."""
+def _lockstep_formats(tagging: Tagging, table: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the tag formats of the group of packages that share one version.
+
+    Empty if its packages make new tags in different formats, or if *table*, [tool.releasekit] of the root, has groups
+    already: these do not change.
+    """
+    formats = list(map(tagging.own_formats, tagging.lockstep))
+    of_new_tags = {own[:1] for own in formats}
+    if "groups" in table or len(of_new_tags) != 1:
+        return ()
+    return tuple(dict.fromkeys(chain.from_iterable(formats)))
+
+
+def _formats_of_members(tagging: Tagging, table: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Return the tag formats of single packages, without those that the group of the packages sets."""
+    in_group = tagging.lockstep if _lockstep_formats(tagging, table) else ()
+    return drop_keys(tagging.own, in_group)
+
+
+def member_keys(
+    tagging: Tagging, workspace: Workspace, table: Mapping[str, Any]
+) -> dict[str, list[MissingKey]]:
+    """Return the keys that members lack in their own pyproject.toml, by its path.
+
+    *table* is [tool.releasekit] of the root.
+    """
     keys: dict[str, list[MissingKey]] = {}
-    for name, formats in tagging.own.items():
+    for name, formats in _formats_of_members(tagging, table).items():
         path = workspace[name].path
         if path != ".":
             key = MissingKey("tag_format", as_value(formats), "Its tags have a form of their own.")
@@ -280,24 +310,51 @@ def _key_lines(key: MissingKey) -> list[str]:
     comment = [f"# {line}" for line in key.comment.splitlines()]
     if not key.is_table:
         return [*comment, _key_line(key)]
-    return ["", *comment, f"[tool.releasekit.{key.name}]", *_pairs(key.value)]
+    return ["", *comment, *_table_lines(f"tool.releasekit.{key.name}", _table(key.value))]
+
+
+def _table_lines(path: str, table: Mapping[str, object]) -> list[str]:
+    """Return the lines of the *table* at *path*. If tables in it are too long for a line, each gets a heading."""
+    lines = _pairs(table)
+    is_long = max(map(len, lines)) > _LINE_WIDTH
+    has_only_tables = all(isinstance(value, dict) for value in table.values())
+    if is_long and has_only_tables:
+        headed = (_table_lines(f"{path}.{_toml_key(name)}", _table(table[name])) for name in table)
+        return list(chain.from_iterable(headed))
+    return [f"[{path}]", *chain.from_iterable(map(_fold_line, lines, table.values()))]
+
+
+_LINE_WIDTH = 120
+"""Characters in a line; a longer list of texts gets a line for each."""
+
+
+def _fold_line(line: str, value: object) -> list[str]:
+    """Return the *line* of a key with this *value*, or lines if it is a list that is too long for one."""
+    if len(line) <= _LINE_WIDTH or not isinstance(value, list):
+        return [line]
+    key, _, _ = line.partition(" = ")
+    items = map(_toml, cast("list[object]", value))
+    return [f"{key} = [", *map("    {},".format, items), "]"]
+
+
+def _table(value: object) -> Mapping[str, object]:
+    return cast("Mapping[str, object]", value)
 
 
 def _key_line(key: MissingKey) -> str:
     return f"{key.name} = {_toml(key.value)}"
 
 
-def _pairs(table: object) -> list[str]:
+def _pairs(table: Mapping[str, object]) -> list[str]:
     """Return the keys of *table* with their values, as they are written in TOML."""
-    items = cast("Mapping[str, object]", table).items()
-    return [f"{_toml_key(name)} = {_toml(value)}" for name, value in items]
+    return [f"{_toml_key(name)} = {_toml(value)}" for name, value in table.items()]
 
 
 def _toml(value: object) -> str:
     import tomlkit
 
     if isinstance(value, dict):
-        pairs = ", ".join(_pairs(cast("object", value)))
+        pairs = ", ".join(_pairs(_table(cast("object", value))))
         return f"{{ {pairs} }}"
     if isinstance(value, list) and any(
         isinstance(entry, dict) for entry in cast("list[object]", value)

@@ -165,6 +165,10 @@ class Group(BaseModel):
         None,
         description="How the prereleases of the group are numbered; overrides `prerelease_numbering` of the root",
     )
+    tag_format: str | tuple[str, ...] | None = Field(
+        None,
+        description="The tags of the packages of the group, in one form or a list; overrides `tag_format` of the root",
+    )
 
 
 class BumpFile(BaseModel):
@@ -411,7 +415,7 @@ class Settings(BaseModel):
     groups: dict[str, Annotated[Group, BeforeValidator(_as_group, Group | tuple[str, ...])]] = (
         Field(
             default_factory=dict[str, Group],
-            description="Named sets of packages, for --group, `versioning` and `pins`",
+            description="Named sets of packages, for --group, `versioning`, `pins` and `tag_format`",
         )
     )
     language: Annotated[str, AfterValidator(_known_language)] = Field(

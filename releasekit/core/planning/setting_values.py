@@ -81,13 +81,18 @@ def refuse_unreadable_tags(
     root_keys = ("tag_format", "root_tag_format", "umbrella_tag_format")
     formats = [("pyproject.toml", key, getattr(settings, key)) for key in root_keys]
     formats += [
+        ("pyproject.toml", f"groups.{title}.tag_format", group.tag_format)
+        for title, group in settings.groups.items()
+        if group.tag_format is not None
+    ]
+    formats += [
         (f"{path}/pyproject.toml", "tag_format", keys["tag_format"])
         for path, keys in drop_keys(own, (".",)).items()
         if "tag_format" in keys
     ]
     for file, key, value in formats:
         for pattern in formats_of(value):
-            is_used = pattern or key == "tag_format"
+            is_used = pattern or key.rpartition(".")[2] == "tag_format"
             with _place_of_refusals(file, key, pattern, overrides):
                 if is_used:
                     TagScheme(pattern, settings.label)

@@ -60,6 +60,18 @@ def test_unreadable_tag_format_has_place(key: str) -> None:
     assert caught.value.excerpt == Excerpt("pyproject.toml", 0, "{nam}-{version}")
 
 
+def test_tag_format_of_group_has_place() -> None:
+    """So it does in a group, also if the packages of the group have inherited it."""
+    settings = settings_of(
+        groups={"g": {"packages": ["core"], "tag_format": ["v{version}", "core"]}}
+    )
+
+    with pytest.raises(Refusal) as caught:
+        refuse_unreadable_tags(settings, {"packages/core": {"tag_format": ("v{version}", "core")}})
+
+    assert caught.value.location == "pyproject.toml, groups.g.tag_format in [tool.releasekit]"
+
+
 def test_tag_format_of_member_has_place() -> None:
     """The format of a member is in the member's file."""
     with pytest.raises(Refusal) as caught:
