@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import tempfile
@@ -47,6 +48,8 @@ _ERROR_PATTERNS = (
 _TOML_POSITION = re.compile(
     r"Failed to parse: (?P<file>.+?)\n(?:.*\n)*?.*at line (?P<line>\d+), column (?P<column>\d+)"
 )
+log = logging.getLogger("releasekit")
+
 # The commands that create or verify something.
 _LOGGED_COMMANDS = (("build",), ("publish",), ("lock",), ("audit",), ("pip", "install"))
 # Without a network uv would try for 7 s, and for 52 s if nothing answers. A failed audit is only a warning.
@@ -423,14 +426,20 @@ class Uv:
             )
 
     async def import_modules(self, python: Path, modules: Sequence[str]) -> Result:
-        """Import *modules* in a process of *python* without our credentials; raises as `run_async` does."""
+        """Import *modules* in a process of *python* without our credentials; raises as `run_async` does.
+
+        A module that cannot be imported is only a warning if it is not named like its package, others can be imported,
+        and the package has extras.
+        """
         # In the directory of the environment, so that nothing of the workspace can be imported.
-        return await run_async(self.import_command(python, modules, python.parents[2]))
+        result = await run_async(self.import_command(python, modules, python.parents[2]))
+        for line in re.findall(f"^{_NOT_IMPORTED}.*", result.stderr, re.MULTILINE):
+            log.warning("%s", line)
+        return result
 
     def import_command(self, python: Path, modules: Sequence[str], directory: Path) -> Command:
         """Import *modules* in a process of *python* without our credentials, in *directory*, outside the workspace."""
-        script = "import importlib, sys; [importlib.import_module(name) for name in sys.argv[1:]]"
-        argv = (str(python), "-I", "-c", script, *modules)
+        argv = (str(python), "-I", "-c", _IMPORT_SCRIPT, *modules)
         return Command(argv, directory, self.import_environment, timeout=120)
 
     def venv_command(self, venv: Path) -> Command:
@@ -476,6 +485,31 @@ class Uv:
         if result.code:
             raise _refusal(result.stderr, path)
         return result.stdout
+
+
+_NOT_IMPORTED = "without extras, this cannot be imported: "
+_IMPORT_SCRIPT = f"""
+import importlib, re, sys
+failures = {{}}
+for name in sys.argv[1:]:
+    try:
+        importlib.import_module(name)
+    except ImportError as error:
+        failures[name] = error
+if failures:
+    from importlib import metadata
+    tops = {{name.partition(".")[0] for name in failures}}
+    owners = getattr(metadata, "packages_distributions", dict)()
+    projects = {{project for top in tops for project in owners.get(top, ())}}
+    has_extras = any(metadata.metadata(project).get_all("Provides-Extra") for project in projects)
+    plain = lambda name: re.sub("[-_.]+", "-", name).lower()
+    is_own = not set(map(plain, failures)).isdisjoint(map(plain, projects))
+    if len(failures) == len(sys.argv[1:]) or is_own or not has_extras:
+        raise next(iter(failures.values()))
+for name, error in failures.items():
+    print({_NOT_IMPORTED!r} + name + ": " + str(error).partition("\\n")[0], file=sys.stderr)
+"""
+"""Python before 3.10 does not tell which project a module is from; there, each module must be importable."""
 
 
 @cache

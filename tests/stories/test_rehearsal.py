@@ -124,6 +124,39 @@ def test_build_script_in_a_wheel_is_not_imported(tmp_path: Path) -> None:
     assert f"{ErrorCode.VERIFY_COMMON}: core-0.1.0-py3-none-any.whl" in said.out
 
 
+@pytest.mark.usefixtures("unrecorded", "own_index", "whole_proofs")
+@pytest.mark.parametrize(
+    ("extras", "broken", "code"),
+    [
+        ('server = ["idna"]', "core_server", 0),
+        ('server = ["idna"]', "core", 1),
+        ("", "core_server", 1),
+    ],
+    ids=["an extra module", "the module of the package", "no extras"],
+)
+def test_module_may_need_an_extra(tmp_path: Path, extras: str, broken: str, code: int) -> None:
+    """A module that only works with an extra is a warning. Without extras, nobody could import it: that is an error."""
+    world = make_world(tmp_path, "core")
+    table = f"\n[project.optional-dependencies]\n{extras}\n"
+    modules = '[tool.hatch.build.targets.wheel]\npackages = ["src/core", "src/core_server"]\n'
+    fails = "raise ImportError('install core[server]\\nto use it')\n"
+    world.write({"packages/core/src/core_server/__init__.py": ""})
+    world.write({f"packages/core/src/{broken}/__init__.py": fails})
+    world.write(with_backend(world, table + HATCHLING + modules))
+    world.lock()
+
+    said = world.releasekit(*REHEARSE)
+
+    assert said.code == code, said.err
+    if code:
+        assert (
+            f"{ErrorCode.STAGED_IMPORT_FAILED}: the built core 0.1.0 cannot be imported" in said.out
+        )
+    else:
+        line = "without extras, this cannot be imported: core_server: install core[server]\n"
+        assert line in said.err
+
+
 @pytest.mark.usefixtures("unrecorded", "own_index")
 def test_wheel_that_needs_more_than_its_sdist(tmp_path: Path) -> None:
     """A build that reads a file from elsewhere fails from the sdist. The hint says what to do, and it works."""
