@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from shutil import which
 from typing import TYPE_CHECKING
@@ -44,10 +45,25 @@ def add_whole_worktree(repo: Repo, directory: Path, commit: str) -> None:
                 ErrorCode.CHECKOUT_INCOMPLETE, failed_filter[1], str(repo.top), output=error.output
             ) from None
         raise
+    _link_git_directory(repo, directory)
     _add_submodules(repo, repo.top, directory, commit)
     is_short_of_files = any(_lfs_pointers(repo, directory))
     if is_short_of_files and which("git-lfs"):  # its filter may be installed with --skip-smudge
         run(repo.command("lfs", "pull", cwd=directory, ok_codes=range(256)))
+
+
+def _link_git_directory(repo: Repo, tree: Path) -> None:
+    """Make `.git` of the work tree *tree* a link to a directory, as it is a directory in a clone.
+
+    In a work tree it is a file, and hatchling before 1.30 packs that file into the sdist of a package at the top. git
+    follows the link. Some systems do not allow links: there, the file stays.
+    """
+    git_dir = repo.git("rev-parse", "--absolute-git-dir", cwd=tree).strip()
+    link = tree.with_name(f"{tree.name}.git")
+    with suppress(OSError):
+        link.unlink(missing_ok=True)  # from a run that was killed
+        link.symlink_to(git_dir, target_is_directory=True)
+        link.replace(tree / ".git")
 
 
 def clone_submodules(repo: Repo) -> None:

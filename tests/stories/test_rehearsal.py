@@ -101,6 +101,20 @@ def test_rehearsal_says_when_only_its_index_refuses(tmp_path: Path) -> None:
     assert "stricter than PyPI" in core["hint"]
 
 
+@pytest.mark.usefixtures("unrecorded", "own_index")
+def test_root_package_is_built_as_in_a_clone(tmp_path: Path) -> None:
+    """Hatchling before 1.30 packs a file called `.git` at the top. A work tree of git has one, a clone has none."""
+    world = make_world(tmp_path, "core")
+    project = '\n[project]\nname = "top"\nversion = "0.1.0"\nrequires-python = ">=3.11"\n'
+    modules = '[tool.hatch.build.targets.wheel]\npackages = ["src/top"]\n'
+    workspace = (world.root / "pyproject.toml").read_text()
+    world.write({"pyproject.toml": workspace + project + HATCHLING + modules})
+    world.write({"src/top/__init__.py": "", "README.md": "# Top\n"})
+    world.lock()
+
+    assert steps_of(world, *REHEARSE) == {"core": "0.1.0", "top": "0.1.0"}
+
+
 @pytest.mark.usefixtures("unrecorded", "own_index", "whole_proofs")
 def test_build_script_in_a_wheel_is_not_imported(tmp_path: Path) -> None:
     """A build script that a wheel takes along needs what users do not have. It is a warning, not a failed import."""
