@@ -162,7 +162,7 @@ def package_values(
                     code=ErrorCode.CONFIG_INVALID_VALUE,
                     message=f"two groups set different `{key}` for {name}: {other} and {title}",
                     location=f"[tool.releasekit.groups.{title}]",
-                    hint=f"Remove it from one of them, or set `{key}` in its own [tool.releasekit].",
+                    hint=f"Remove `{key}` from one of them, or the package.",
                 )
             group_of[name] = title
             values[name] = value
