@@ -152,11 +152,12 @@ class Hook(BuildHookInterface):
 def test_hatch_hook_builds_with_its_siblings(tmp_path: Path) -> None:
     """A build hook of hatchling gets the siblings that it asks for as they were just built, not those on the index.
 
-    One asks for the dependencies of its package, the other one for a package of its own choice.
+    One asks for the dependencies of its package, one for those of an extra, and one for a package of its own choice.
     """
-    world = make_world(tmp_path, "app: core; core; tool", 'pins = "keep"')
+    world = make_world(tmp_path, "app: core; core; fast; tool", 'pins = "keep"')
     for name, asks in (
         ("app", "require-runtime-dependencies = true"),
+        ("fast", 'require-runtime-features = ["c"]\n[project.optional-dependencies]\nc = ["core"]'),
         ("tool", 'dependencies = ["app"]'),
     ):
         path = f"packages/{name}/pyproject.toml"
@@ -171,7 +172,7 @@ def test_hatch_hook_builds_with_its_siblings(tmp_path: Path) -> None:
         )
     world.lock()
     publish(world)
-    names = ("core", "app", "tool")
+    names = ("core", "app", "fast", "tool")
     for name in names:
         change(world, name, "feat: more")
 
