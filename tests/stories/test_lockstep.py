@@ -35,14 +35,20 @@ def add_package(world: World, name: str, table: str = "") -> None:
     world.lock()
 
 
-@pytest.mark.usefixtures("unrecorded")
-def test_new_package_joins_shared_tag(tmp_path: Path, own_index: EmbeddedIndex) -> None:
-    """One tag is for all, and it is there already: so all packages get the next version, and the next tag."""
+def world_with_one_tag(directory: Path) -> World:
+    """Make a workspace of core and app, which share the version and the tag of their last release."""
     world = make_world(
-        tmp_path, "app: core; core", 'versioning = "fixed"\ntag_format = "v{version}"'
+        directory, "app: core; core", 'versioning = "fixed"\ntag_format = "v{version}"'
     )
     world.git("tag", "v0.1.0")
     world.git("push", "--quiet", "--tags")
+    return world
+
+
+@pytest.mark.usefixtures("unrecorded")
+def test_new_package_joins_shared_tag(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+    """One tag is for all, and it is there already: so all packages get the next version, and the next tag."""
+    world = world_with_one_tag(tmp_path)
     add_package(world, "new")
 
     assert next_versions(world) == {"core": "0.1.1", "app": "0.1.1", "new": "0.1.1"}
@@ -86,11 +92,7 @@ def test_package_is_in_one_group_with_tags(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("unrecorded")
 def test_version_is_free_for_each_package(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """The next joint version is free for a package that somebody has uploaded by hand, though another one changes."""
-    world = make_world(
-        tmp_path, "app: core; core", 'versioning = "fixed"\ntag_format = "v{version}"'
-    )
-    world.git("tag", "v0.1.0")
-    world.git("push", "--quiet", "--tags")
+    world = world_with_one_tag(tmp_path)
     path = world.root / "packages/app/pyproject.toml"
     declared = path.read_text()
     path.write_text(declared.replace('version = "0.1.0"', 'version = "0.2.0"'))
