@@ -61,7 +61,7 @@ def publishing(world: World, output: Path) -> Generator[Asking]:
 
 def run_of(api: str, run: str) -> dict[str, Any]:
     """Return a flow run as the server knows it."""
-    return httpx.get(f"{api}/flow_runs/{run}", timeout=30).raise_for_status().json()
+    return httpx.get(f"{api}/flow_runs/{run}", timeout=PATIENCE).raise_for_status().json()
 
 
 @pytest.mark.usefixtures("own_index")

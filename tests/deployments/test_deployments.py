@@ -71,7 +71,7 @@ def prefect(*argv: str) -> str:
 def post(address: str, body: dict[str, Any]) -> Any:
     """Send *body* to the API as Prefect's client does: again, while a busy database makes the server answer 503."""
     deadline = time.monotonic() + PATIENCE
-    while (answer := httpx.post(address, json=body, timeout=30)).status_code == UNAVAILABLE:
+    while (answer := httpx.post(address, json=body, timeout=PATIENCE)).status_code == UNAVAILABLE:
         assert time.monotonic() < deadline, answer.text
         time.sleep(0.2)
     return answer.raise_for_status().json()

@@ -6,9 +6,10 @@ import io
 import os
 import re
 import textwrap
+import time
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,10 +32,20 @@ GIT: dict[str, str | None] = {
 RESOLVE_ONLY = 'overlay = "resolve"'
 """The key with which a package that cannot be imported fails only once it is published."""
 
+LONGEST_RELEASE = timedelta(seconds=60)
+"""How long the releases of one test take."""
+
 
 def dated_tag() -> str:
     """Return the umbrella tag that a release of several packages gets today, if their versions are independent."""
     return f"release-{datetime.now(UTC):%Y.%m.%d}"
+
+
+def wait_past_midnight() -> None:
+    """Wait for the next day if it begins soon: a release that begins today must not end with the tag of tomorrow."""
+    now = datetime.now(UTC)
+    if (now + LONGEST_RELEASE).date() > now.date():
+        time.sleep(LONGEST_RELEASE.total_seconds())
 
 
 @dataclass(frozen=True)
@@ -130,7 +141,8 @@ def make_world(directory: Path, graph: str, keys: str = "", **modules: str) -> W
 
 
 def empty_world(directory: Path) -> World:
-    """Make an empty repository with a bare remote."""
+    """Make an empty repository with a bare remote, on a day that does not end during the test."""
+    wait_past_midnight()
     world = World(directory / "work", directory / "remote.git")
     world.root.mkdir(parents=True)
     run(
