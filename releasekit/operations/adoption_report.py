@@ -108,7 +108,7 @@ class _LastReleases:
         if name in self.untagged:
             row = self._untagged_row(member, self.untagged[name])
         elif name in self.tagged:
-            row = _tagged_row(member, self.tagged[name], self._versions_on_index(name))
+            row = self._tagged_row(member, self.tagged[name])
         else:
             baseline = "unasked" if self.published is None else "first"
             row = _unreleased_row(member, baseline, self._versions_on_index(name))
@@ -122,6 +122,13 @@ class _LastReleases:
         if self.published is None:
             return None
         return bool(self._versions_on_index(name))
+
+    def _tagged_row(self, member: Member, last: Baseline) -> AdoptedPackage:
+        later = max(self._versions_on_index(member.name), default=last.version)
+        note = f"the index has {later}" if later > last.version else ""
+        if self._is_published(member.name) is False:
+            note = "tagged, but not on the index; add it to `exclude` if it stays private"
+        return _released_row(member, "tag", last, note)
 
     def _untagged_row(self, member: Member, last: Baseline) -> AdoptedPackage:
         name = member.name
@@ -178,12 +185,6 @@ def _unreleased_row(
     later = max(published, default=None)
     note = f"the index has {later}, which is above the declared version" if later else ""
     return _make_row(member, baseline, note)
-
-
-def _tagged_row(member: Member, last: Baseline, published: Collection[Version]) -> AdoptedPackage:
-    later = max(published, default=last.version)
-    note = f"the index has {later}" if later > last.version else ""
-    return _released_row(member, "tag", last, note)
 
 
 def _released_row(

@@ -610,6 +610,25 @@ def test_init_tags_baselines_when_asked(tmp_path: Path, own_index: EmbeddedIndex
     assert (alone.code, alone.out.count(note)) == (0, 1)
 
 
+def test_init_names_tagged_packages_off_the_index(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+    """A package that has release tags and was never uploaded may be private: its first upload must be a choice."""
+    world = make_world(tmp_path, "core; image")
+    upload(world, own_index, "core")
+    for name in ("core", "image"):
+        world.git("tag", f"{name}-v0.1.0")
+
+    rows = {row["name"]: row for row in init(world)["packages"]}
+    unasked = {row["name"]: row["note"] for row in init(world, "--offline")["packages"]}
+
+    assert (rows["core"]["published"], rows["core"]["note"]) == (True, "")
+    assert (rows["image"]["baseline"], rows["image"]["published"]) == ("tag", False)
+    assert (
+        rows["image"]["note"]
+        == "tagged, but not on the index; add it to `exclude` if it stays private"
+    )
+    assert unasked == {"core": "", "image": ""}
+
+
 def test_init_skips_baseline_without_commit(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """Of a release that no commit here tells of, that is said; no tag is made for it."""
     world = make_world(tmp_path, "core")
