@@ -258,7 +258,7 @@ def _rejection(
 
 _REHEARSAL_HINT = (
     "Fix what the throwaway index names, or leave it: it is stricter than PyPI, which accepts, for example, links to "
-    "files above their directory."
+    "files above their directory, and the hashes that uv_build writes before 0.8.13."
 )
 
 

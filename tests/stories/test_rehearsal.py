@@ -102,6 +102,27 @@ def test_rehearsal_says_when_only_its_index_refuses(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("unrecorded", "own_index")
+def test_rehearsal_explains_hashes_of_old_uv_build(tmp_path: Path) -> None:
+    """PyPI accepts the RECORD that uv_build writes before 0.8.13. The throwaway index refuses it."""
+    world = make_world(tmp_path, "core")
+    manifest = "packages/core/pyproject.toml"
+    text, _ = (world.root / manifest).read_text().split("[build-system]")
+    system = '[build-system]\nrequires = ["uv_build>=0.7.20,<0.8"]\nbuild-backend = "uv_build"\n'
+    world.commit("build: use an old backend", {manifest: text + system})
+
+    said = world.releasekit("publish", "--rehearse", "--yes", "--skip-audit")
+
+    assert said.code == 1
+    assert "RECORD hash mismatch" in said.out
+    assert "stricter than PyPI, which accepts, for example, links to files above" in said.out
+    assert "the hashes that uv_build writes before 0.8.13" in said.out
+    finding = (
+        "RECORD has hexadecimal hashes, as uv_build writes them before 0.8.13: core/__init__.py"
+    )
+    assert f"warning RK-VERIFY-RECORD: core-0.1.0-py3-none-any.whl: {finding}" in said.out
+
+
+@pytest.mark.usefixtures("unrecorded", "own_index")
 def test_root_package_is_built_as_in_a_clone(tmp_path: Path) -> None:
     """Hatchling before 1.30 packs a file called `.git` at the top. A work tree of git has one, a clone has none."""
     world = make_world(tmp_path, "core")

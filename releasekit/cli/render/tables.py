@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from itertools import groupby
+from itertools import chain, groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -406,8 +406,9 @@ def smoke_table(report: SmokeReport) -> RenderableType:
 
 def _finding_lines(packages: Iterable[PackageReport]) -> list[str]:
     """Return what verification has found in the packages that it did not stop."""
-    passed = [package for package in packages if package.outcome is not PackageOutcome.FAILED]
-    findings = [finding for package in passed for finding in package.findings]
+    found = [package.findings for package in packages]
+    passed = [findings for findings in found if not any(finding.stops for finding in findings)]
+    findings = list(chain.from_iterable(passed))
     lines = [f"warning {finding}" for finding in findings if not finding.waived]
     lines += [f"waived {finding} ({finding.waived})" for finding in findings if finding.waived]
     return calm_warnings(lines, verbose=is_verbose())
