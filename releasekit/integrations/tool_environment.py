@@ -169,7 +169,7 @@ def build_variables(more: Iterable[str], hidden: Iterable[str]) -> dict[str, str
 
     It gets BUILD_VARIABLES, and those that fit the names or patterns *more*; never those in *hidden*.
     """
-    allowed = {name for name in os.environ if _is_given_to_builds(name)}
+    allowed = set(filter(_is_given_to_builds, os.environ))
     requested = {name for name in os.environ if _fits(name, more)}
     visible = (allowed | requested) - set(hidden) - CREDENTIALS
     return dict.fromkeys(name for name in os.environ if name not in visible)
@@ -180,7 +180,7 @@ def uv_variables(
 ) -> dict[str, str | None]:
     """Return the changes to our environment for uv, which runs builds unless it *uploads*; see `build_variables`."""
     dropped: dict[str, str | None] = {} if uploads else build_variables(more, hidden)
-    kept = {name for name in os.environ if _is_kept_by_uv(name)}
+    kept = set(filter(_is_kept_by_uv, os.environ))
     if uploads:
         kept |= {name for name in CREDENTIALS if name.startswith("UV_")}
     others = (name for name in os.environ if name.startswith("UV_") and name not in kept)

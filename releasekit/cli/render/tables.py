@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from itertools import chain, groupby
+from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -406,12 +406,14 @@ def smoke_table(report: SmokeReport) -> RenderableType:
 
 def _finding_lines(packages: Iterable[PackageReport]) -> list[str]:
     """Return what verification has found in the packages that it did not stop."""
-    found = [package.findings for package in packages]
-    passed = [findings for findings in found if not any(finding.stops for finding in findings)]
-    findings = list(chain.from_iterable(passed))
+    passed = [package for package in packages if not any(map(_stops, package.findings))]
+    findings = [finding for package in passed for finding in package.findings]
     lines = [f"warning {finding}" for finding in findings if not finding.waived]
     lines += [f"waived {finding} ({finding.waived})" for finding in findings if finding.waived]
     return calm_warnings(lines, verbose=is_verbose())
+
+
+_stops = attrgetter("stops")
 
 
 def _failures(packages: Iterable[PackageReport]) -> Iterator[RenderableType]:

@@ -351,7 +351,7 @@ _TOP_TEXTS = frozenset(
 
 def startup_files(wheel: Archive) -> Iterator[Problem]:
     """Find files that run code each time Python starts."""
-    names = [path for path in wheel.installed_paths if _runs_at_start(path)]
+    names = list(filter(_runs_at_start, wheel.installed_paths))
     by_detour = {path: match[1] for path in wheel.files if (match := _DATA_SITE.fullmatch(path))}
     names += [path for path, name in by_detour.items() if _runs_at_start(name)]
     yield from list_problem(wheel.name, "files that Python reads at each start", names)

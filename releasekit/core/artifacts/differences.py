@@ -17,6 +17,7 @@ from releasekit.core.artifacts.package_facts import (
 )
 from releasekit.core.config.bump_rules import Bump
 from releasekit.core.errors import ErrorCode
+from releasekit.core.picking import drop
 from releasekit.core.text import count_as, summarize
 from releasekit.core.version_numbers import PyVersion, bump_between
 
@@ -166,9 +167,9 @@ def _lost_files(
     named_elsewhere = [
         path for path in lost if is_public_module(path) or path.endswith(f"/{_TYPE_MARKER}")
     ]
-    rest = [path for path in lost if path not in named_elsewhere]
+    rest = drop(lost, named_elsewhere)
     left_out = [path for path in rest if _is_in_sources(path, sources)]
-    removed = [path for path in rest if path not in left_out]
+    removed = drop(rest, left_out)
     if left_out:
         text = f"{summarize(left_out)}: in the source, but no longer in the wheel"
         yield Loss(ErrorCode.VERIFY_LOST_FILES, text, is_fault=True)

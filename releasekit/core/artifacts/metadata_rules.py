@@ -15,6 +15,7 @@ from releasekit.core.addresses import split_address
 from releasekit.core.artifacts.container_rules import has_hidden_characters
 from releasekit.core.artifacts.problems import Problem, RuleSeverity, list_problem, printable
 from releasekit.core.artifacts.wheel_rules import undecodable_metadata
+from releasekit.core.picking import drop
 from releasekit.core.workspace.pins import pin_mismatch
 
 if TYPE_CHECKING:
@@ -236,7 +237,7 @@ def licenses(archive: Archive) -> Iterator[Problem]:
     files = archive.values("License-File")
     leading_out = list(filter(_is_outside, files))
     yield from list_problem(archive.name, "License-File leads out", leading_out)
-    inside = [file for file in files if file not in leading_out]
+    inside = drop(files, leading_out)
     missing = [file for file in inside if archive.is_readable and not _has_license(archive, file)]
     yield from list_problem(archive.name, "License-File names files that are missing", missing)
 

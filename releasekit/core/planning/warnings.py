@@ -102,7 +102,7 @@ def old_pin_warnings(excluded: Sequence[Exclusion], settings: Settings) -> Itera
     Such a package can still be installed, with older versions. Prereleases do not count: installers ignore them unless
     asked.
     """
-    behind = [exclusion for exclusion in excluded if _keeps_old_version(exclusion)]
+    behind = list(filter(_keeps_old_version, excluded))
     if not behind:
         return
     names = list(dict.fromkeys(exclusion.dependent.name for exclusion in behind))
