@@ -11,10 +11,20 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from releasekit.core.errors import ReleaseError, as_refusal
-from releasekit.core.history.tags import baseline_on_index
-from releasekit.core.picking import drop, drop_keys, map_values, true_keys
+from releasekit.core.history.baselines import (
+    PLACEHOLDER_TAGS,
+    is_placeholder,
+    later_tags,
+    package_tags,
+)
+from releasekit.core.history.tags import Baseline, baseline_on_index, last_baseline
+from releasekit.core.picking import drop, drop_keys, drop_named, map_values, true_keys
 from tasks.decorators import flow_task
-from tasks.read_declarations import directory_in_repository
+from tasks.read_declarations import (
+    DeclarationReader,
+    directory_in_repository,
+    member_directories,
+)
 from tasks.read_history import History, version_file_in, version_reader, with_commits
 
 if TYPE_CHECKING:
@@ -24,7 +34,7 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
     from releasekit.core.history.commits import Change
-    from releasekit.core.history.tags import Baseline
+    from releasekit.core.history.tag_evidence import TagReading
     from releasekit.core.workspace.workspace import Member
     from releasekit.integrations.git import Repo
     from releasekit.integrations.protocols import Index
@@ -170,12 +180,15 @@ def baselines_on_index(
 ) -> dict[str, Baseline]:
     """Return the last release of each package that is *published* and has no tag, from the index and the history.
 
+    Packages whose sources have a placeholder as their version have tags: see `_releases_of_placeholders`.
+
     It is later than the last release with a tag, if there is one. Its commit is the last one that set that version in
     the file that declares it, or else the one that did so on a release branch. If no commit did, it is that of the last
     release with a tag; without one, it is empty.
     """
+    of_placeholders = _releases_of_placeholders(repo, project, history, published)
     untagged: dict[str, Baseline] = {}
-    for member in project.workspace:
+    for member in drop_named(project.workspace, of_placeholders):
         baseline = baseline_on_index(published.get(member.name, ()), member.version)
         tagged = history.baselines.get(member.name)
         if baseline and _is_later(baseline, tagged, member):
@@ -184,10 +197,45 @@ def baselines_on_index(
     lost = {name: _releases_without(commits[name], last) for name, last in untagged.items()}
     for name, found in _commits_on_release_branches(repo, project, history, lost).items():
         commits[name] |= found
-    return {
-        name: _with_known_commits(baseline, commits[name], history.baselines.get(name))
-        for name, baseline in untagged.items()
-    }
+    for name, baseline in untagged.items():
+        untagged[name] = _with_known_commits(baseline, commits[name], history.baselines.get(name))
+    return of_placeholders | untagged
+
+
+def _releases_of_placeholders(
+    repo: Repo, project: Project, history: History, published: Mapping[str, frozenset[Version]]
+) -> dict[str, Baseline]:
+    """Return the last release of each package whose sources never had the version of a release.
+
+    Its newest tags have versions that are *published*, and it declared one other version at all of them.
+    """
+    tags_by_name = _later_tags_on_index(repo, project, history, published)
+    deciding = map_values(itemgetter(slice(PLACEHOLDER_TAGS)), tags_by_name)
+    reader = DeclarationReader(repo, project, member_directories(repo, project))
+    declarations = reader.read(tag.place for tag in chain.from_iterable(deciding.values()))
+    releases: dict[str, Baseline] = {}
+    for name, newest in deciding.items():
+        if is_placeholder(newest, declarations):
+            tagged = [Baseline(tag.tag, tag.version, tag.commit) for tag in tags_by_name[name]]
+            releases[name] = last_baseline(tagged, published[name])
+    return releases
+
+
+def _later_tags_on_index(
+    repo: Repo, project: Project, history: History, published: Mapping[str, frozenset[Version]]
+) -> dict[str, list[TagReading]]:
+    """Return the tags in the history of HEAD with *published* versions that are later than the last release.
+
+    They are by package, the highest version first.
+    """
+    names = filter(published.get, project.workspace.publishable_names)
+    all_tags = package_tags(history.tags, project.schemes, dict.fromkeys(names), history.umbrellas)
+    by_name: dict[str, list[TagReading]] = {}
+    for name, tags in all_tags.items():
+        later = later_tags(tags, history.baselines.get(name))
+        by_name[name] = [tag for tag in later if tag.version in published[name]]
+    merged = repo.merged_tags() if any(by_name.values()) else frozenset[str]()
+    return {name: [tag for tag in tags if tag.tag in merged] for name, tags in by_name.items()}
 
 
 def _with_known_commits(

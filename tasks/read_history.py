@@ -87,7 +87,7 @@ class History:
 def read_history(
     repo: Repo, project: Project, released: Mapping[str, Baseline] = MappingProxyType({})
 ) -> History:
-    """Read tags and commits, in one walk for all packages. *released* are last releases that have no tag.
+    """Read tags and commits, in one walk for all packages. *released* are last releases that the index has shown.
 
     Raises Refusal RK-PREFLIGHT-SHALLOW-CLONE, because every version would be a guess, and RK-BASELINE-UNKNOWN if the
     commit of one of *released* is unknown.
@@ -98,7 +98,7 @@ def read_history(
     tags = repo.tags()
     umbrellas = umbrella_tags(repo, project, tags)
     directories = member_directories(repo, project)
-    tagged, strays = find_tagged_releases(repo, project, tags, umbrellas, directories)
+    tagged, strays = find_tagged_releases(repo, project, tags, umbrellas, directories, released)
     last = {**tagged, **released}
     owners = {directory: name for name, directory in directories.items()}
     attribution = _walk(repo, project, last, owners)
@@ -137,11 +137,12 @@ def find_tagged_releases(
     tags: Mapping[str, str],
     umbrellas: Container[str],
     directories: Mapping[str, str],
+    released: Mapping[str, Baseline] = MappingProxyType({}),
 ) -> tuple[dict[str, Baseline], tuple[StrayTag, ...]]:
     """Return the last release of each package that has a tag, and the tags that only look like later releases.
 
-    *directories* are those of the members now, by name. What the packages declared is read for those *tags* (name to
-    commit) that may decide, the highest versions first.
+    Of packages in *released*, these are the last releases. *directories* are those of the members now, by name. What
+    the packages declared is read for those *tags* (name to commit) that may decide, the highest versions first.
     """
     declared = publishable_versions(project)
     reachable = repo.merged_tags() if None in declared.values() else None
@@ -151,7 +152,7 @@ def find_tagged_releases(
     while True:
         baselines, unread = find_baselines(by_name, objections, reachable)
         if not unread:
-            return baselines, stray_tags(by_name, objections, baselines)
+            return baselines, stray_tags(by_name, objections, {**baselines, **released})
         declarations = reader.read(reading.place for reading in unread)
         for reading in unread:
             objections[reading] = objection(reading, declarations[reading.place], umbrellas)

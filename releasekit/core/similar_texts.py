@@ -9,7 +9,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from releasekit.core.picking import group_by
+from releasekit.core.picking import drop, group_by
 from releasekit.core.text import summarize
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def group_similar(texts: Sequence[str]) -> list[SimilarTexts]:
         if len(rest) > MAX_SIMILAR:
             groups.append(_group_of(rest))
             grouped |= rest.keys()
-    groups += [SimilarTexts(position) for position in range(len(texts)) if position not in grouped]
+    groups += map(SimilarTexts, drop(range(len(texts)), grouped))
     return sorted(groups, key=lambda group: group.position)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from releasekit.core.errors import ErrorCode, ReleaseError
+from releasekit.core.picking import drop
 from releasekit.core.release.release_notes import PullRequest
 from releasekit.integrations.forge import BINARY, Api, find_or_create, get_nested, non_null
 from releasekit.integrations.protocols import ForgeRelease
@@ -201,7 +202,7 @@ class GitHub:
                 "PATCH", f"{self._repository}/pulls/{response['number']}", value
             )
         pull_request = _parse_pull_request(response)
-        missing_labels = [label for label in labels if label not in pull_request.labels]
+        missing_labels = drop(labels, pull_request.labels)
         if missing_labels:
             await self._add_labels(pull_request.number, missing_labels)
         return pull_request

@@ -71,7 +71,7 @@ def collect_rows(
     history = read_history.read_history(repo, project)
     known_versions = with_baselines(published or {}, manifest)
     untagged = ask_index.baselines_on_index(repo, project, history, known_versions)
-    releases = _LastReleases(project, history.baselines, untagged, published, manifest)
+    releases = _LastReleases(project, {**history.baselines, **untagged}, published, manifest)
     rows = [releases.row_of(member) for member in project.workspace]
     missing = missing_tags((row.missing_tag, row.commit) for row in rows if row.missing_tag)
     reasons = _evidence_by_tag(evidence)
@@ -89,14 +89,13 @@ def collect_rows(
 
 @dataclass(frozen=True, slots=True)
 class _LastReleases:
-    """The last releases by package: *tagged* ones, and *untagged* ones that an index or a *manifest* names.
+    """The last releases by package that are *known*: from tags, from an index, or from a *manifest*.
 
     *published* has the versions on the index, None if it was not asked.
     """
 
     project: Project
-    tagged: Mapping[str, Baseline]
-    untagged: Mapping[str, Baseline]
+    known: Mapping[str, Baseline]
     published: PublishedVersions | None
     manifest: Mapping[str, Version]
 
@@ -105,10 +104,11 @@ class _LastReleases:
         name = member.name
         if not member.publishable:
             return _make_row(member, "home")
-        if name in self.untagged:
-            row = self._untagged_row(member, self.untagged[name])
-        elif name in self.tagged:
-            row = self._tagged_row(member, self.tagged[name])
+        last = self.known.get(name)
+        if last and last.tag:
+            row = self._tagged_row(member, last)
+        elif last:
+            row = self._untagged_row(member, last)
         else:
             baseline = "unasked" if self.published is None else "first"
             row = _unreleased_row(member, baseline, self._versions_on_index(name))

@@ -12,6 +12,7 @@ from releasekit.core.adoption.findings import CommitTypes
 from releasekit.core.adoption.form_evidence import (
     DatedTag,
     find_lead_forms,
+    find_placeholders,
     tags_by_form,
     weigh_form,
 )
@@ -19,12 +20,13 @@ from releasekit.core.adoption.internal_packages import ReleaseFacts, find_intern
 from releasekit.core.adoption.tag_forms import package_words, parse_tags, unclaimed_tags
 from releasekit.core.adoption.tagging import choose_tagging
 from releasekit.core.picking import drop, drop_named, names_of, true_keys
+from releasekit.core.text import summarize
 from releasekit.operations.take_over import NO_TAKE_OVER
 from tasks import read_history
 from tasks.read_declarations import DeclarationReader, member_directories
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from packaging.version import Version
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from releasekit.core.adoption.tagging import Tagging
     from releasekit.core.history.tag_evidence import Declarations
     from releasekit.core.history.tags import TagScheme
+    from releasekit.core.workspace.declarations import Declaration
     from releasekit.integrations.git import Repo
     from releasekit.operations.take_over import TakeOver
     from tasks.project import Project
@@ -48,7 +51,8 @@ PUBLISH_KEYS = {"exclude", "packages"}
 class Inspection:
     """What the repository says: the evidence for each form of tags, internal packages, and types of commits.
 
-    *published* has the versions on the index, None if it was not asked. *notes* are problems of the whole repository.
+    *published* has the versions on the index, None if it was not asked. *placeholders* has the last release of each
+    package that declares a placeholder as its version. *notes* are problems of the whole repository.
     *take_over* is the configuration of another release tool.
     """
 
@@ -56,6 +60,7 @@ class Inspection:
     forms: Sequence[FormTags]
     declarations: Declarations
     published: PublishedVersions | None
+    placeholders: Mapping[str, Version] = field(default_factory=dict[str, "Version"])
     internal: tuple[InternalPackage, ...] = ()
     commits: CommitTypes = field(default_factory=CommitTypes)
     notes: tuple[str, ...] = ()
@@ -77,13 +82,43 @@ def inspect_repository(
     forms += find_lead_forms(forms, names)
     reader = DeclarationReader(repo, project, member_directories(repo, project))
     readings = chain.from_iterable(form.readings(names) for form in forms)
-    declarations = reader.read(reading.place for reading in readings)
-    inspection = Inspection(tags, forms, declarations, published, notes=tuple(notes))
+    declared = reader.read(reading.place for reading in readings)
+    declared_now = read_history.publishable_versions(project)
+    placeholders = find_placeholders(declared, forms, declared_now, published or {})
+    inspection = Inspection(
+        tags=tags,
+        forms=forms,
+        declarations={**declared, **placeholders},
+        published=published,
+        placeholders=_later_versions(project, placeholders),
+    )
+    notes = (*notes, *_placeholder_notes(inspection.placeholders))
     evidence = inspection.weigh(names)
     is_configured = bool(project.settings_table.keys() & PUBLISH_KEYS)
     internal = () if is_configured else _find_internal(project, reader, evidence, tags, published)
     commits = count_types(project.release_commits.mark(repo.newest_commits(NEWEST_COMMITS)))
-    return replace(inspection, internal=internal, commits=commits)
+    return replace(inspection, internal=internal, commits=commits, notes=notes)
+
+
+def _later_versions(
+    project: Project, placeholders: Mapping[tuple[str, str], Declaration]
+) -> dict[str, Version]:
+    """Return the newest version in *placeholders* of each package that declares a lower one now."""
+    later: dict[str, Version] = {}
+    for (_, name), declaration in placeholders.items():
+        now, newest = project.workspace[name].version, declaration.version
+        if now and newest and newest > later.get(name, now):
+            later[name] = newest
+    return later
+
+
+def _placeholder_notes(names: Collection[str]) -> Iterator[str]:
+    if names:
+        packages = summarize(sorted(names))
+        yield (
+            f"{packages}: only the tags have the versions of the releases, so something writes them before each build. "
+            "releasekit commits each version to pyproject.toml; remove that step from your workflow"
+        )
 
 
 def _read_forms(repo: Repo, project: Project, tags: Mapping[str, str]) -> list[FormTags]:
@@ -169,7 +204,10 @@ def decide_tagging(
 ) -> tuple[Tagging, list[FormEvidence]]:
     """Return the tag formats for all packages but those *excluded*, and the evidence for each form."""
     left_out = {*excluded, *project.schemes.own}
-    members = drop_named(project.workspace.publishable, left_out)
+    members = [
+        replace(member, version=inspection.placeholders.get(member.name, member.version))
+        for member in drop_named(project.workspace.publishable, left_out)
+    ]
     evidence = inspection.weigh(names_of(members))
     is_configured = "tag_format" in project.settings_table
     tagging = choose_tagging(evidence, members, project.settings, is_configured=is_configured)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
@@ -22,7 +22,10 @@ from tasks.ask_index import baselines_on_index
 from tasks.read_history import read_history
 from tasks.read_workspace import read_workspace
 from tests.support.git_scene import project
-from tests.support.world import World, make_world
+from tests.support.world import World, make_world, upload
+
+if TYPE_CHECKING:
+    from releasekit.integrations.peryx import EmbeddedIndex
 
 BUILD = '\n[build-system]\nrequires = ["uv_build"]\nbuild-backend = "uv_build"\n'
 
@@ -188,6 +191,100 @@ def test_release_branch_shows_what_its_tag_releases(world: World) -> None:
     assert {name: (str(last.version), last.commit) for name, last in found.items()} == {
         "app": ("0.8.0", first)
     }
+
+
+def released(world: World, published: dict[str, str]) -> dict[str, tuple[str, str, str]]:
+    """Return tag, version and commit of the last releases that an index with *published* versions shows."""
+    repo, workspace = Repo(world.root), read_workspace(world.root, {})
+    on_index = {
+        name: frozenset(map(Version, versions.split())) for name, versions in published.items()
+    }
+    found = baselines_on_index(repo, workspace, read_history(repo, workspace), on_index)
+    return {name: (last.tag, str(last.version), last.commit) for name, last in found.items()}
+
+
+def test_tags_of_placeholder_versions_are_releases(world: World) -> None:
+    """The sources of core always have 0.1.0, and a workflow writes the version of the tag before it builds.
+
+    The index shows it. A tag with a version that it does not have, and one that HEAD does not contain, do not count.
+    """
+    commits: dict[str, str] = {}
+    for number, version in enumerate(("0.2.0", "0.3.0", "0.4.0", "0.5.0")):
+        world.commit(f"fix: {number}", {f"packages/core/{number}.py": ""})
+        world.git("tag", f"core-v{version}")
+        commits[version] = world.git("rev-parse", "HEAD")
+    world.git("checkout", "--quiet", "-b", "other")
+    world.commit("fix: other", {"packages/core/other.py": ""})
+    world.git("tag", "core-v0.6.0")
+    world.git("checkout", "--quiet", "main")
+    of_core = "0.1.0 0.2.0 0.3.0 0.4.0 0.6.0"
+
+    assert released(world, {"core": of_core, "app": "0.1.0"}) == {
+        "core": ("core-v0.4.0", "0.4.0", commits["0.4.0"])
+    }
+    assert released(world, {"core": "0.1.0 0.2.0"}) == {}, "one tag alone is no evidence"
+
+
+def test_tags_before_their_versions_show_no_placeholder(world: World) -> None:
+    """Somebody tags the commit before the one that sets the version: each tag finds another version there."""
+    for version in ("0.2.0", "0.3.0", "0.4.0"):
+        world.git("tag", f"core-v{version}")
+        declare(world, "core", version)
+    set_last = world.git("rev-parse", "HEAD")
+
+    found = released(world, {"core": "0.1.0 0.2.0 0.3.0 0.4.0"})
+
+    assert found == {"core": ("", "0.4.0", set_last)}
+
+
+def test_lower_tags_show_no_placeholder(world: World) -> None:
+    """Tags with versions that the package had earlier belong to something else."""
+    declare(world, "core", "0.5.0")
+    commit = world.git("rev-parse", "HEAD")
+    for version in ("0.2.0", "0.3.0"):
+        world.commit(f"fix: {version}", {f"packages/core/{version}.py": ""})
+        world.git("tag", f"core-v{version}")
+
+    found = released(world, {"core": "0.1.0 0.2.0 0.3.0 0.5.0"})
+
+    assert found == {"core": ("", "0.5.0", commit)}
+
+
+@pytest.mark.usefixtures("unrecorded")
+def test_workspace_with_placeholders_is_released(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+    """`init` finds the releases of a workspace whose version is only in its tags; a release writes the next one."""
+    world = make_world(tmp_path, "app: core; core")
+    manifests = [f"packages/{name}/pyproject.toml" for name in ("app", "core")]
+    for number, version in enumerate(("1.0.0", "1.1.0")):
+        world.commit(f"feat: {number}", {f"packages/core/src/core/part{number}.py": ""})
+        world.git("tag", f"v{version}")
+        world.git("tag", f"chart-v{version}", "HEAD~1")
+        texts = {path: (world.root / path).read_text() for path in manifests}
+        for path, text in texts.items():
+            world.write({path: text.replace('version = "0.1.0"', f'version = "{version}"')})
+        upload(world, own_index, "app", "core")
+        world.write(texts)
+    world.commit("fix: core", {"packages/core/src/core/part2.py": ""})
+    world.git("push", "--quiet", "--tags", "origin", "main")
+
+    adoption = json.loads(world.releasekit("init", "--yes", "--format", "json").out)
+    world.commit("chore: set up releases", {})
+    said = world.releasekit("publish", "--yes", "--skip-audit", "--format", "json")
+    after = json.loads(world.releasekit("plan", "--format", "json").out)
+
+    rows = {
+        (row["baseline"], row["tag"], row["version"], row["next"]) for row in adoption["packages"]
+    }
+    assert rows == {("tag", "v1.1.0", "1.1.0", "1.1.1")}
+    assert adoption["tag_format"] == ["v{version}"]
+    (note,) = adoption["notes"]
+    assert note.startswith("app, core: only the tags have the versions of the releases")
+    assert 'versioning = "fixed"' in (world.root / "pyproject.toml").read_text()
+    assert said.code == 0, said.err
+    assert ErrorCode.TAG_STRAY not in said.err
+    assert {row["version"] for row in json.loads(said.out)["packages"]} == {"1.1.1"}
+    assert 'version = "1.1.1"' in (world.root / manifests[0]).read_text()
+    assert {row["next"] for row in after["packages"]} == {None}
 
 
 FORMATS = (

@@ -13,8 +13,10 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from releasekit.core.adoption.tag_forms import parse_nameless
+from releasekit.core.history.baselines import is_placeholder
 from releasekit.core.history.tag_evidence import TagReading, objection
 from releasekit.core.picking import group_by, pick
+from releasekit.core.workspace.declarations import Declaration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -31,6 +33,7 @@ _MIN_MATCHES = 3
 """How many of the newest tags must be releases if one is none."""
 _MAX_LEADS = 3
 """How many packages, those with the newest tags, may be the main one of a workspace."""
+_BARE = re.compile(r"(?i)(?:releases?[-/_])?v?\{version\}")
 _STRANGER = re.compile(r"\w(?:@|==)v?\{version\}")
 
 
@@ -198,6 +201,43 @@ def weigh_form(form: FormTags, names: Sequence[str], declarations: Declarations)
         recent=len(deciding),
         objection=next(objections, ""),
     )
+
+
+def find_placeholders(
+    declarations: Declarations,
+    forms: Iterable[FormTags],
+    declared_now: Mapping[str, Version | None],
+    published: Mapping[str, AbstractSet[Version]],
+) -> dict[tuple[str, str], Declaration]:
+    """Return the version of the tag instead of each of *declarations* that is a placeholder; see `is_placeholder`.
+
+    Only tags with a version that is *published* (by package) count. Tags with a word that names no package belong to
+    something else, and tags without a name must be above what is *declared_now*.
+    """
+    placeholders: dict[tuple[str, str], Declaration] = {}
+    for form in filter(_names_nothing_else, forms):
+        undeclared = [
+            tag
+            for tag in form.readings(list(declared_now))
+            if tag.version in published.get(tag.name, ())
+            and objection(tag, declarations[tag.place])
+        ]
+        for name, tags in group_by(undeclared, _owner_of).items():
+            limit = None if form.name else declared_now[name]
+            is_above = limit is None or tags[0].version > limit
+            if is_above and is_placeholder(tags, declarations):
+                of_tags = {tag.place: Declaration(tag.version) for tag in tags}
+                placeholders = of_tags | placeholders
+    return placeholders
+
+
+def _names_nothing_else(form: FormTags) -> bool:
+    """Return whether the tags name a package of the workspace, or only a version."""
+    return bool(form.name) or _BARE.fullmatch(form.pattern) is not None
+
+
+def _owner_of(reading: TagReading) -> str:
+    return reading.name
 
 
 def _opposed_names(verdicts: Sequence[_Verdict]) -> frozenset[str]:

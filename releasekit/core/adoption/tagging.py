@@ -260,8 +260,8 @@ def _describe_shared(weighed: FormEvidence) -> str:
     newest = weighed.form.tags[0].parsed.tag
     count = weighed.recent
     if count == 1:
-        return f"They declared one version at the tag {newest}."
-    return f"They declared one version at each of the {count} newest such tags, up to {newest}."
+        return f"They had one version at the tag {newest}."
+    return f"They had one version at each of the {count} newest such tags, up to {newest}."
 
 
 # ---- what stays unread ----------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from packaging.version import Version
 
+    from releasekit.core.history.tag_evidence import Declarations
     from releasekit.core.history.tags import TagScheme, TagSchemes
 
     Objections = Mapping[TagReading, str]
@@ -231,6 +232,25 @@ class _Judge:
         return self._objections is not None and reading not in self._objections
 
 
+PLACEHOLDER_TAGS = 3
+"""So many of the newest tags decide whether a version in the sources is a placeholder."""
+
+
+def is_placeholder(tags: Sequence[TagReading], declarations: Declarations) -> bool:
+    """Return whether a package declared one and the same version at each of its *tags*, which have higher versions.
+
+    Something else writes the version before each build, such as a workflow that a tag starts. One tag alone is no
+    evidence: somebody may have tagged the commit before the one that sets the version. Tags with lower versions may
+    belong to something else, whose versions the package happened to have earlier.
+    """
+    declared = list(filter(None, (declarations[tag.place] for tag in tags)))
+    versions = {declaration.version for declaration in declared}
+    placeholder = versions.pop() if len(versions) == 1 else None
+    if placeholder is None or len(declared) == 1:
+        return False
+    return all(tag.version > placeholder for tag in tags)
+
+
 def find_baselines(
     tags: Mapping[str, PackageTags],
     objections: Objections | None = None,
@@ -269,7 +289,7 @@ def stray_tags(
     releases = {reading.tag for reading, reason in objections.items() if not reason}
     strays: dict[str, StrayTag] = {}
     for name, of_package in tags.items():
-        for reading in _later_tags(of_package, baselines.get(name)):
+        for reading in later_tags(of_package, baselines.get(name)):
             reason = objections.get(reading, "")
             if reason and reading.tag not in releases:
                 stray = StrayTag(reading.tag, reading.version, reason)
@@ -277,7 +297,7 @@ def stray_tags(
     return tuple(sorted(strays.values(), key=attrgetter("version"), reverse=True))
 
 
-def _later_tags(of_package: PackageTags, last: Baseline | None) -> Sequence[TagReading]:
+def later_tags(of_package: PackageTags, last: Baseline | None) -> Sequence[TagReading]:
     """Return the tags of the package that look like later releases than the *last* one."""
     readings = of_package.current()
     if last is None:

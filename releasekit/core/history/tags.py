@@ -269,10 +269,11 @@ def baseline_on_index(versions: Iterable[Version], limit: Version | None) -> Bas
     if not candidates:
         return None
     releases = [Baseline(tag="", version=version, commit="") for version in candidates]
-    return _last_baseline(releases, taken)
+    return last_baseline(releases, taken)
 
 
-def _last_baseline(releases: Sequence[Baseline], taken: frozenset[Version]) -> Baseline:
+def last_baseline(releases: Sequence[Baseline], taken: frozenset[Version]) -> Baseline:
+    """Return the highest of *releases* with the last stable one, or the first prerelease; *taken* are used versions."""
     last = max(releases, key=_version)
     stable_releases = [release for release in releases if not release.version.is_prerelease]
     if stable_releases:

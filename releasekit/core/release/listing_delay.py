@@ -5,6 +5,7 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING
 
+from releasekit.core.picking import names_of
 from releasekit.core.release.progress import PackageStage
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ _KEPT = 50
 
 def learn_delays(earlier: Sequence[float], report: ReleaseReport) -> list[float]:
     """Return the *earlier* delays and those of the packages that *report* confirms, in seconds; the newest are last."""
-    confirmed = {package.name for package in report.confirmed_packages}
+    confirmed = set(names_of(report.confirmed_packages))
     own = [
         span.seconds
         for span in report.timeline

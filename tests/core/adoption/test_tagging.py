@@ -126,7 +126,7 @@ def test_shared_tags_mean_fixed_versions() -> None:
     assert (tagging.patterns, tagging.is_fixed, tagging.own) == (("v{version}",), True, {})
     assert (
         tagging.why_lockstep
-        == "They declared one version at each of the 2 newest such tags, up to v1.0."
+        == "They had one version at each of the 2 newest such tags, up to v1.0."
     )
 
 
