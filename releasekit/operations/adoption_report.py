@@ -71,7 +71,9 @@ def collect_rows(
     history = read_history.read_history(repo, project)
     known_versions = with_baselines(published or {}, manifest)
     untagged = ask_index.baselines_on_index(repo, project, history, known_versions)
-    releases = _LastReleases(project, {**history.baselines, **untagged}, published, manifest)
+    releases = _LastReleases(
+        project, history.tags, {**history.baselines, **untagged}, published, manifest
+    )
     rows = [releases.row_of(member) for member in project.workspace]
     missing = missing_tags((row.missing_tag, row.commit) for row in rows if row.missing_tag)
     reasons = _evidence_by_tag(evidence)
@@ -95,6 +97,7 @@ class _LastReleases:
     """
 
     project: Project
+    tags: Mapping[str, str]
     known: Mapping[str, Baseline]
     published: PublishedVersions | None
     manifest: Mapping[str, Version]
@@ -133,7 +136,12 @@ class _LastReleases:
     def _untagged_row(self, member: Member, last: Baseline) -> AdoptedPackage:
         name = member.name
         tag = self.project.schemes.of(name).tag(name, last.version)
-        notes = [f"no tag {tag}"]
+        other_commit = self.tags.get(tag, "")
+        notes = [
+            f"{tag} is at {other_commit[:7]}, with another version"
+            if other_commit
+            else f"no tag {tag}"
+        ]
         if last.since or not last.commit:
             notes.append(f", and no commit here sets the version {last.version}")
         if last.since:
@@ -145,8 +153,8 @@ class _LastReleases:
             notes.append("; not on the index: use --tag-baselines")
         source = "manifest" if self.manifest.get(name) == last.version else "index"
         row = _released_row(member, source, last, "".join(notes))
-        has_release_commit = last.commit and not last.since
-        return row.model_copy(update={"missing_tag": tag}) if has_release_commit else row
+        can_be_tagged = last.commit and not (last.since or other_commit)
+        return row.model_copy(update={"missing_tag": tag}) if can_be_tagged else row
 
 
 def _evidence_by_tag(evidence: Iterable[FormEvidence]) -> dict[str, str]:

@@ -610,6 +610,24 @@ def test_init_tags_baselines_when_asked(tmp_path: Path, own_index: EmbeddedIndex
     assert (alone.code, alone.out.count(note)) == (0, 1)
 
 
+def test_init_makes_no_tag_that_exists(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+    """The tag of the last release is on the commit before the one that sets its version: it stays there."""
+    world = make_world(tmp_path, "core")
+    tagged = world.git("rev-parse", "HEAD")
+    world.git("tag", "core-v0.2.0")
+    path = "packages/core/pyproject.toml"
+    text = (world.root / path).read_text()
+    commit = world.commit("chore: release", {path: text.replace("0.1.0", "0.2.0")})
+    upload(world, own_index, "core")
+
+    found = init(world, "--tag-baselines", "--yes")
+
+    (row,) = found["packages"]
+    assert (row["baseline"], row["version"], row["commit"]) == ("index", "0.2.0", commit)
+    assert row["note"] == f"core-v0.2.0 is at {tagged[:7]}, with another version"
+    assert (found["missing"], found["made"]) == ({}, [])
+
+
 def test_init_names_tagged_packages_off_the_index(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """A package that has release tags and was never uploaded may be private: its first upload must be a choice."""
     world = make_world(tmp_path, "core; image")

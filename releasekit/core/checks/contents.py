@@ -16,6 +16,7 @@ from releasekit.core.checks.facts import Check, Found, Severity
 from releasekit.core.checks.fixes import NewFile
 from releasekit.core.checks.metadata import LICENSES, license_globs, matches_any, readme_file
 from releasekit.core.errors import ERRORS, ErrorCode
+from releasekit.core.picking import names_of
 from releasekit.core.text import summarize
 from releasekit.core.version_numbers import CODE_VERSION, parse_version
 from releasekit.core.versioning.groups import version_groups
@@ -246,7 +247,7 @@ def build_tags(facts: WorkspaceFacts) -> Iterator[Found]:
 
 def _no_tags_finding(untagged: Sequence[Package]) -> Found:
     """Return one finding for the whole workspace, at the version of the first package."""
-    names = summarize([package.name for package in untagged])
+    names = summarize(names_of(untagged))
     message = f"there are no release tags, but these versions are probably not the first: {names}"
     finding = untagged[0].project_finding("version", message)
     return replace(finding, package="")

@@ -12,6 +12,7 @@ from packaging.specifiers import SpecifierSet
 from releasekit.core.checks.facts import Check, Found, Severity, written_requirements
 from releasekit.core.checks.fixes import DropItem
 from releasekit.core.errors import Refusal
+from releasekit.core.picking import names_of
 from releasekit.core.workspace.graph import graph_of, offers_of, order
 from releasekit.core.workspace.workspace import Kind, Workspace, fits
 
@@ -71,7 +72,7 @@ def self_deps(facts: WorkspaceFacts) -> Iterator[Found]:
 
 def orphan_deps(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find requirements on siblings that are never published, and on unknown packages named like a sibling."""
-    prefix = _common_prefix([package.name for package in facts.published])
+    prefix = _common_prefix(names_of(facts.published))
     unpublished = {package.name for package in facts if not package.member.publishable}
     for package, need in written_requirements(facts.published):
         is_named_like_sibling = prefix != "" and need.name.startswith(prefix)
