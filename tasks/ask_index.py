@@ -210,6 +210,8 @@ def _releases_of_placeholders(
     Its newest tags have versions that are *published*, and it declared one other version at all of them.
     """
     tags_by_name = _later_tags_on_index(repo, project, history, published)
+    if not tags_by_name:
+        return {}
     deciding = map_values(itemgetter(slice(PLACEHOLDER_TAGS)), tags_by_name)
     reader = DeclarationReader(repo, project, member_directories(repo, project))
     declarations = reader.read(tag.place for tag in chain.from_iterable(deciding.values()))
@@ -228,14 +230,28 @@ def _later_tags_on_index(
 
     They are by package, the highest version first.
     """
-    names = filter(published.get, project.workspace.publishable_names)
+    names = _names_with_later_versions(project, history, published)
+    if not names:  # as in most plans: then the tags are not read again
+        return {}
     all_tags = package_tags(history.tags, project.schemes, dict.fromkeys(names), history.umbrellas)
     by_name: dict[str, list[TagReading]] = {}
     for name, tags in all_tags.items():
         later = later_tags(tags, history.baselines.get(name))
         by_name[name] = [tag for tag in later if tag.version in published[name]]
-    merged = repo.merged_tags() if any(by_name.values()) else frozenset[str]()
+    merged = repo.merged_tags()
     return {name: [tag for tag in tags if tag.tag in merged] for name, tags in by_name.items()}
+
+
+def _names_with_later_versions(
+    project: Project, history: History, published: Mapping[str, frozenset[Version]]
+) -> list[str]:
+    """Return the packages of which the index has a version above the last release, or any if there is none."""
+    names: list[str] = []
+    for name in filter(published.get, project.workspace.publishable_names):
+        last = history.baselines.get(name)
+        if last is None or max(published[name]) > last.version:
+            names.append(name)
+    return names
 
 
 def _with_known_commits(
