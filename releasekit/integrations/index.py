@@ -8,7 +8,6 @@ import netrc
 import os
 import re
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from html.parser import HTMLParser
@@ -44,6 +43,7 @@ from releasekit.integrations.trusted_publishing import (
     speaks_other_protocol,
 )
 from releasekit.integrations.uv import trusted_publishing
+from releasekit.integrations.wheel_texts import read_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -65,6 +65,10 @@ _HEADERS = {
 _ARCHIVES = (".whl", ".tar.gz", ".zip", ".tar.bz2", ".tgz", ".egg", ".exe", ".msi", ".rpm")
 _DENIED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _WRONG_ADDRESS = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
+_WHEEL_END = 64 << 10
+"""Bytes at the end of a wheel in which its METADATA is, unless its build backend writes METADATA first."""
+_MAX_WHEEL = 64 << 20
+"""Bytes of a wheel that is fetched as a whole for its METADATA."""
 _UNCHANGED: Mapping[str, str | None] = MappingProxyType({})
 
 
@@ -117,36 +121,66 @@ class SimpleIndex:
         return frozenset(filter(None, versions))
 
     async def requirements(self, project: str, version: Version) -> tuple[Requirement, ...] | None:
-        """Return all requirements of any wheel of *version* (PEP 658).
+        """Return all requirements of any wheel of *version*.
 
-        Empty if the index has no wheel of it, so that no requirement is a conflict. None if the index does not give
-        the requirements. Raises as `files` does.
+        They are in METADATA, which the index gives beside each wheel (PEP 658). If it does not, METADATA of one wheel
+        is read, as uv does: nearly always all have the same.
+        Empty if the index has no wheel of it, so that no requirement is a conflict. None if that wheel cannot be read,
+        or is too large for an index that sends no parts of files. Raises as `files` does.
         """
         files = await self.files(project) or ()
         wheels = [file for file in files if file.name.endswith(".whl")]
+        of_version = [wheel for wheel in wheels if file_version(wheel.name) == version]
         requirements: list[Requirement] = []
-        for wheel in wheels:
-            if file_version(wheel.name) != version:
-                continue
-            wheel_requirements = await self._wheel_requirements(wheel)
-            if wheel_requirements is None:
+        for wheel in of_version:
+            beside = await self._metadata_beside(wheel)
+            if beside is None:
+                return _read_requirements(await self._metadata_inside(wheel))
+            found = _read_requirements(beside)
+            if found is None:
                 return None
-            requirements += wheel_requirements
+            requirements += found
         return tuple(requirements)
 
-    async def _wheel_requirements(self, wheel: IndexFile) -> list[Requirement] | None:
+    async def _metadata_beside(self, wheel: IndexFile) -> bytes | None:
+        url = f"{wheel.url}.metadata"
+        response = await self._get(url)
+        if response.status_code == HTTPStatus.OK:
+            return response.content
+        # Storage without a public listing answers 403 to what it does not have: the wheel shows whether we may read.
+        if response.status_code not in _DENIED:
+            _check_availability(response, url)
+        return None
+
+    async def _metadata_inside(self, wheel: IndexFile) -> str:
+        """Return METADATA from *wheel* itself, empty if it is not read. Most build backends write it near the end."""
         try:
-            content = await self.content(replace(wheel, url=f"{wheel.url}.metadata"))
+            end, size = await self._wheel_end(wheel)
+            metadata = read_metadata(end, wheel.name)
+            if metadata or len(end) == size or size > _MAX_WHEEL:
+                return metadata
+            return read_metadata(await self.content(wheel), wheel.name)
         except ReleaseError as error:
             if error.code is ErrorCode.INDEX_RESPONSE:
-                return None
+                return ""
             raise
-        metadata, _ = parse_email(content)
-        texts = metadata.get("requires_dist", [])
-        try:
-            return [Requirement(text) for text in texts]
-        except InvalidRequirement:  # uploaded before indexes rejected these
-            return None
+
+    async def _wheel_end(self, wheel: IndexFile) -> tuple[bytes, int]:
+        """Return the last bytes of *wheel*, and how many it has; all of them if the server sends no parts.
+
+        No bytes if there are too many, and if the server rejects the question because the wheel has fewer (416).
+        """
+        headers = {"Range": f"bytes=-{_WHEEL_END}", "Accept-Encoding": "identity"}
+        with _network_errors_as(ReleaseError, wheel.url):
+            request = self._http.stream("GET", wheel.url, headers=headers, auth=self._user)
+            async with request as response:
+                size = _size_of(response)
+                if response.status_code == HTTPStatus.PARTIAL_CONTENT:
+                    return await response.aread(), size
+                if response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                    return b"", size
+                _check_status(response, wheel.url)
+                return (await response.aread() if size <= _MAX_WHEEL else b""), size
 
     async def content(self, file: IndexFile) -> bytes:
         """Return the bytes of *file*.
@@ -597,6 +631,24 @@ def _warn_about_upload(
         )
 
 
+def _read_requirements(metadata: bytes | str) -> tuple[Requirement, ...] | None:
+    """Return the requirements in *metadata*; None if it is none, as a page of the server is none."""
+    fields, _ = parse_email(metadata)
+    if "metadata_version" not in fields:
+        return None
+    try:
+        return tuple(map(Requirement, fields.get("requires_dist", [])))
+    except InvalidRequirement:  # uploaded before indexes rejected these
+        return None
+
+
+def _size_of(response: httpx.Response) -> int:
+    """Return the size of the file that *response* has, all of it or a part (RFC 9110, 14.4); 0 if unknown."""
+    total = response.headers.get("Content-Range", "").rpartition("/")[2]
+    size = total or response.headers.get("Content-Length", "")
+    return int(size) if size.isdecimal() else 0
+
+
 def _check_status(response: httpx.Response, page: str) -> None:
     status = response.status_code
     if status in _DENIED:
@@ -606,12 +658,17 @@ def _check_status(response: httpx.Response, page: str) -> None:
             mask(page),
             "Set UV_INDEX_<NAME>_USERNAME and UV_INDEX_<NAME>_PASSWORD, with the name of its [[tool.uv.index]].",
         )
+    _check_availability(response, page)
+    if status != HTTPStatus.OK:
+        raise _page_error(page, f"the index answered {status}")
+
+
+def _check_availability(response: httpx.Response, page: str) -> None:
+    status = response.status_code
     if status == HTTPStatus.TOO_MANY_REQUESTS or response.is_server_error:
         raise ReleaseError(
             ErrorCode.INDEX_UNREACHABLE, f"the index keeps answering {status}", mask(page)
         )
-    if status != HTTPStatus.OK:
-        raise _page_error(page, f"the index answered {status}")
 
 
 def _page_error(page: str, why: str) -> ReleaseError:

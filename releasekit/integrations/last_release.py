@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import zipfile
-import zlib
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -15,9 +13,10 @@ from pydantic import TypeAdapter
 from releasekit.core.artifacts.package_facts import PackageFacts, wheel_facts
 from releasekit.core.errors import ErrorCode, ReleaseError
 from releasekit.integrations.user_cache import read_cached, write_cached
+from releasekit.integrations.wheel_texts import open_wheel, read_wheel_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
     from typing import BinaryIO
 
@@ -28,9 +27,6 @@ if TYPE_CHECKING:
 _FACTS = TypeAdapter(PackageFacts)
 _FACTS_VERSION = "1"
 """Raise it whenever the same wheel gives other facts."""
-
-_MAX_METADATA = 4_000_000
-"""Bytes of a metadata file; real ones have a hundredth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,34 +119,8 @@ def read_built_facts(paths: Iterable[Path]) -> PackageFacts | None:
 
 
 def _read(file: BinaryIO, name: str) -> PackageFacts:
-    try:
-        with zipfile.ZipFile(file) as archive:
-            sizes = {
-                info.filename: info.file_size for info in archive.infolist() if not info.is_dir()
-            }
-            metadata, entry_points = (
-                _read_text(archive, sizes, end) for end in ("METADATA", "entry_points.txt")
-            )
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        EOFError,
-        ValueError,
-        OSError,
-        NotImplementedError,
-        RuntimeError,
-    ) as error:
-        raise ReleaseError(ErrorCode.VERIFY_FAILED, f"not a wheel: {error}", name) from None
+    with open_wheel(file, name) as archive:
+        sizes = {info.filename: info.file_size for info in archive.infolist() if not info.is_dir()}
+        metadata = read_wheel_text(archive, "METADATA")
+        entry_points = read_wheel_text(archive, "entry_points.txt")
     return wheel_facts(sizes, metadata, entry_points)
-
-
-def _read_text(archive: zipfile.ZipFile, sizes: Mapping[str, int], name: str) -> str:
-    """Return the start of the file *name* of the `.dist-info` directory at the top; empty without one."""
-    path = next(
-        (path for path in sizes if path.endswith(f".dist-info/{name}") and path.count("/") == 1),
-        None,
-    )
-    if path is None:
-        return ""
-    with archive.open(path) as member:
-        return member.read(_MAX_METADATA).decode("utf-8", "replace")

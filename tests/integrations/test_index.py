@@ -9,9 +9,11 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from shutil import which
 from threading import Thread
 from typing import TYPE_CHECKING
+from zipfile import ZipFile
 
 import pytest
 from packaging.requirements import Requirement
@@ -118,18 +120,14 @@ class TestEveryServer:
 
     def test_requirements_come_from_metadata(
         self,
-        request: pytest.FixtureRequest,
         server: EmbeddedIndex,
         uploaded: Callable[..., tuple[Path, ...]],
     ) -> None:
-        """What a release requires is known without its wheel, where the server has the metadata beside it (PEP 658)."""
+        """What a release requires is read beside its wheel (PEP 658), or from it: pypiserver has nothing beside it."""
         uploaded("needy", needs=("idna>=3", "certifi==2024.1"))
 
         found = ask(server.simple_url, lambda index: index.requirements("needy", Version("1")))
-        tells = request.node.callspec.params["server"] != "pypi_server"
-        assert found == (
-            (Requirement("idna>=3"), Requirement("certifi==2024.1")) if tells else None
-        )
+        assert found == (Requirement("idna>=3"), Requirement("certifi==2024.1"))
         assert ask(server.simple_url, lambda index: index.requirements("needy", Version("2"))) == ()
         assert (
             ask(server.simple_url, lambda index: index.requirements("never-heard-of", Version("1")))
@@ -384,6 +382,132 @@ class TestCredentials:
             ask(dead, lambda index: index.check_credentials(dead), env={"UV_PUBLISH_TOKEN": "any"})
 
         assert caught.value.code is ErrorCode.INDEX_UNREACHABLE
+
+
+WHEEL = "/files/needy-1.0-py3-none-any.whl"
+METADATA = "Metadata-Version: 2.1\nName: needy\nVersion: 1.0\nRequires-Dist: idna>=3\n"
+
+
+def wheel_bytes(*, first: bool, size: int, metadata: str = METADATA) -> bytes:
+    """Return a wheel with *size* bytes of code; its METADATA comes *first*, or last."""
+    code = ("needy.py", os.urandom(size))
+    text = ("needy-1.0.dist-info/METADATA", metadata.encode())
+    content = BytesIO()
+    with ZipFile(content, "w") as archive:
+        for name, data in (text, code) if first else (code, text):
+            archive.writestr(name, data)
+    return content.getvalue()
+
+
+@contextmanager
+def storing(
+    wheel: bytes, *, sends_parts: bool = True, beside: tuple[int, bytes] = (404, b"")
+) -> Generator[str]:
+    """Run an index with one *wheel* inside the block, and with the status and body *beside* it; yields its address."""
+
+    class Storage(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path.endswith(".metadata"):
+                self.answer(*beside)
+            elif self.path != WHEEL:
+                self.answer(200, f'<a href="{WHEEL}">wheel</a>'.encode())
+            elif sends_parts and "Range" in self.headers:
+                self.answer_part(int(self.headers["Range"].removeprefix("bytes=-")))
+            else:
+                self.answer(200, wheel)
+
+        def answer_part(self, length: int) -> None:
+            if length > len(wheel):  # as Starlette does
+                self.answer(416, b"", f"bytes */{len(wheel)}")
+                return
+            start = len(wheel) - length
+            self.answer(206, wheel[start:], f"bytes {start}-{len(wheel) - 1}/{len(wheel)}")
+
+        def answer(self, status: int, body: bytes, content_range: str = "") -> None:
+            SENT.append(len(body))
+            self.send_response(status)
+            self.send_header("Content-Type", "text/html")
+            self.send_header("Content-Length", str(len(body)))
+            if content_range:
+                self.send_header("Content-Range", content_range)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the name is the library's
+            """Keep the test's output clean."""
+
+    SENT.clear()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Storage) as httpd:
+        thread = Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{httpd.server_port}/simple"
+        finally:
+            httpd.shutdown()
+            thread.join()
+
+
+SENT: list[int] = []
+
+
+class TestMetadataInWheels:
+    """Indexes that give no METADATA beside a wheel: most kinds of storage, and many private indexes."""
+
+    @pytest.mark.parametrize("status", [403, 404, 405])
+    @pytest.mark.parametrize("sends_parts", [True, False])
+    @pytest.mark.parametrize("first", [True, False])
+    @pytest.mark.parametrize("size", [100, 200_000])
+    def test_wheel_shows_its_requirements(
+        self, status: int, sends_parts: bool, first: bool, size: int
+    ) -> None:
+        """METADATA is found wherever it is in the wheel, and whatever parts the server sends."""
+        wheel = wheel_bytes(first=first, size=size)
+
+        with storing(wheel, sends_parts=sends_parts, beside=(status, b"")) as url:
+            found = ask(url, lambda index: index.requirements("needy", Version("1")))
+
+        assert found == (Requirement("idna>=3"),)
+
+    def test_end_of_wheel_is_enough(self) -> None:
+        """Only the end of a large wheel is fetched, if METADATA is there."""
+        with storing(wheel_bytes(first=False, size=5_000_000)) as url:
+            found = ask(url, lambda index: index.requirements("needy", Version("1")))
+
+        assert found == (Requirement("idna>=3"),)
+        assert sum(SENT) < 100_000
+
+    @pytest.mark.parametrize(
+        ("wheel", "beside"),
+        [
+            (b"no wheel", (404, b"")),
+            (wheel_bytes(first=True, size=9, metadata=""), (404, b"")),
+            (wheel_bytes(first=True, size=9, metadata=f"{METADATA}Requires-Dist: a b"), (404, b"")),
+            (wheel_bytes(first=True, size=9), (200, b"<html>Sign in</html>")),
+        ],
+        ids=["no wheel", "empty", "invalid", "page"],
+    )
+    def test_unreadable_metadata_is_unknown(self, wheel: bytes, beside: tuple[int, bytes]) -> None:
+        """What cannot be read is never taken for a release without requirements."""
+        with storing(wheel, beside=beside) as url:
+            found = ask(url, lambda index: index.requirements("needy", Version("1")))
+
+        assert found is None
+
+    def test_too_large_wheel_is_not_fetched(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A server that sends no parts is not asked for the whole of a very large wheel."""
+        monkeypatch.setattr("releasekit.integrations.index._MAX_WHEEL", 1_000_000)
+
+        for sends_parts in (True, False):
+            with storing(wheel_bytes(first=True, size=9_000_000), sends_parts=sends_parts) as url:
+                found = ask(url, lambda index: index.requirements("needy", Version("1")))
+            assert found is None
+
+    def test_denied_wheel_is_refused(self) -> None:
+        """If neither METADATA nor the wheel may be read, the credentials are missing."""
+        with answering(403, "", "text/html") as url, pytest.raises(Refusal) as caught:
+            ask(url, lambda index: index.requirements("needy", Version("1")))
+
+        assert caught.value.code is ErrorCode.INDEX_CREDENTIALS
 
 
 JSON = "application/vnd.pypi.simple.v1+json"

@@ -366,6 +366,27 @@ def test_default_index_is_asked_when_plan_changes(
     assert rows == {"core": "0.2.0", "web": "0.2.0", "app": None}
 
 
+def test_wheel_shows_requirements_of_last_release(
+    tmp_path: Path, open_server: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An index without METADATA: the wheel of the last release says that it needs no new one, though pins are exact."""
+    world = make_world(tmp_path, "shelf; book: shelf", 'pins = "exact"')
+    upload(world, open_server, "shelf", "book")
+    for name in ("shelf", "book"):
+        world.git("tag", f"{name}-v0.1.0")
+    world.commit("feat: more", {"packages/shelf/src/shelf/new.py": ""})
+    for name in ("UV_PUBLISH_USERNAME", "UV_PUBLISH_PASSWORD"):
+        monkeypatch.setenv(name, open_server.environment[name] or "")
+    where = ("--publish-url", open_server.publish_url, "--check-url", open_server.simple_url)
+
+    said = world.releasekit("plan", "--format", "json", *where)
+
+    assert said.code == 0, said.err
+    rows = {row["name"]: row["next"] for row in json.loads(said.out)["packages"]}
+    assert rows == {"shelf": "0.2.0", "book": None}
+    assert "assumed" not in said.out
+
+
 @pytest.mark.parametrize("propagate", ["none", "out-of-range", "patch"])
 def test_random_families_fit_together(
     tmp_path: Path, own_index: EmbeddedIndex, propagate: str
