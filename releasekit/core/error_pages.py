@@ -1326,7 +1326,7 @@ _TABLE = (
             "The version comes from git, and the backend does not see the tag or the release.",
             "The .dist-info directory is named for another project or version.",
             "The version has a local part, such as `1.3.0+cuda`.",
-            "As a warning: the `__version__` in the code of a wheel is another one.",
+            "As a warning: the `__version__` in the code is another one. `releasekit check --fix` adds it to `bump`.",
         ),
         "RK-VERIFY-NAME: core-1.3.0-py3-none-any.whl: METADATA has the version 1.2.9, but 1.3.0 is planned",
         _VERIFICATION,

@@ -19,6 +19,8 @@ CODE_VERSION = re.compile(
     r"""^__version__(?: *: *[\w.\[\]]+)? *= *["']([^"']+)["']""", re.MULTILINE
 )
 """The assignment of a literal version in a module."""
+VERSION_MODULES = ("__init__.py", "_version.py", "version.py", "__version__.py", "__about__.py")
+"""Modules of an import package that usually have it."""
 
 
 def bump_between(current: Version, target: Version) -> Bump:

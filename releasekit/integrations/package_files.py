@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import entry_points
-from itertools import islice
+from itertools import islice, product
 from typing import TYPE_CHECKING, Any
 
 from releasekit.core.artifacts.package_facts import files_to_pack
@@ -13,6 +13,7 @@ from releasekit.core.checks.contents import modules_of
 from releasekit.core.checks.facts import Package
 from releasekit.core.checks.metadata import readme_file
 from releasekit.core.errors import ErrorCode, Refusal
+from releasekit.core.version_numbers import VERSION_MODULES
 from releasekit.integrations.archives import read_tree
 
 if TYPE_CHECKING:
@@ -110,12 +111,13 @@ def _names_in(directory: Path) -> frozenset[str]:
 
 
 def _with_texts(package: Package, directory: Path, *, render: bool) -> Package:
-    """Return *package* with the texts of its README and its modules' `__init__.py`, and how its README renders."""
+    """Return *package* with the texts of its README and of its `VERSION_MODULES`, and how its README renders."""
     readme = readme_file(package)
-    init_files = [f"{top}/__init__.py" for top in modules_of(package.files)]
+    modules = product(modules_of(package.files), VERSION_MODULES)
+    version_modules = package.files.intersection(map("/".join, modules))
     if readme not in package.files:
-        return replace(package, texts=_read_texts(directory, init_files))
-    texts = _read_texts(directory, [readme, *init_files])
+        return replace(package, texts=_read_texts(directory, version_modules))
+    texts = _read_texts(directory, [readme, *version_modules])
     rendering = _readme_problem(texts.get(readme), readme, render=render)
     return replace(package, texts=texts, rendering=rendering)
 

@@ -168,6 +168,24 @@ def test_fix_writes_after_a_yes(world: World) -> None:
     assert "no finding can be fixed" in again.err
 
 
+def test_fix_lists_module_with_version(world: World) -> None:
+    """A module with the version, which no release would change, is added to `bump`, and a release accepts it there."""
+    module = "packages/core/src/core/version.py"
+    world.commit("feat: tell the version", {module: '__version__ = "0.1.0"  # ours\n'})
+    only = ("--select", "version_consistency")
+    assert found(world, *only, code=0) == {"version_consistency": [f"{module}:1"]}
+
+    assert world.releasekit("check", "--fix", "--yes", *only).code == 0
+
+    line = """bump = [{ path = "src/core/version.py", pattern = '__version__ = "{version}"' }]"""
+    assert line in (world.root / CORE).read_text().splitlines()
+    assert found(world, *only, code=0) == {}
+    world.commit("chore: list the module")
+    assert world.releasekit("publish", "--dry-run", "--offline", "--skip-audit").code == 0
+    world.commit("feat: two versions", {module: '__version__ = __version__ = "0.1.0"\n' * 2})
+    assert world.releasekit("publish", "--dry-run", "--offline", "--skip-audit").code == 2
+
+
 @pytest.mark.parametrize("answer", ["y", "n"])
 def test_fix_asks_on_a_terminal(world: World, answer: str) -> None:
     """On a terminal it asks, after it has shown the difference."""

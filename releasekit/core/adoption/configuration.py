@@ -333,7 +333,7 @@ def _fold_line(line: str, value: object) -> list[str]:
     if len(line) <= _LINE_WIDTH or not isinstance(value, list):
         return [line]
     key, _, _ = line.partition(" = ")
-    items = map(_toml, cast("list[object]", value))
+    items = map(as_toml, cast("list[object]", value))
     return [f"{key} = [", *map("    {},".format, items), "]"]
 
 
@@ -342,15 +342,16 @@ def _table(value: object) -> Mapping[str, object]:
 
 
 def _key_line(key: MissingKey) -> str:
-    return f"{key.name} = {_toml(key.value)}"
+    return f"{key.name} = {as_toml(key.value)}"
 
 
 def _pairs(table: Mapping[str, object]) -> list[str]:
     """Return the keys of *table* with their values, as they are written in TOML."""
-    return [f"{_toml_key(name)} = {_toml(value)}" for name, value in table.items()]
+    return [f"{_toml_key(name)} = {as_toml(value)}" for name, value in table.items()]
 
 
-def _toml(value: object) -> str:
+def as_toml(value: object) -> str:
+    """Return *value*, a text, number, list or table, as it is written in a line of TOML."""
     import tomlkit
 
     if isinstance(value, dict):
@@ -359,13 +360,15 @@ def _toml(value: object) -> str:
     if isinstance(value, list) and any(
         isinstance(entry, dict) for entry in cast("list[object]", value)
     ):
-        return f"[{', '.join(map(_toml, cast('list[object]', value)))}]"
+        return f"[{', '.join(map(as_toml, cast('list[object]', value)))}]"
+    if isinstance(value, str) and '"' in value and "'" not in value and value.isprintable():
+        return tomlkit.string(value, literal=True).as_string()
     item: Any = tomlkit.item  # its type hints accept fewer types than it does
     return item(value).as_string()
 
 
 def _toml_key(name: str) -> str:
-    return name if re.fullmatch(r"[\w-]+", name, re.ASCII) else _toml(name)
+    return name if re.fullmatch(r"[\w-]+", name, re.ASCII) else as_toml(name)
 
 
 def missing_tags(wanted: Iterable[tuple[str, str]]) -> dict[str, str]:

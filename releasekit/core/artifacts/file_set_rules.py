@@ -9,7 +9,7 @@ from packaging.version import InvalidVersion
 
 from releasekit.core.artifacts.archive_facts import SDIST_SUFFIX
 from releasekit.core.artifacts.problems import Problem, RuleSeverity, printable
-from releasekit.core.version_numbers import CODE_VERSION, parse_version
+from releasekit.core.version_numbers import CODE_VERSION, VERSION_MODULES, parse_version
 from releasekit.core.workspace.built_files import (
     file_set_problems,
     parse_file_name,
@@ -86,15 +86,12 @@ def _name_problems(archive: Archive, built: BuiltArtifacts) -> Iterator[Problem]
 def _code_version_problems(archive: Archive, built: BuiltArtifacts) -> Iterator[Problem]:
     """Yield the modules of a wheel whose `__version__` is another version."""
     own = built.project.replace("-", "_")
-    for name in _VERSION_MODULES:
+    for name in VERSION_MODULES:
         path = f"{own}/{name}"
         match = CODE_VERSION.search(archive.contents.get(path, b"").decode("utf-8", "replace"))
         if match and parse_version(match[1]) != built.version:
             message = f"{path} has the __version__ {printable(match[1])}, not {built.version}"
             yield Problem(archive.name, message, RuleSeverity.WARNING)
-
-
-_VERSION_MODULES = ("__init__.py", "_version.py", "version.py", "__version__.py", "__about__.py")
 
 
 def _info_directory_problems(archive: Archive, built: BuiltArtifacts) -> Iterator[Problem]:

@@ -13,8 +13,9 @@ from packaging.utils import InvalidSdistFilename, InvalidWheelFilename
 from packaging.version import Version
 
 from releasekit.core.checks.facts import Check, Found, Severity
-from releasekit.core.checks.fixes import NewFile
+from releasekit.core.checks.fixes import AddVersionFile, NewFile
 from releasekit.core.checks.metadata import LICENSES, license_globs, matches_any, readme_file
+from releasekit.core.config.settings import bump_files
 from releasekit.core.errors import ERRORS, ErrorCode
 from releasekit.core.picking import names_of
 from releasekit.core.text import summarize
@@ -131,17 +132,36 @@ def _check_code_versions(package: Package) -> Iterator[Found]:
     declared = package.member.version
     if declared is None:
         return
-    for path, text in package.texts.items():
-        is_code = path.endswith("__init__.py")
-        match = CODE_VERSION.search(text) if is_code else None
-        if match and parse_version(match[1]) != declared:
-            yield Found(
-                package.name,
-                f"{package.name} has version {declared}, but its code says {match[1]}",
-                file=package.at(path),
-                line=text.count("\n", 0, match.start()) + 1,
-                hint="Read it with importlib.metadata.version, or list the file in `bump`.",
+    written = set(_written_paths(package))
+    generated = tuple(_generated_patterns(package))
+    for path, text in sorted(package.texts.items()):
+        match = CODE_VERSION.search(text) if path.endswith(".py") else None
+        if not match or matches_any(path, generated):
+            continue
+        found = Found(
+            package.name,
+            f"{package.name} has version {declared}, but its code says {match[1]}",
+            file=package.at(path),
+            line=text.count("\n", 0, match.start()) + 1,
+            hint="Read it with importlib.metadata.version, or list the file in `bump`.",
+        )
+        if parse_version(match[1]) != declared:
+            yield found
+        elif path not in written:
+            message = (
+                f"{package.name} has its version in its code too, where releases do not change it"
             )
+            pattern = "{version}".join(match[0].rsplit(match[1], 1))
+            is_unique = text.count(match[0]) == 1 == len(CODE_VERSION.findall(text))
+            fix = AddVersionFile(package.file, path, pattern) if is_unique else None
+            yield replace(found, what=message, fix=fix)
+
+
+def _written_paths(package: Package) -> Iterator[str]:
+    """Yield the files to which a release writes the version of *package*."""
+    yield package.member.version_file
+    for file in bump_files(package.document, package.file):
+        yield file.path
 
 
 def _check_shared_version(group: VersionGroup, facts: WorkspaceFacts) -> Iterator[Found]:

@@ -57,9 +57,9 @@ class Package:
     *text* and *document* are its pyproject.toml, as text and parsed. *files* are the files that git tracks or would
     track, *ignored* the paths that git ignores (whole directories end with "/"), *built* the files in `dist/`. All of
     them are relative to the package, and none belongs to another member. *texts* maps paths to the texts that were
-    read: the README and each top-level `__init__.py`. *rendering* is the error of PyPI's README renderer; empty if
-    there is none, None if the renderer did not run. *tree* has those *files* that a build packs, with their contents;
-    None if they were not read.
+    read: the README and the `VERSION_MODULES` of each top-level import package. *rendering* is the error of PyPI's
+    README renderer; empty if there is none, None if the renderer did not run. *tree* has those *files* that a build
+    packs, with their contents; None if they were not read.
     """
 
     member: Member

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
+from releasekit.core.adoption.configuration import MissingKey, as_toml, configured_text
 from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.workspace.toml_edits import edit_toml
 
@@ -40,6 +42,21 @@ class DropItem:
 
 
 @dataclass(frozen=True, slots=True)
+class AddVersionFile:
+    """Add *module* and the *pattern* of its version to `bump` of the package with the pyproject.toml *file*."""
+
+    file: str
+    module: str
+    pattern: str
+    path: ClassVar = ("tool", "releasekit", "bump")
+
+    @property
+    def item(self) -> dict[str, str]:
+        """The new item of the array."""
+        return {"path": self.module, "pattern": self.pattern}
+
+
+@dataclass(frozen=True, slots=True)
 class NewFile:
     """Create the file *file* with *text*, unless it exists."""
 
@@ -47,7 +64,8 @@ class NewFile:
     text: str = ""
 
 
-Fix: TypeAlias = SetKey | AddItem | DropItem | NewFile
+_Edit: TypeAlias = SetKey | AddItem | DropItem | AddVersionFile
+Fix: TypeAlias = _Edit | NewFile
 
 
 def affected_files(fixes: Iterable[Fix]) -> tuple[str, ...]:
@@ -70,8 +88,10 @@ def fixed_texts(texts: Mapping[str, str | None], fixes: Iterable[Fix]) -> dict[s
     return after
 
 
-def _edit(text: str, fix: SetKey | AddItem | DropItem) -> str:
+def _edit(text: str, fix: _Edit) -> str:
     """Return the TOML *text* with *fix* applied; `edit_toml` verifies that nothing else changes."""
+    if isinstance(fix, AddVersionFile) and "releasekit" not in tomllib.loads(text).get("tool", {}):
+        return configured_text(text, [MissingKey("bump", [fix.item])], fix.file)
     after = edit_toml(text, lambda document: _apply(document, fix))
     if after is None:
         raise Refusal(
@@ -80,7 +100,7 @@ def _edit(text: str, fix: SetKey | AddItem | DropItem) -> str:
     return after
 
 
-def _apply(document: Any, fix: SetKey | AddItem | DropItem) -> None:  # noqa: ANN401  tomlkit's types do not nest
+def _apply(document: Any, fix: _Edit) -> None:  # noqa: ANN401  tomlkit's types do not nest
     table = document
     for key in fix.path[:-1]:
         table = table[key]
@@ -90,5 +110,9 @@ def _apply(document: Any, fix: SetKey | AddItem | DropItem) -> None:  # noqa: AN
             table[last] = value
         case AddItem(item=item):
             table.setdefault(last, []).append(item)
+        case AddVersionFile(item=item):
+            from tomlkit import value as parse_value  # late: it is slow to import
+
+            table.setdefault(last, []).append(parse_value(as_toml(item)))
         case DropItem(item=item):
             table[last].remove(item)

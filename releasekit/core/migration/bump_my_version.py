@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from releasekit.core.migration.foreign_setup import (
+    VERSION_FILES_ADVICE,
     ForeignFile,
     ForeignKey,
     LeftOut,
@@ -135,8 +136,9 @@ def _bump_files(
         if name and pattern:
             by_package.setdefault(name, []).append({"path": own_path, "pattern": pattern})
         else:
-            advice = "Set `bump` in the [tool.releasekit] of the package: a path, and the text around the version."
-            left_out.append(LeftOut(what=f"files: {filename} in {path}", advice=advice))
+            left_out.append(
+                LeftOut(what=f"files: {filename} in {path}", advice=VERSION_FILES_ADVICE)
+            )
     keys: dict[str, tuple[ForeignKey, ...]] = {}
     for name, files in by_package.items():
         bump = ForeignKey("bump", value=files, comment="The `files` of bump-my-version.")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from releasekit.core.migration.foreign_setup import (
+    VERSION_FILES_ADVICE,
     ForeignFile,
     ForeignKey,
     LeftOut,
@@ -36,7 +37,7 @@ ADVICE = {
     "pre_bump_hooks": "Run them before `releasekit publish`, or in `pre_release` commands.",
     "prerelease_offset": "Prereleases are numbered from 1.",
     "tag_format": "Write it with {name} and {version} as `tag_format`.",
-    "version_files": "Set `bump` in the [tool.releasekit] of the package: a path, and the text around the version.",
+    "version_files": VERSION_FILES_ADVICE,
 }
 """The keys of commitizen that have no counterpart, and what to do instead."""
 _GUIDE = OptionGuide(

@@ -30,6 +30,13 @@ ForeignTool = Literal[
 """The tools whose configuration `init --from` reads."""
 
 
+VERSION_FILES_ADVICE = (
+    "Set `bump` in the [tool.releasekit] of the package: a path, and the text around the version. "
+    "For `__version__` in a module, `releasekit check --fix` does it."
+)
+"""What to do about files with the version, where another tool does not say the text around it."""
+
+
 class LeftOut(BaseModel):
     """A part of another tool's configuration that is not taken over: *what* it is, and the *advice* what to do."""
 

@@ -8,6 +8,7 @@ from packaging.utils import canonicalize_name
 
 from releasekit.core.config.settings import CHANGELOG
 from releasekit.core.migration.foreign_setup import (
+    VERSION_FILES_ADVICE,
     ForeignKey,
     ForeignSetup,
     LeftOut,
@@ -42,7 +43,7 @@ ADVICE = {
     "changelog-type": "The form of the changelog is fixed.",
     "draft": "Releases are drafts until their packages are public.",
     "exclude-paths": "A change below a package counts for it. `changelog_exclude` leaves out commits by their text.",
-    "extra-files": "Set `bump` in the [tool.releasekit] of the package: a path, and the text around the version.",
+    "extra-files": VERSION_FILES_ADVICE,
     "last-release-sha": "A tag on the commit of the last release says where commits begin to count.",
     "plugins": "Requirements between the packages and uv.lock are kept up to date without a plugin.",
     "prerelease": "Release with `--prerelease rc`, or set the key `prerelease`.",
@@ -210,7 +211,10 @@ def _leftovers(config: Table, manifest: Table, places: Places) -> Iterator[LeftO
         if not places.at(path):
             release_type = options.get("release-type") or config.get("release-type") or "python"
             advice = f"{_NO_MEMBER} (release-type {release_type})."
-            yield LeftOut(what=f"packages: {path}", advice=advice)
+            yield LeftOut(what=f'packages: "{path}"', advice=advice)
+            # Its files may be in members: one package at the root, with the versions of all.
+            files = {"extra-files": options.get("extra-files")}
+            yield from _GUIDE.leftovers(files, f' of "{path}"')
             continue
         yield from _leftover_options(options, f" of {path}")
         if _sections(options):

@@ -8,6 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from releasekit.core.migration.foreign_setup import (
+    VERSION_FILES_ADVICE,
     ForeignKey,
     ForeignSetup,
     LeftOut,
@@ -40,7 +41,7 @@ ADVICE = {
     "publish": "Files go to the package index, not to the release on the forge.",
     "remote": "Set `remote`, `forge` and `forge_url` if they cannot be read from the URL of the remote.",
     "version_source": "Tags, files and the index say together what was released.",
-    "version_variables": "Set `bump` in the [tool.releasekit] of the package: a path, and the text around the version.",
+    "version_variables": VERSION_FILES_ADVICE,
 }
 """The keys of python-semantic-release that have no counterpart, and what to do instead."""
 _GUIDE = OptionGuide(

@@ -20,7 +20,15 @@ from releasekit.core.checks.facts import (
     Severity,
     WorkspaceFacts,
 )
-from releasekit.core.checks.fixes import AddItem, DropItem, Fix, NewFile, SetKey, fixed_texts
+from releasekit.core.checks.fixes import (
+    AddItem,
+    AddVersionFile,
+    DropItem,
+    Fix,
+    NewFile,
+    SetKey,
+    fixed_texts,
+)
 from releasekit.core.checks.registry import CHECKS, collect_findings, select_checks, with_plugins
 from releasekit.core.config.settings import Settings
 from releasekit.core.errors import ErrorCode, Refusal
@@ -137,6 +145,14 @@ version-file = "src/core/_version.py"
 artifacts = ["*.css"]
 """
 PRIVATE = '["Private :: Do Not Upload"]'
+ALSO_IN_CODE = "core has its version in its code too, where releases do not change it"
+IN_CODE = '"""Core."""\n__version__: str = "0.1"\n'
+BUMPED = """\
+[tool.releasekit]
+bump = [{ path = "src/core/version.py", pattern = '__version__: str = "{version}"' }]
+"""
+BUMP_ITEM = """{ path = "src/core/version.py", pattern = '__version__ = "{version}"' }"""
+BUMP_LINE = f"bump = [{BUMP_ITEM}]"
 
 
 def tree(*secret: str, **modules: str) -> Archive:
@@ -459,6 +475,17 @@ FIRES = [
     ),
     Row(
         "version_consistency",
+        scene(pkg("core", texts={"src/core/version.py": IN_CODE})),
+        [f"warning {CORE_AT}/src/core/version.py:2 {ALSO_IN_CODE}"],
+        AddVersionFile(CORE, "src/core/version.py", '__version__: str = "{version}"'),
+    ),
+    Row(
+        "version_consistency",
+        scene(pkg("core", texts={"src/core/__init__.py": f"{IN_CODE}else:\n{IN_CODE}"})),
+        [f"warning {CORE_AT}/src/core/__init__.py:2 {ALSO_IN_CODE}"],
+    ),
+    Row(
+        "version_consistency",
         scene(pkg("a"), pkg("b"), pkg("core", version='"0.2"'), table={"versioning": "fixed"}),
         [
             f'warning {CORE}:3 core has version 0.2, but the common version is 0.1.0 (versioning = "fixed")'
@@ -739,7 +766,23 @@ SILENT = [
     ),
     Row(
         "version_consistency",
-        scene(pkg("core", texts={"src/core/__init__.py": '__version__ = "0.1"\n'})),
+        scene(
+            pkg(
+                "core",
+                texts={"src/core/_version.py": '__version__ = "0.0.9"\n', "README.md": IN_CODE},
+                rest=HOOKED,
+            )
+        ),
+        [],
+    ),
+    Row(
+        "version_consistency",
+        scene(pkg("core", texts={"src/core/version.py": IN_CODE}, rest=BUMPED)),
+        [],
+    ),
+    Row(
+        "version_consistency",
+        scene(pkg("core", version=None, dynamic='["version"]', texts={"src/core/a.py": IN_CODE})),
         [],
     ),
     Row(
@@ -976,6 +1019,27 @@ FIXES: list[Fix] = [
 def test_fixes_of_file_are_combined(ends: str) -> None:
     """All fixes of a file go into one text; comments, order and line ends stay."""
     assert fixed_texts({"p": BEFORE.replace("\n", ends)}, FIXES) == {"p": AFTER.replace("\n", ends)}
+
+
+OWN = f"[tool.releasekit]\n{BUMP_LINE}\n"
+COMMENTED = '[tool.releasekit]\nbump = [ # here\n    { path = "a", pattern = "b {version}" },\n'
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("[project]\n", f"[project]\n\n{OWN}"),
+        ("[tool.hatch]\nx = 1\n\n[other]\n", f"[tool.hatch]\nx = 1\n\n[other]\n\n{OWN}"),
+        ("[tool.releasekit]\npins = 'keep'\n", f"[tool.releasekit]\npins = 'keep'\n{BUMP_LINE}\n"),
+        (f"{COMMENTED}]\n", f"{COMMENTED}    {BUMP_ITEM},\n]\n"),
+    ],
+    ids=["no table", "other tables", "other keys", "other files"],
+)
+def test_version_file_is_added_to_bump(before: str, after: str) -> None:
+    """A file with the version is added to the table of the package, which is made if it is missing."""
+    fix = AddVersionFile("p", "src/core/version.py", '__version__ = "{version}"')
+
+    assert fixed_texts({"p": before}, [fix]) == {"p": after}
 
 
 def test_new_file_fix_keeps_existing() -> None:

@@ -83,11 +83,23 @@ def test_release_please_options_become_keys() -> None:
     }
     assert leftovers(setup) == {
         "extra-files of packages/core",
-        "packages: web/ui",
+        'packages: "web/ui"',
         "plugins: sentence-case",
         ".release-please-manifest.json: old",
     }
     assert setup.removable == ("release-please-config.json", ".release-please-manifest.json")
+
+
+def test_release_please_root_keeps_files_of_members() -> None:
+    """One package at the root that is no member may have the versions of all: its files are named, with advice."""
+    config = {"packages": {".": {"extra-files": ["packages/core/src/version.py"]}}}
+    texts = {"release-please-config.json": json.dumps(config)}
+
+    setup = read_foreign("release-please", texts, PLACES)
+
+    assert leftovers(setup) == {'packages: "."', 'extra-files of "."'}
+    advice = {left.what: left.advice for left in setup.not_taken_over}
+    assert "releasekit check --fix" in advice['extra-files of "."']
 
 
 @pytest.mark.parametrize(
