@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from dataclasses import replace
+from functools import partial
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +64,7 @@ def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
     Raises Refusal with an RK-WORKSPACE-…, RK-CONFIG-…, RK-VERSION-INVALID or RK-UV-… code.
     """
     uv = find_package_manager()
-    root, directories = uv.workspace(path)
+    root, directories = _find_workspace(uv, path)
     overrides = from_environment(os.environ) | dict(overrides)
     of_root, root_text = read_toml(root / "pyproject.toml", "pyproject.toml")
     for message in outdated_keys(of_root):
@@ -107,6 +108,36 @@ def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
         },
         manifests=manifests,
     )
+
+
+def _find_workspace(uv: PackageManager, path: Path) -> tuple[Path, tuple[Path, ...]]:
+    """Return the root and the members of the workspace that contains *path*; a refusal says where else to look."""
+    try:
+        return uv.workspace(path)
+    except Refusal as error:
+        hint = _workspace_hint(path) if error.code is ErrorCode.WORKSPACE_NOT_FOUND else ""
+        if not hint:
+            raise
+        raise Refusal(error.code, error.message, error.location, hint) from None
+
+
+def _workspace_hint(path: Path) -> str:
+    """Return where a workspace is below *path*, or how to make one; empty outside of a repository."""
+    # Late: only this message needs them.
+    from releasekit.core.adoption.outside_packages import (
+        find_outside,
+        member_patterns,
+        workspace_hint,
+    )
+    from releasekit.integrations.git import Repo
+    from releasekit.integrations.manifests import find_subdirectories, read_manifests
+
+    try:
+        manifests = read_manifests(Repo(path), path)
+    except Refusal:
+        return ""
+    patterns = member_patterns(find_outside(manifests), partial(find_subdirectories, path))
+    return workspace_hint(manifests, patterns)
 
 
 def _uv_for(

@@ -155,6 +155,7 @@ _TABLE = (
         ErrorCode.WORKSPACE_NOT_FOUND,
         (
             "You run the command outside of a uv project, and do not name one with --workspace.",
+            "The packages of the repository are not in a uv workspace. The help of the message says how to make one.",
             "--workspace names a directory that does not exist.",
             "The pyproject.toml that uv finds says `managed = false` in [tool.uv].",
         ),

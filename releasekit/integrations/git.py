@@ -333,6 +333,10 @@ class Repo:
         )
         return run(command).code == 0
 
+    def tracked_paths(self, directory: Path, pathspec: str) -> tuple[str, ...]:
+        """Return the tracked files below *directory* that match *pathspec*, relative to it."""
+        return tuple(self._paths("ls-files", "-z", "--", pathspec, cwd=directory))
+
     def find_untracked(self, paths: Sequence[Path]) -> tuple[Path, ...]:
         """Return the files of *paths* that git does not track in this work tree."""
         if not paths:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain, product
 from typing import TYPE_CHECKING
 
@@ -17,10 +18,16 @@ from releasekit.core.adoption.form_evidence import (
     weigh_form,
 )
 from releasekit.core.adoption.internal_packages import ReleaseFacts, find_internal
+from releasekit.core.adoption.outside_packages import (
+    find_outside,
+    member_patterns,
+    outside_notes,
+)
 from releasekit.core.adoption.tag_forms import package_words, parse_tags, unclaimed_tags
 from releasekit.core.adoption.tagging import choose_tagging
 from releasekit.core.picking import drop, drop_named, names_of, true_keys
 from releasekit.core.text import summarize
+from releasekit.integrations.manifests import find_subdirectories, read_manifests
 from releasekit.operations.take_over import NO_TAKE_OVER
 from tasks import read_history
 from tasks.read_declarations import DeclarationReader, member_directories
@@ -92,7 +99,7 @@ def inspect_repository(
         published=published,
         placeholders=_later_versions(project, placeholders),
     )
-    notes = (*notes, *_placeholder_notes(inspection.placeholders))
+    notes = (*notes, *_placeholder_notes(inspection.placeholders), *_find_outside(repo, project))
     evidence = inspection.weigh(names)
     is_configured = bool(project.settings_table.keys() & PUBLISH_KEYS)
     internal = () if is_configured else _find_internal(project, reader, evidence, tags, published)
@@ -119,6 +126,13 @@ def _placeholder_notes(names: Collection[str]) -> Iterator[str]:
             f"{packages}: only the tags have the versions of the releases, so something writes them before each build. "
             "releasekit commits each version to pyproject.toml; remove that step from your workflow"
         )
+
+
+def _find_outside(repo: Repo, project: Project) -> Iterator[str]:
+    """Yield a note about packages of the repository that are no members of the workspace."""
+    outside = find_outside(read_manifests(repo, project.root), project.manifests)
+    subdirectories = partial(find_subdirectories, project.root)
+    return outside_notes(outside, member_patterns(outside, subdirectories))
 
 
 def _read_forms(repo: Repo, project: Project, tags: Mapping[str, str]) -> list[FormTags]:

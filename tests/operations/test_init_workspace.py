@@ -647,6 +647,54 @@ def test_init_names_tagged_packages_off_the_index(tmp_path: Path, own_index: Emb
     assert unasked == {"core": "", "image": ""}
 
 
+def test_init_names_packages_outside_of_workspace(tmp_path: Path) -> None:
+    """A package that is no member would be left out without a word; the advice makes it a member."""
+    world = make_world(tmp_path, "app: core; core")
+    manifest = (world.root / "packages/core/pyproject.toml").read_text()
+    extra = {
+        f"extras/{name}/{path}": text
+        for name in ("one", "two")
+        for path, text in (
+            ("pyproject.toml", manifest.replace("core", name)),
+            (f"src/{name}/__init__.py", ""),
+        )
+    }
+    world.commit("feat: extras", extra)
+
+    (note,) = init(world, "--offline")["notes"]
+
+    assert note == (
+        "no members of the workspace: extras/one, extras/two. A release leaves them out. To release them too, add to "
+        '[tool.uv.workspace]: members = ["extras/*"]'
+    )
+    world.write({"pyproject.toml": root(world).replace("members = [", 'members = ["extras/*", ')})
+    world.commit("build: extras are members")
+    found = init(world, "--offline")
+    assert found["notes"] == []
+    assert {row["name"] for row in found["packages"]} == {"app", "core", "one", "two"}
+
+
+def test_missing_workspace_is_explained(tmp_path: Path) -> None:
+    """Without a workspace, every command says how to make one of the packages below; the advice works."""
+    world = make_world(tmp_path, "app: core; core")
+    world.git("rm", "--quiet", "pyproject.toml", "uv.lock")
+    world.commit("build: no workspace")
+
+    said = world.releasekit("plan", "--offline")
+
+    assert said.code == 2
+    assert "RK-WORKSPACE-NOT-FOUND" in said.err
+    assert '[tool.uv.workspace] and members = ["packages/*"], and run `uv lock`' in said.err
+    world.commit(
+        "build: move", {"pyproject.toml": '[tool.uv.workspace]\nmembers = ["packages/*"]\n'}
+    )
+    assert world.releasekit("plan", "--offline").out.startswith("release-")
+    (world.root / "python").mkdir()
+    world.git("mv", "packages", "pyproject.toml", "python")
+    world.commit("build: a directory for Python")
+    assert "Go to python, or name it: --workspace python." in world.releasekit("plan").err
+
+
 def test_init_skips_baseline_without_commit(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """Of a release that no commit here tells of, that is said; no tag is made for it."""
     world = make_world(tmp_path, "core")

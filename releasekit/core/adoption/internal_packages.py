@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SAMPLE_DIRECTORIES = frozenset(
     ("demo", "demos", "example", "examples", "playground", "sample", "samples", "testapps", "tests")
 )
-_INTERNAL_WORDS = SAMPLE_DIRECTORIES | frozenset(
+INTERNAL_WORDS = SAMPLE_DIRECTORIES | frozenset(
     (
         "bench",
         "benchmark",
@@ -114,7 +114,7 @@ def _reason(member: Member, facts: ReleaseFacts) -> str:
 def _internal_word(member: Member) -> str:
     """Return the word in the path or name of *member* that says that it is internal; empty if there is none."""
     words = re.split(r"[/_.-]+", f"{member.path}/{member.name}".lower())
-    internal_words = filter(_INTERNAL_WORDS.__contains__, words)
+    internal_words = filter(INTERNAL_WORDS.__contains__, words)
     return next(internal_words, "")
 
 
