@@ -39,7 +39,20 @@ detail = logging.getLogger("releasekit.detail")
 
 LAST_LINES = 50
 _TITLE_WORDS = 2
-_OPTIONS_WITH_VALUE = ("-c", "-C")
+_OPTIONS_WITH_VALUE = frozenset(
+    (
+        "-C",
+        "-c",
+        "--find-links",
+        "--index",
+        "--out-dir",
+        "--package",
+        "--python",
+        "--target",
+        "--upgrade-package",
+    )
+)
+"""Options of git and uv whose value does not say what is done."""
 _USER_INFO = re.compile(r"(?<=://)[^/\s]+(?=@)")
 _PASSWORD = re.compile(r"://[^/\s:@]*:([^/\s]+)@")
 

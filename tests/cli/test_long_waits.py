@@ -118,7 +118,7 @@ def test_release_silences_long_waits() -> None:
             ("/bin/git", "-c", "a.b=c", "ls-remote", "--quiet", "origin", "x"),
             "git ls-remote origin",
         ),
-        (("uv", "lock", "--check", "--python", "/usr/bin/python"), "uv lock /usr/bin/python"),
+        (("uv", "lock", "--check", "--python", "/usr/bin/python"), "uv lock"),
         (
             ("git", "fetch", "https://ada:secret@git.example/x"),
             "git fetch https://***@git.example/x",
