@@ -124,11 +124,12 @@ def main() -> None:
         for case in cases:
             if _RECORDED in case.settings:  # the first start of a server makes its database
                 warm_up(case, home)
-        tables = {
-            size: measure_size(cases, size, 1 if size in LARGE else options.rounds, home)
-            for size in sizes
-        }
-    options.output.write_text(page(cases, tables, options.rounds), "utf-8")
+        tables: dict[int, dict[str, Cost]] = {}
+        for size in sizes:
+            rounds = 1 if size in LARGE else options.rounds
+            tables[size] = measure_size(cases, size, rounds, home)
+            # 500 packages take half an hour: what is measured before an interrupt is kept.
+            options.output.write_text(page(cases, tables, options.rounds), "utf-8")
     print(options.output.read_text("utf-8"))
 
 
