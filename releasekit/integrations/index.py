@@ -46,7 +46,7 @@ from releasekit.integrations.uv import trusted_publishing
 from releasekit.integrations.wheel_texts import read_metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
     from packaging.version import Version
 
@@ -129,10 +129,9 @@ class SimpleIndex:
         or is too large for an index that sends no parts of files. Raises as `files` does.
         """
         files = await self.files(project) or ()
-        wheels = [file for file in files if file.name.endswith(".whl")]
-        of_version = [wheel for wheel in wheels if file_version(wheel.name) == version]
         requirements: list[Requirement] = []
-        for wheel in of_version:
+        wheels = [file for file in _files_of(version, files) if file.name.endswith(".whl")]
+        for wheel in wheels:
             beside = await self._metadata_beside(wheel)
             if beside is None:
                 return _read_requirements(await self._metadata_inside(wheel))
@@ -145,7 +144,10 @@ class SimpleIndex:
     async def _metadata_beside(self, wheel: IndexFile) -> bytes | None:
         url = f"{wheel.url}.metadata"
         response = await self._get(url)
-        if response.status_code == HTTPStatus.OK:
+        is_metadata = (
+            b"Metadata-Version:" in response.content
+        )  # some servers answer every address with a page
+        if response.status_code == HTTPStatus.OK and is_metadata:
             return response.content
         # Storage without a public listing answers 403 to what it does not have: the wheel shows whether we may read.
         if response.status_code not in _DENIED:
@@ -295,7 +297,7 @@ class SimpleIndex:
 
     async def _is_yanked(self, project: str, version: Version) -> bool:
         files = await self.files(project) or ()
-        own = [file for file in files if file_version(file.name) == version]
+        own = _files_of(version, files)
         return bool(own) and all(file.yanked for file in own)
 
     def _upload_credentials(self, publish_url: str) -> tuple[str, tuple[str, str] | None]:
@@ -631,11 +633,16 @@ def _warn_about_upload(
         )
 
 
+def _files_of(version: Version, files: Iterable[IndexFile]) -> list[IndexFile]:
+    """Return the wheels and sdists of *version* among *files*."""
+    return [file for file in files if file_version(file.name) == version]
+
+
 def _read_requirements(metadata: bytes | str) -> tuple[Requirement, ...] | None:
-    """Return the requirements in *metadata*; None if it is none, as a page of the server is none."""
-    fields, _ = parse_email(metadata)
-    if "metadata_version" not in fields:
+    """Return the requirements in *metadata*; None if it is empty, or one of them is invalid."""
+    if not metadata:
         return None
+    fields, _ = parse_email(metadata)
     try:
         return tuple(map(Requirement, fields.get("requires_dist", [])))
     except InvalidRequirement:  # uploaded before indexes rejected these
