@@ -117,7 +117,8 @@ def type_markers(facts: WorkspaceFacts) -> Iterator[Found]:
 
 def version_consistency(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find contradicting versions: in the code of a package, and among packages that share a version."""
-    yield from chain.from_iterable(map(_check_code_versions, facts.published))
+    for package in facts.published:
+        yield from _check_code_versions(package, facts)
     for group in _fixed_groups(facts):
         yield from _check_shared_version(group, facts)
 
@@ -128,7 +129,7 @@ def _fixed_groups(facts: WorkspaceFacts) -> list[VersionGroup]:
     return [group for group in groups if group.fixed]
 
 
-def _check_code_versions(package: Package) -> Iterator[Found]:
+def _check_code_versions(package: Package, facts: WorkspaceFacts) -> Iterator[Found]:
     declared = package.member.version
     if declared is None:
         return
@@ -147,7 +148,7 @@ def _check_code_versions(package: Package) -> Iterator[Found]:
         )
         if parse_version(match[1]) != declared:
             yield found
-        elif path not in written:
+        elif path not in written and not facts.settings.pre_release:  # a command may write it
             message = (
                 f"{package.name} has its version in its code too, where releases do not change it"
             )
@@ -342,7 +343,7 @@ CHECKS = (
     Check(
         "version_consistency",
         Severity.WARNING,
-        "Versions contradict each other.",
+        "Versions contradict each other, or will after the next release.",
         "Make them the same.",
         version_consistency,
     ),

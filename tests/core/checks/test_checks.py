@@ -782,6 +782,14 @@ SILENT = [
     ),
     Row(
         "version_consistency",
+        scene(
+            pkg("core", texts={"src/core/version.py": IN_CODE}),
+            table={"pre_release": ["python write_versions.py"]},
+        ),
+        [],
+    ),
+    Row(
+        "version_consistency",
         scene(pkg("core", version=None, dynamic='["version"]', texts={"src/core/a.py": IN_CODE})),
         [],
     ),
