@@ -384,6 +384,26 @@ class TestCredentials:
         assert caught.value.code is ErrorCode.INDEX_UNREACHABLE
 
 
+class QuietHandler(BaseHTTPRequestHandler):
+    """A handler that keeps the test's output clean."""
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the name is the library's
+        """Write nothing."""
+
+
+@contextmanager
+def running(handler: type[QuietHandler]) -> Generator[str]:
+    """Let *handler* answer inside the block; yields the address of its index."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
+        thread = Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{httpd.server_port}/simple"
+        finally:
+            httpd.shutdown()
+            thread.join()
+
+
 WHEEL = "/files/needy-1.0-py3-none-any.whl"
 METADATA = "Metadata-Version: 2.1\nName: needy\nVersion: 1.0\nRequires-Dist: idna>=3\n"
 
@@ -405,7 +425,7 @@ def storing(
 ) -> Generator[str]:
     """Run an index with one *wheel* inside the block, and with the status and body *beside* it; yields its address."""
 
-    class Storage(BaseHTTPRequestHandler):
+    class Storage(QuietHandler):
         def do_GET(self) -> None:
             if self.path.endswith(".metadata"):
                 self.answer(*beside)
@@ -433,18 +453,9 @@ def storing(
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the name is the library's
-            """Keep the test's output clean."""
-
     SENT.clear()
-    with ThreadingHTTPServer(("127.0.0.1", 0), Storage) as httpd:
-        thread = Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{httpd.server_port}/simple"
-        finally:
-            httpd.shutdown()
-            thread.join()
+    with running(Storage) as address:
+        yield address
 
 
 SENT: list[int] = []
@@ -520,7 +531,7 @@ HEADERS: list[dict[str, str]] = []
 def answering(status: int, body: str, kind: str) -> Generator[str]:
     """Run a server inside the block that gives this one answer; yields its address, and fills HEADERS."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_GET(self) -> None:
             HEADERS.append(dict(self.headers))
             self.send_response(status)
@@ -529,18 +540,9 @@ def answering(status: int, body: str, kind: str) -> Generator[str]:
             self.end_headers()
             self.wfile.write(body.encode())
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the name is the library's
-            """Keep the test's output clean."""
-
     HEADERS.clear()
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
-        thread = Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{httpd.server_port}/simple"
-        finally:
-            httpd.shutdown()
-            thread.join()
+    with running(Handler) as address:
+        yield address
 
 
 def read(
