@@ -115,10 +115,10 @@ def _find_workspace(uv: PackageManager, path: Path) -> tuple[Path, tuple[Path, .
     try:
         return uv.workspace(path)
     except Refusal as error:
-        hint = _workspace_hint(path) if error.code is ErrorCode.WORKSPACE_NOT_FOUND else ""
-        if not hint:
+        if error.code is not ErrorCode.WORKSPACE_NOT_FOUND:
             raise
-        raise Refusal(error.code, error.message, error.location, hint) from None
+        hint = _workspace_hint(path) or error.hint
+        raise Refusal(error.code, error.message, error.location, hint, error.output) from None
 
 
 def _workspace_hint(path: Path) -> str:

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import tomllib
-from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from releasekit.core.workspace.declarations import parse_document
+from releasekit.integrations.filesystem import read_text_if_exists, resolve_inside
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from releasekit.integrations.git import Repo
 
 
-def read_manifests(repo: Repo, directory: Path) -> dict[str, dict[str, Any]]:
-    """Return each tracked pyproject.toml below *directory* that is valid TOML, by its directory relative to that."""
-    manifests: dict[str, dict[str, Any]] = {}
+def read_manifests(repo: Repo, directory: Path) -> dict[str, Mapping[str, Any]]:
+    """Return each tracked pyproject.toml below *directory*, by its directory relative to that; empty if it is no TOML.
+
+    Links that lead out of *directory* are left out.
+    """
+    manifests: dict[str, Mapping[str, Any]] = {}
     for path in repo.tracked_paths(directory, ":(glob)**/pyproject.toml"):
-        with suppress(OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
-            text = (directory / path).read_text("utf-8")
-            manifests[str(PurePosixPath(path).parent)] = tomllib.loads(text)
+        file = resolve_inside(directory, path)
+        if file:
+            manifests[str(PurePosixPath(path).parent)] = parse_document(read_text_if_exists(file))
     return manifests
 
 

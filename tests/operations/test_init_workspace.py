@@ -659,7 +659,8 @@ def test_init_names_packages_outside_of_workspace(tmp_path: Path) -> None:
             (f"src/{name}/__init__.py", ""),
         )
     }
-    world.commit("feat: extras", extra)
+    hostile = {"deep/pyproject.toml": f"a = {'[' * 5000}", "odd/pyproject.toml": "a = 1e"}
+    world.commit("feat: extras", {**extra, **hostile})
 
     (note,) = init(world, "--offline")["notes"]
 

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from releasekit.core.adoption.internal_packages import INTERNAL_WORDS
-from releasekit.core.picking import drop, group_by
+from releasekit.core.picking import drop, group_by, map_values, true_keys
 from releasekit.core.text import summarize
 from releasekit.core.workspace.dynamic_version import table_at, text_at, texts_in
 from releasekit.core.workspace.workspace import looks_publishable
@@ -81,7 +81,7 @@ def workspace_hint(manifests: Mapping[str, Table], patterns: Sequence[str]) -> s
 
     *manifests* are by directory, relative to that one; *patterns* match the packages among them.
     """
-    roots = sorted(path for path, manifest in manifests.items() if _has_workspace(manifest))
+    roots = sorted(true_keys(map_values(_has_workspace, manifests)))
     outside = find_outside(manifests)
     if len(outside) > 1 and not roots:
         return (
