@@ -37,6 +37,8 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "RESULTS.md"
 SIZES = (10, 24, 105)
 LARGE = (200, 500)
+# Larger workspaces are measured once: half an hour for 500 packages, and their figures vary less.
+SEVERAL_ROUNDS = 24
 LAYERS = 4
 HIDDEN = ("PREFECT_API_URL", "PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV")
 UV = find_uv().executable
@@ -112,7 +114,7 @@ def main() -> None:
         "--rounds",
         type=int,
         default=3,
-        help="how often each case is measured, and the least counts; 200 and 500 packages once",
+        help=f"how often to measure at most {SEVERAL_ROUNDS} packages, and the least counts; more are measured once",
     )
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
@@ -126,10 +128,11 @@ def main() -> None:
                 warm_up(case, home)
         tables: dict[int, dict[str, Cost]] = {}
         for size in sizes:
-            rounds = 1 if size in LARGE else options.rounds
-            tables[size] = measure_size(cases, size, rounds, home)
-            # 500 packages take half an hour: what is measured before an interrupt is kept.
-            options.output.write_text(page(cases, tables, options.rounds), "utf-8")
+            rounds = options.rounds if size <= SEVERAL_ROUNDS else 1
+            for costs in measure_size(cases, size, rounds, home):
+                tables[size] = costs
+                # What is measured before an interrupt is kept.
+                options.output.write_text(page(cases, tables, options.rounds), "utf-8")
     print(options.output.read_text("utf-8"))
 
 
@@ -193,9 +196,11 @@ def warm_up(case: Case, home: Path) -> None:
         measure(case, 1, Path(directory), home / "prefect")
 
 
-def measure_size(cases: Sequence[Case], size: int, rounds: int, home: Path) -> dict[str, Cost]:
-    """Return the least cost of each case with *size* packages; the cases take turns."""
-    costs: dict[str, list[Cost]] = {case.name: [] for case in cases}
+def measure_size(
+    cases: Sequence[Case], size: int, rounds: int, home: Path
+) -> Iterator[dict[str, Cost]]:
+    """Yield after each measurement the least cost of each case with *size* packages; the cases take turns."""
+    costs: dict[str, list[Cost]] = {}
     for round_number in range(rounds):
         for number, case in enumerate(cases):
             with tempfile.TemporaryDirectory(
@@ -205,15 +210,8 @@ def measure_size(cases: Sequence[Case], size: int, rounds: int, home: Path) -> d
             print(
                 f"{size:4} packages, round {round_number + 1}: {cost.cpu:7.2f} CPU s {cost.wall:7.1f} s  {case.name}"
             )
-            costs[case.name].append(cost)
-    return {
-        name: Cost(
-            least(all_costs, _cpu),
-            least(all_costs, _wall),
-            min((cost.until_build for cost in all_costs if cost.until_build), default=None),
-        )
-        for name, all_costs in costs.items()
-    }
+            costs.setdefault(case.name, []).append(cost)
+            yield {name: least_of(measured) for name, measured in costs.items()}
 
 
 def measure(case: Case, size: int, directory: Path, prefect_home: Path) -> Cost:
@@ -293,9 +291,10 @@ def _wall(cost: Cost) -> float:
     return cost.wall
 
 
-def least(costs: Sequence[Cost], value: Callable[[Cost], float]) -> float:
-    """Return the least *value* of *costs*: other work on the machine only adds to it."""
-    return min(map(value, costs))
+def least_of(costs: Sequence[Cost]) -> Cost:
+    """Return the least of each value of *costs*: other work on the machine only adds to it."""
+    builds = (cost.until_build for cost in costs if cost.until_build)
+    return Cost(min(map(_cpu, costs)), min(map(_wall, costs)), min(builds, default=None))
 
 
 def page(cases: Sequence[Case], tables: Mapping[int, Mapping[str, Cost]], rounds: int) -> str:
@@ -312,7 +311,7 @@ def page(cases: Sequence[Case], tables: Mapping[int, Mapping[str, Cost]], rounds
         "",
         f"- Date: {today}",
         f"- Machine: {os.cpu_count()} cores, load {load:.0f} at the end of the run",
-        f"- Rounds: {rounds}, and one for 200 and 500 packages; the least of them counts",
+        f"- Rounds: {rounds}, and one for more than {SEVERAL_ROUNDS} packages; the least of them counts",
         f"- Packages: built by `uv_build`, in {LAYERS} layers, to an index on this machine",
         "",
     ]
@@ -330,8 +329,11 @@ def _table(
     yield from _head(tables)
     loop = cases[0].name
     for case in cases:
-        ratios = [value(costs[case.name]) / value(costs[loop]) for costs in tables.values()]
-        yield f"| {case.name} | " + " | ".join(f"{ratio:.2f}" for ratio in ratios) + " |"
+        ratios = (
+            f"{value(costs[case.name]) / value(costs[loop]):.2f}" if case.name in costs else ""
+            for costs in tables.values()
+        )
+        yield f"| {case.name} | " + " | ".join(ratios) + " |"
     seconds = [value(costs[loop]) for costs in tables.values()]
     yield f"| {loop}, in seconds | " + " | ".join(f"{second:.1f}" for second in seconds) + " |"
 
@@ -344,7 +346,8 @@ def _head(sizes: Iterable[int]) -> tuple[str, str]:
 def _waits(tables: Mapping[int, Mapping[str, Cost]]) -> Iterator[str]:
     """Yield a line for each case that reports when its first build begins."""
     for name in next(iter(tables.values())):
-        waits = [costs[name].until_build for costs in tables.values()]
+        measured = filter(None, (costs.get(name) for costs in tables.values()))
+        waits = [cost.until_build for cost in measured]
         if None not in waits:
             yield f"| {name} | " + " | ".join(f"{wait:.1f}" for wait in waits) + " |"
 

@@ -6,6 +6,8 @@ import os
 import subprocess
 from typing import TYPE_CHECKING
 
+from releasekit.integrations.uv import find_uv
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -49,7 +51,7 @@ def make_repository(directory: Path, packages: int, commits: int, layers: int = 
 def publishable(work: Path, remote: Path) -> Path:
     """Give the workspace *work* all that a release wants of it: a lock file, committed, and a *remote*; returns it."""
     for argv in (
-        ("uv", "lock", "--quiet"),
+        (find_uv().executable, "lock", "--quiet"),
         ("git", "add", "--all"),
         ("git", "commit", "--quiet", "--message", "chore: lock"),
         ("git", "init", "--quiet", "--bare", "--initial-branch=main", str(remote)),
