@@ -8,6 +8,7 @@ from copy import copy
 from dataclasses import replace
 from functools import wraps
 from itertools import chain
+from operator import attrgetter
 from pathlib import Path
 from typing import (
     TYPE_CHECKING,
@@ -37,6 +38,7 @@ from releasekit.core.config.settings import (
     variable,
 )
 from releasekit.core.errors import ErrorCode, Refusal
+from releasekit.core.picking import map_values
 from releasekit.logging import ensure_log_level
 
 if TYPE_CHECKING:
@@ -98,7 +100,7 @@ def complete_checks(_: CompletionContext) -> dict[str, str]:
     """Return the checks that a shell can complete: each name with its summary."""
     from releasekit.core.checks.registry import CHECKS
 
-    return {name: check.summary for name, check in CHECKS.items()}
+    return map_values(attrgetter("summary"), CHECKS)
 
 
 def _completion_project(context: CompletionContext) -> Project:

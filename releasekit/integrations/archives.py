@@ -21,6 +21,7 @@ from releasekit.core.artifacts.archive_facts import Archive, ArchiveMember, Faul
 from releasekit.core.artifacts.content_rules import has_merge_conflict
 from releasekit.core.artifacts.secret_patterns import OVERLAP, find_secrets
 from releasekit.core.errors import ErrorCode
+from releasekit.core.picking import map_values
 from releasekit.integrations.filesystem import wrap_os_errors
 
 if TYPE_CHECKING:
@@ -206,7 +207,7 @@ class _ContentScan:
     @property
     def digests(self) -> dict[str, str]:
         """The hashes, as RECORD has them."""
-        return {name: _encode(digest.digest()) for name, digest in self._hashes.items()}
+        return map_values(lambda digest: _encode(digest.digest()), self._hashes)
 
 
 def _encode(digest: bytes) -> str:

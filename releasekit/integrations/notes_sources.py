@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
 from releasekit.core.history.web_links import repository_urls
+from releasekit.core.picking import map_values
 from releasekit.core.release.release_notes import (
     DEFAULT_TEMPLATE,
     ReleaseNotes,
@@ -64,7 +65,7 @@ def gather_notes(
         if step.name in plan.changelogs
     }
     top = tree.resolve()
-    files = {name: path.relative_to(top).as_posix() for name, path in changelogs.items()}
+    files = map_values(lambda path: path.relative_to(top).as_posix(), changelogs)
     tagged_commits = sorted({sha for sha in repo.tags().values() if sha != commit})
     return build_release_notes(
         plan,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from itertools import chain
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, cast
 
 from packaging.requirements import InvalidRequirement
@@ -18,6 +19,7 @@ from releasekit.core.artifacts.entry_points import SCRIPT_GROUPS
 from releasekit.core.artifacts.package_facts import files_to_pack, import_root, source_facts
 from releasekit.core.artifacts.verification import RULES, find_problems
 from releasekit.core.errors import ErrorCode
+from releasekit.core.picking import map_values
 from releasekit.core.workspace.dynamic_version import table_at
 from releasekit.core.workspace.workspace import Kind, requirement_arrays, requirement_of
 
@@ -88,7 +90,7 @@ def _expected_wheel(project: str, tree: Archive, document: Table) -> Archive:
     """Return the wheel that a build probably makes of *tree*: its modules, METADATA and entry_points.txt."""
     table = table_at(document, "project")
     stem = f"{project.replace('-', '_')}-0"
-    sizes = {path: member.size for path, member in tree.files.items()}
+    sizes = map_values(attrgetter("size"), tree.files)
     root = import_root(sizes, document)
     paths = source_facts(sizes, table, document).files
     contents = {path: tree.contents.get(f"{root}{path}", b"") for path in paths}

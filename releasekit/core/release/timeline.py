@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
+from releasekit.core.picking import map_values
 from releasekit.core.release.progress import ACTIVE_STAGES, UPLOAD_STAGES, PackageStage
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def spans_by_package(spans: Iterable[StageSpan]) -> dict[str, list[StageSpan]]:
 def upload_waits(spans: Sequence[StageSpan], steps: Iterable[Step]) -> dict[str, PackageWait]:
     """Return by package how long it waited for its upload, and for which of its needs: the last one that was ready."""
     grouped = spans_by_package(spans)
-    ends = {name: own[-1].end for name, own in grouped.items()}
+    ends = map_values(lambda own: own[-1].end, grouped)
     waits: dict[str, PackageWait] = {}
     for step in steps:
         own = grouped.get(step.name, [])
