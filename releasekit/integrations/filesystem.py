@@ -166,6 +166,12 @@ def read_text_if_exists(path: Path) -> str:
     return read_text(path, "surrogateescape") if path.is_file() else ""
 
 
+def read_text_inside(root: Path, path: str) -> str:
+    """Return what `read_text_if_exists` returns for *path*, relative to *root*; empty if it leads out of *root*."""
+    file = resolve_inside(root, path)
+    return read_text_if_exists(file) if file else ""
+
+
 def changelog_path(package: Path, path: str) -> Path:
     """Return the changelog *path* in the directory *package*, in any letter case; if there is none, *path* itself."""
     usual = package / path

@@ -19,7 +19,12 @@ from releasekit.core.workspace.dynamic_version import (
 from releasekit.core.workspace.pins import pin_requirements
 from releasekit.core.workspace.toml_edits import write_version, write_version_at
 from releasekit.core.workspace.workspace import PYPROJECT, DeclaredVersion, requirement_files
-from releasekit.integrations.filesystem import read_text, read_text_if_exists, resolve_inside
+from releasekit.integrations.filesystem import (
+    read_text,
+    read_text_if_exists,
+    read_text_inside,
+    resolve_inside,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,12 +51,7 @@ def declared_version(
 
 def read_requirement_files(package: Path, document: Mapping[str, Any]) -> dict[str, str]:
     """Return the text of each requirement file inside *package*, by its path relative to *package*."""
-    paths = dict.fromkeys(file.path for file in requirement_files(document))
-    texts: dict[str, str] = {}
-    for path in paths:
-        if file := resolve_inside(package, path):
-            texts[path] = read_text_if_exists(file)
-    return texts
+    return {file.path: read_text_inside(package, file.path) for file in requirement_files(document)}
 
 
 def pinned_texts(package: Path, document: Mapping[str, Any], pins: Pins) -> dict[Path, str]:

@@ -14,7 +14,7 @@ from releasekit.core.changelog.changelog import versions_in
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, as_refusal, did_you_mean
 from releasekit.core.history.baselines import package_tags
 from releasekit.core.history.tag_evidence import objection
-from releasekit.core.picking import by_name, values_at
+from releasekit.core.picking import by_name, map_values, values_at
 from releasekit.core.release.release_manifest import parse_manifest, sums_text
 from releasekit.core.release.unfinished_release import NextCommand
 from releasekit.core.repair.compared_scope import (
@@ -399,7 +399,7 @@ def _with_commits(project: Project, repo: Repo, versions: list[VersionState]) ->
             untagged[version.name].add(version.version)
     if not untagged:
         return versions
-    published = {name: frozenset(found) for name, found in untagged.items()}
+    published = map_values(frozenset, untagged)
     history = read_history.read_history(repo, project)
     baselines = ask_index.baselines_on_index(repo, project, history, published)
     commits = {

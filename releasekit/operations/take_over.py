@@ -14,9 +14,10 @@ from releasekit.core.config.settings import (
     settings_of,
 )
 from releasekit.core.migration import foreign_tools, semversioner_setup
+from releasekit.core.migration.bump_entries import with_bump
 from releasekit.core.migration.foreign_setup import ForeignSetup, Places
 from releasekit.core.picking import by_name, drop_empty, drop_named
-from releasekit.integrations.filesystem import read_text_if_exists
+from releasekit.integrations.filesystem import read_text_if_exists, read_text_inside
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from packaging.version import Version
 
-    from releasekit.core.migration.foreign_setup import ForeignKey, ForeignTool
+    from releasekit.core.migration.foreign_setup import ForeignKey, ForeignTool, VersionFile
     from releasekit.integrations.git import Repo
     from tasks.project import Project
 
@@ -83,6 +84,7 @@ def read_take_over(repo: Repo, project: Project, tool: ForeignTool | None) -> Ta
     configured = (files for files in candidates if tool in files.tools)
     used = next(configured, candidates[0])
     setup = foreign_tools.read_foreign(tool, used.texts, used.places)
+    setup = with_bump(setup, _read_version_files(setup, project), project.workspace)
     return TakeOver(_without_present_keys(setup, project), (tool,))
 
 
@@ -107,6 +109,15 @@ def _read_texts(directory: Path, place: str) -> dict[str, str]:
     unread = {_relative(file, directory): "" for file in release_files}
     present = drop_empty(texts)
     return present | unread
+
+
+def _read_version_files(setup: ForeignSetup, project: Project) -> dict[VersionFile, str]:
+    """Return the texts of the version files of *setup* that are in packages; empty for one that is not there."""
+    return {
+        file: read_text_inside(project.root / project.workspace[file.package].path, file.path)
+        for file in setup.version_files
+        if file.package
+    }
 
 
 def _relative(path: Path, directory: Path) -> str:

@@ -42,9 +42,13 @@ def publish(world: World) -> dict[str, str]:
 
 @pytest.mark.usefixtures("unrecorded")
 def test_release_please_repository_moves_over(tmp_path: Path, own_index: EmbeddedIndex) -> None:
-    """Tags with components, a package without any tag, and one that the index alone knows: each keeps its baseline."""
+    """Each package keeps its baseline, from a tag or the manifest, and a marked line its version."""
     world = make_world(tmp_path, "shop-app: shop-core; shop-core; shop-tool; shop-new")
-    packages = {f"packages/shop-{name}": {"component": name} for name in ("app", "core", "tool")}
+    packages: dict[str, dict[str, Any]] = {
+        f"packages/shop-{name}": {"component": name} for name in ("app", "core", "tool")
+    }
+    module = "packages/shop-core/src/shop_core/api.py"
+    packages["packages/shop-core"]["extra-files"] = ["src/shop_core/api.py"]
     config = {
         "release-type": "python",
         "bump-minor-pre-major": True,
@@ -54,6 +58,7 @@ def test_release_please_repository_moves_over(tmp_path: Path, own_index: Embedde
     world.write({
         "release-please-config.json": json.dumps(config, indent=2),
         ".release-please-manifest.json": json.dumps(dict.fromkeys(packages, "0.1.0"), indent=2),
+        module: 'API = "0.1.0"  # x-release-please-version\n',
     })  # fmt: skip
     world.commit("chore: release main")
     world.git("tag", "app-v0.1.0")
@@ -82,6 +87,7 @@ def test_release_please_repository_moves_over(tmp_path: Path, own_index: Embedde
     assert [left["what"] for left in adoption["not_taken_over"]] == ["extra-label"]
     assert adoption["removable"] == ["release-please-config.json", ".release-please-manifest.json"]
     world.git("rm", "--quiet", *adoption["removable"])
+    world.write({module: 'API = "0.1.0"\n'})
     world.commit("chore: move to releasekit")
     assert say(world, "init", "--yes")["diffs"] == {}
     plan = next_versions(world)
@@ -93,6 +99,7 @@ def test_release_please_repository_moves_over(tmp_path: Path, own_index: Embedde
     }
     assert publish(world) == {name: version for name, version in plan.items() if version}
     assert {"core-v0.2.0", "tool-v0.1.1"} <= world.tags().keys()
+    assert (world.root / module).read_text() == 'API = "0.2.0"\n'
     assert set(next_versions(world).values()) == {None}
 
 

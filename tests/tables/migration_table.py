@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from releasekit.core.config.settings import Settings
 from releasekit.core.migration import (
+    bump_entries,
     bump_my_version,
     changesets_setup,
     commitizen_setup,
@@ -89,3 +90,5 @@ def _keys_in(module: ModuleType) -> Iterator[str]:
             value = names.get(node.id) if isinstance(node, ast.Name) else None
             if inspect.isroutine(value) or inspect.isclass(value):
                 todo.append(value)
+    if bump_entries.locate_file in seen:
+        yield "bump"

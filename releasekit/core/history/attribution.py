@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from releasekit.core.history.commits import Commit
+from releasekit.core.picking import map_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Mapping, Sequence
@@ -94,8 +95,8 @@ class _ReleaseBits:
     def __init__(self, since: Mapping[str, str], latest: Mapping[str, str]) -> None:
         commits = sorted({*since.values(), *latest.values()})
         self._bits = {sha: _HEAD << number for number, sha in enumerate(commits, start=1)}
-        self._released = {package: self._bits[sha] for package, sha in since.items()}
-        self._prereleased = {package: self._bits[sha] for package, sha in latest.items()}
+        self._released = map_values(self._bits.__getitem__, since)
+        self._prereleased = map_values(self._bits.__getitem__, latest)
         last_releases = set(since.values())
         self.last = sum(map(self._bits.__getitem__, last_releases))
 

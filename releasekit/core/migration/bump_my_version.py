@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from releasekit.core.migration.bump_entries import locate_file
 from releasekit.core.migration.foreign_setup import (
-    VERSION_FILES_ADVICE,
     ForeignFile,
-    ForeignKey,
     LeftOut,
     OptionGuide,
     combine_files,
-    merge_keys,
     version_of,
 )
 from releasekit.core.migration.foreign_texts import directory_of, find_options, tables_in
@@ -23,7 +22,9 @@ from releasekit.core.workspace.dynamic_version import table_at
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from releasekit.core.migration.foreign_setup import ForeignSetup, Places
+    from packaging.version import Version
+
+    from releasekit.core.migration.foreign_setup import ForeignSetup, Places, VersionFile
     from releasekit.core.workspace.dynamic_version import Table
 
 NAMES = ("pyproject.toml", ".bumpversion.toml", ".bumpversion.cfg", "setup.cfg")
@@ -70,7 +71,6 @@ _SECTIONS = {"pyproject.toml": "[tool.bumpversion]", "setup.cfg": "[bumpversion]
 def read_bump_my_version(texts: Mapping[str, str], places: Places) -> ForeignSetup:
     """Return what the files of bump-my-version in *texts*, by path, say about the packages at *places*."""
     files: list[ForeignFile] = []
-    bumps: list[dict[str, tuple[ForeignKey, ...]]] = []
     left_out: list[LeftOut] = []
     options_by_path = bumpversion_tables(texts)
     for path, options in options_by_path.items():
@@ -82,15 +82,13 @@ def read_bump_my_version(texts: Mapping[str, str], places: Places) -> ForeignSet
                 tag_format=tag_name.replace(_NEW, "{version}"),
             )
         )
-        keys_by_package, without_bump = _bump_files(path, options, places)
-        bumps.append(keys_by_package)
-        left_out += [*without_bump, *_leftovers(path, options)]
+        left_out += _leftovers(path, options)
     setup = combine_files("bump-my-version", files)
     return replace(
         setup,
-        member_keys=merge_keys(setup.member_keys, *bumps),
         not_taken_over=tuple(left_out),
         removable=tuple(map(_removable_part, options_by_path)),
+        version_files=tuple(_version_files(options_by_path, places)),
     )
 
 
@@ -121,40 +119,29 @@ def _from_ini(sections: Table) -> Table:
     return {**options, "files": files}
 
 
-def _bump_files(
-    path: str, options: Table, places: Places
-) -> tuple[dict[str, tuple[ForeignKey, ...]], list[LeftOut]]:
-    """Return the key `bump` by package, and the files that need a hand."""
-    by_package: dict[str, list[dict[str, str]]] = {}
-    left_out: list[LeftOut] = []
-    for file in tables_in(options.get("files")):
-        filename = str(file.get("filename") or file.get("glob") or "")
-        name, own_path = places.owner(f"{directory_of(path)}/{filename}")
-        if own_path in ("pyproject.toml", "uv.lock"):
-            continue
-        pattern = _bump_pattern(file, options)
-        if name and pattern:
-            by_package.setdefault(name, []).append({"path": own_path, "pattern": pattern})
-        else:
-            left_out.append(
-                LeftOut(what=f"files: {filename} in {path}", advice=VERSION_FILES_ADVICE)
-            )
-    keys: dict[str, tuple[ForeignKey, ...]] = {}
-    for name, files in by_package.items():
-        bump = ForeignKey("bump", value=files, comment="The `files` of bump-my-version.")
-        keys[name] = (bump,)
-    return keys, left_out
+def _version_files(options_by_path: Mapping[str, Table], places: Places) -> Iterator[VersionFile]:
+    for path, options in options_by_path.items():
+        for file in tables_in(options.get("files")):
+            filename = str(file.get("filename") or file.get("glob") or "")
+            find_parts = partial(_parts_to_replace, _search_text(file, options))
+            what = f"files: {filename} in {path}"
+            yield from locate_file(places, directory_of(path), filename, "", find_parts, what)
 
 
-def _bump_pattern(file: Table, options: Table) -> str:
-    """Return the text around the version in *file*; empty if `bump` cannot express what the file has."""
+def _search_text(file: Table, options: Table) -> str:
+    """Return the text that is looked for in *file*; empty if it is a pattern, or for several files."""
     is_regex = bool(file.get("regex", options.get("regex")))
-    if is_regex or "glob" in file:
-        return ""
-    search = str(file.get("search") or options.get("search") or _OLD)
-    pattern = search.replace(_OLD, "{version}")
-    has_text_around = "{version}" in pattern and pattern.strip() != "{version}"
-    return pattern if has_text_around else ""
+    is_plain = not is_regex and "glob" not in file
+    return str(file.get("search") or options.get("search") or _OLD) if is_plain else ""
+
+
+def _parts_to_replace(search: str, text: str, version: Version) -> Iterator[str]:
+    """Yield the lines of *text* that contain *search* with *version*, or *search* itself if it has several lines."""
+    if _OLD not in search:
+        return
+    searched = search.replace(_OLD, str(version))
+    parts = [searched] if "\n" in searched else text.splitlines()
+    yield from (part for part in parts if searched in part)
 
 
 def _leftovers(path: str, options: Table) -> Iterator[LeftOut]:

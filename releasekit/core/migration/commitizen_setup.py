@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
+from releasekit.core.migration.bump_entries import locate_file
 from releasekit.core.migration.foreign_setup import (
-    VERSION_FILES_ADVICE,
     ForeignFile,
     ForeignKey,
     LeftOut,
@@ -18,12 +19,15 @@ from releasekit.core.migration.foreign_setup import (
     version_of,
 )
 from releasekit.core.migration.foreign_texts import directory_of, find_options
+from releasekit.core.user_patterns import UserPattern
 from releasekit.core.workspace.dynamic_version import table_at, texts_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from releasekit.core.migration.foreign_setup import ForeignSetup, Places
+    from packaging.version import Version
+
+    from releasekit.core.migration.foreign_setup import ForeignSetup, Places, VersionFile
     from releasekit.core.workspace.dynamic_version import Table
 
 NAMES = ("pyproject.toml", ".cz.toml", "cz.toml", ".cz.json", "cz.json", ".cz.yaml", "cz.yaml")
@@ -37,7 +41,6 @@ ADVICE = {
     "pre_bump_hooks": "Run them before `releasekit publish`, or in `pre_release` commands.",
     "prerelease_offset": "Prereleases are numbered from 1.",
     "tag_format": "Write it with {name} and {version} as `tag_format`.",
-    "version_files": VERSION_FILES_ADVICE,
 }
 """The keys of commitizen that have no counterpart, and what to do instead."""
 _GUIDE = OptionGuide(
@@ -87,7 +90,12 @@ def read_commitizen(texts: Mapping[str, str], places: Places) -> ForeignSetup:
         left_out += _leftovers(path, options)
     setup = combine_files("commitizen", files)
     removable = tuple(map(_removable_part, options_by_path))
-    return replace(setup, not_taken_over=tuple(left_out), removable=removable)
+    return replace(
+        setup,
+        not_taken_over=tuple(left_out),
+        removable=removable,
+        version_files=tuple(_version_files(options_by_path, places)),
+    )
 
 
 def commitizen_tables(texts: Mapping[str, str]) -> dict[str, Table]:
@@ -132,11 +140,24 @@ def _plain_types(bump_map: Table) -> dict[str, str]:
     return types
 
 
+def _version_files(options_by_path: Mapping[str, Table], places: Places) -> Iterator[VersionFile]:
+    """Yield the `version_files`, whose values are `file` or `file:pattern`."""
+    for path, options in options_by_path.items():
+        for location in texts_in(options.get("version_files")):
+            file, _, pattern = location.partition(":")
+            find_parts = partial(_lines_with_version, UserPattern(pattern, path))
+            what = f"version_files: {location} in {path}"
+            yield from locate_file(places, directory_of(path), file, pattern, find_parts, what)
+
+
+def _lines_with_version(pattern: UserPattern, text: str, version: Version) -> Iterator[str]:
+    """Yield the lines that contain *version* and match *pattern*, as commitizen picks them."""
+    with_version = (line for line in text.splitlines() if str(version) in line)
+    yield from filter(pattern.search, with_version)
+
+
 def _leftovers(path: str, options: Table) -> Iterator[LeftOut]:
     place = f" in {path}"
     if not plain_format(options):
         yield LeftOut(what=f"tag_format{place}", advice=ADVICE["tag_format"])
-    for file in texts_in(options.get("version_files")):
-        if not file.endswith("pyproject.toml:version"):
-            yield LeftOut(what=f"version_files: {file}{place}", advice=ADVICE["version_files"])
     yield from _GUIDE.leftovers(options, place)

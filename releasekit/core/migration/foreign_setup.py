@@ -13,11 +13,13 @@ from releasekit.core.picking import drop_empty, drop_named, names_of
 from releasekit.core.version_numbers import parse_version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from packaging.version import Version
 
     from releasekit.core.migration.foreign_texts import Table
+
+    FindParts = Callable[[str, Version], Iterator[str]]
 
 ForeignTool = Literal[
     "bump-my-version",
@@ -102,11 +104,27 @@ def one_version_key(tool: ForeignTool) -> ForeignKey:
 
 
 @dataclass(frozen=True, slots=True)
+class VersionFile:
+    """A file in which another tool raises the version of *package*, which is empty if the file is in none.
+
+    *path* is relative to the package. *find_parts* yields the parts of the file's text that contain a version, such as
+    its lines; its second argument is the package's version. *what* is the part of the tool's configuration that names
+    the file.
+    """
+
+    package: str
+    path: str
+    find_parts: FindParts
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
 class ForeignSetup:
     """What the configuration of *tool* says.
 
     *baselines* are the last releases by package. *root_keys* are keys of the root's [tool.releasekit], *member_keys*
-    those of members by package. *removable* are files that only *tool* reads.
+    those of members by package. *removable* are files that only *tool* reads. *version_files* are those in which it
+    raises the version.
     """
 
     tool: ForeignTool
@@ -117,6 +135,7 @@ class ForeignSetup:
     )
     not_taken_over: tuple[LeftOut, ...] = ()
     removable: tuple[str, ...] = ()
+    version_files: tuple[VersionFile, ...] = ()
 
     def only_known(self, known_keys: Iterable[str], member_keys: Iterable[str]) -> ForeignSetup:
         """Return the setup without the keys that releasekit does not have, which are then left out aloud."""

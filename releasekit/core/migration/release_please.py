@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from releasekit.core.config.settings import CHANGELOG
+from releasekit.core.migration.bump_entries import (
+    has_version,
+    lines_with_key,
+    locate_file,
+)
 from releasekit.core.migration.foreign_setup import (
-    VERSION_FILES_ADVICE,
     ForeignKey,
     ForeignSetup,
     LeftOut,
@@ -29,13 +33,14 @@ if TYPE_CHECKING:
 
     from packaging.version import Version
 
-    from releasekit.core.migration.foreign_setup import Places
+    from releasekit.core.migration.foreign_setup import Places, VersionFile
     from releasekit.core.workspace.dynamic_version import Table
 
 CONFIG = "release-please-config.json"
 MANIFEST = ".release-please-manifest.json"
 FILES = (CONFIG, MANIFEST)
 _LINKED = "linked-versions"
+_MARKER = "x-release-please-"
 _NO_MEMBER = "It is no published member of this workspace"
 
 ADVICE = {
@@ -43,7 +48,6 @@ ADVICE = {
     "changelog-type": "The form of the changelog is fixed.",
     "draft": "Releases are drafts until their packages are public.",
     "exclude-paths": "A change below a package counts for it. `changelog_exclude` leaves out commits by their text.",
-    "extra-files": VERSION_FILES_ADVICE,
     "last-release-sha": "A tag on the commit of the last release says where commits begin to count.",
     "plugins": "Requirements between the packages and uv.lock are kept up to date without a plugin.",
     "prerelease": "Release with `--prerelease rc`, or set the key `prerelease`.",
@@ -62,6 +66,7 @@ _GUIDE = OptionGuide(
             "changelog-path",
             "changelog-sections",
             "component",
+            "extra-files",
             "include-component-in-tag",
             "include-v-in-tag",
             "package-name",
@@ -100,6 +105,7 @@ def read_release_please(texts: Mapping[str, str], places: Places) -> ForeignSetu
         member_keys=merge_keys(member_tags, own_keys),
         not_taken_over=tuple(_leftovers(config, manifest, places)),
         removable=tuple(pick(FILES, texts)),
+        version_files=tuple(_version_files(config, places)),
     )
 
 
@@ -203,6 +209,35 @@ def _member_keys(options: Table, config: Table, last: Version | None) -> Iterato
         )
 
 
+def _version_files(config: Table, places: Places) -> Iterator[VersionFile]:
+    """Yield the `extra-files`. A package that is no member, such as one at the root, may name files of members."""
+    for package, options in table_at(config, "packages").items():
+        files = table_at(options).get("extra-files") or config.get("extra-files")
+        for file in as_list(files):
+            path = str(table_at(file).get("path", file))
+            key = _key_of(file)
+            directory = "." if path.startswith("/") else package
+            find_parts = lines_with_key(key) if key else _marked_lines
+            what = f"extra-files: {path} of {package}"
+            yield from locate_file(places, directory, path, key, find_parts, what)
+
+
+def _key_of(file: object) -> str:
+    """Return the last key of the JSONPath in an entry of `extra-files`; empty if it has none."""
+    return str(table_at(file).get("jsonpath", "")).rpartition(".")[2]
+
+
+def _marked_lines(text: str, version: Version) -> Iterator[str]:
+    """Yield the lines with a version that comments mark; if none does, the lines with the key `version`."""
+    start, *blocks = text.split(f"{_MARKER}start-")
+    marked = [line for line in start.splitlines() if _MARKER in line]
+    for block in blocks:
+        inside, _, behind = block.partition(f"{_MARKER}end")
+        marked += filter(has_version, inside.splitlines()[1:])
+        marked += [line for line in behind.splitlines() if _MARKER in line]
+    yield from marked or lines_with_key("version")(text, version)
+
+
 def _leftovers(config: Table, manifest: Table, places: Places) -> Iterator[LeftOut]:
     packages = table_at(config, "packages")
     yield from _leftover_options(config)
@@ -212,9 +247,6 @@ def _leftovers(config: Table, manifest: Table, places: Places) -> Iterator[LeftO
             release_type = options.get("release-type") or config.get("release-type") or "python"
             advice = f"{_NO_MEMBER} (release-type {release_type})."
             yield LeftOut(what=f'packages: "{path}"', advice=advice)
-            # Its files may be in members: one package at the root, with the versions of all.
-            files = {"extra-files": options.get("extra-files")}
-            yield from _GUIDE.leftovers(files, f' of "{path}"')
             continue
         yield from _leftover_options(options, f" of {path}")
         if _sections(options):

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from releasekit.core.migration.bump_entries import lines_with_key, locate_file
 from releasekit.core.migration.foreign_setup import (
-    VERSION_FILES_ADVICE,
     ForeignKey,
     ForeignSetup,
     LeftOut,
@@ -26,7 +26,7 @@ from releasekit.core.workspace.dynamic_version import table_at, texts_in
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from releasekit.core.migration.foreign_setup import Places
+    from releasekit.core.migration.foreign_setup import Places, VersionFile
     from releasekit.core.workspace.dynamic_version import Table
 
 PYPROJECT = "pyproject.toml"
@@ -41,7 +41,6 @@ ADVICE = {
     "publish": "Files go to the package index, not to the release on the forge.",
     "remote": "Set `remote`, `forge` and `forge_url` if they cannot be read from the URL of the remote.",
     "version_source": "Tags, files and the index say together what was released.",
-    "version_variables": VERSION_FILES_ADVICE,
 }
 """The keys of python-semantic-release that have no counterpart, and what to do instead."""
 _GUIDE = OptionGuide(
@@ -58,6 +57,7 @@ _GUIDE = OptionGuide(
             "tag_format",
             "version_toml",
             "version_variable",
+            "version_variables",
         )
     ),
     advice=ADVICE,
@@ -104,6 +104,7 @@ def read_semantic_release(texts: Mapping[str, str], places: Places) -> ForeignSe
         member_keys=merge_keys(member_tags, own_keys),
         not_taken_over=tuple(left_out),
         removable=tuple(f"[tool.semantic_release] in {table.path}" for table in tables),
+        version_files=tuple(chain.from_iterable(_version_files(table, places) for table in tables)),
     )
 
 
@@ -180,15 +181,20 @@ def _branch_key(options: Table) -> ForeignKey:
 def _leftovers(table: _Table) -> Iterator[LeftOut]:
     place = f" in {table.path}"
     yield from _GUIDE.leftovers(_without_defaults(table.options), place)
-    for position in texts_in(table.options.get("version_toml")):
-        if not position.startswith("pyproject.toml:project.version"):
-            yield LeftOut(
-                what=f"version_toml {position}{place}", advice=ADVICE["version_variables"]
-            )
     for name, branch in table_at(table.options, "branches").items():
         if table_at(branch).get("prerelease"):
             advice = "Release from that branch with `--prerelease rc`; no branch decides it."
             yield LeftOut(what=f"branches.{name}.prerelease{place}", advice=advice)
+
+
+def _version_files(table: _Table, places: Places) -> Iterator[VersionFile]:
+    """Yield the files of `version_toml` and `version_variables`, whose values are `file:key` or `file:key:format`."""
+    for option in ("version_toml", "version_variables", "version_variable"):
+        for location in texts_in(table.options.get(option)):
+            path, key, *_ = (*location.split(":"), "")
+            find_parts = lines_with_key(key.rpartition(".")[2])
+            what = f"{option}: {location} in {table.path}"
+            yield from locate_file(places, directory_of(table.path), path, key, find_parts, what)
 
 
 def _without_defaults(options: Table) -> Table:

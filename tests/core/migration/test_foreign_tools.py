@@ -82,24 +82,11 @@ def test_release_please_options_become_keys() -> None:
         "shop-web": {"types": {"feat": "patch"}},
     }
     assert leftovers(setup) == {
-        "extra-files of packages/core",
         'packages: "web/ui"',
         "plugins: sentence-case",
         ".release-please-manifest.json: old",
     }
     assert setup.removable == ("release-please-config.json", ".release-please-manifest.json")
-
-
-def test_release_please_root_keeps_files_of_members() -> None:
-    """One package at the root that is no member may have the versions of all: its files are named, with advice."""
-    config = {"packages": {".": {"extra-files": ["packages/core/src/version.py"]}}}
-    texts = {"release-please-config.json": json.dumps(config)}
-
-    setup = read_foreign("release-please", texts, PLACES)
-
-    assert leftovers(setup) == {'packages: "."', 'extra-files of "."'}
-    advice = {left.what: left.advice for left in setup.not_taken_over}
-    assert "releasekit check --fix" in advice['extra-files of "."']
 
 
 @pytest.mark.parametrize(
@@ -175,7 +162,6 @@ def test_semantic_release_tables_of_packages() -> None:
         "shop-web": {"tag_format": "web@{version}", "major_on_zero": True},
     }
     assert leftovers(setup) == {
-        "version_variables in packages/core/pyproject.toml",
         "branches.next.prerelease in packages/core/pyproject.toml",
         "allow_zero_version in packages/web/pyproject.toml",
     }
@@ -221,7 +207,8 @@ def test_commitizen_files_say_the_same(path: str, text: str) -> None:
         None,
     )
     assert keys.get("types") == (None if path == ".cz.yaml" else {"feat": "minor"})
-    assert leftovers(setup) == {f"version_files: src/a.py in {path}"}
+    assert leftovers(setup) == set()
+    assert [file.what for file in setup.version_files] == [f"version_files: src/a.py in {path}"]
 
 
 def test_semversioner_history_names_last_release() -> None:
@@ -264,17 +251,18 @@ search = VERSION = {current_version}
 @pytest.mark.parametrize(
     ("name", "text"), [(".bumpversion.toml", BUMP_TOML), (".bumpversion.cfg", BUMP_CFG)]
 )
-def test_bump_my_version_files_become_bump(name: str, text: str) -> None:
-    """A file with text around its version is a `bump`; a version alone would match too much, so it is said."""
+def test_bump_my_version_formats_are_equal(name: str, text: str) -> None:
+    """TOML and the older INI files say the same."""
     path = f"packages/core/{name}"
     setup = read_foreign("bump-my-version", {path: text}, PLACES)
 
     assert setup.baselines == {"shop-core": Version("1.2.0")}
     assert values(setup.root_keys) == {"tag_format": "core/{version}"}
-    assert values(setup.member_keys["shop-core"]) == {
-        "bump": [{"path": "src/a.py", "pattern": "VERSION = {version}"}]
-    }  # fmt: skip
-    assert leftovers(setup) == {f"files: README.md in {path}", f"parse in {path}"}
+    assert [(file.package, file.path) for file in setup.version_files] == [
+        ("shop-core", "src/a.py"),
+        ("shop-core", "README.md"),
+    ]
+    assert leftovers(setup) == {f"parse in {path}"}
 
 
 @pytest.mark.parametrize(
