@@ -92,8 +92,9 @@ def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
         }
         workspace = parse_workspace(documents, declared, files)
         refuse_unknown_names(workspace, settings, overrides)
-        formats = _group_formats(workspace, settings)
-        own = dict(_own_settings(settings, overrides, manifests, formats))
+        stated = {path: _stated_keys(path, *manifests[path], settings) for path in manifests}
+        formats = _group_formats(workspace, settings, stated)
+        own = dict(_own_settings(settings, overrides, documents, stated | formats))
         refuse_unreadable_tags(settings, own, overrides)
     except Refusal as error:
         raise _with_position(error, {".": (of_root, root_text), **manifests}) from None
@@ -160,32 +161,31 @@ def _uv_for(
 def _own_settings(
     settings: Settings,
     overrides: Container[str],
-    manifests: Mapping[str, tuple[Mapping[str, Any], str]],
-    formats: Mapping[str, Mapping[str, Any]],
+    documents: Mapping[str, Mapping[str, Any]],
+    stated: Mapping[str, Mapping[str, Any]],
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the path of each member that sets keys for itself, and these keys without those in *overrides*.
+    """Yield the path of each member that has keys of its own, and these keys without those in *overrides*.
 
-    *formats* has the key `tag_format` of its group, by the path of the member.
+    *documents* and *stated*, the keys of the members and their groups, are by path.
     """
-    for path, (document, text) in manifests.items():
-        location = f"{path}/pyproject.toml"
-        keys = (
-            _root_keys(settings) if path == "." else parse_member_settings(document, location, text)
-        )
-        keys = _with_build_tags({**formats.get(path, {}), **keys}, document, settings)
+    for path, document in documents.items():
+        keys = _with_build_tags(stated[path], document, settings)
         member_settings = drop_keys(keys, overrides)
         if member_settings:
             yield path, member_settings
 
 
-def _group_formats(workspace: Workspace, settings: Settings) -> dict[str, dict[str, Any]]:
-    """Return the key `tag_format` that a group sets for its packages, by the path of the member.
+def _group_formats(
+    workspace: Workspace, settings: Settings, stated: Mapping[str, dict[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """Return the keys *stated* by the path of the member, with the `tag_format` that its group sets.
 
-    Raises Refusal RK-CONFIG-INVALID-VALUE for a package in two groups with different values.
+    Raises Refusal RK-CONFIG-INVALID-VALUE for a package in two groups with different values, if it has no own one.
     """
-    values = package_values("tag_format", workspace, settings, {})
+    own = {member.name: stated[member.path] for member in workspace}
+    values = package_values("tag_format", workspace, settings, own)
     return {
-        workspace[name].path: {"tag_format": value}
+        workspace[name].path: {**own[name], "tag_format": value}
         for name, value in values.items()
         if value != settings.tag_format
     }
@@ -205,9 +205,13 @@ def _refuse_keys_without_package(settings: Settings, manifests: Container[str]) 
         raise Refusal(ErrorCode.CONFIG_INVALID_VALUE, message, "pyproject.toml, [tool.releasekit]")
 
 
-def _root_keys(settings: Settings) -> dict[str, Any]:
-    """Return the keys of the package at the root that differ from those of the members."""
-    return {"tag_format": settings.root_tag_format} if settings.root_tag_format else {}
+def _stated_keys(
+    path: str, document: Mapping[str, Any], text: str, settings: Settings
+) -> dict[str, Any]:
+    """Return the keys that the member at *path* sets for itself. One at the root shares the table of the workspace."""
+    if path != ".":
+        return parse_member_settings(document, f"{path}/pyproject.toml", text)
+    return drop_empty({"tag_format": settings.root_tag_format})
 
 
 def _with_build_tags(

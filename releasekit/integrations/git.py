@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from releasekit.core.addresses import split_address
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
 from releasekit.core.history.commits import CONTROLS, Commit
+from releasekit.core.picking import map_values
 from releasekit.integrations.filesystem import read_text_if_exists, remove_tree
 from releasekit.integrations.git_environment import (
     FILES_OF_COMMIT,
@@ -473,7 +474,7 @@ class Repo:
             if kind == "blob":
                 blobs[file] = sha
         contents = self._blobs(tuple(dict.fromkeys(blobs.values())))
-        return {file: contents[sha] for file, sha in blobs.items()}
+        return map_values(contents.__getitem__, blobs)
 
     def matching_lines(
         self, commits: Sequence[str], pattern: str, file_names: Iterable[str]

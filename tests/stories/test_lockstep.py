@@ -88,6 +88,12 @@ def test_package_is_in_one_group_with_tags(tmp_path: Path) -> None:
     assert said.code == 2
     assert "two groups set different `tag_format` for app: one and two" in said.err
 
+    path = "packages/app/pyproject.toml"
+    own = '\n[tool.releasekit]\ntag_format = "app-{version}"\n'
+    world.commit("chore: tags", {path: (world.root / path).read_text() + own})
+    tags = {row["name"]: row["tag"] for row in plan_of(world)["packages"]}
+    assert tags == {"app": "app-0.1.0", "core": "two-0.1.0"}
+
 
 @pytest.mark.usefixtures("unrecorded")
 def test_version_is_free_for_each_package(tmp_path: Path, own_index: EmbeddedIndex) -> None:

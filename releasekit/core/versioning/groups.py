@@ -144,18 +144,19 @@ def package_values(
 ) -> dict[str, Any]:
     """Return the value of *key* for each publishable member: its own, else that of its group, else of the workspace.
 
-    Raises Refusal RK-CONFIG-INVALID-VALUE for a package in two groups with different values.
+    Raises Refusal RK-CONFIG-INVALID-VALUE for a package in two groups with different values, if it has no own one.
     """
     values: dict[str, Any] = {
         member.name: getattr(settings, key) for member in workspace.publishable
     }
+    own_values = {name: own[name][key] for name in values.keys() & own if key in own[name]}
     group_of: dict[str, str] = {}
     for title, group in settings.groups.items():
         value = getattr(group, key)
         if value is None:
             continue
         names = workspace.matching_names(group.packages) & values.keys()
-        for name in sorted(names):
+        for name in sorted(names - own_values.keys()):
             other = group_of.get(name)
             if other and values[name] != value:
                 raise Refusal(
@@ -166,9 +167,7 @@ def package_values(
                 )
             group_of[name] = title
             values[name] = value
-    for name in values.keys() & own.keys():
-        values[name] = own[name].get(key, values[name])
-    return values
+    return values | own_values
 
 
 def version_groups(workspace: Workspace, settings: Settings) -> tuple[VersionGroup, ...]:
