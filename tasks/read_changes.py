@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from releasekit.core.errors import Refusal
 from releasekit.core.history.change_files import packages_in, parse_change_file
+from releasekit.core.history.excluded_paths import compile_excluded
 from releasekit.core.history.pending_changes import ReleasedFiles, pending_changes
 
 if TYPE_CHECKING:
@@ -57,16 +58,25 @@ class ChangeFilePaths:
 
 
 class NonPackageFiles(ChangeFilePaths):
-    """The files that are no part of a package at the root or elsewhere: the change files and the lock file."""
+    """The files that are no part of a package: the change files, the lock file, and what `exclude_paths` names."""
 
     def __init__(self, repo: Repo, project: Project) -> None:
         """Take the directories of *project*, which is somewhere in *repo*."""
         super().__init__(repo, project)
         self._lock_file = f"{self.prefix}{project.uv.lock_name}"
+        own = {
+            member.path: project.member_settings.get(member.name, {}).get("exclude_paths", ())
+            for member in project.workspace
+        }
+        self._excluded = compile_excluded({**own, ".": project.settings.exclude_paths})
 
     def __contains__(self, path: object) -> bool:
         """Return whether *path* is such a file."""
-        return path == self._lock_file or super().__contains__(path)
+        return (
+            path == self._lock_file
+            or super().__contains__(path)
+            or bool(self._excluded.fullmatch(str(path).removeprefix(self.prefix)))
+        )
 
 
 def workspace_prefix(repo: Repo, project: Project) -> str:

@@ -25,6 +25,7 @@ from releasekit.core.picking import drop, drop_empty, drop_keys, pick, true_keys
 from releasekit.core.planning.first_releases import ALL
 from releasekit.core.planning.setting_values import (
     choose_indexes,
+    refuse_excluded_members,
     refuse_unknown_names,
     refuse_unreadable_tags,
 )
@@ -96,13 +97,15 @@ def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
         formats = _group_formats(workspace, settings, stated)
         own = dict(_own_settings(settings, overrides, documents, stated | formats))
         refuse_unreadable_tags(settings, own, overrides)
+        chosen = choose_publishable(workspace, settings)
+        refuse_excluded_members(chosen, settings, own, overrides)
     except Refusal as error:
         raise _with_position(error, {".": (of_root, root_text), **manifests}) from None
     return Project(
         root,
         of_root,
         settings,
-        choose_publishable(workspace, settings),
+        chosen,
         uv=_uv_for(uv, settings, documents),
         member_settings={
             member.name: own[member.path] for member in workspace if member.path in own

@@ -255,3 +255,24 @@ def test_explanation_lists_change_files(tmp_path: Path) -> None:
     (entry,) = json.loads(world.releasekit("changelog", "core", "--format", "json").out)["packages"]
     (change,) = entry["sections"][0]["changes"]
     assert (change["file"], change["sha"], change["breaking"]) == (".changes/a.md", "", True)
+
+
+def test_excluded_files_need_no_change_file(tmp_path: Path) -> None:
+    """Files in `exclude_paths` are no part of a package at the root or elsewhere: only the other commit counts."""
+    own = '[tool.releasekit]\nexclude_paths = ["bench/*.py"]\n'
+    pyproject = "packages/core/pyproject.toml"
+    world = tagged_world(tmp_path, 'exclude_paths = ["*/tests"]', {})
+    world.commit("chore: set", {pyproject: (world.root / pyproject).read_text() + own})
+    world.git("push", "--quiet", "origin", "main")
+    world.git("switch", "--quiet", "--create", "faster")
+    world.commit(
+        "feat: measure",
+        {"packages/core/bench/run.py": "", "packages/core/tests/run.py": ""},
+    )
+    world.commit("fix: measure", {"packages/app/bench/run.py": ""})
+
+    said = world.releasekit("change", "status", "--format", "json")
+
+    assert [row["name"] for row in json.loads(said.out)["packages"]] == ["app"]
+    versions = {name: version for name, (version, _) in plan_of(world).items()}
+    assert versions == {"app": "0.1.1", "core": None, "lone": None}

@@ -244,6 +244,24 @@ def lock_alone(world: World) -> None:
     change(world, "fix: newer dependencies", "uv.lock")
 
 
+def excluded_alone(world: World) -> None:
+    """Change files of core and of app that do not count: core says so for itself, the root for all."""
+    path = "packages/core/pyproject.toml"
+    own = '\n[tool.releasekit]\nexclude_paths = ["bench"]\n'
+    world.commit("chore: set", {path: (world.root / path).read_text() + own})
+    change(world, "feat: measure", "packages/core/bench/run.py")
+    change(world, "fix: sooner", "packages/core/tests/test_core.py")
+    change(world, "fix: sooner", "packages/app/tests/test_app.py")
+    change(world, "fix: measure app", "packages/app/bench/run.py")
+
+
+def excluded_beside(world: World) -> None:
+    """Change a file that does not count and another one, in one commit."""
+    world.commit(
+        "fix: a", {"packages/core/tests/test_core.py": "", "packages/core/core.py": "A = 1\n"}
+    )
+
+
 def submodule(world: World) -> None:
     """Put a submodule into core, and move it on."""
     other = world.root.parent / "other"
@@ -467,6 +485,10 @@ ROWS = (
     Row("a package inside the directory of the package", "has its own changes", "-", nested, others={"inner": "1.3.0"}),
     Row("the root as a package", "owns the files that no member owns", "-", top, others={"top": "1.3.0"}),
     Row("only the lock file", "nothing, also for the root", "-", lock_alone, others={"top": "-"}),
+    Row("only files in `exclude_paths`, of the root or of the package", "nothing", "-", excluded_alone,
+        settings='exclude_paths = ["*/tests", "docs"]', others={"app": "1.2.4"}),
+    Row("such a file and another one", "the commit counts", "1.2.4", excluded_beside,
+        settings='exclude_paths = ["*/tests", "docs"]'),
     Row("an updated submodule in the package (after 1.2.4)", "counts like any other change", "1.2.5", submodule),
     Row("2.0.0 on another branch, while the files say 1.2.3", "does not count here", "1.2.4", other_branch),
     Row("1.3.0 on a branch that is never merged, while the files say 1.4.0.dev0", "is the last release", "1.4.0",

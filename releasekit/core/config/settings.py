@@ -105,6 +105,19 @@ def _path_in_package(path: str) -> str:
     return _path_inside(path, "package")
 
 
+def _excluded_path(path: str) -> str:
+    """Return the pattern *path* as one of a file: without "./" before it and "/" behind it."""
+    inside = PurePosixPath(_path_inside(path, "directory of this pyproject.toml"))
+    if not str(inside).strip("*./"):
+        raise PydanticCustomError(
+            "everything", "this excludes every file; to publish nothing, use `exclude`"
+        )
+    return str(inside)
+
+
+ExcludedPath = Annotated[str, AfterValidator(_excluded_path)]
+
+
 def _path_in_workspace(path: str) -> str:
     return path and _path_inside(path, "workspace")
 
@@ -502,6 +515,11 @@ class Settings(BaseModel):
         "none",
         description="The bump that a commit without a Conventional Commits type triggers, unless it changes only the "
         "changelog or the documentation of the package",
+    )
+    exclude_paths: tuple[ExcludedPath, ...] = Field(
+        (),
+        description="Files and directories whose changes do not count: paths or patterns, relative to the "
+        "pyproject.toml that names them",
     )
     first_version: str = Field(
         "", description="The first version of packages whose version comes from tags only"
@@ -936,6 +954,7 @@ MEMBER_KEYS = (
     "language",
     "types",
     "unconventional",
+    "exclude_paths",
     "versioning_scheme",
     "major_on_zero",
     "prerelease",

@@ -188,6 +188,11 @@ class Places:
                 return self.names[directory], "/".join(parts[depth:])
         return "", ""
 
+    def has_members_in(self, path: str) -> bool:
+        """Return whether *path* is the directory of a package, or around one."""
+        plain = path.removeprefix("./").rstrip("/")
+        return any(f"{directory}/".startswith(f"{plain}/") for directory in self.names)
+
     def below(self, directory: str) -> list[str]:
         """Return the packages that a configuration in *directory* is for: its own one, or all if it has none."""
         is_member_directory = directory != "." or len(self.names) == 1

@@ -47,7 +47,6 @@ ADVICE = {
     "bootstrap-sha": "A tag on the commit of the last release says where commits begin to count.",
     "changelog-type": "The form of the changelog is fixed.",
     "draft": "Releases are drafts until their packages are public.",
-    "exclude-paths": "A change below a package counts for it. `changelog_exclude` leaves out commits by their text.",
     "last-release-sha": "A tag on the commit of the last release says where commits begin to count.",
     "plugins": "Requirements between the packages and uv.lock are kept up to date without a plugin.",
     "prerelease": "Release with `--prerelease rc`, or set the key `prerelease`.",
@@ -66,6 +65,7 @@ _GUIDE = OptionGuide(
             "changelog-path",
             "changelog-sections",
             "component",
+            "exclude-paths",
             "extra-files",
             "include-component-in-tag",
             "include-v-in-tag",
@@ -97,7 +97,12 @@ def read_release_please(texts: Mapping[str, str], places: Places) -> ForeignSetu
     own_keys: dict[str, tuple[ForeignKey, ...]] = {}
     for name, options in ours.items():
         last = baselines.get(name)
-        own_keys[name] = tuple(_member_keys(options, config, last))
+        excluded = ForeignKey(
+            "exclude_paths",
+            value=_excluded_paths(name, options, places),
+            comment="The `exclude-paths` of release-please.",
+        )
+        own_keys[name] = stated_keys([*_member_keys(options, config, last), excluded])
     return ForeignSetup(
         tool="release-please",
         baselines=baselines,
@@ -236,6 +241,19 @@ def _marked_lines(text: str, version: Version) -> Iterator[str]:
         marked += filter(has_version, inside.splitlines()[1:])
         marked += [line for line in behind.splitlines() if _MARKER in line]
     yield from marked or lines_with_key("version")(text, version)
+
+
+def _excluded_paths(name: str, options: Table, places: Places) -> list[str]:
+    """Return the `exclude-paths` of the package *name*, relative to it.
+
+    Those outside of it have no effect. Those that contain members have none either: a member's files are its own.
+    """
+    excluded: list[str] = []
+    for path in texts_in(options.get("exclude-paths")):
+        owner, own_path = places.owner(path.rstrip("/"))
+        if owner == name and not places.has_members_in(path):
+            excluded.append(own_path)
+    return excluded
 
 
 def _leftovers(config: Table, manifest: Table, places: Places) -> Iterator[LeftOut]:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from releasekit.core.config.settings import variable
 from releasekit.core.errors import ErrorCode, Excerpt, Refusal
+from releasekit.core.history.excluded_paths import compile_excluded
 from releasekit.core.history.tags import TagScheme, formats_of
 from releasekit.core.picking import drop, drop_keys, true_keys
 from releasekit.core.planning.first_releases import ALL
+from releasekit.core.text import summarize
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Generator, Iterable, Iterator, Mapping
+    from collections.abc import Container, Generator, Iterable, Iterator, Mapping, Sequence
 
     from releasekit.core.config.settings import Settings
     from releasekit.core.workspace.workspace import Workspace
@@ -96,6 +98,36 @@ def refuse_unreadable_tags(
             with _place_of_refusals(file, key, pattern, overrides):
                 if is_used:
                     TagScheme(pattern, settings.label)
+
+
+def refuse_excluded_members(
+    workspace: Workspace,
+    settings: Settings,
+    own: Mapping[str, Mapping[str, Any]],
+    overrides: Container[str] = (),
+) -> None:
+    """Refuse a path in `exclude_paths` that excludes all files of a published member: it would never be released.
+
+    *own* and *overrides* are as for `refuse_unreadable_tags`. Raises Refusal RK-CONFIG-INVALID-VALUE.
+    """
+    stated = {path: keys.get("exclude_paths", ()) for path, keys in own.items()}
+    members = [member.path for member in workspace.publishable]
+    for directory, patterns in {**stated, ".": settings.exclude_paths}.items():
+        file = f"{directory}/pyproject.toml".removeprefix("./")
+        for pattern in patterns:
+            with _place_of_refusals(file, "exclude_paths", pattern, overrides):
+                matches = compile_excluded({directory: [pattern]}).fullmatch
+                _refuse_members(pattern, list(filter(matches, members)))
+
+
+def _refuse_members(pattern: str, members: Sequence[str]) -> None:
+    if members:
+        message = f"{pattern} in `exclude_paths` excludes all files of {summarize(members)}"
+        hint = (
+            "Remove it: files of a member never count for the package around it. "
+            "To never publish a member, use `exclude`."
+        )
+        raise Refusal(ErrorCode.CONFIG_INVALID_VALUE, message, hint=hint)
 
 
 @contextmanager

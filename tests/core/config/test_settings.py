@@ -242,7 +242,12 @@ class TestMistakes:
         ("table", "key", "meant", "line"),
         [
             ('tag-format = "x"', "tag-format", "tag_format or root_tag_format", 5),
-            ('tag_format = "{name}-v{version}"\n\nexlude = []', "exlude", "exclude", 7),
+            (
+                'tag_format = "{name}-v{version}"\n\nexlude = []',
+                "exlude",
+                "exclude or exclude_paths",
+                7,
+            ),
             ('  "pakages" = []', "pakages", "packages", 5),
             (
                 "# concurency = 5\nconcurency = 5",
@@ -322,6 +327,16 @@ class TestMistakes:
             (
                 'changelog_path = "NEWS.rst"',
                 'changelog_path = "NEWS.rst": a changelog is written as Markdown, so ',
+                5,
+            ),
+            (
+                'exclude_paths = ["../docs"]',
+                'exclude_paths.0 = "../docs": the path must be inside the directory of this pyproject.toml',
+                5,
+            ),
+            (
+                'exclude_paths = ["./"]',
+                'exclude_paths.0 = "./": this excludes every file; to publish nothing, use `exclude`',
                 5,
             ),
             ('commit_message = ""', 'commit_message = "": the title is empty', 5),

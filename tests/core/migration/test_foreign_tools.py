@@ -47,6 +47,7 @@ def test_release_please_options_become_keys() -> None:
             "packages/core": {
                 "component": "core",
                 "extra-files": ["src/core.py"],
+                "exclude-paths": ["packages/core/docs/", "web", "packages"],
                 "bump-minor-pre-major": False,
                 "changelog-path": "NEWS.md",
             },
@@ -78,6 +79,7 @@ def test_release_please_options_become_keys() -> None:
             "tag_format": "core-v{version}",
             "major_on_zero": True,
             "changelog_path": "NEWS.md",
+            "exclude_paths": ["docs"],
         },
         "shop-web": {"types": {"feat": "patch"}},
     }

@@ -5,7 +5,11 @@ from __future__ import annotations
 import pytest
 
 from releasekit.core.errors import ErrorCode, Excerpt, Refusal
-from releasekit.core.planning.setting_values import refuse_unknown_names, refuse_unreadable_tags
+from releasekit.core.planning.setting_values import (
+    refuse_excluded_members,
+    refuse_unknown_names,
+    refuse_unreadable_tags,
+)
 from tests.support.builders import settings_of, workspace_of
 
 
@@ -78,3 +82,29 @@ def test_tag_format_of_member_has_place() -> None:
         refuse_unreadable_tags(settings_of(), {"packages/core": {"tag_format": "core"}})
 
     assert caught.value.location == "packages/core/pyproject.toml, tag_format in [tool.releasekit]"
+
+
+@pytest.mark.parametrize("pattern", ["packages", "packages/*", "packages/core"])
+def test_path_around_members_is_refused(pattern: str) -> None:
+    """A path that excludes a published member would end its releases in silence; the key and the path are quoted."""
+    workspace = workspace_of("core:", "app: core")
+    with pytest.raises(Refusal) as caught:
+        refuse_excluded_members(workspace, settings_of(exclude_paths=("docs", pattern)), {})
+
+    assert caught.value.code is ErrorCode.CONFIG_INVALID_VALUE
+    assert "excludes all files of packages/" in caught.value.message
+    assert caught.value.location == "pyproject.toml, exclude_paths in [tool.releasekit]"
+    assert caught.value.excerpt == Excerpt("pyproject.toml", 0, pattern)
+
+
+def test_paths_inside_members_are_accepted() -> None:
+    """Parts of members, and members that are never published, can be excluded; a member's path is relative to it."""
+    workspace = workspace_of("core:", "app: core").with_publishable({"core"})
+    own = {"packages/core": {"exclude_paths": ("core", "packages")}}
+
+    refuse_excluded_members(workspace, settings_of(exclude_paths=("packages/app", "*/tests")), own)
+
+    own["packages"] = {"exclude_paths": ("core",)}
+    with pytest.raises(Refusal, match="core in `exclude_paths` excludes all files") as caught:
+        refuse_excluded_members(workspace, settings_of(), own)
+    assert caught.value.location == "packages/pyproject.toml, exclude_paths in [tool.releasekit]"
