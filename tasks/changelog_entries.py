@@ -14,6 +14,7 @@ from releasekit.core.changelog.changelog import (
     render_section,
 )
 from releasekit.core.changelog.note_entries import package_notes
+from releasekit.core.changelog.workspace_changelog import merge_entries, merge_previous
 from releasekit.core.history.pending_changes import PendingChanges
 from tasks.decorators import flow_task
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 class PackageChanges:
     """The changes of one package in a release, the release before it, and its *tag*, empty if it gets none.
 
-    *path* is its changelog, relative to the package.
+    *path* is its changelog, relative to the package. `workspace_changes` returns those of all packages in the same way.
     """
 
     entry: ChangelogEntry
@@ -73,6 +74,17 @@ def package_changes(
         entry = replace(package.entry, contributors=contributors)
         with_contributors[name] = replace(package, entry=entry)
     return with_contributors
+
+
+def workspace_changes(
+    by_name: Mapping[str, PackageChanges], settings: Settings, history: History, tag: str
+) -> PackageChanges:
+    """Return the changes of all packages together, for the changelog of the workspace; *tag* names the release."""
+    packages = list(by_name.values())
+    entries = [package.entry for package in packages]
+    since = merge_previous([package.since for package in packages])
+    entry = merge_entries(entries, settings, history.newest_first)
+    return PackageChanges(entry, since, tag if settings.tag else "", settings.workspace_changelog)
 
 
 def _changes_of(

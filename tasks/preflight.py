@@ -303,36 +303,33 @@ def _branch(project: Project, repo: Repo) -> Iterator[PreflightFinding]:
             yield refusal
 
 
-def _changelogs(project: Project, plan: Plan) -> dict[str, Path]:
-    """Return the changelog of each package that gets a new section."""
-    paths = {step.name: (project.root / step.path).resolve() for step in plan.steps}
-    return {
-        name: changelog_path(paths[name], section.path) for name, section in plan.changelogs.items()
-    }
-
-
 def _changelog_paths(project: Project, plan: Plan) -> Iterator[PreflightFinding]:
-    """Find values of `changelog_path` that name no text file in the package."""
-    chosen = {name for name, section in plan.changelogs.items() if section.path != CHANGELOG}
-    changelogs = _changelogs(project, plan)
-    for name in pick(changelogs, chosen):
-        path = changelogs[name]
-        directory = (project.root / project.workspace[name].path).resolve()
-        problem = find_changelog_problem(directory, path)
+    """Find values of `changelog_path` and `workspace_changelog` that name no text file below their directory."""
+    with_own_path = {
+        project.workspace[name].path
+        for name, keys in project.member_settings.items()
+        if "changelog_path" in keys
+    }
+    for directory, _, section in plan.sections:
+        is_shared = section is plan.workspace_changelog
+        base = (project.root / directory).resolve()
+        path = changelog_path(base, section.path)
+        is_chosen = is_shared or section.path != CHANGELOG
+        problem = find_changelog_problem(base, path) if is_chosen else ""
         if problem:
-            own = "changelog_path" in project.member_settings.get(name, {})
-            file = (
-                os.path.relpath(directory / "pyproject.toml", project.root)
-                if own
-                else "pyproject.toml"
-            )
-            message = f"changelog_path: {os.path.relpath(path, project.root)} {problem}"
+            key = "workspace_changelog" if is_shared else "changelog_path"
+            file = f"{directory}/pyproject.toml" if directory in with_own_path else "pyproject.toml"
+            message = f"{key}: {os.path.relpath(path, project.root)} {problem}"
             yield Refusal(ErrorCode.CONFIG_INVALID_VALUE, message, f"{file}, [tool.releasekit]")
 
 
 def _ignored_changelogs(project: Project, repo: Repo, plan: Plan) -> Iterator[PreflightFinding]:
     """Find changelogs that the release commit cannot contain."""
-    ignored = repo.find_ignored(list(_changelogs(project, plan).values()))
+    changelogs = [
+        changelog_path((project.root / directory).resolve(), section.path)
+        for directory, _, section in plan.sections
+    ]
+    ignored = repo.find_ignored(changelogs)
     if ignored:
         names = [os.path.relpath(path, project.root) for path in ignored]
         message = f"git ignores {summarize(names, 5)}, so the release commit does not contain it"

@@ -53,20 +53,22 @@ class History:
     """The facts from git: the tags, the last release of each package, and the changes since then.
 
     *changes* are those of each package since its last release, newest first; *unreleased* has the shas of all of them.
-    *since_stable* has, for packages whose last release is a prerelease, the changes since the last stable release, or
-    since the first prerelease if there is no stable one. *homes* are the directories that each package has had, from
-    the top of the repository. *manifests* are the shas of the commits that touch the pyproject.toml of a directory.
-    *unmatched_release_as* are changes that request a version but touch no package for it. *umbrellas* are the tags of
-    releases as a whole; *strays* look like later releases, but their packages did not declare these versions. *files*
-    are the change files of each package that no stable release has. *documents* are by package the shas of the commits
-    that touch only its documentation, *proposed* the version that a release commit has written into its files since its
-    last release. *sources* are by package what its source has lost since then.
+    *newest_first* are the shas of all commits of the walk. *since_stable* has, for packages whose last release is a
+    prerelease, the changes since the last stable release, or since the first prerelease if there is no stable one.
+    *homes* are the directories that each package has had, from the top of the repository. *manifests* are the shas of
+    the commits that touch the pyproject.toml of a directory. *unmatched_release_as* are changes that request a version
+    but touch no package for it. *umbrellas* are the tags of releases as a whole; *strays* look like later releases, but
+    their packages did not declare these versions. *files* are the change files of each package that no stable release
+    has. *documents* are by package the shas of the commits that touch only its documentation, *proposed* the version
+    that a release commit has written into its files since its last release. *sources* are by package what its source
+    has lost since then.
     """
 
     tags: Mapping[str, str]
     baselines: Mapping[str, Baseline]
     changes: Mapping[str, Sequence[Change]]
     unreleased: frozenset[str]
+    newest_first: Sequence[str]
     since_stable: Mapping[str, Sequence[Change]]
     homes: Mapping[str, AbstractSet[str]]
     manifests: Mapping[str, Sequence[str]]
@@ -116,6 +118,7 @@ def read_history(
         baselines=last,
         changes=changes,
         unreleased=frozenset(change.sha for change in unreleased),
+        newest_first=[commit.sha for commit in attribution.commits],
         since_stable=pick_keys(all_changes, attribution.since_prerelease),
         homes=homes,
         manifests=attribution.pyproject_changes,

@@ -26,6 +26,7 @@ from releasekit.core.planning.first_releases import ALL
 from releasekit.core.planning.setting_values import (
     choose_indexes,
     refuse_excluded_members,
+    refuse_mixed_changelog,
     refuse_unknown_names,
     refuse_unreadable_tags,
 )
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from releasekit.core.config.settings import Destination
-    from releasekit.core.workspace.workspace import Workspace
+    from releasekit.core.workspace.workspace import DeclaredVersion, Workspace
     from releasekit.integrations.protocols import PackageManager
 
 
@@ -82,10 +83,7 @@ def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
     }
     _refuse_keys_without_package(settings, manifests)
     documents = {path: document for path, (document, _) in manifests.items()}
-    declarations = {
-        path: declared_version(root / path, document, path) for path, document in documents.items()
-    }
-    declared = drop_empty(declarations)
+    declared = _declared_versions(root, documents)
     try:
         files = {
             path: read_requirement_files(root / path, document)
@@ -97,21 +95,32 @@ def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
         formats = _group_formats(workspace, settings, stated)
         own = dict(_own_settings(settings, overrides, documents, stated | formats))
         refuse_unreadable_tags(settings, own, overrides)
-        chosen = choose_publishable(workspace, settings)
-        refuse_excluded_members(chosen, settings, own, overrides)
+        workspace = choose_publishable(workspace, settings)
+        refuse_excluded_members(workspace, settings, own, overrides)
+        refuse_mixed_changelog(workspace, settings, own)
     except Refusal as error:
         raise _with_position(error, {".": (of_root, root_text), **manifests}) from None
     return Project(
         root,
         of_root,
         settings,
-        chosen,
+        workspace,
         uv=_uv_for(uv, settings, documents),
         member_settings={
             member.name: own[member.path] for member in workspace if member.path in own
         },
         manifests=manifests,
     )
+
+
+def _declared_versions(
+    root: Path, documents: Mapping[str, Mapping[str, Any]]
+) -> dict[str, DeclaredVersion]:
+    """Return the dynamic versions that files of the packages declare, by the path of the package."""
+    declarations = {
+        path: declared_version(root / path, document, path) for path, document in documents.items()
+    }
+    return drop_empty(declarations)
 
 
 def _find_workspace(uv: PackageManager, path: Path) -> tuple[Path, tuple[Path, ...]]:

@@ -159,7 +159,7 @@ def _raise_requirements(release: ReleaseContext) -> list[str]:
 
 @flow_task("write-changelogs", "write-changelogs-{release.plan.title}", stage="commit")
 def write_changelogs(release: ReleaseContext, repo: Repo) -> list[str]:
-    """Write the section of the plan into each package's changelog. Without a section, a changelog stays unchanged.
+    """Write the sections of the plan into the changelogs. Without a section, a changelog stays unchanged.
 
     Returns the files, as paths from the top of the repository.
     """
@@ -168,26 +168,21 @@ def write_changelogs(release: ReleaseContext, repo: Repo) -> list[str]:
 
 def _write_changelogs(release: ReleaseContext, repo: Repo) -> list[str]:
     tree, written = release.record.worktree.resolve(), list[str]()
-    for step in release.plan.steps:
-        if section := release.plan.changelogs.get(step.name):
-            path = changelog_path((tree / release.workspace / step.path).resolve(), section.path)
-            before = read_text_if_exists(path)
-            reason = _skip_reason(path, before)
-            if reason:
-                log.warning("%s/%s is %s; it stays unchanged", step.path, section.path, reason)
-                continue
-            after = insert_section(before, step.version, section)
-            if after == before:
-                log.info(
-                    "%s/%s already has a section for %s; it stays unchanged",
-                    step.path,
-                    section.path,
-                    step.version,
-                )
-            with wrap_os_errors(path):
-                path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(path, after, durable=False)
-            written.append(path.relative_to(tree).as_posix())
+    for directory, version, section in release.plan.sections:
+        path = changelog_path((tree / release.workspace / directory).resolve(), section.path)
+        display_path = f"{directory}/{section.path}".removeprefix("./")
+        before = read_text_if_exists(path)
+        reason = _skip_reason(path, before)
+        if reason:
+            log.warning("%s is %s; it stays unchanged", display_path, reason)
+            continue
+        after = insert_section(before, version, section)
+        if after == before:
+            log.info("%s already has a section for %s; it stays unchanged", display_path, version)
+        with wrap_os_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, after, durable=False)
+        written.append(path.relative_to(tree).as_posix())
     repo.add(tree, written)
     return written
 

@@ -45,8 +45,13 @@ def _text_or_none(version: Version | None) -> str | None:
     return str(version) if version else None
 
 
-def changelog_json(rows: Iterable[tuple[Step, ChangelogEntry, Section]]) -> str:
-    """Return the changelog entries of all packages, as sorted data and as Markdown."""
+def changelog_json(
+    rows: Iterable[tuple[Step, ChangelogEntry, Section]], workspace: Section | None = None
+) -> str:
+    """Return the changelog entries of all packages, as sorted data and as Markdown.
+
+    *workspace* is the section for the changelog of the workspace.
+    """
     packages = [
         {
             "name": step.name,
@@ -69,7 +74,13 @@ def changelog_json(rows: Iterable[tuple[Step, ChangelogEntry, Section]]) -> str:
         }
         for step, entry, section in rows
     ]
-    return json.dumps({"schema": "releasekit.changelog/1", "packages": packages}, indent=1) + "\n"
+    shared = workspace and {
+        "changelog_path": workspace.path,
+        "replaces": list(workspace.replaces),
+        "markdown": workspace.text,
+    }
+    document = {"schema": "releasekit.changelog/1", "packages": packages, "workspace": shared}
+    return json.dumps(document, indent=1) + "\n"
 
 
 def notes_json(notes: ReleaseNotes) -> str:

@@ -98,6 +98,8 @@ class _CommandOutline:
             yield f"# raise {requirement}"
         if self.plan.changelogs:
             yield f"# write the changelog entries of {count_packages(self.plan.changelogs)}"
+        if self.plan.workspace_changelog:
+            yield f"# write the changelog entry of the workspace into {self.plan.workspace_changelog.path}"
         for file in self.plan.consumes:
             yield f"# {file}"
         new_changelogs = self._new_changelogs()
@@ -113,10 +115,8 @@ class _CommandOutline:
     def _new_changelogs(self) -> list[str]:
         """Return the changelogs that do not exist yet, as paths in the repository."""
         paths: list[str] = []
-        for name, section in self.plan.changelogs.items():
-            path = changelog_path(
-                self.project.root / self.project.workspace[name].path, section.path
-            )
+        for directory, _, section in self.plan.sections:
+            path = changelog_path(self.project.root / directory, section.path)
             if not path.exists():
                 paths.append(path.relative_to(self.repo.top).as_posix())
         return paths

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
+from operator import attrgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,8 @@ from releasekit.core.adoption.findings import Adoption, FormFinding, Question
 from releasekit.core.adoption.internal_packages import describe_internal, find_released
 from releasekit.core.adoption.tag_forms import with_literal_label
 from releasekit.core.adoption.tagging import find_unread
+from releasekit.core.changelog.changelog import versions_in
+from releasekit.core.config.settings import CHANGELOG
 from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.history.build_tags import unread_tag_warnings
 from releasekit.core.history.web_links import repository_urls
@@ -22,7 +26,14 @@ from releasekit.core.picking import by_name, drop_named, names_of, pick_keys
 from releasekit.core.text import summarize
 from releasekit.core.workspace.pins import text_diff
 from releasekit.core.workspace.workspace import is_only_virtual, lacks_only_build_system
-from releasekit.integrations.filesystem import make_directory, read_text, write_atomic
+from releasekit.integrations.filesystem import (
+    changelog_path,
+    find_changelog_problem,
+    make_directory,
+    read_text,
+    read_text_if_exists,
+    write_atomic,
+)
 from releasekit.integrations.git import Repo
 from releasekit.operations.adoption_report import apply_keys, collect_rows
 from releasekit.operations.ci_workflows import ci_texts
@@ -319,6 +330,8 @@ def _root_keys(
     workspace = project.workspace
     excluded = set(names_of(answers.excluded))
     names = set(names_of(workspace.publishable)) - excluded
+    paths = [workspace[name].path for name in names]
+    own_changelogs = map(partial(_current_changelog, project), paths)
     proposals = configuration.Proposals(
         tagging=tagging,
         scheme=scheme,
@@ -329,8 +342,22 @@ def _root_keys(
         counts_untyped=answers.counts_untyped,
         publish_from="ci" if answers.ci else "",
         index=answers.index,
+        workspace_changelog="" if "." in paths else _current_changelog(project, "."),
+        keeps_changelogs=any(own_changelogs),
     )
     return configuration.root_keys(project.settings_table, proposals, workspace)
+
+
+def _current_changelog(project: Project, directory: str) -> str:
+    """Return the name of the changelog in *directory* if it lists a version that a package declares; else empty.
+
+    It is also empty if a release could not write the file, because it is a link, for example.
+    """
+    base = (project.root / directory).resolve()
+    path = changelog_path(base, CHANGELOG)
+    declared = set(map(attrgetter("version"), project.workspace.publishable))
+    is_current = declared.intersection(versions_in(read_text_if_exists(path)))
+    return path.name if is_current and not find_changelog_problem(base, path) else ""
 
 
 def _config_texts(

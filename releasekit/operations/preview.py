@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -47,10 +47,20 @@ UnreleasedPackage = tuple["Step", "PackageChanges", "Section"]
 """A package that is released, its changes, and its changelog section."""
 
 
-def unreleased_changes(
-    options: SelectionOptions, names: Sequence[str]
-) -> tuple[tuple[UnreleasedPackage, ...], tuple[str, ...]]:
-    """Return the unreleased changes of the selected packages, dependencies first, and the warnings of the plan.
+@dataclass(frozen=True, slots=True)
+class UnreleasedChanges:
+    """The unreleased changes of *packages*, dependencies first, and the *warnings* of the plan.
+
+    *workspace* is the section for the changelog of the workspace; None without one, or if only some packages are shown.
+    """
+
+    packages: tuple[UnreleasedPackage, ...]
+    workspace: Section | None
+    warnings: tuple[str, ...]
+
+
+def unreleased_changes(options: SelectionOptions, names: Sequence[str]) -> UnreleasedChanges:
+    """Return the unreleased changes of the selected packages.
 
     No server is contacted.
     """
@@ -72,7 +82,14 @@ def unreleased_changes(
         (step, changes_by_name[step.name], changes_by_name[step.name].section(urls))
         for step in included
     ]
-    return tuple(packages), _remarks(plan)
+    workspace_section = None
+    if project.settings.workspace_changelog and included and not names:
+        released = {step.name: changes_by_name[step.name] for step in included}
+        merged = changelog_entries.workspace_changes(
+            released, project.settings, history, plan.title
+        )
+        workspace_section = merged.section(urls)
+    return UnreleasedChanges(tuple(packages), workspace_section, _remarks(plan))
 
 
 async def notes(options: Options) -> tuple[ReleaseNotes, str, tuple[str, ...]]:

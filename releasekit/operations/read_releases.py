@@ -6,6 +6,8 @@ import asyncio
 from collections import defaultdict
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
@@ -265,7 +267,7 @@ def _release_tags(
 ) -> list[TagReading]:
     """Return the tags that are releases of packages: the package was there, and declared the version."""
     here = {name: tag.here for name, tag in tags.items() if tag.here}
-    commits = {name: tag.commit for name, tag in tags.items()}
+    commits = map_values(attrgetter("commit"), tags)
     umbrellas = read_history.umbrella_tags(repo, project, here, in_any_format=True)
     declared = read_history.publishable_versions(project)
     by_name = package_tags(commits, project.schemes, declared, umbrellas)
@@ -325,7 +327,7 @@ async def read_index_files(
     for name, answer in zip(names, answers, strict=True):
         files = by_name(answer or ())
         by_version = files_by_version(name, dict.fromkeys(files, ""))
-        listed[name] = {version: values_at(files, own) for version, own in by_version.items()}
+        listed[name] = map_values(partial(values_at, files), by_version)
     return listed
 
 

@@ -189,22 +189,50 @@ def test_directory_tags_get_own_format(tmp_path: Path) -> None:
     assert {row["tag"] for row in found["packages"]} == {"core-v0.1.0", "acme-app-v0.1.0"}
 
 
-def test_equal_releases_propose_fixed_versions(tmp_path: Path) -> None:
-    """If all packages had one version at each of the last releases, `versioning = "fixed"` is proposed."""
+def world_in_lockstep(tmp_path: Path) -> World:
+    """Return a world whose packages had one version, at last 0.3.0, at each of their releases."""
     world = make_world(tmp_path, "app; core")
     for version in ("0.2.0", "0.3.0"):
         set_version(world, "app", version)
         set_version(world, "core", version)
         for name in ("app", "core"):
             world.git("tag", f"{name}-v{version}")
+    return world
+
+
+def test_equal_releases_propose_fixed_versions(tmp_path: Path) -> None:
+    """If all packages had one version at each of the last releases, `versioning = "fixed"` is proposed."""
+    world = world_in_lockstep(tmp_path)
+    world.commit("docs: history", {"CHANGELOG.md": "# Changelog\n\n## 0.3.0\n\nNew.\n"})
 
     init(world, "--offline", "--yes")
 
+    assert '\nworkspace_changelog = "CHANGELOG.md"\n' in root(world)
+    assert "\nchangelog = false\n" in root(world)
     assert (
         "# One version for all packages. At each of the last 2 releases, all packages had one version."
         in root(world)
     )
     assert '\nversioning = "fixed"\n' in root(world)
+
+
+@pytest.mark.parametrize("file", ["link", "old", "own"])
+def test_unsure_changelog_is_not_taken_over(tmp_path: Path, file: str) -> None:
+    """A changelog at the root that a release could not write, or that ended long ago, is left; members keep theirs."""
+    world = world_in_lockstep(tmp_path)
+    version = "0.2.0" if file == "old" else "0.3.0"
+    history = f"# Changelog\n\n## {version}\n\nNew.\n"
+    world.write({"packages/core/CHANGELOG.md" if file == "own" else "HISTORY.md": history})
+    world.write({"CHANGELOG.md": history})
+    if file == "link":
+        (world.root / "CHANGELOG.md").unlink()
+        (world.root / "CHANGELOG.md").symlink_to("HISTORY.md")
+    world.commit("docs: history")
+
+    init(world, "--offline", "--yes")
+
+    assert ("workspace_changelog" in root(world)) is (file == "own")
+    assert "changelog = false" not in root(world)
 
 
 def test_unread_tags_are_listed(tmp_path: Path) -> None:

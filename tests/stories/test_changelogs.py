@@ -332,3 +332,105 @@ def test_hatch_build_accepts_the_changelog(tmp_path: Path, own_index: EmbeddedIn
     assert {"core-0.2.0.tar.gz", "core-0.2.0-py3-none-any.whl"} <= {
         r.uploaded_file for r in own_index.requests()
     }
+
+
+def test_workspace_changelog_has_all_changes(tmp_path: Path) -> None:
+    """With `workspace_changelog`, one file has each change of all packages once; packages need not keep their own."""
+    world = make_world(tmp_path, "app: core; core; lone")
+    configure(
+        world, 'versioning = "fixed"\nchangelog = false\nworkspace_changelog = "docs/HISTORY.md"'
+    )
+    world.commit("docs: ours", {"docs/HISTORY.md": "# History\n\n## 0.0.9\n\nOld.\n"})
+    release(world)
+    first = "## 0.1.0 - DATE\n\nFirst release.\n"
+    assert changelog(world, "docs/HISTORY.md") == f"# History\n\n{first}\n## 0.0.9\n\nOld.\n"
+
+    change(world, "feat: core is round")
+    modules = ("packages/app/src/app/__init__.py", "packages/core/src/core/__init__.py")
+    world.commit("fix: both are quick", dict.fromkeys(modules, "QUICK = True\n"))
+    change(world, "feat: app sings", "app")
+    change(world, "feat: oval cores")
+    world.git("revert", "--no-edit", "HEAD")
+    world.write({".changes/a.md": "---\napp: minor\nlone: patch\n---\n\nEverything is new\n"})
+    world.commit("chore: describe")
+    unreleased = json.loads(world.releasekit("changelog", "--format", "json").out)["workspace"]
+    shown = world.releasekit("changelog").out
+    release(world)
+
+    text = (world.root / "docs/HISTORY.md").read_text()
+    assert unreleased["changelog_path"] == "docs/HISTORY.md"
+    assert unreleased["markdown"] in text, "what was shown is what was written"
+    assert shown.startswith(f"# All packages\n\n{unreleased['markdown']}")
+    assert changelog(world, "docs/HISTORY.md") == (
+        "# History\n\n## 0.2.0 - DATE\n\n"
+        "### Features\n\n- Everything is new\n- app sings (SHA)\n- core is round (SHA)\n\n"
+        f"### Bug Fixes\n\n- both are quick (SHA)\n\n{first}\n## 0.0.9\n\nOld.\n"
+    )
+    assert not list(world.root.glob("packages/*/CHANGELOG.md"))
+
+
+def test_workspace_changelog_rolls_up_candidates(tmp_path: Path) -> None:
+    """Beside the changelogs of the packages, a stable release replaces the sections of its candidates here too."""
+    world = make_world(tmp_path, "app; core")
+    configure(world, 'versioning = "linked"\nworkspace_changelog = "CHANGELOG.md"')
+    for name in ("app", "core"):
+        world.git("tag", f"{name}-v0.1.0")
+    change(world, "feat: one")
+    world.git("push", "--quiet", "origin", "HEAD")
+    rehearsed = world.releasekit("publish", "--dry-run", "--prerelease", "rc")
+    assert "# write the changelog entry of the workspace into CHANGELOG.md" in rehearsed.out
+    said = world.releasekit(
+        "publish", "--yes", "--skip-audit", "--skip-smoke-test", "--prerelease", "rc"
+    )
+    assert said.code == 0, said.err
+    candidate = "# Changelog\n\n## 0.2.0rc1 - DATE\n\n### Features\n\n- one (SHA)\n"
+    assert changelog(world, "CHANGELOG.md") == candidate
+
+    change(world, "fix: two", "app")
+    world.git("push", "--quiet", "origin", "HEAD")
+    said = world.releasekit(
+        "publish", "--yes", "--skip-audit", "--skip-smoke-test", "--promote", "all"
+    )
+    assert said.code == 0, said.err
+    assert "rc1" not in changelog(world, "CHANGELOG.md")
+    assert "- one (SHA)" in changelog(world, "CHANGELOG.md")
+
+
+@pytest.mark.parametrize(
+    ("keys", "problem"),
+    [
+        ("", "workspace_changelog needs one version for all packages"),
+        (
+            'versioning = "fixed"\ngroups.web = { packages = ["app"], versioning = "independent" }',
+            "workspace_changelog needs one version for all packages",
+        ),
+        (
+            'versioning = "fixed"\nchangelog_path = "../NEWS.md"',
+            "the path must be inside the package",
+        ),
+    ],
+    ids=["independent", "group", "path"],
+)
+def test_workspace_changelog_needs_one_version(tmp_path: Path, keys: str, problem: str) -> None:
+    """Packages with different versions cannot share a file with one section a version."""
+    world = make_world(tmp_path, "app; core")
+    configure(world, f'workspace_changelog = "NEWS.md"\n{keys}')
+
+    said = world.releasekit("plan", "--offline")
+
+    assert said.code == 2
+    assert problem in said.err
+
+
+def test_workspace_changelog_is_not_of_a_package(tmp_path: Path) -> None:
+    """The file of the package at the root cannot be that of the workspace too; neither can a link, or a directory."""
+    world = make_world(tmp_path, "app; core")
+    keys = 'versioning = "fixed"\nworkspace_changelog = "packages/core/CHANGELOG.md"'
+    configure(world, keys)
+    assert "workspace_changelog is the changelog of core too" in world.releasekit("plan").err
+
+    text = (world.root / "pyproject.toml").read_text()
+    world.write({"pyproject.toml": text.replace("packages/core/CHANGELOG.md", "packages")})
+    world.commit("chore: elsewhere")
+    said = world.releasekit("plan", "--offline")
+    assert "workspace_changelog: packages is a directory" in said.out + said.err

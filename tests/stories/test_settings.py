@@ -1177,6 +1177,7 @@ KEYS: dict[str, Proof | str] = {
     "bump": "tests/stories/test_dynamic.py::test_bump_is_checked_first",
     "changelog": "tests/stories/test_changelogs.py::test_changelog_false_writes_no_file",
     "changelog_path": "tests/stories/test_changelogs.py::test_changelog_path_names_the_file",
+    "workspace_changelog": "tests/stories/test_changelogs.py::test_workspace_changelog_has_all_changes",
     "changelog_prerelease_mode": "tests/stories/test_changelogs.py::test_separate_mode_keeps_prerelease_sections",
     "changelog_sections": "tests/core/changelog/test_changelog.py::test_configuration_decides_section_headings",
     "changelog_exclude": "tests/core/changelog/test_changelog.py::test_configuration_decides_section_headings",

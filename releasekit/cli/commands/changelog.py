@@ -42,13 +42,15 @@ def changelog(
     from releasekit.formats.json import changelog_json
     from releasekit.operations import preview
 
-    entries, warnings = preview.unreleased_changes(options, packages)
-    log_warnings(warnings)
+    unreleased = preview.unreleased_changes(options, packages)
+    log_warnings(unreleased.warnings)
     if format == "json":
-        rows = ((step, changes.entry, section) for step, changes, section in entries)
-        terminal.write_json(changelog_json(rows))
-    elif entries:
-        sections = [f"# {step.name}\n\n{section.text}" for step, _, section in entries]
+        rows = ((step, changes.entry, section) for step, changes, section in unreleased.packages)
+        terminal.write_json(changelog_json(rows, unreleased.workspace))
+    elif unreleased.packages:
+        sections = [f"# {step.name}\n\n{section.text}" for step, _, section in unreleased.packages]
+        if unreleased.workspace:
+            sections.insert(0, f"# All packages\n\n{unreleased.workspace.text}")
         terminal.write_stdout("\n".join(sections))
     else:
         log.info("no unreleased changes")

@@ -51,7 +51,8 @@ class Proposals:
 
     *scheme* is how versions are computed. *cycles* are the packages that require each other, and can be released
     together. *excluded* are packages that are not published. With *counts_untyped*, a commit without a type asks for a
-    patch.
+    patch. *workspace_changelog* is the changelog at the root, if it lists releases; *keeps_changelogs*: packages have
+    their own, too.
     """
 
     tagging: Tagging
@@ -63,6 +64,8 @@ class Proposals:
     counts_untyped: bool = False
     publish_from: str = ""
     index: str = ""
+    workspace_changelog: str = ""
+    keeps_changelogs: bool = True
 
 
 def root_keys(
@@ -92,6 +95,7 @@ def root_keys(
             exclude_patterns(workspace, excluded),
             _describe_exclusion(proposals.excluded),
         ),
+        *_changelog_keys(proposals),
         MissingKey("unconventional", unconventional, _describe_types(proposals.commits)),
         MissingKey(
             "publish_from",
@@ -105,7 +109,21 @@ def root_keys(
             f"These packages share one version. {tagging.why_lockstep}",
         ),
     ]
-    return [key for key in keys if key.value and key.name not in table]
+    return [key for key in keys if key.value not in ("", (), [], {}) and key.name not in table]
+
+
+def _changelog_keys(proposals: Proposals) -> Iterator[MissingKey]:
+    """Yield the keys for a changelog of the whole workspace, which needs one version for all packages."""
+    if proposals.workspace_changelog and proposals.tagging.is_fixed:
+        yield MissingKey(
+            "workspace_changelog",
+            proposals.workspace_changelog,
+            "The changelog at the root goes on, with the changes of all packages.",
+        )
+        if not proposals.keeps_changelogs:
+            yield MissingKey(
+                "changelog", value=False, comment="No package has a current changelog of its own."
+            )
 
 
 def _tag_keys(

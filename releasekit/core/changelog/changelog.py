@@ -40,7 +40,7 @@ class Section(BaseModel):
     """A new section of a changelog, as stored in the plan. *text* is Markdown, from its heading to its last line.
 
     *link* is the URL of the heading's link reference; *replaces* are the versions whose sections it replaces. *path* is
-    the file, relative to the package.
+    the file, relative to the package, or to the workspace if the section is for all packages.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -74,6 +74,11 @@ class ChangelogEntry:
     def changes(self) -> tuple[Change, ...]:
         """All changes in the section."""
         return tuple(change for part in self.parts for change in part.changes)
+
+    @property
+    def files(self) -> tuple[FileChange, ...]:
+        """All change files in the section."""
+        return tuple(file for part in self.parts for file in part.files)
 
 
 @dataclass(frozen=True, slots=True)

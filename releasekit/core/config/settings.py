@@ -156,6 +156,10 @@ def _changelog_file(path: str) -> str:
     return inside
 
 
+def _workspace_changelog_file(path: str) -> str:
+    return path and _changelog_file(_path_in_workspace(path))
+
+
 class Group(BaseModel):
     """A named set of packages; in the file a list of patterns, or a table with the key `packages`."""
 
@@ -540,6 +544,11 @@ class Settings(BaseModel):
     changelog_path: Annotated[str, AfterValidator(_changelog_file)] = Field(
         CHANGELOG,
         description="The changelog of a package, relative to the package; found in any letter case",
+    )
+    workspace_changelog: Annotated[str, AfterValidator(_workspace_changelog_file)] = Field(
+        "",
+        description="One more changelog, with the changes of all packages: a path relative to the workspace. The "
+        "packages must share their versions (`versioning`)",
     )
     changelog_prerelease_mode: Literal["rollup", "separate"] = Field(
         "rollup",

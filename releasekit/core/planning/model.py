@@ -162,7 +162,8 @@ class Plan(BaseModel):
     *tags* is the tag that names the release: the umbrella tag, or the only tag of its packages; empty if nothing is
     released. *versions* are the versions that internal pins name, by package: the new version, or the current one.
     *limits* are by package the first version after that which may break its dependents. *date* is "YYYY.MM.DD".
-    *changelogs* are the new changelog sections by package, *tales* the contents of the release notes. *obstacles* are
+    *changelogs* are the new changelog sections by package, *workspace_changelog* is the one with the changes of all
+    packages, and *tales* are the contents of the release notes. *obstacles* are
     the reasons for which `publish` would refuse the plan. *raises* are the requirements on siblings that the release
     commit changes. *unallowed_new* are the packages that are released for the first time, without the ones that
     `allow_new` names. *unread* are releases whose requirements are assumed. *new_to_index* are the released
@@ -193,6 +194,7 @@ class Plan(BaseModel):
     together: bool = False
     date: str = ""
     changelogs: Mapping[str, Section] = Field(default_factory=dict[str, Section])
+    workspace_changelog: Section | None = None
     tales: Mapping[str, PackageNotes] = Field(default_factory=dict[str, PackageNotes])
     unfinished: str | None = None
     consumes: tuple[ConsumedFile, ...] = ()
@@ -204,6 +206,18 @@ class Plan(BaseModel):
     def steps(self) -> tuple[Step, ...]:
         """The packages that are released, dependencies first."""
         return tuple(step for step in self.packages if step.is_released)
+
+    @property
+    def sections(self) -> tuple[tuple[str, Version, Section], ...]:
+        """Each changelog section: the directory of its package, "." for the workspace, the version, and the section."""
+        sections = [
+            (step.path, step.version, self.changelogs[step.name])
+            for step in self.steps
+            if step.name in self.changelogs
+        ]
+        if self.workspace_changelog:
+            sections.append((".", self.steps[0].version, self.workspace_changelog))
+        return tuple(sections)
 
     @property
     def all_tags(self) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from releasekit.core.config.settings import variable
@@ -118,6 +119,35 @@ def refuse_excluded_members(
             with _place_of_refusals(file, "exclude_paths", pattern, overrides):
                 matches = compile_excluded({directory: [pattern]}).fullmatch
                 _refuse_members(pattern, list(filter(matches, members)))
+
+
+def refuse_mixed_changelog(
+    workspace: Workspace, settings: Settings, own: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Refuse a `workspace_changelog` for packages with different versions, or one that is a package's own changelog.
+
+    *own* is as for `refuse_unreadable_tags`. Raises Refusal RK-CONFIG-INVALID-VALUE.
+    """
+    path = settings.workspace_changelog
+    if not path:
+        return
+    group_versions = map(attrgetter("versioning"), settings.groups.values())
+    if settings.versioning == "independent" or any(group_versions):
+        hint = 'Set versioning = "fixed" or "linked", without groups that set it; or remove workspace_changelog.'
+        raise _changelog_refusal("needs one version for all packages", hint)
+    for member in workspace.publishable:
+        defaults = {"changelog": settings.changelog, "changelog_path": settings.changelog_path}
+        keys = {**defaults, **own.get(member.path, {})}
+        own_path = f"{member.path}/{keys['changelog_path']}".removeprefix("./")
+        if keys["changelog"] and own_path == path:
+            hint = "Set changelog = false, so that packages have none; or give one of them another path."
+            raise _changelog_refusal(f"is the changelog of {member.name} too", hint)
+
+
+def _changelog_refusal(problem: str, hint: str) -> Refusal:
+    message = f"workspace_changelog {problem}"
+    location = "pyproject.toml, workspace_changelog in [tool.releasekit]"
+    return Refusal(ErrorCode.CONFIG_INVALID_VALUE, message, location, hint)
 
 
 def _refuse_members(pattern: str, members: Sequence[str]) -> None:

@@ -100,11 +100,11 @@ def test_path_around_members_is_refused(pattern: str) -> None:
 def test_paths_inside_members_are_accepted() -> None:
     """Parts of members, and members that are never published, can be excluded; a member's path is relative to it."""
     workspace = workspace_of("core:", "app: core").with_publishable({"core"})
-    own = {"packages/core": {"exclude_paths": ("core", "packages")}}
+    own = {"packages/core": {"exclude_paths": ["core", "packages"]}}
 
     refuse_excluded_members(workspace, settings_of(exclude_paths=("packages/app", "*/tests")), own)
 
-    own["packages"] = {"exclude_paths": ("core",)}
+    own["packages"] = {"exclude_paths": ["core"]}
     with pytest.raises(Refusal, match="core in `exclude_paths` excludes all files") as caught:
         refuse_excluded_members(workspace, settings_of(), own)
     assert caught.value.location == "packages/pyproject.toml, exclude_paths in [tool.releasekit]"
