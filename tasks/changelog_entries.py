@@ -19,7 +19,7 @@ from releasekit.core.history.pending_changes import PendingChanges
 from tasks.decorators import flow_task
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from releasekit.core.changelog.changelog import ChangelogEntry, Section
     from releasekit.core.changelog.note_entries import PackageNotes
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 class PackageChanges:
     """The changes of one package in a release, the release before it, and its *tag*, empty if it gets none.
 
-    *path* is its changelog, relative to the package. `workspace_changes` returns those of all packages in the same way.
+    *path* is its changelog, relative to the package. `workspace_section` merges those of all packages into one.
     """
 
     entry: ChangelogEntry
@@ -76,15 +76,23 @@ def package_changes(
     return with_contributors
 
 
-def workspace_changes(
-    by_name: Mapping[str, PackageChanges], settings: Settings, history: History, tag: str
-) -> PackageChanges:
-    """Return the changes of all packages together, for the changelog of the workspace; *tag* names the release."""
-    packages = list(by_name.values())
-    entries = [package.entry for package in packages]
+def workspace_section(
+    packages: Collection[PackageChanges],
+    settings: Settings,
+    history: History,
+    web: RepositoryUrls,
+    tag: str,
+) -> Section | None:
+    """Return the section for the changelog of the workspace; None if it keeps none, or if nothing is released.
+
+    *packages* are all that are released, and *tag* names the release.
+    """
+    if not (packages and settings.workspace_changelog):
+        return None
     since = merge_previous([package.since for package in packages])
-    entry = merge_entries(entries, settings, history.newest_first)
-    return PackageChanges(entry, since, tag if settings.tag else "", settings.workspace_changelog)
+    entry = merge_entries([package.entry for package in packages], settings, history.newest_first)
+    own_tag = tag if settings.tag else ""
+    return PackageChanges(entry, since, own_tag, settings.workspace_changelog).section(web)
 
 
 def _changes_of(

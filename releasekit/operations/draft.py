@@ -184,8 +184,7 @@ def add_changelogs(
     with_changelog = {
         step.name for step in plan.steps if project.effective_setting(step.name, "changelog")
     }
-    is_shared = bool(plan.steps and settings.workspace_changelog)
-    if not (notes or with_changelog or is_shared):
+    if not plan.steps or not (notes or with_changelog or settings.workspace_changelog):
         return plan
     changes_by_name = changelog_entries.package_changes(project, repo, plan, history)
     sections = {
@@ -193,10 +192,9 @@ def add_changelogs(
         for name, changes in changes_by_name.items()
         if name in with_changelog
     }
-    workspace_section = None
-    if is_shared:
-        merged = changelog_entries.workspace_changes(changes_by_name, settings, history, plan.title)
-        workspace_section = merged.section(urls)
+    workspace_section = changelog_entries.workspace_section(
+        changes_by_name.values(), settings, history, urls, plan.title
+    )
     note_entries = changelog_entries.note_entries(repo, changes_by_name) if notes else {}
     return plan.model_copy(
         update={

@@ -331,6 +331,8 @@ def _root_keys(
     excluded = set(names_of(answers.excluded))
     names = set(names_of(workspace.publishable)) - excluded
     paths = [workspace[name].path for name in names]
+    is_shared = tagging.is_fixed and "." not in paths
+    shared_changelog = _current_changelog(project, ".") if is_shared else ""
     own_changelogs = map(partial(_current_changelog, project), paths)
     proposals = configuration.Proposals(
         tagging=tagging,
@@ -342,8 +344,8 @@ def _root_keys(
         counts_untyped=answers.counts_untyped,
         publish_from="ci" if answers.ci else "",
         index=answers.index,
-        workspace_changelog="" if "." in paths else _current_changelog(project, "."),
-        keeps_changelogs=any(own_changelogs),
+        workspace_changelog=shared_changelog,
+        keeps_changelogs=not shared_changelog or any(own_changelogs),
     )
     return configuration.root_keys(project.settings_table, proposals, workspace)
 

@@ -82,14 +82,11 @@ def unreleased_changes(options: SelectionOptions, names: Sequence[str]) -> Unrel
         (step, changes_by_name[step.name], changes_by_name[step.name].section(urls))
         for step in included
     ]
-    workspace_section = None
-    if project.settings.workspace_changelog and included and not names:
-        released = {step.name: changes_by_name[step.name] for step in included}
-        merged = changelog_entries.workspace_changes(
-            released, project.settings, history, plan.title
-        )
-        workspace_section = merged.section(urls)
-    return UnreleasedChanges(tuple(packages), workspace_section, _remarks(plan))
+    released = () if names else changes_by_name.values()
+    workspace = changelog_entries.workspace_section(
+        released, project.settings, history, urls, plan.title
+    )
+    return UnreleasedChanges(tuple(packages), workspace, _remarks(plan))
 
 
 async def notes(options: Options) -> tuple[ReleaseNotes, str, tuple[str, ...]]:

@@ -184,12 +184,16 @@ def test_resume_writes_the_recorded_changelog(tmp_path: Path) -> None:
         world.releasekit("publish", "--dry-run", "--offline", "--format", "json").out
     )
     text = re.sub(DATE, "2020-02-02", plan.changelogs["core"].text)
-    then = plan.model_copy(update={"changelogs": {"core": Section(text=text)}})
+    shared = Section(text=text, path="HISTORY.md")
+    then = plan.model_copy(
+        update={"changelogs": {"core": Section(text=text)}, "workspace_changelog": shared}
+    )
     create_record(Repo(world.root).common_dir, then)
 
     release(world)
 
     assert (world.root / FILE).read_text().startswith("# Changelog\n\n## 0.1.1 - 2020-02-02\n")
+    assert (world.root / "HISTORY.md").read_text() == (world.root / FILE).read_text()
 
 
 def test_handwritten_changelog_keeps_every_byte(tmp_path: Path) -> None:
@@ -428,8 +432,10 @@ def test_workspace_changelog_is_not_of_a_package(tmp_path: Path) -> None:
     keys = 'versioning = "fixed"\nworkspace_changelog = "packages/core/CHANGELOG.md"'
     configure(world, keys)
     assert "workspace_changelog is the changelog of core too" in world.releasekit("plan").err
-
     text = (world.root / "pyproject.toml").read_text()
+    world.write({"pyproject.toml": text.replace("CHANGELOG.md", "changelog.md")})
+    assert "workspace_changelog is the changelog of core too" in world.releasekit("plan").err
+
     world.write({"pyproject.toml": text.replace("packages/core/CHANGELOG.md", "packages")})
     world.commit("chore: elsewhere")
     said = world.releasekit("plan", "--offline")

@@ -430,6 +430,27 @@ def test_change_files_reach_pull_request(world: World, hub: GitHubDouble) -> Non
     assert {row["name"]: row["next"] for row in plan["packages"]} == {"core": None, "app": None}
 
 
+@pytest.mark.usefixtures("own_index")
+def test_pull_request_has_workspace_changelog(world: World, hub: GitHubDouble) -> None:
+    """The pull request adds one section for all packages, and still does after it is merged and handed on."""
+    configure(
+        world, hub, 'versioning = "fixed"\nchangelog = false\nworkspace_changelog = "CHANGELOG.md"'
+    )
+
+    proposed = told(world.releasekit(*PREPARE))
+
+    assert proposed["packages"] == ["core 0.2.0", "app 0.2.0"]
+    branch = "releasekit/release"
+    text = hub.git("show", f"{branch}:CHANGELOG.md")
+    assert text.count("\n## ") == text.count("- pears (") == 1
+    assert "CHANGELOG.md" not in hub.git("ls-tree", "-r", "--name-only", branch, "packages")
+    hub.merge(1, "squash")
+    pull(world)
+    assert told(world.releasekit(*HAND_ON))["stage"] == "draft"
+    pull(world)
+    assert (world.root / "CHANGELOG.md").read_text().rstrip() == text.rstrip()
+
+
 def land_files(world: World, hub: GitHubDouble, files: dict[str, str]) -> None:
     """Let a commit with *files* come to main."""
     world.write(files)

@@ -51,8 +51,8 @@ class Proposals:
 
     *scheme* is how versions are computed. *cycles* are the packages that require each other, and can be released
     together. *excluded* are packages that are not published. With *counts_untyped*, a commit without a type asks for a
-    patch. *workspace_changelog* is the changelog at the root, if it lists releases; *keeps_changelogs*: packages have
-    their own, too.
+    patch. *workspace_changelog* is the changelog at the root, if all packages share one version and it lists that;
+    *keeps_changelogs*: packages have their own, too.
     """
 
     tagging: Tagging
@@ -113,8 +113,8 @@ def root_keys(
 
 
 def _changelog_keys(proposals: Proposals) -> Iterator[MissingKey]:
-    """Yield the keys for a changelog of the whole workspace, which needs one version for all packages."""
-    if proposals.workspace_changelog and proposals.tagging.is_fixed:
+    """Yield the keys for a changelog of the whole workspace."""
+    if proposals.workspace_changelog:
         yield MissingKey(
             "workspace_changelog",
             proposals.workspace_changelog,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.version import Version
 
 from releasekit.core.changelog.changelog import ChangelogEntry, PreviousRelease, parts_of
+from releasekit.core.picking import group_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -27,8 +28,10 @@ def merge_entries(
     places = dict(zip(newest_first, count(), strict=False))
     changes = dict.fromkeys(_all_of(entries, "changes"))
     in_order = sorted(changes, key=lambda change: places.get(change.sha, 0))
-    files = {file.text: file for file in _all_of(entries, "files")}
-    parts = parts_of(in_order, settings, list(files.values()))
+    mentions = group_by(_all_of(entries, "files"), attrgetter("path"))
+    # A file can ask for a larger bump of one package than of another, and the heading follows the largest.
+    files = [max(same, key=attrgetter("bump")) for same in mentions.values()]
+    parts = parts_of(in_order, settings, files)
     remarks = set(map(attrgetter("remark"), entries))
     is_true_of_all = len(remarks) == 1 or not parts
     people = set(_all_of(entries, "contributors"))

@@ -81,7 +81,7 @@ def with_bump(
         member = workspace.members.get(file.package)
         if member and file.path == member.version_file:
             continue
-        patterns = find_patterns(file, texts.get(file, ""), member)
+        patterns = _find_patterns(file, texts.get(file, ""), member)
         own_entries = [{"path": file.path, "pattern": pattern} for pattern in patterns]
         if own_entries:
             entries[file.package] = entries.get(file.package, []) + own_entries
@@ -96,7 +96,7 @@ def with_bump(
     )
 
 
-def find_patterns(file: VersionFile, text: str, member: Member | None) -> Iterable[str]:
+def _find_patterns(file: VersionFile, text: str, member: Member | None) -> Iterable[str]:
     """Return the patterns of `bump` for the parts of *text* with the version of *member*; empty if one has none."""
     if not member or not member.version:
         return ()

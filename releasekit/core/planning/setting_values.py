@@ -135,11 +135,11 @@ def refuse_mixed_changelog(
     if settings.versioning == "independent" or any(group_versions):
         hint = 'Set versioning = "fixed" or "linked", without groups that set it; or remove workspace_changelog.'
         raise _changelog_refusal("needs one version for all packages", hint)
-    for member in workspace.publishable:
+    for member in workspace.publishable:  # a changelog is found in any letter case
         defaults = {"changelog": settings.changelog, "changelog_path": settings.changelog_path}
         keys = {**defaults, **own.get(member.path, {})}
         own_path = f"{member.path}/{keys['changelog_path']}".removeprefix("./")
-        if keys["changelog"] and own_path == path:
+        if keys["changelog"] and own_path.lower() == path.lower():
             hint = "Set changelog = false, so that packages have none; or give one of them another path."
             raise _changelog_refusal(f"is the changelog of {member.name} too", hint)
 

@@ -6,6 +6,8 @@ from packaging.version import Version
 
 from releasekit.core.changelog.changelog import ChangelogEntry, PreviousRelease, parts_of
 from releasekit.core.changelog.workspace_changelog import merge_entries, merge_previous
+from releasekit.core.config.bump_rules import Bump
+from releasekit.core.history.change_files import FileChange
 from releasekit.core.history.commits import Change, parse
 from tests.support.builders import commit, settings_of
 
@@ -39,6 +41,20 @@ def test_commits_of_several_packages_appear_once() -> None:
     assert [part.heading for part in merged.parts] == ["Features"]
     assert merged.contributors == ("ada", "Bo")
     assert (merged.version, merged.date, merged.remark) == (NEW, "2026-11-22", "")
+
+
+def test_change_file_stands_under_its_largest_bump() -> None:
+    """A file that names several packages appears once, also if they stand in another order; equal texts are two."""
+    minor, patch = (FileChange("a.md", bump, "New") for bump in (Bump.MINOR, Bump.PATCH))
+    other = FileChange("b.md", Bump.PATCH, "New")
+
+    for files in ([minor], [patch, other]), ([patch, other], [minor]):
+        entries = [ChangelogEntry(NEW, "", "", parts_of((), SETTINGS, own)) for own in files]
+        merged = merge_entries(entries, SETTINGS, [])
+        assert [(part.heading, part.files) for part in merged.parts] == [
+            ("Features", (minor,)),
+            ("Bug Fixes", (other,)),
+        ]
 
 
 def test_remark_stays_if_it_is_true() -> None:
