@@ -218,7 +218,7 @@ def _nothing_of_ours(
     request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path_factory: pytest.TempPathFactory,
-) -> None:
+) -> Generator[None]:
     """No test uses the credentials, the git configuration or the Prefect server of the machine that it runs on."""
     # Nor that of other tests: with a server a small command takes three times as long.
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
@@ -237,6 +237,9 @@ def _nothing_of_ours(
     monkeypatch.delenv("CI", raising=False)
     # The width of the window that the tests are run from.
     monkeypatch.delenv("COLUMNS", raising=False)
+    may_import = "prefect" in sys.modules or "prefect_client" in request.fixturenames
+    yield
+    assert may_import or "prefect" not in sys.modules, "ask for `prefect_client` or `unrecorded`"
 
 
 @pytest.fixture(scope="session")
@@ -388,7 +391,7 @@ def prefect_home(
 @pytest.fixture(scope="session")
 def prefect_client(prefect_home: Callable[[str], Path]) -> Path:
     """Set up Prefect's client in this process as the program does, and return its home directory."""
-    assert "prefect" not in sys.modules, "some test imported Prefect before asking for this fixture"
+    assert "prefect" not in sys.modules, "a test module imported Prefect"
     home = prefect_home("prefect")
     os.environ["PREFECT_HOME"] = str(home)
     configure_client("")

@@ -351,6 +351,7 @@ def test_init_notes_missing_build_system(tmp_path: Path, own_index: EmbeddedInde
     assert not any("build-system" in note for note in init(world)["notes"])
 
 
+@pytest.mark.usefixtures("unrecorded")
 def test_init_notes_published_virtual_package(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """A package that uv does not build, and that is on the index, would silently stay unpublished; `packages` helps."""
     world = make_world(tmp_path, "core; app: core; plain")
