@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("releasekit")
 
+WORKSPACE = ""
+"""What stands for the workspace where other things are named by their package."""
+
 
 @dataclass(frozen=True)
 class Project:
@@ -98,7 +101,15 @@ class Project:
         """Return the setting *key* of the package *name*: its own value, or else the value of the root."""
         return self.member_settings.get(name, {}).get(key, getattr(self.settings, key))
 
-    def changelog_path(self, name: str) -> Path:
-        """Return the path of the changelog of the package *name* in the user's checkout; it may not exist."""
-        directory = self.root / self.workspace[name].path
-        return changelog_path(directory, self.effective_setting(name, "changelog_path"))
+    @property
+    def changelogs(self) -> dict[str, Path]:
+        """The changelogs that releases write, in the user's checkout, by package or `WORKSPACE`; some may not exist."""
+        paths: dict[str, Path] = {}
+        for member in self.workspace.publishable:
+            if self.effective_setting(member.name, "changelog"):
+                directory = (self.root / member.path).resolve()
+                path = self.effective_setting(member.name, "changelog_path")
+                paths[member.name] = changelog_path(directory, path)
+        if self.settings.workspace_changelog:
+            paths[WORKSPACE] = changelog_path(self.root, self.settings.workspace_changelog)
+        return paths

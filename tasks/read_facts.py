@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from releasekit.core.errors import ReleaseError
 from releasekit.core.history.build_tags import unread_tags
 from releasekit.core.text import summarize_causes
-from releasekit.integrations.filesystem import changelog_path
 from releasekit.integrations.process import mask
 from tasks.decorators import flow_task
 from tasks.read_declarations import member_directories
@@ -63,20 +63,12 @@ def read_facts(project: Project, repo: Repo, needs: Collection[str]) -> Workspac
 
 
 def _ignored_changelogs(project: Project, repo: Repo) -> dict[str, str]:
-    """Return the changelogs that git ignores, by package and relative to it, whether they exist or not."""
-    names = project.workspace.publishable_names
-    with_changelog = [name for name in names if project.effective_setting(name, "changelog")]
-    directories = {
-        name: (project.root / project.workspace[name].path).resolve() for name in with_changelog
-    }
-    paths = {
-        name: changelog_path(directory, project.effective_setting(name, "changelog_path"))
-        for name, directory in directories.items()
-    }
-    ignored = set(repo.find_ignored(list(paths.values())))
+    """Return the changelogs that git ignores, by package or `WORKSPACE`, whether they exist or not."""
+    changelogs = project.changelogs
+    ignored = set(repo.find_ignored(list(changelogs.values())))
     return {
-        name: path.relative_to(directories[name]).as_posix()
-        for name, path in paths.items()
+        owner: os.path.relpath(path, project.root)
+        for owner, path in changelogs.items()
         if path in ignored
     }
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import defaultdict
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from functools import partial
-from operator import attrgetter
+from itertools import product
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
@@ -45,6 +47,7 @@ from releasekit.options import StatusOptions
 from releasekit.store.bundle import SUMS
 from releasekit.store.record import MANIFEST, list_records
 from tasks import ask_index, read_history
+from tasks.project import WORKSPACE
 from tasks.read_declarations import DeclarationReader, member_directories
 from tasks.read_workspace import later_indexes, target_of
 
@@ -479,16 +482,9 @@ async def _with_details(
         page = pages.get(release.tag.name)
         if forge and page:
             sums |= await read_asset_sums(forge, page)
-    written = _written_versions(project)
-    entries: dict[VersionKey, bool] = {}
-    for release in releases:
-        if _is_checked_out(repo, release.commit):
-            entries |= _entries_of(release, written)
-    versions = [
-        replace(with_sums(version, sums), has_entry=entries.get(version.key))
-        for version in state.versions
-    ]
-    detailed = replace(state, versions=tuple(versions))
+    with_lost = _with_lost_sections(project, repo, state, releases)
+    versions = [with_sums(version, sums) for version in with_lost.versions]
+    detailed = replace(with_lost, versions=tuple(versions))
     if not scope.is_whole:
         return detailed
     titles = {release.tag.name for release in state.releases}
@@ -501,18 +497,48 @@ async def _with_details(
     return replace(detailed, drafts=drafts)
 
 
-def _is_checked_out(repo: Repo, commit: str) -> bool:
-    """Return whether HEAD has *commit* in its history, and so the changelogs that it wrote."""
-    return repo.has_commit(commit) and repo.contains(repo.head, commit)
+def _with_lost_sections(
+    project: Project, repo: Repo, state: RepositoryState, releases: Iterable[TaggedRelease]
+) -> RepositoryState:
+    """Return *state* with what the changelogs have lost of those *releases* that HEAD contains."""
+    paths = map_values(lambda path: os.path.relpath(path, repo.top), project.changelogs)
+    lost: set[VersionKey] = set()
+    for release in filter(partial(_is_checked_out, repo), releases):
+        lost |= _lost_sections(repo, release, paths)
+    versions = [replace(version, lacks_entry=version.key in lost) for version in state.versions]
+    with_own = [
+        replace(release, lacks_entry=not lost.isdisjoint(_shared_sections(release)))
+        for release in state.releases
+    ]
+    return replace(state, versions=tuple(versions), releases=tuple(with_own))
 
 
-def _entries_of(
-    release: TaggedRelease, written: Mapping[str, Container[Version]]
-) -> dict[VersionKey, bool]:
-    """Return whether the changelogs have the stable versions of *release*; *written* are their versions, by package."""
-    stable = [key for key in release.versions if not key[1].is_prerelease]
+def _is_checked_out(repo: Repo, release: TaggedRelease) -> bool:
+    """Return whether HEAD has the commit of *release* in its history, and so the changelogs that it wrote."""
+    return repo.has_commit(release.commit) and repo.contains(repo.head, release.commit)
+
+
+def _shared_sections(release: TaggedRelease) -> set[VersionKey]:
+    """Return the sections of *release* in the changelog of the workspace: one, because the packages share a version."""
+    return set(product([WORKSPACE], map(itemgetter(1), release.versions)))
+
+
+def _lost_sections(repo: Repo, release: TaggedRelease, paths: Mapping[str, str]) -> set[VersionKey]:
+    """Return the sections that the commit of *release* has written, and that the changelogs do not have now.
+
+    *paths* are those of the changelogs, by package or `WORKSPACE`. A later release may replace those of a prerelease.
+    """
+    positions = {
+        (owner, version): (release.commit, paths[owner])
+        for owner, version in {*release.versions, *_shared_sections(release)}
+        if owner in paths and not version.is_prerelease
+    }
+    texts = repo.texts(list(positions.values()))
     return {
-        (name, version): version in written[name] for name, version in stable if name in written
+        key
+        for key, (_, path) in positions.items()
+        if key[1] in versions_in(texts.get(positions[key], ""))
+        and key[1] not in versions_in(read_text_if_exists(repo.top / path))
     }
 
 
@@ -525,17 +551,6 @@ async def read_asset_sums(forge: Forge, page: ForgeRelease) -> dict[str, str]:
     if SUMS in page.assets and (content := await forge.asset(page, SUMS)):
         sums |= parse_sums(content.decode("utf-8", "replace"))
     return sums
-
-
-def _written_versions(project: Project) -> dict[str, frozenset[Version]]:
-    """Return the versions in the changelog of each package that keeps one."""
-    written: dict[str, frozenset[Version]] = {}
-    for member in project.workspace:
-        if not member.publishable or not project.effective_setting(member.name, "changelog"):
-            continue
-        text = read_text_if_exists(project.changelog_path(member.name))
-        written[member.name] = frozenset(versions_in(text))
-    return written
 
 
 async def _read_requirements(

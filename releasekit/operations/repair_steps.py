@@ -21,6 +21,7 @@ from releasekit.integrations.whole_checkout import add_whole_worktree, remove_wh
 from releasekit.operations.draft import open_index
 from releasekit.operations.start_release import release_context
 from releasekit.store.bundle import SUMS
+from tasks.project import WORKSPACE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -143,17 +144,21 @@ async def _context_of(repair: Repair, recorded: RecordedRelease) -> AsyncGenerat
 
 
 async def write_entry(repair: Repair) -> None:
-    """Write the section of a version into the changelog in the checkout, as the release had it."""
-    name, version = repair.key
-    project = repair.project
-    path = project.changelog_path(name)
-    recorded = repair.recorded
-    section = recorded.plan.changelogs.get(name) if recorded else None
+    """Write the section of a version or a release into the changelog in the checkout, as the release had it."""
+    finding, recorded = repair.finding, repair.recorded
+    if finding.package:
+        version, commit = repair.key[1], repair.compared.state.by_key[repair.key].tag.commit
+    else:
+        # Packages with a changelog of the workspace share their versions.
+        version, commit = repair.release.versions[0][1], repair.release.commit
+    path = repair.project.changelogs[finding.package]
+    section = None
+    if recorded:
+        plan = recorded.plan
+        section = {WORKSPACE: plan.workspace_changelog, **plan.changelogs}.get(finding.package)
     if section is None:
-        commit = repair.compared.state.by_key[repair.key].tag.commit
         day = repair.repo.git("show", "--no-patch", "--format=%cs", commit).strip()
-        text = f"## {version} - {day}\n\nReleased as {repair.finding.tag}.\n"
-        section = Section(text=text)
+        section = Section(text=f"## {version} - {day}\n\nReleased as {finding.tag}.\n")
     make_directory(path.parent)
     write_atomic(path, insert_section(read_text_if_exists(path), version, section))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ from releasekit.operations.confirmation import AssumeYes, Proposal
 from releasekit.operations.draft import checkout_workspace, open_index, open_project
 from releasekit.operations.read_releases import is_yanked, open_release_forge, read_index_files
 from releasekit.store.record import release_lock
+from tasks.project import WORKSPACE
 from tasks.read_workspace import targets_of
 
 if TYPE_CHECKING:
@@ -221,8 +223,7 @@ async def _carry_out(yank: _Yank, report: YankReport) -> YankReport:
             raise ReleaseError(ErrorCode.YANK_REFUSED, message, opened.index.url)
         places.append(place)
         done.append(f"{name} {version} is yanked on {target.title}")
-    if changelog := write_note(yank):
-        done.append(f"{changelog} has the reason; commit it")
+    done += [f"{changelog} has the reason; commit it" for changelog in write_notes(yank)]
     if page := await update_page(yank):
         done.append(f"{page} has the reason")
     yanked = report.with_places(places).model_copy(update={"done": tuple(done)})
@@ -238,20 +239,22 @@ def _remaining_steps(report: YankReport) -> tuple[str, ...]:
     )
 
 
-def write_note(yank: _Yank) -> str:
-    """Write the reason into the changelog of the package, and return its path; empty if nothing has changed."""
+def write_notes(yank: _Yank) -> list[str]:
+    """Write the reason into the changelogs of package and workspace, and return the paths of those that changed."""
     name, version = yank.key
     project = yank.project
-    if not project.effective_setting(name, "changelog"):
-        return ""
-    path = project.changelog_path(name)
-    before = read_text_if_exists(path)
     day = datetime.now(UTC).date().isoformat()
-    after = add_note(before, version, yank_note(yank.reason, day))
-    if after == before:
-        return ""
-    write_atomic(path, after)
-    return path.relative_to(project.root).as_posix()
+    notes = {name: yank_note(yank.reason, day), WORKSPACE: yank_note(yank.reason, day, name)}
+    changed: list[str] = []
+    changelogs = project.changelogs
+    for owner in sorted(changelogs.keys() & notes.keys()):
+        path = changelogs[owner]
+        before = read_text_if_exists(path)
+        after = add_note(before, version, notes[owner])
+        if after != before:
+            write_atomic(path, after)
+            changed.append(os.path.relpath(path, project.root))
+    return changed
 
 
 async def _find_page(yank: _Yank) -> ForgeRelease | None:

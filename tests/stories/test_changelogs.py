@@ -296,7 +296,7 @@ def test_check_reports_ignored_changelogs(tmp_path: Path) -> None:
         (
             "packages/core/NEWS.md",
             "warning",
-            "git ignores the changelog of core, so release commits do not contain it: NEWS.md",
+            "git ignores this changelog, so release commits do not contain it",
         )
     ]
 

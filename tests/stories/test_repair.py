@@ -39,14 +39,16 @@ def kinds(report: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def released_world(directory: Path, hub: GitHubDouble, index: FaultIndex | EmbeddedIndex) -> World:
-    """Release two packages to *index*, from a repository on *hub*."""
+def released_world(
+    directory: Path, hub: GitHubDouble, index: FaultIndex | EmbeddedIndex, keys: str = ""
+) -> World:
+    """Release two packages to *index*, from a repository on *hub*, with more *keys* in the configuration."""
     made = make_world(directory, "one; two: one")
     world = World(made.root, hub.bare)
     world.git("remote", "set-url", "origin", hub.remote)
     text = (world.root / "pyproject.toml").read_text()
     addresses = f'publish_url = "{index.publish_url}"\ncheck_url = "{index.simple_url}"'
-    table = f'[tool.releasekit]\nforge = "github"\n{addresses}\n'
+    table = f'[tool.releasekit]\nforge = "github"\n{addresses}\n{keys}'
     world.commit("chore: configure", {"pyproject.toml": f"{text}\n{table}"})
     world.git("push", "--quiet", "origin", "main")
     said = world.releasekit(*RELEASE)
@@ -147,6 +149,55 @@ def test_half_done_release_is_repaired(tmp_path: Path, monkeypatch: pytest.Monke
         repair_lost_page(world, hub, monkeypatch)
 
 
+SHARED = 'versioning = "fixed"\ntag_format = "v{version}"\nchangelog = false\nworkspace_changelog = "NEWS.md"\n'
+
+
+@pytest.mark.usefixtures("unrecorded")
+def test_workspace_changelog_is_repaired(
+    tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A section that the changelog of the workspace has lost is one finding; the reason of a yank is written there."""
+    hub = GitHubDouble(tmp_path / "hub")
+    with hub.serving():
+        monkeypatch.setenv("GH_TOKEN", WRITER)
+        world = released_world(tmp_path, hub, own_index, SHARED)
+        news = world.root / "NEWS.md"
+        whole = news.read_text()
+        assert repair(world, "--all")[1]["findings"] == []
+        news.write_text("# News\n")
+
+        code, report = repair(world)
+        assert (code, kinds(report)) == (1, [("changelog_missing", "v0.1.0")]), report
+        code, report = repair(world, "--apply", "--yes")
+        assert (code, report["findings"]) == (0, []), report
+        section = whole.partition("## ")[2]
+        assert news.read_text() == f"# News\n\n## {section}"
+
+        for name in ("one", "two"):
+            words = (
+                "yank",
+                name,
+                "0.1.0",
+                "--reason",
+                f"{name} fails",
+                "--yes",
+                "--format",
+                "json",
+            )
+            said = world.releasekit(*words)
+            assert said.code == 0, said.err
+            assert json.loads(said.out)["done"][1] == "NEWS.md has the reason; commit it"
+        day = f"{datetime.now(UTC):%Y-%m-%d}"
+        for name in ("one", "two"):
+            assert news.read_text().count(f"**{name} yanked on {day}:** {name} fails") == 1
+
+        world.git("checkout", "--quiet", "--", "NEWS.md")
+        configuration = world.root / "pyproject.toml"
+        text = configuration.read_text().replace('"NEWS.md"', '"docs/HISTORY.md"')
+        world.commit("chore: another file", {"pyproject.toml": text})
+        assert repair(world, "--all")[1]["findings"] == [], "the release did not write this file"
+
+
 @pytest.mark.usefixtures("unrecorded")
 def test_rebuilt_version_is_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exit code 0 if the tag gives the same bytes and sums, 1 if one of them differs, 2 if it cannot be compared."""
@@ -225,7 +276,7 @@ def test_yank_is_recorded_everywhere(
         assert world.state() == before
 
         with monkeypatch.context() as patch:
-            patch.setattr(yank_version, "write_note", end_here)
+            patch.setattr(yank_version, "write_notes", end_here)
             assert world.releasekit(*words, "--yes").code == 130
         said = world.releasekit(*words, "--yes")
         assert said.code == 0, said.err

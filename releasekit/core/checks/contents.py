@@ -182,8 +182,14 @@ def _check_shared_version(group: VersionGroup, facts: WorkspaceFacts) -> Iterato
 
 def ignored_files(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find files that a package needs and git ignores: a release is built from a commit, so it lacks them."""
+    for owner, path in facts.ignored_changelogs.items():
+        yield Found(
+            owner,
+            "git ignores this changelog, so release commits do not contain it",
+            file=path,
+            hint=ERRORS[ErrorCode.CHANGELOG_IGNORED].hint,
+        )
     for package in facts.published:
-        yield from _check_changelog(package, facts)
         documents = {path for path in package.ignored if _is_document(path, package)}
         module_files = _ignored_module_files(package)
         code = {path for path in module_files if path.endswith((".py", ".typed"))}
@@ -197,17 +203,6 @@ def ignored_files(facts: WorkspaceFacts) -> Iterator[Found]:
                 file=package.at(paths[0]),
                 severity=severity,
             )
-
-
-def _check_changelog(package: Package, facts: WorkspaceFacts) -> Iterator[Found]:
-    changelog = facts.ignored_changelogs.get(package.name)
-    if changelog:
-        yield Found(
-            package.name,
-            f"git ignores the changelog of {package.name}, so release commits do not contain it: {changelog}",
-            file=package.at(changelog),
-            hint=ERRORS[ErrorCode.CHANGELOG_IGNORED].hint,
-        )
 
 
 def _is_document(path: str, package: Package) -> bool:

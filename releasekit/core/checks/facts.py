@@ -157,7 +157,8 @@ class WorkspaceFacts:
     *lock* is the state of uv.lock: "current", "stale", "none" (not in git), "unasked", or uv's message if uv cannot
     check it; *locked* is its text. *tagged* are the packages whose last release has a tag, None if tags were not read.
     *license_text* is the text of *license_file*, a file at the root; both are empty if there is none.
-    *ignored_changelogs* are the changelogs that releases write and git ignores, by package and relative to it.
+    *ignored_changelogs* are the changelogs that releases write and git ignores, by package, or "" for that of the
+    workspace; they are relative to the root.
     *unread_tags* says by package why its build does not read the tags of its releases.
     """
 

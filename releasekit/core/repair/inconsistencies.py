@@ -176,7 +176,7 @@ def _version_findings(version: VersionState, state: RepositoryState) -> Iterator
         yield _untagged_version(version, state)
     else:
         yield from _misplaced_tag(version.tag, state, version)
-        if version.has_entry is False:
+        if version.lacks_entry:
             yield _missing_entry(version)
 
 
@@ -332,6 +332,8 @@ def _release_findings(release: TaggedRelease, state: RepositoryState) -> Iterato
         return
     if is_own_tag:
         yield from _misplaced_tag(release.tag, state)
+    if release.lacks_entry:
+        yield _missing_workspace_entry(release)
     if state.has_forge:
         yield from _forge_findings(release)
 
@@ -344,6 +346,16 @@ def _missing_release_tag(release: TaggedRelease) -> Inconsistency:
         text="all packages of the release are published, but the tag that names it is missing",
         action="tag",
         next=_apply("", effect),
+    )
+
+
+def _missing_workspace_entry(release: TaggedRelease) -> Inconsistency:
+    return Inconsistency(
+        kind="changelog_missing",
+        tag=release.tag.name,
+        text="the changelog of the workspace has no section for this release",
+        action="write_entry",
+        next=_apply("", "writes the section into the changelog, for you to commit"),
     )
 
 

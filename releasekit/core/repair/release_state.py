@@ -54,7 +54,7 @@ class VersionState:
     *commit* is the commit that released it, from the record or the history, empty if nothing shows it. *files* are the
     sha256 of the files on the index, by name. *expected* are those that the record and the assets of the release name;
     *kinds* are the kinds of files that other versions of the package have. *files_here* are the recorded files that
-    this machine has with their content. *has_entry* says whether the changelog has the version, None if it need not.
+    this machine has with their content. *lacks_entry* says that the changelog has lost the section of the version.
     """
 
     name: str
@@ -66,7 +66,7 @@ class VersionState:
     expected: Mapping[str, str] = field(default_factory=dict[str, str])
     kinds: frozenset[FileKind] = frozenset()
     files_here: AbstractSet[str] = frozenset()
-    has_entry: bool | None = None
+    lacks_entry: bool = False
 
     @property
     def key(self) -> VersionKey:
@@ -116,13 +116,15 @@ class ForgeState:
 class TaggedRelease:
     """A release that releasekit has made: the *tag* that names it, its *commit*, and its packages.
 
-    *on_forge* is None if the forge has no release of the tag.
+    *on_forge* is None if the forge has no release of the tag. *lacks_entry* says that the changelog of the
+    workspace has lost the section of the release.
     """
 
     tag: TagState
     commit: str
     versions: tuple[VersionKey, ...]
     on_forge: ForgeState | None = None
+    lacks_entry: bool = False
 
 
 @dataclass(frozen=True, slots=True)

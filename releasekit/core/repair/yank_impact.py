@@ -164,9 +164,13 @@ def is_exact_pin(requirement: Requirement) -> bool:
     )
 
 
-def yank_note(reason: str, day: str) -> str:
-    """Return the line of a changelog that says that the version above it is yanked, since *day*."""
-    return f"**Yanked on {day}:** {_one_line(reason)}"
+def yank_note(reason: str, day: str, package: str = "") -> str:
+    """Return the line of a changelog that says that the version above it is yanked, since *day*.
+
+    *package* is needed if the changelog has several packages.
+    """
+    subject = f"{package} yanked" if package else "Yanked"
+    return f"**{subject} on {day}:** {_one_line(reason)}"
 
 
 def with_yank_note(body: str, package: str, version: Version, reason: str) -> str:

@@ -512,9 +512,10 @@ FIRES = [
     ),
     Row(
         "ignored_files",
-        scene(pkg("app"), pkg("core"), ignored_changelogs={"core": "LOG"}),
+        scene(pkg("app"), pkg("core"), ignored_changelogs={"core": f"{CORE_AT}/LOG", "": "NEWS"}),
         [
-            f"warning {CORE_AT}/LOG:1 git ignores the changelog of core, so release commits do not contain it: LOG"
+            "warning NEWS:1 git ignores this changelog, so release commits do not contain it",
+            f"warning {CORE_AT}/LOG:1 git ignores this changelog, so release commits do not contain it",
         ],
     ),
     Row(

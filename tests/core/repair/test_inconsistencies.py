@@ -41,7 +41,7 @@ def version_state(text: str = "core 1", **given: Any) -> VersionState:
     """Return a version that is complete and tagged everywhere, with other values in *given*."""
     name, _, version = text.partition(" ")
     tag = TagState(f"{name}-v{version}", A, A)
-    state = VersionState(name, Version(version), tag, A, SUMS, expected=SUMS, has_entry=True)
+    state = VersionState(name, Version(version), tag, A, SUMS, expected=SUMS)
     return replace(state, **given)
 
 
@@ -89,7 +89,7 @@ OTHER = {**SUMS, "core-1.tar.gz": "9" * 64}
         ({"tag": TagState("t", A, "")}, ("tag_not_pushed", "push_tag", APPLY)),
         ({"tag": TagState("t", "", A)}, ("tag_not_here", "fetch_tag", APPLY)),
         ({"tag": TagState("t", A, B)}, ("tag_moved", "", NEXT)),
-        ({"has_entry": False}, ("changelog_missing", "write_entry", APPLY)),
+        ({"lacks_entry": True}, ("changelog_missing", "write_entry", APPLY)),
     ],
 )
 def test_version_has_one_way(given: dict[str, Any], expected: tuple[str, ...]) -> None:
@@ -190,7 +190,7 @@ def test_latest_versions_fit_together() -> None:
 
 def test_report_counts_open_findings() -> None:
     """The headline counts what needs somebody, and what a later version has settled."""
-    lost, later = version_state(files={}), version_state("core 2", has_entry=False)
+    lost, later = version_state(files={}), version_state("core 2", lacks_entry=True)
     found = find_inconsistencies(RepositoryState((lost, later)))
     report = RepairReport(compared=("core 1", "core 2"), findings=found)
 
@@ -222,7 +222,7 @@ class Variant(NamedTuple):
     is_yanked: bool
     is_recorded: bool
     files_here: tuple[str, ...]
-    has_entry: bool | None
+    lacks_entry: bool
     is_prerelease: bool
 
     def as_state(self, name: str, number: int) -> VersionState:
@@ -240,7 +240,7 @@ class Variant(NamedTuple):
             expected=dict.fromkeys(names.values(), RECORDED) if self.is_recorded else {},
             kinds=BOTH,
             files_here=frozenset(names[kind] for kind in self.files_here),
-            has_entry=self.has_entry,
+            lacks_entry=self.lacks_entry,
         )
 
 
@@ -257,14 +257,14 @@ VARIANTS = [
         (False, True),
         (False, True),
         ((), ("wheel",), ("wheel", "sdist")),
-        (None, True, False),
+        (False, True),
         (False, True),
     )
 ]
 
 
 PAGES = [None, *(ForgeState(*flags) for flags in product((False, True), repeat=3))]
-PLACES = [*product(("", A), (None, "", A), PAGES)]
+PLACES = [*product(("", A), (None, "", A), PAGES, (False, True))]
 NUMBERS = st.lists(st.integers(0, len(VARIANTS) - 1), max_size=3)
 PLACE, CHOICES = st.integers(0, len(PLACES) - 1), st.integers(0, 1023)
 
@@ -279,8 +279,9 @@ def repository_states(draw: st.DrawFn) -> RepositoryState:
     ]
     chosen = draw(CHOICES)
     keys = [version.key for number, version in enumerate(versions) if chosen >> number & 1]
-    here, there, page = PLACES[draw(PLACE)]
-    releases = [TaggedRelease(TagState("all-1", here, there), A, tuple(keys), page)] if keys else []
+    here, there, page, lacks_entry = PLACES[draw(PLACE)]
+    tag = TagState("all-1", here, there)
+    releases = [TaggedRelease(tag, A, tuple(keys), page, lacks_entry)] if keys else []
     command = NextCommand(command="releasekit publish", effect="resumes it")
     unfinished = UnfinishedState("all-1", "It is unfinished.", tuple(keys[:1]), command)
     return RepositoryState(
@@ -301,7 +302,7 @@ def completed(version: VersionState) -> VersionState:
     files = {**built, **version.files}
     commit = version.tag.commit or A
     tag = version.tag if version.tag.has_moved else replace(version.tag, here=commit, there=commit)
-    return replace(version, tag=tag, files=files, has_entry=True)
+    return replace(version, tag=tag, files=files, lacks_entry=False)
 
 
 def with_version(state: RepositoryState, changed: VersionState) -> RepositoryState:
@@ -362,7 +363,7 @@ def apply(state: RepositoryState, finding: Inconsistency) -> RepositoryState:
         files = {**version.expected, **version.files}
         changes: dict[str, dict[str, Any]] = {
             "upload": {"files": files},
-            "write_entry": {"has_entry": True},
+            "write_entry": {"lacks_entry": False},
         }
         changed = replace(version, **changes.get(finding.action, {"tag": tag}))
         return with_version(state, changed)
@@ -372,6 +373,8 @@ def apply(state: RepositoryState, finding: Inconsistency) -> RepositoryState:
             releases.append(release)
         elif finding.action in ("tag", "push_tag", "fetch_tag"):
             releases.append(replace(release, tag=TagState(finding.tag, A, A)))
+        elif finding.action == "write_entry":
+            releases.append(replace(release, lacks_entry=False))
         elif finding.action == "publish_draft" and release.on_forge:
             releases.append(replace(release, on_forge=replace(release.on_forge, is_draft=False)))
         else:
