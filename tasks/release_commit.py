@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from releasekit.core.artifacts.package_facts import missing_sources
 from releasekit.core.changelog.changelog import insert_section
 from releasekit.core.errors import ErrorCode, Refusal
-from releasekit.core.picking import drop, names_of
+from releasekit.core.picking import drop
 from releasekit.core.planning.release_messages import commit_message
 from releasekit.core.release.release_manifest import ReleaseManifest
 from releasekit.core.text import summarize
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
     from releasekit.integrations.git import Repo
+    from releasekit.integrations.protocols import PackageManager
     from tasks.context import ReleaseContext
 
 log = logging.getLogger("releasekit.prepare")
@@ -212,15 +214,31 @@ def _consume_change_files(release: ReleaseContext) -> list[str]:
 
 @flow_task("lock", "lock-{release.plan.title}", stage="commit")
 def update_lock_file(release: ReleaseContext, repo: Repo) -> list[str]:
-    """Update the lock file, once for all packages, if the repository tracks it (D-2); returns its path."""
+    """Write the new versions into the lock file, if the repository tracks it; returns its path.
+
+    Locking anew would also change other entries if another version of the package manager wrote the file, and ask all
+    their indexes. So it is done only if the file with the new versions does not fit.
+    """
     tree = release.record.worktree.resolve()
     root = tree / release.workspace
     lock_file = root / release.uv.lock_name
     if not repo.is_tracked(lock_file):
         return []
-    names = names_of(release.plan.steps)
-    run(release.uv.lock_command(root, names))
+    before = read_text_if_exists(lock_file)
+    versions = {step.name: step.version for step in release.plan.steps}
+    text = release.uv.lock_versions(before, versions)
+    if text != before:
+        write_atomic(lock_file, text, durable=False)
+    if not _is_current(release.uv, root):
+        run(release.uv.lock_command(root, list(versions)))
     return [lock_file.relative_to(tree).as_posix()]
+
+
+def _is_current(uv: PackageManager, root: Path) -> bool:
+    """Return whether the lock file fits the manifests; also false if that cannot be found out."""
+    with suppress(Refusal):
+        return uv.lock_is_current(root)
+    return False
 
 
 @flow_task("commit", "commit-{release.plan.title}", stage="commit")

@@ -281,8 +281,12 @@ class PackageManager(Protocol):
         """Return whether the lock file fits the manifests; raises Refusal RK-WORKSPACE-INVALID."""
         ...
 
+    def lock_versions(self, text: str, versions: Mapping[str, Version]) -> str:
+        """Return the *text* of the lock file with new *versions* of members, by name, and no other change."""
+        ...
+
     def lock_command(self, root: Path, packages: Sequence[str]) -> Command:
-        """Lock once for all *packages* that have a new version."""
+        """Lock once for all *packages* that have a new version; other entries may change too."""
         ...
 
     def export_sbom(self, root: Path, package: str) -> str:

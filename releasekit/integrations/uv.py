@@ -20,6 +20,7 @@ from packaging.version import InvalidVersion, Version
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, as_refusal
 from releasekit.core.release.upload_response import UploadResponse
 from releasekit.core.toml_lines import parse_error_excerpt
+from releasekit.core.workspace.uv_lock import lock_versions
 from releasekit.integrations.process import Command, last_lines, mask, run, run_async
 from releasekit.integrations.protocols import NO_CHANGES
 from releasekit.integrations.scratch import scratch_directory
@@ -154,8 +155,12 @@ class Uv:
             )
         return result.code == 0
 
+    def lock_versions(self, text: str, versions: Mapping[str, Version]) -> str:
+        """Return the *text* of a uv.lock with new *versions* of members; see `PackageManager.lock_versions`."""
+        return lock_versions(text, versions)
+
     def lock_command(self, root: Path, packages: Sequence[str]) -> Command:
-        """Lock once for all *packages* that have a new version."""
+        """Lock once for all *packages* that have a new version; other entries may change too."""
         upgrades = (word for name in packages for word in ("--upgrade-package", name))
         return self.command("lock", *self._with_python(root), *upgrades, cwd=root)
 

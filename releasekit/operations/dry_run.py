@@ -105,7 +105,9 @@ class _CommandOutline:
         new_changelogs = self._new_changelogs()
         if new_changelogs:
             yield display_command(self.repo.add_command(TREE, new_changelogs))
-        if self.repo.is_tracked(self.project.root / self.project.uv.lock_name):
+        lock_name = self.project.uv.lock_name
+        if self.repo.is_tracked(self.project.root / lock_name):
+            yield f"# write these versions into {lock_name}; lock anew only if it does not fit then:"
             yield str(self.project.uv.lock_command(self.root, names))
         yield from self.plan.pre_release
         message = commit_message(self.plan, self.settings.commit_templates[0])

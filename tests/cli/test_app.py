@@ -381,6 +381,7 @@ EFFECTS = (
     "would run:\n  # RELEASE: ",
     "git worktree add --quiet --detach RELEASE/tree",
     "# write the new versions of ",
+    "# write these versions into uv.lock; lock anew only if it does not fit then:",
     "uv lock --upgrade-package",
     "git commit --message 'chore(release): ",
     "uv build --no-sources --out-dir RELEASE/dist/orchard-core",

@@ -22,6 +22,8 @@ from releasekit.integrations.secrets import Secrets
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
 
+    from packaging.version import Version
+
     from releasekit.integrations.process import Result
 
 PROGRAM = str(Path(__file__).with_name("toy_program.py"))
@@ -80,6 +82,11 @@ class ToyManager:
     def lock_is_current(self, root: Path) -> bool:
         """Return whether the lock file has the versions of all members."""
         return run(self._command("print-lock", root)).stdout == (root / LOCK).read_text()
+
+    def lock_versions(self, text: str, versions: Mapping[str, Version]) -> str:
+        """Return the *text* as it is: the toy always locks anew."""
+        assert versions
+        return text
 
     def lock_command(self, root: Path, packages: Sequence[str]) -> Command:
         """Write the lock file."""
