@@ -21,6 +21,7 @@ from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, as_refusal
 from releasekit.core.release.upload_response import UploadResponse
 from releasekit.core.toml_lines import parse_error_excerpt
 from releasekit.core.workspace.uv_lock import lock_versions
+from releasekit.integrations import module_importer
 from releasekit.integrations.process import Command, last_lines, mask, run, run_async
 from releasekit.integrations.protocols import NO_CHANGES
 from releasekit.integrations.scratch import scratch_directory
@@ -433,18 +434,18 @@ class Uv:
     async def import_modules(self, python: Path, modules: Sequence[str]) -> Result:
         """Import *modules* in a process of *python* without our credentials; raises as `run_async` does.
 
-        A module that cannot be imported is only a warning if it is not named like its package, others can be imported,
-        and the package has extras.
+        A module that cannot be imported is only a warning if its error names an extra of the package, such as
+        `name[extra]`; or if it is not named like its package, others can be imported, and the package has extras.
         """
         # In the directory of the environment, so that nothing of the workspace can be imported.
         result = await run_async(self.import_command(python, modules, python.parents[2]))
-        for line in re.findall(f"^{_NOT_IMPORTED}.*", result.stderr, re.MULTILINE):
+        for line in re.findall(f"^{module_importer.NOT_IMPORTED}.*", result.stderr, re.MULTILINE):
             log.warning("%s", line)
         return result
 
     def import_command(self, python: Path, modules: Sequence[str], directory: Path) -> Command:
         """Import *modules* in a process of *python* without our credentials, in *directory*, outside the workspace."""
-        argv = (str(python), "-I", "-c", _IMPORT_SCRIPT, *modules)
+        argv = (str(python), "-I", module_importer.__file__, *modules)
         return Command(argv, directory, self.import_environment, timeout=120)
 
     def venv_command(self, venv: Path) -> Command:
@@ -490,31 +491,6 @@ class Uv:
         if result.code:
             raise _refusal(result.stderr, path)
         return result.stdout
-
-
-_NOT_IMPORTED = "without extras, this cannot be imported: "
-_IMPORT_SCRIPT = f"""
-import importlib, re, sys
-failures = {{}}
-for name in sys.argv[1:]:
-    try:
-        importlib.import_module(name)
-    except ImportError as error:
-        failures[name] = error
-if failures:
-    from importlib import metadata
-    tops = {{name.partition(".")[0] for name in failures}}
-    owners = getattr(metadata, "packages_distributions", dict)()
-    projects = {{project for top in tops for project in owners.get(top, ())}}
-    has_extras = any(metadata.metadata(project).get_all("Provides-Extra") for project in projects)
-    plain = lambda name: re.sub("[-_.]+", "-", name).lower()
-    is_own = not set(map(plain, failures)).isdisjoint(map(plain, projects))
-    if len(failures) == len(sys.argv[1:]) or is_own or not has_extras:
-        raise next(iter(failures.values()))
-for name, error in failures.items():
-    print({_NOT_IMPORTED!r} + name + ": " + str(error).partition("\\n")[0], file=sys.stderr)
-"""
-"""Python before 3.10 does not tell which project a module is from; there, each module must be importable."""
 
 
 @cache

@@ -171,7 +171,7 @@ class Worker:
 
 def smoke_tests(worker: Worker) -> list[str]:
     """Return the smoke tests that are running on *worker*."""
-    return [line for line in worker.processes().values() if "importlib.import_module" in line]
+    return [line for line in worker.processes().values() if "module_importer.py" in line]
 
 
 def online_workers(api: str) -> int:
