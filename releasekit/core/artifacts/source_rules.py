@@ -123,8 +123,6 @@ def _texts(table: Table) -> Iterator[tuple[str, str]]:
     for key, field in (("description", "Summary"), ("requires-python", "Requires-Python")):
         if isinstance(table.get(key), str):
             yield field, table[key]
-    if isinstance(table.get("license"), str):
-        yield "License-Expression", table["license"]
     keywords = _strings(table.get("keywords"))
     if keywords:
         yield "Keywords", ",".join(keywords)

@@ -584,6 +584,18 @@ SILENT = [
         for name in ("verification", "type_markers")
     ),
     Row(
+        "verification",  # `license_expression` finds it
+        scene(
+            pkg(
+                "core",
+                urls=HOME,
+                tree=tree(app=""),
+                classifiers='["License :: OSI Approved :: MIT License"]',
+            )
+        ),
+        [],
+    ),
+    Row(
         "verification",
         scene(
             pkg("core", tree=tree("tmp/key.txt", app="def main(): ..."), rest=SCRIPTS, urls=HOME),
