@@ -45,7 +45,7 @@ LISTED = """\
    packages/app/pyproject.toml:2: app lacks description, urls, authors
    packages/core/pyproject.toml:2: core lacks description, urls, authors
    = help: Add what is missing to [project].
-2 packages, 22 checks: 4 errors, 2 warnings; --fix fixes 2
+2 packages, 23 checks: 4 errors, 2 warnings; --fix fixes 2
 """
 
 
@@ -244,6 +244,17 @@ def test_unsafe_fix_is_refused(world: World) -> None:
 
     assert (refused.code, ErrorCode.CHECK_FIX in refused.err) == (2, True), refused.err
     assert world.git("status", "--porcelain") == ""
+
+
+def test_missing_requirement_is_found_first(world: World) -> None:
+    """A sibling that is imported and not required works in the workspace only; `check` shows the line."""
+    world.write({"packages/core/src/core/late.py": '"""Late."""\n\nfrom app import run\n'})
+
+    assert found(world, "--select", "undeclared_imports") == {
+        "undeclared_imports": ["packages/core/src/core/late.py:3"]
+    }
+    rewrite(world, CORE, ("dependencies = []", 'dependencies = ["app"]'))
+    assert found(world, "--select", "undeclared_imports", code=0) == {}
 
 
 def test_checks_ask_git_and_uv(world: World, tmp_path: Path) -> None:

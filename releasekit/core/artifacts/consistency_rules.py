@@ -245,7 +245,7 @@ def _is_namespace(directory: str, wheel: Archive) -> bool:
 
 def _defined_names(content: bytes) -> frozenset[str] | None:
     """Return the names that a module with *content* defines at its top; None if nobody can tell."""
-    tree = _read_source(content, ast.parse)
+    tree = read_source(content, ast.parse)
     if not isinstance(tree, ast.Module):
         return None
     names = set(chain.from_iterable(map(_bound_names, ast.walk(tree))))
@@ -267,7 +267,7 @@ def _bound_names(node: ast.AST) -> Iterator[str]:
             return
 
 
-def _read_source(content: bytes, read: Callable[[bytes], T]) -> T | str:
+def read_source(content: bytes, read: Callable[[bytes], T]) -> T | str:
     """Return what *read* makes of the source of a module, or why Python cannot read it. Nothing is run."""
     try:
         with warnings.catch_warnings():
@@ -328,7 +328,7 @@ def _broken_modules(wheel: Archive, suffixes: tuple[str, ...]) -> Iterator[tuple
         module = landing.rpartition(".")[0].replace("/", ".")
         is_module = landing.endswith(suffixes) and _are_identifiers(module)
         if is_module and total <= _MAX_PARSED:
-            result = _read_source(content, _symbols)
+            result = read_source(content, _symbols)
             if isinstance(result, str):
                 yield path, result
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from releasekit.core.checks import contents, dependencies, metadata, source_verification
+from releasekit.core.checks import contents, dependencies, imports, metadata, source_verification
 from releasekit.core.checks.facts import Check, Finding, Severity
 from releasekit.core.errors import ErrorCode, Refusal, did_you_mean
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 CHECKS: Mapping[str, Check] = {
     check.name: check for check in (
         *dependencies.CHECKS,
+        *imports.CHECKS,
         *metadata.CHECKS,
         *contents.CHECKS,
         *source_verification.CHECKS,

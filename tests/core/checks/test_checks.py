@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
@@ -36,6 +36,9 @@ from releasekit.core.toml_lines import line_of
 from releasekit.core.workspace.workspace import workspace_of
 from releasekit.formats.markdown import check_markdown
 from releasekit.formats.sarif import sarif_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 KEYS = {
     "name": '"{name}"',
@@ -163,6 +166,32 @@ def tree(*secret: str, **modules: str) -> Archive:
     return Archive("source", members=tuple(members), contents=paths)
 
 
+def modules(sources: Mapping[str, str]) -> Archive:
+    """Draw the source of a package from its modules, by path."""
+    contents = {path: text.encode() for path, text in sources.items()}
+    return Archive("source", members=tuple(map(ArchiveMember, contents)), contents=contents)
+
+
+EXTRA = '[project.optional-dependencies]\nall = ["middle"]\n'
+SHELF = "src/{0}/__init__.py src/{0}/py.typed"
+# None of these fails if core is not there, or it is no import at all.
+LATE_IMPORTS = """\
+'''
+from core import parts
+'''
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import core
+try:
+    from core import parts
+except ImportError:
+    parts = None
+
+
+def run():
+    import core
+"""
 SCRIPTS = '[project.scripts]\ncore = "core.app:main"\n'
 HOME = '{{ Home = "https://example.org" }}'
 
@@ -219,6 +248,52 @@ FIRES = [
         "python_ranges",
         scene(pkg("app", dependencies='["core"]', requires_python='">=3.9"'), pkg("core")),
         [f"warning {APP}:6 app allows Python 3.9 to 3.10, but core does not (>=3.11)"],
+    ),
+    Row(
+        "undeclared_imports",
+        scene(
+            pkg("core"),
+            pkg("app", dependencies='["core"]'),
+            pkg(
+                "lone",
+                more=["src/lone/late.py"],
+                tree=modules(
+                    {
+                        "src/lone/__init__.py": "import os\nimport core.parts\n",
+                        "src/lone/late.py": "from app import run\nfrom core import parts\n",
+                    }
+                ),
+            ),
+        ),
+        [
+            "warning packages/lone/src/lone/__init__.py:2 lone imports core, but does not require core",
+            "warning packages/lone/src/lone/late.py:1 lone imports app, but does not require app",
+        ],
+    ),
+    Row(
+        "undeclared_imports",
+        scene(
+            pkg(
+                "shelf-core", lacks=SHELF.format("shelf_core"), more=["src/shelf/core/__init__.py"]
+            ),
+            pkg(
+                "shelf-app",
+                lacks=SHELF.format("shelf_app"),
+                more=["src/shelf/app/__init__.py", "src/shelf/app/run.py"],
+                tree=modules(
+                    {
+                        "src/shelf/app/__init__.py": "from . import run\n",
+                        "src/shelf/app/run.py": "from ..core import books\n",
+                    }
+                ),
+            ),
+        ),
+        [
+            (
+                "warning packages/shelf-app/src/shelf/app/run.py:1 "
+                "shelf-app imports shelf.core, but does not require shelf-core"
+            )
+        ],
     ),
     Row(
         "python_ranges",
@@ -564,6 +639,55 @@ dependencies = ["core=={{ version }}"]
 """
 
 SILENT = [
+    *(
+        Row(
+            "undeclared_imports",
+            scene(
+                pkg("core"),
+                pkg("middle", dependencies='["core"]'),
+                pkg(
+                    "app",
+                    dependencies=dependencies,
+                    rest=rest,
+                    tree=modules({path: text}),
+                    more=[path],
+                ),
+            ),
+            [],
+        )
+        for path, text, dependencies, rest in (
+            ("src/app/run.py", "import core", '["middle"]', ""),
+            ("src/app/run.py", "import core", "[]", EXTRA),
+            ("src/app/run.py", LATE_IMPORTS, "[]", ""),
+            ("src/app/run.py", "import core_parts\nfrom .core import x\n", "[]", ""),
+            ("src/app/run.py", "import core\nx = (", "[]", ""),
+            ("src/app/tests/run.py", "import core", "[]", ""),
+            ("src/app/.templates/run.py", "import core", "[]", ""),
+            ("src/app/run.pyi", "import core", "[]", ""),
+        )
+    ),
+    Row(
+        "undeclared_imports",  # a build hook writes the requirements
+        scene(
+            pkg("core"),
+            pkg(
+                "app",
+                dependencies=None,
+                dynamic='["dependencies"]',
+                tree=modules({"src/app/__init__.py": "import core"}),
+            ),
+        ),
+        [],
+    ),
+    Row(
+        "undeclared_imports",  # two packages have the module
+        scene(
+            pkg("core"),
+            pkg("core-fast", lacks=SHELF.format("core_fast"), more=["src/core/__init__.py"]),
+            pkg("app", tree=modules({"src/app/__init__.py": "import core"})),
+        ),
+        [],
+    ),
     *(
         Row(
             name,
