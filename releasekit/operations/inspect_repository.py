@@ -25,7 +25,7 @@ from releasekit.core.adoption.outside_packages import (
 )
 from releasekit.core.adoption.tag_forms import package_words, parse_tags, unclaimed_tags
 from releasekit.core.adoption.tagging import choose_tagging
-from releasekit.core.picking import drop, drop_named, names_of, true_keys
+from releasekit.core.picking import drop, drop_empty, drop_named, names_of, true_keys
 from releasekit.core.text import summarize
 from releasekit.integrations.manifests import find_subdirectories, read_manifests
 from releasekit.operations.take_over import NO_TAKE_OVER
@@ -168,7 +168,7 @@ def _find_internal(
     in_own_format = {
         name for name, scheme in project.schemes.own.items() if _reads_any(scheme, name, tags)
     }
-    released = on_index | tagged | in_own_format
+    released = tagged | in_own_format
     if not on_index:  # the index knows better who shares a tag
         released |= sharing
     commits = _newest_releases(evidence)
@@ -177,14 +177,32 @@ def _find_internal(
     present = Counter(
         name for (_, name), declaration in declarations.items() if declaration is not None
     )
+    strange = _find_strange(project, declarations, published or {}) - released
     facts = ReleaseFacts(
-        released=released,
+        released=released | on_index - strange,
         shared=sharing,
+        strange=strange,
         is_index_known=published is not None,
         releases=len(commits),
         present=present,
     )
     return find_internal(project.workspace, facts)
+
+
+def _find_strange(
+    project: Project, declarations: Declarations, published: PublishedVersions
+) -> set[str]:
+    """Return the packages that are *published*, but in none of the versions that they declare now or in *declarations*.
+
+    Somebody else may own the project of that name. A version that a build makes is not declared, so it shows nothing.
+    """
+    versions = {
+        name: {version} for name, version in read_history.publishable_versions(project).items()
+    }
+    for (_, name), declaration in drop_empty(declarations).items():
+        versions[name].add(declaration.version)
+    on_index = versions.keys() & set(true_keys(published))
+    return {name for name in on_index if versions[name].isdisjoint({None, *published[name]})}
 
 
 def _tagged_names(evidence: Iterable[FormEvidence]) -> tuple[set[str], set[str]]:

@@ -292,6 +292,35 @@ def test_init_leaves_inline_table_alone(tmp_path: Path) -> None:
     assert root(world) == inline
 
 
+def test_init_excludes_samples_of_strange_projects(
+    tmp_path: Path, own_index: EmbeddedIndex
+) -> None:
+    """A sample whose name somebody else has on the index is excluded; one whose version was published stays."""
+    world = make_world(tmp_path, "core; docs-kit; old-docs; taken; taken-docs")
+
+    def declare(name: str, version: str) -> None:
+        path = f"packages/{name}/pyproject.toml"
+        text = (world.root / path).read_text()
+        world.commit(
+            f"chore: {name}", {path: text.replace('version = "0.1.0"', f'version = "{version}"')}
+        )
+
+    upload(world, own_index, "core", "docs-kit", "old-docs", "taken", "taken-docs")
+    declare("taken", "0.3.0")
+    declare("taken-docs", "0.3.0")
+    world.git("tag", "core-v0.1.0")
+    declare("old-docs", "0.2.0")
+    world.lock()
+
+    found = init(world, "--yes")
+
+    reason = "its name or path says docs, and the index has only versions that it never declared"
+    assert {package["name"]: package["reason"] for package in found["internal"]} == {
+        "taken-docs": reason
+    }
+    assert f'# taken-docs: {reason}\nexclude = ["taken-docs"]\n' in root(world)
+
+
 def test_init_excludes_internal_packages(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """Packages that were never released, and whose name or path says why, are excluded with that reason."""
     world = make_world(tmp_path, "core: helper-test; helper-test; core-benchmarks: core")

@@ -44,7 +44,8 @@ _MIN_RELEASES = 2
 class ReleaseFacts:
     """Which packages were *released*, and which may have been, because they declared the versions of *shared* tags.
 
-    *is_index_known* says whether an index was asked.
+    *is_index_known* says whether an index was asked. *strange* are packages of which it has only versions that they
+    never declared: somebody else may own these projects.
 
     *releases* is the number of the newest releases of this repository that were looked at, and *present* says at how
     many of them each package was there.
@@ -52,6 +53,7 @@ class ReleaseFacts:
 
     released: Collection[str] = ()
     shared: Collection[str] = ()
+    strange: Collection[str] = ()
     is_index_known: bool = False
     releases: int = 0
     present: Mapping[str, int] = field(default_factory=dict[str, int])
@@ -97,10 +99,13 @@ def find_internal(workspace: Workspace, facts: ReleaseFacts) -> tuple[InternalPa
 def _reason(member: Member, facts: ReleaseFacts) -> str:
     """Return why *member*, which was never released, is probably internal; empty if there is no sign."""
     word = _internal_word(member)
+    is_strange = member.name in facts.strange
     is_known_by_tags = member.version is None and bool(facts.released)
     was_always_there = facts.present.get(member.name, 0) == facts.releases
     was_left_out = facts.is_index_known and was_always_there and facts.releases >= _MIN_RELEASES
     signs = {
+        "": is_strange and not word,  # then it was probably released from here
+        f"its name or path says {word}, and the index has only versions that it never declared": is_strange,
         f"never released, and its name or path says {word}": bool(word),
         f"never released, and its version is {member.version}": member.version == _PLACEHOLDER,
         "its version comes from tags, and no tag is its release": is_known_by_tags
