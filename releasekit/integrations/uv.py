@@ -20,7 +20,7 @@ from packaging.version import InvalidVersion, Version
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, as_refusal
 from releasekit.core.release.upload_response import UploadResponse
 from releasekit.core.toml_lines import parse_error_excerpt
-from releasekit.core.workspace.uv_lock import lock_versions
+from releasekit.core.workspace.uv_lock import LOCK_HINT, lock_versions
 from releasekit.integrations import module_importer
 from releasekit.integrations.process import Command, last_lines, mask, run, run_async
 from releasekit.integrations.protocols import NO_CHANGES
@@ -152,6 +152,7 @@ class Uv:
                 ErrorCode.WORKSPACE_INVALID,
                 "uv cannot lock the workspace",
                 str(root),
+                LOCK_HINT,
                 output=output,
             )
         return result.code == 0

@@ -400,6 +400,7 @@ class TestLock:
             UV.lock_is_current(root)
 
         assert caught.value.code is ErrorCode.WORKSPACE_INVALID
+        assert "`uv lock --check`" in caught.value.hint
         assert (
             "rk-never-heard-of" if with_lock else "Unable to find lockfile"
         ) in caught.value.output

@@ -23,6 +23,7 @@ from releasekit.core.version_numbers import CODE_VERSION, parse_version
 from releasekit.core.versioning.groups import version_groups
 from releasekit.core.workspace.built_files import parse_file_name
 from releasekit.core.workspace.dynamic_version import table_at, version_source
+from releasekit.core.workspace.uv_lock import LOCK_HINT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -232,7 +233,7 @@ def lock_stale(facts: WorkspaceFacts) -> Iterator[Found]:
             "",
             f"uv cannot check whether uv.lock is current: {facts.lock}",
             file="uv.lock",
-            hint="Make `uv lock --check` succeed: a release runs it too.",
+            hint=LOCK_HINT,
         )
 
 

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
     from packaging.version import Version
 
+LOCK_HINT = "Make `uv lock --check` succeed: a release runs it too."
+
 # Packages of an index or of a repository have another `source`; a dynamic version is not in the file.
 _MEMBER = re.compile(
     r'^(\[\[package\]\]\r?\nname = "([^"]+)"\r?\nversion = ")[^"]+'
