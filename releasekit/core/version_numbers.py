@@ -14,6 +14,8 @@ from releasekit.core.config.bump_rules import Bump
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from packaging.specifiers import SpecifierSet
+
 
 CODE_VERSION = re.compile(
     r"""^__version__(?: *: *[\w.\[\]]+)? *= *["']([^"']+)["']""", re.MULTILINE
@@ -108,6 +110,15 @@ def next_version_after(version: Version) -> Version:
             return Version(f"{stem}{number + 1}")
     major, minor, micro = (*version.release, 0, 0)[:3]
     return Version(f"{version.epoch}!{major}.{minor}.{micro + 1}")
+
+
+def allows_from(specifier: SpecifierSet, minimum: Version) -> bool:
+    """Return whether *specifier* (PEP 440) allows *minimum* or a later version."""
+    texts = [clause.version.removesuffix(".*") for clause in specifier]
+    bounds = [minimum, *map(Version, texts)]
+    candidates = [*bounds, *map(next_version_after, bounds)]
+    allowed = specifier.filter(candidates, prereleases=True)
+    return any(filter(minimum.__le__, allowed))
 
 
 def _on_zero(current: Version, bump: Bump, major_on_zero: bool) -> Bump:  # noqa: FBT001 - a setting that is passed on

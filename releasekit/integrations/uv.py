@@ -15,11 +15,13 @@ from pathlib import Path
 from shutil import which
 from typing import TYPE_CHECKING, Any, Literal
 
+from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, as_refusal
 from releasekit.core.release.upload_response import UploadResponse
 from releasekit.core.toml_lines import parse_error_excerpt
+from releasekit.core.version_numbers import allows_from
 from releasekit.core.workspace.uv_lock import LOCK_HINT, lock_versions
 from releasekit.integrations import module_importer
 from releasekit.integrations.process import Command, last_lines, mask, run, run_async
@@ -500,7 +502,11 @@ def _find_python(executable: str, root: Path, wanted: str) -> str:
     return run(Uv(executable).command(*argv, cwd=root)).stdout.strip()
 
 
-def find_uv(needed: str = "0.13") -> Uv:
+NEEDED_UV = "0.13"
+"""The oldest uv that has all commands and options that a release uses."""
+
+
+def find_uv(needed: str = NEEDED_UV) -> Uv:
     """Return the uv on the PATH, or the one installed with releasekit if that is missing or older than *needed*.
 
     Raises Refusal RK-UV-MISSING if there is neither.
@@ -643,7 +649,16 @@ def _refusal(output: str, path: Path) -> Refusal:
             if _is_toml(text):  # then uv refuses a value
                 code = ErrorCode.WORKSPACE_INVALID
     summary, _, rest = message.partition("\n")
-    return Refusal(code, summary, location, output=rest, excerpt=excerpt)
+    hint = _requirement_hint(summary) if code is ErrorCode.UV_VERSION else ""
+    return Refusal(code, summary, location, hint, rest, excerpt)
+
+
+def _requirement_hint(message: str) -> str:
+    """Return what to do if every uv that a workspace requires is too old; empty if another uv helps."""
+    required = re.findall(r"Required uv version `([^`]+)`", message)
+    if allows_from(SpecifierSet(",".join(required)), Version(NEEDED_UV)):
+        return ""
+    return f"releasekit needs uv {NEEDED_UV} or later: allow it in `required-version`, in [tool.uv] or uv.toml."
 
 
 def _is_toml(text: str) -> bool:

@@ -338,14 +338,28 @@ class TestRefusals:
 
         assert (error.code, error.location) == (ErrorCode.WORKSPACE_OUTSIDE, "x/link")
 
-    def test_required_uv_version_is_named(self, workspace: Callable[..., Path]) -> None:
-        """A workspace for another uv says which it needs."""
-        root = workspace("members = []", root='[tool.uv]\nrequired-version = ">=999"')
+    @pytest.mark.parametrize(
+        ("required", "helps"),
+        [
+            (">=999", "Install"),
+            ("~=999.1", "Install"),
+            ("==999.*", "Install"),
+            (">=0.9.0, <0.11.0", "allow it in"),
+            ("0.10.2", "allow it in"),
+            ("<0.13", "allow it in"),
+        ],
+    )
+    def test_required_uv_version_is_named(
+        self, workspace: Callable[..., Path], required: str, helps: str
+    ) -> None:
+        """A workspace for another uv says which it needs. If all of these are too old for us, no other one helps."""
+        root = workspace("members = []", root=f'[tool.uv]\nrequired-version = "{required}"')
 
         error = refused(root)
 
         assert error.code is ErrorCode.UV_VERSION
-        assert ">=999" in error.message
+        assert required.partition(",")[0] in error.message
+        assert helps in error.hint
 
     def test_member_without_project(self, workspace: Callable[..., Path]) -> None:
         """A matched directory without pyproject.toml is what uv calls it."""
