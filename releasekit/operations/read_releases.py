@@ -502,9 +502,12 @@ def _with_lost_sections(
 ) -> RepositoryState:
     """Return *state* with what the changelogs have lost of those *releases* that HEAD contains."""
     paths = map_values(lambda path: os.path.relpath(path, repo.top), project.changelogs)
+    written = map_values(
+        lambda path: frozenset(versions_in(read_text_if_exists(repo.top / path))), paths
+    )
     lost: set[VersionKey] = set()
     for release in filter(partial(_is_checked_out, repo), releases):
-        lost |= _lost_sections(repo, release, paths)
+        lost |= _lost_sections(repo, release, paths, written)
     versions = [replace(version, lacks_entry=version.key in lost) for version in state.versions]
     with_own = [
         replace(release, lacks_entry=not lost.isdisjoint(_shared_sections(release)))
@@ -523,23 +526,24 @@ def _shared_sections(release: TaggedRelease) -> set[VersionKey]:
     return set(product([WORKSPACE], map(itemgetter(1), release.versions)))
 
 
-def _lost_sections(repo: Repo, release: TaggedRelease, paths: Mapping[str, str]) -> set[VersionKey]:
+def _lost_sections(
+    repo: Repo,
+    release: TaggedRelease,
+    paths: Mapping[str, str],
+    written: Mapping[str, Container[Version]],
+) -> set[VersionKey]:
     """Return the sections that the commit of *release* has written, and that the changelogs do not have now.
 
-    *paths* are those of the changelogs, by package or `WORKSPACE`. A later release may replace those of a prerelease.
+    *paths* are those of the changelogs, by package or `WORKSPACE`, and *written* the versions that they have. A later
+    release may replace the sections of a prerelease.
     """
-    positions = {
+    missing = {
         (owner, version): (release.commit, paths[owner])
         for owner, version in {*release.versions, *_shared_sections(release)}
-        if owner in paths and not version.is_prerelease
+        if owner in paths and not version.is_prerelease and version not in written[owner]
     }
-    texts = repo.texts(list(positions.values()))
-    return {
-        key
-        for key, (_, path) in positions.items()
-        if key[1] in versions_in(texts.get(positions[key], ""))
-        and key[1] not in versions_in(read_text_if_exists(repo.top / path))
-    }
+    texts = repo.texts(list(missing.values()))
+    return {key for key, place in missing.items() if key[1] in versions_in(texts.get(place, ""))}
 
 
 async def read_asset_sums(forge: Forge, page: ForgeRelease) -> dict[str, str]:

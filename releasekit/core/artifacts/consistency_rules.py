@@ -182,7 +182,7 @@ def _entry_problems(entry: EntryPoint, wheel: Archive) -> Iterator[Problem]:
         severity = None if is_path else RuleSeverity.WARNING
         yield Problem(wheel.name, f"{shown}: this name is not a usual name of a file", severity)
     match = _REFERENCE.fullmatch(entry.value.strip())
-    if match is None or not _are_identifiers(match["module"]) or (is_script and not match["attr"]):
+    if match is None or not are_identifiers(match["module"]) or (is_script and not match["attr"]):
         yield Problem(wheel.name, f"{shown}: it must refer to module:function")
         return
     extras = set(map(canonicalize_name, re.findall(r"[\w.-]+", match["extras"] or "")))
@@ -192,7 +192,8 @@ def _entry_problems(entry: EntryPoint, wheel: Archive) -> Iterator[Problem]:
     yield from _reference_problems(shown, match["module"], match["attr"] or "", wheel)
 
 
-def _are_identifiers(dotted: str) -> bool:
+def are_identifiers(dotted: str) -> bool:
+    """Return whether all parts of a *dotted* name are identifiers, so that an import can name it."""
     return all(map(str.isidentifier, dotted.split(".")))
 
 
@@ -326,7 +327,7 @@ def _broken_modules(wheel: Archive, suffixes: tuple[str, ...]) -> Iterator[tuple
         content = wheel.contents.get(path, b"")
         total += len(content)
         module = landing.rpartition(".")[0].replace("/", ".")
-        is_module = landing.endswith(suffixes) and _are_identifiers(module)
+        is_module = landing.endswith(suffixes) and are_identifiers(module)
         if is_module and total <= _MAX_PARSED:
             result = read_source(content, _symbols)
             if isinstance(result, str):

@@ -12,14 +12,14 @@ from packaging.utils import canonicalize_name
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from releasekit.core.adoption.internal_packages import SAMPLE_DIRECTORIES
-from releasekit.core.artifacts.package_facts import wheel_sources
+from releasekit.core.artifacts.package_facts import source_facts, wheel_sources
 from releasekit.core.checks.fixes import Fix
 from releasekit.core.repair.inconsistencies import RepairReport
 from releasekit.core.toml_lines import line_of
 from releasekit.core.workspace.workspace import Kind, requirement_arrays, requirement_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from packaging.requirements import Requirement
 
@@ -97,6 +97,12 @@ class Package:
     def sources(self) -> set[str]:
         """Those of its *files* that the settings of the build backend let into a wheel."""
         return wheel_sources(self.files, self.document, self.name.replace("-", "_"))
+
+    @cached_property
+    def installed_paths(self) -> Collection[str]:
+        """The paths at which its *files* are installed, as far as the settings of the build backend tell."""
+        sizes = dict.fromkeys(self.files, 0)
+        return source_facts(sizes, self.project, self.document).files
 
     def at(self, path: str) -> str:
         """Return *path*, which is relative to this package, relative to the root of the workspace."""

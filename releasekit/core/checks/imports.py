@@ -10,9 +10,9 @@ from itertools import accumulate, chain, filterfalse
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
-from releasekit.core.artifacts.consistency_rules import read_source
+from releasekit.core.artifacts.consistency_rules import are_identifiers, read_source
 from releasekit.core.artifacts.content_rules import is_support_path
-from releasekit.core.artifacts.package_facts import import_root, source_facts
+from releasekit.core.artifacts.package_facts import import_root
 from releasekit.core.checks.contents import modules_of
 from releasekit.core.checks.facts import Check, Found, Severity
 from releasekit.core.picking import drop_keys, names_of
@@ -56,16 +56,11 @@ def _owners_of_modules(facts: WorkspaceFacts) -> dict[str, str]:
     pairs = [
         (directory.replace("/", "."), package.name)
         for package in facts
-        for directory in modules_of(_installed_paths(package))
+        for directory in modules_of(package.installed_paths)
     ]
     names = list(map(itemgetter(0), pairs))
     repeated = Counter(names) - Counter(set(names))
     return drop_keys(dict(pairs), repeated)
-
-
-def _installed_paths(package: Package) -> Collection[str]:
-    sizes = dict.fromkeys(package.files, 0)
-    return source_facts(sizes, package.project, package.document).files
 
 
 class Import(NamedTuple):
@@ -82,7 +77,7 @@ def _imports_of(package: Package, modules: Collection[str]) -> Iterator[Import]:
         return
     tops = set(map(_top_of, modules))
     root = import_root(package.files, package.document)
-    paths = filter(_MODULE.fullmatch, sorted(_installed_paths(package)))
+    paths = filter(_is_module, sorted(package.installed_paths))
     for path in filterfalse(is_support_path, paths):
         file = f"{root}{path}"
         content = package.tree.contents.get(file, b"")
@@ -93,8 +88,11 @@ def _imports_of(package: Package, modules: Collection[str]) -> Iterator[Import]:
             yield from imports_among(content, file, path.split("/")[:-1], modules)
 
 
-_MODULE = re.compile(r"(?:[^\W\d]\w*/)*[^\W\d]\w*\.py")
-"""A file that can be imported: all parts of its path are identifiers."""
+def _is_module(path: str) -> bool:
+    """Return whether an import can name the file that is installed at *path*."""
+    return path.endswith(".py") and are_identifiers(path.removesuffix(".py").replace("/", "."))
+
+
 _TOP_IMPORTED = re.compile(rb"^(?:from|import)[ \t]+(\w+|\.\.)", re.MULTILINE)
 """Finds quickly whether a file may import a sibling: the first part of its name, or a relative import from above."""
 

@@ -163,15 +163,15 @@ class Plan(BaseModel):
     released. *versions* are the versions that internal pins name, by package: the new version, or the current one.
     *limits* are by package the first version after that which may break its dependents. *date* is "YYYY.MM.DD".
     *changelogs* are the new changelog sections by package, *workspace_changelog* is the one with the changes of all
-    packages, and *tales* are the contents of the release notes. *obstacles* are
-    the reasons for which `publish` would refuse the plan. *raises* are the requirements on siblings that the release
-    commit changes. *unallowed_new* are the packages that are released for the first time, without the ones that
-    `allow_new` names. *unread* are releases whose requirements are assumed. *new_to_index* are the released
-    packages of which the index has no version. *together*: whether the latest versions of
-    all packages can be installed together after the release. *unfinished* is the title of the unfinished release in
-    this clone; None if there is none, or nobody looked. *consumes* are the change files that the release commit edits
-    or deletes. *requested* are the options that requested versions, such as "--bump core=minor". *pre_release* are the
-    commands that run before the release commit. *differences* are what the source lacks of the last releases.
+    packages, and *tales* are the contents of the release notes. *obstacles* are the reasons for which `publish` would
+    refuse the plan. *raises* are the requirements on siblings that the release commit changes. *unallowed_new* are the
+    packages that are released for the first time, without the ones that `allow_new` names. *unread* are releases whose
+    requirements are assumed. *new_to_index* are the released packages of which the index has no version. *together*:
+    whether the latest versions of all packages can be installed together after the release. *unfinished* is the title
+    of the unfinished release in this clone; None if there is none, or nobody looked. *consumes* are the change files
+    that the release commit edits or deletes. *requested* are the options that requested versions, such as "--bump
+    core=minor". *pre_release* are the commands that run before the release commit. *differences* are what the source
+    lacks of the last releases.
     """
 
     model_config = ConfigDict(
