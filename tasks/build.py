@@ -15,7 +15,7 @@ from prefect.cache_policies import NO_CACHE, CacheKeyFnPolicy
 
 from releasekit.core.artifacts.content_rules import modules_by_project, own_import_names
 from releasekit.core.config.command_lines import wheel_command
-from releasekit.core.config.settings import build_command_of
+from releasekit.core.config.settings import commands_of
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, as_refusal
 from releasekit.core.picking import names_of
 from releasekit.core.release.progress import PackageStage
@@ -36,6 +36,7 @@ from releasekit.integrations.filesystem import (
     write_atomic,
 )
 from releasekit.integrations.package_managers import find_package_manager
+from releasekit.integrations.pre_build import pre_build_commands
 from releasekit.integrations.process import run
 from releasekit.integrations.secrets import Secrets
 from releasekit.integrations.storage import Storage
@@ -50,7 +51,15 @@ from tasks.decorators import flow_task, read_secret
 from tasks.run_logs import send_logs_to_prefect
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
+    from collections.abc import (
+        AsyncGenerator,
+        Callable,
+        Generator,
+        Iterable,
+        Iterator,
+        Mapping,
+        Sequence,
+    )
 
     from prefect.context import TaskRunContext
 
@@ -165,7 +174,7 @@ def stage_job(
         verify_ignore=release.settings.verify_ignore,
         has_platforms=bool(step.platforms),
         platform=platform,
-        build_command=release.settings.build_command,
+        commands=release.settings.package_commands,
         record=str(release.record.directory),
         storage=storage,
         uv=release.uv.executable,
@@ -246,10 +255,11 @@ def build_package(job: StageJob, uv: PackageManager) -> None:
     record = Record(Path(job.record))
     location = f"{job.path}/pyproject.toml"
     document, _ = read_toml(_directory(job) / "pyproject.toml", location)
-    own_command = build_command_of(
-        job.build_command, document, location, is_root="workspace" in _uv_table(document)
-    )
+    is_root = "workspace" in _uv_table(document)
+    commands = commands_of(job.commands, document, location, is_root=is_root)
+    own_command = commands.build_command
     out = record.dist(job.name)
+    _run_pre_build(job, document, uv, commands.pre_build)
     if not job.platform:
         shutil.rmtree(out, ignore_errors=True)
         only = "sdist" if job.has_platforms or own_command else ""
@@ -265,6 +275,27 @@ def build_package(job: StageJob, uv: PackageManager) -> None:
         else:
             _run_build(job, partial(_uv_build, job, document, uv, scratch, "wheel"))
         copy_files(sorted(scratch.glob("*.whl")), out)
+
+
+def _run_pre_build(
+    job: StageJob,
+    document: Mapping[str, Any],
+    uv: PackageManager,
+    commands: Iterable[tuple[str, ...]],
+) -> None:
+    """Run the `pre_build` *commands* in the directory of the package; raises ReleaseError RK-BUILD-FAILED."""
+    options = _build_options(job, document)
+    root = Record(Path(job.record)).worktree / job.workspace
+    env = {**uv.command_environment, **options["env"]}
+    for command in pre_build_commands(commands, root, options["package"], env, job.build_timeout):
+        try:
+            run(command)
+        except ReleaseError as error:
+            message = f"a pre_build command failed: {error.message}"
+            where = f"{job.name} {job.version}"
+            raise ReleaseError(
+                ErrorCode.BUILD_FAILED, message, where, output=error.output
+            ) from None
 
 
 def _uv_build(

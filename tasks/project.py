@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from releasekit.core.history.change_files import change_directories
 from releasekit.core.history.tags import schemes_of
+from releasekit.core.picking import drop_empty
 from releasekit.core.planning.release_messages import ReleaseCommits
 from releasekit.core.text import summarize
 from releasekit.integrations.change_texts import read_change_files
@@ -100,6 +101,14 @@ class Project:
     def effective_setting(self, name: str, key: str) -> Any:  # noqa: ANN401  as many types as there are keys
         """Return the setting *key* of the package *name*: its own value, or else the value of the root."""
         return self.member_settings.get(name, {}).get(key, getattr(self.settings, key))
+
+    @property
+    def prepared_names(self) -> frozenset[str]:
+        """The packages with `pre_build` commands."""
+        commands = {
+            name: self.effective_setting(name, "pre_build") for name in self.workspace.members
+        }
+        return frozenset(drop_empty(commands))
 
     @property
     def changelogs(self) -> dict[str, Path]:

@@ -59,6 +59,7 @@ def read_facts(project: Project, repo: Repo, needs: Collection[str]) -> Workspac
         unread_tags=unread_tags(project.workspace, project.schemes, documents)
         if project.settings.tag
         else {},
+        prepared=project.prepared_names,
     )
 
 

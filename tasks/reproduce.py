@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 from releasekit.core.artifacts.reproduction import describe_mismatch
 from releasekit.core.config.command_lines import wheel_command
-from releasekit.core.config.settings import build_command_of
+from releasekit.core.config.settings import commands_of
 from releasekit.core.errors import ErrorCode, ReleaseError
 from releasekit.core.picking import by_name
 from releasekit.core.workspace.dynamic_version import table_at, version_environment
 from releasekit.core.workspace.pins import Pins
 from releasekit.integrations.filesystem import read_toml, write_atomic
 from releasekit.integrations.packed_members import read_members
+from releasekit.integrations.pre_build import pre_build_commands
 from releasekit.integrations.process import run_async
 from releasekit.integrations.version_files import pinned_texts
 from tasks.context import explain_failure
@@ -81,11 +82,11 @@ async def _build_again(
 
     Raises ReleaseError RK-VERIFY-NOT-REPRODUCIBLE, RK-BUILD-FAILED.
     """
-    directory = tree / release.workspace / step.path
+    root = tree / release.workspace
     out = tree.parent / "dist" / step.name
     message = f"{step.name} {step.version} did not build a second time"
-    _pin(release, step, directory)
-    for command in _build_commands(release, step, directory, out):
+    _pin(release, step, root / step.path)
+    for command in _build_commands(release, step, root, out):
         with explain_failure(ErrorCode.BUILD_FAILED, message, str(command)):
             await run_async(command)
     mismatches = [
@@ -109,28 +110,31 @@ def _pin(release: ReleaseContext, step: Step, directory: Path) -> None:
 
 
 def _build_commands(
-    release: ReleaseContext, step: Step, directory: Path, out: Path
+    release: ReleaseContext, step: Step, root: Path, out: Path
 ) -> tuple[Command, ...]:
-    """Return the commands that build the package in *directory* into *out*, as the first build did.
+    """Return the commands that build the package in the workspace at *root* into *out*, as the first build did.
 
     A build in an environment that it shares is repeated in one of its own: so this also finds what sharing has changed.
     """
-    location = f"{step.path}/pyproject.toml"
+    directory, location = root / step.path, f"{step.path}/pyproject.toml"
     document, _ = read_toml(directory / "pyproject.toml", location)
     is_root = "workspace" in table_at(document, "tool", "uv")
-    own_command = build_command_of(
-        release.settings.build_command, document, location, is_root=is_root
-    )
+    commands = commands_of(release.settings.package_commands, document, location, is_root=is_root)
+    own_command = commands.build_command
     links = [release.record.dist(name) for name in step.build_needs]
     versions = version_environment(document, step.name, str(step.version))
     env = {"SOURCE_DATE_EPOCH": str(release.epoch), **versions}
     seconds = release.settings.build_timeout
+    pre_build = pre_build_commands(
+        commands.pre_build, root, directory, {**release.uv.command_environment, **env}, seconds
+    )
     only = "sdist" if own_command else ""
     build = release.uv.build_command(directory, out, links, env, seconds, only=only)
     if not own_command:
-        return (build,)
+        return *pre_build, build
     words = wheel_command(own_command, str(out), "")
-    return build, release.uv.own_build_command(words, directory, links, env, seconds)
+    own_build = release.uv.own_build_command(words, directory, links, env, seconds)
+    return *pre_build, build, own_build
 
 
 def _mismatch(first: Path, second: Path) -> str:

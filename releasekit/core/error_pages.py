@@ -1117,8 +1117,8 @@ _TABLE = (
     ErrorPage(
         ErrorCode.BUILD_FAILED,
         (
-            "`uv build` fails. Builds do not see your working tree, only what is committed.",
-            "A build requirement is missing, or cannot be installed on this machine.",
+            "`uv build` or a `pre_build` command fails. They do not see your working tree, only what is committed.",
+            "A build requirement or a program is missing, or cannot be installed on this machine.",
             "The wheel is built from the sdist, and the sdist lacks a file, such as one from another directory.",
             "The package builds only with [tool.uv.sources]. A release builds without them, as users do.",
         ),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from releasekit.core.config.command_lines import wheel_command
+from releasekit.core.config.command_lines import command_texts, rooted_commands, wheel_command
 from releasekit.core.history.tags import push_batches
 from releasekit.core.history.web_links import repository_urls
 from releasekit.core.picking import names_of
@@ -131,6 +131,10 @@ class _CommandOutline:
             own_command = self.project.effective_setting(step.name, "build_command")
             only = "sdist" if step.platforms or own_command else ""
             package, out = self.root / step.path, DIST / step.name
+            pre_build = self.project.effective_setting(step.name, "pre_build")
+            if pre_build:
+                yield f"# in {package}:"
+                yield from command_texts(rooted_commands(pre_build, str(self.root)))
             yield str(self.project.uv.build_command(package, out, links, {}, seconds, only=only))
             if own_command and not step.platforms:
                 words = wheel_command(own_command, str(RELEASE / "wheels" / step.name), "")

@@ -290,7 +290,7 @@ def _stage_job(
                 subject.name,
             )
         ),
-        build_command=settings.build_command,
+        commands=settings.package_commands,
         record=str(record.directory),
         uv=earlier.uv.executable,
         python=earlier.uv.find_python(earlier.root),

@@ -1150,6 +1150,7 @@ KEYS: dict[str, Proof | str] = {
     "task_runner_options": "tests/flows/test_task_runners.py::test_unusable_runner_is_refused",
     "verify_ignore": test_verify_ignore_waives_one_rule,
     "pre_release": "tests/stories/test_pre_release.py::test_release_contains_what_commands_change",
+    "pre_build": "tests/stories/test_pre_build.py::test_builds_contain_what_commands_write",
     "hooks": test_hooks_key_runs_git_hooks,
     "http_pool_size": test_pool_size_limits_index_requests,
     "build_concurrency": test_build_concurrency_limits_the_builds,

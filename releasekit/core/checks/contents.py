@@ -17,7 +17,7 @@ from releasekit.core.checks.fixes import AddVersionFile, NewFile
 from releasekit.core.checks.metadata import LICENSES, license_globs, matches_any, readme_file
 from releasekit.core.config.settings import bump_files
 from releasekit.core.errors import ERRORS, ErrorCode
-from releasekit.core.picking import names_of
+from releasekit.core.picking import drop_named, names_of
 from releasekit.core.text import summarize
 from releasekit.core.version_numbers import CODE_VERSION, parse_version
 from releasekit.core.versioning.groups import version_groups
@@ -118,7 +118,7 @@ def type_markers(facts: WorkspaceFacts) -> Iterator[Found]:
 
 def version_consistency(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find contradicting versions: in the code of a package, and among packages that share a version."""
-    for package in facts.published:
+    for package in drop_named(facts.published, facts.prepared):
         yield from _check_code_versions(package, facts)
     for group in _fixed_groups(facts):
         yield from _check_shared_version(group, facts)
@@ -190,7 +190,7 @@ def ignored_files(facts: WorkspaceFacts) -> Iterator[Found]:
             file=path,
             hint=ERRORS[ErrorCode.CHANGELOG_IGNORED].hint,
         )
-    for package in facts.published:
+    for package in drop_named(facts.published, facts.prepared):
         documents = {path for path in package.ignored if _is_document(path, package)}
         module_files = _ignored_module_files(package)
         code = {path for path in module_files if path.endswith((".py", ".typed"))}
@@ -347,7 +347,7 @@ CHECKS = (
         "ignored_files",
         Severity.WARNING,
         "Git ignores a file that the package needs, so releases lack it.",
-        "Commit it (`git add --force`), or let the build generate it.",
+        "Commit it (`git add --force`), or let the build or a `pre_build` command write it.",
         ignored_files,
     ),
     Check(

@@ -165,7 +165,8 @@ class WorkspaceFacts:
     *license_text* is the text of *license_file*, a file at the root; both are empty if there is none.
     *ignored_changelogs* are the changelogs that releases write and git ignores, by package, or "" for that of the
     workspace; they are relative to the root.
-    *unread_tags* says by package why its build does not read the tags of its releases.
+    *unread_tags* says by package why its build does not read the tags of its releases. *prepared* are the packages with
+    `pre_build` commands, which may write more files before a build.
     """
 
     workspace: Workspace
@@ -179,6 +180,7 @@ class WorkspaceFacts:
     license_text: str = ""
     ignored_changelogs: Mapping[str, str] = field(default_factory=dict[str, str])
     unread_tags: Mapping[str, str] = field(default_factory=dict[str, str])
+    prepared: frozenset[str] = frozenset()
 
     def __iter__(self) -> Iterator[Package]:
         return iter(self.packages.values())

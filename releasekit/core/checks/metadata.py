@@ -15,6 +15,7 @@ from packaging.utils import canonicalize_name
 from releasekit.core.checks.facts import Check, Found, Severity
 from releasekit.core.checks.fixes import AddItem, DropItem, NewFile, SetKey
 from releasekit.core.markdown_spans import without_code
+from releasekit.core.picking import drop_named
 from releasekit.core.text import summarize
 from releasekit.core.workspace.dynamic_version import table_at
 from releasekit.core.workspace.workspace import Kind, looks_publishable
@@ -44,7 +45,7 @@ PRIVATE = "Private :: Do Not Upload"
 
 def missing_license(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find packages without a license or without the license text."""
-    for package in facts.presented:
+    for package in drop_named(facts.presented, facts.prepared):
         globs = license_globs(package)
         if _has_license_text(package, globs):
             continue
@@ -101,12 +102,13 @@ def missing_readme(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find packages whose page on an index would be empty, or whose README does not exist."""
     for package in facts.presented:
         file = readme_file(package)
-        if file and file not in package.files:
+        is_missing = file and file not in package.files and package.name not in facts.prepared
+        if is_missing:
             problem = "git ignores" if file in package.ignored else "is not in its directory"
             yield package.project_finding(
                 "readme",
                 f"the readme of {package.name} is {file}, which {problem}",
-                hint="Write it there, or fix the name: no build works without it.",
+                hint="Write it there, let a `pre_build` command do so, or fix the name: no build works without it.",
             )
         elif not package.says("readme"):
             yield _undeclared_readme_finding(package)

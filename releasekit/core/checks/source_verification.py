@@ -33,8 +33,10 @@ def verification(facts: WorkspaceFacts) -> Iterator[Found]:
                 drop_keys(owners, modules_by_project(led_to)),
                 facts.settings.verify_ignore,
             )
+            rules_to_skip = _RULES_OF_ALL_FILES if package.name in facts.prepared else ()
             for finding in findings:
-                yield _show(finding, package)
+                if finding.rule not in rules_to_skip:
+                    yield _show(finding, package)
 
 
 def _fronts(facts: WorkspaceFacts) -> Iterator[tuple[str, set[str]]]:
@@ -53,6 +55,9 @@ def _show(finding: ArtifactFinding, package: Package) -> Found:
         hint=ERRORS[finding.rule].hint,
     )
 
+
+_RULES_OF_ALL_FILES = frozenset({ErrorCode.VERIFY_ENTRY_POINT})
+"""The rules that need to know all files of a package, so those too that a `pre_build` command writes."""
 
 _KEYS = {
     ErrorCode.VERIFY_CLASSIFIER: ("project", "classifiers"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, BeforeValidator
@@ -47,6 +48,9 @@ CommandLine = Annotated[
 """The words of a command; in the file one text, which is split as a shell splits it, or a list of words."""
 
 
+ROOT = "{root}"
+"""What stands in a `pre_build` command for the root of the workspace."""
+
 OUTPUT, PLATFORM = "{output}", "{platform}"
 """What stands in a build command for the directory of its wheels, and for the platform that it builds for."""
 
@@ -72,6 +76,19 @@ BuildCommand = Annotated[
 def wheel_command(words: Iterable[str], output: str, platform: str) -> tuple[str, ...]:
     """Return the words of a build command that writes into the directory *output*, on *platform*."""
     return tuple(word.replace(OUTPUT, output).replace(PLATFORM, platform) for word in words)
+
+
+@dataclass(frozen=True, slots=True)
+class PackageCommands:
+    """The commands that build one package: *build_command* its wheels, none for uv's; *pre_build* run before."""
+
+    build_command: tuple[str, ...] = ()
+    pre_build: tuple[tuple[str, ...], ...] = ()
+
+
+def rooted_commands(commands: Iterable[tuple[str, ...]], root: str) -> tuple[tuple[str, ...], ...]:
+    """Return the words of `pre_build` *commands* with the directory *root* of the workspace in them."""
+    return tuple(tuple(word.replace(ROOT, root) for word in words) for words in commands)
 
 
 def command_texts(commands: Iterable[tuple[str, ...]]) -> tuple[str, ...]:

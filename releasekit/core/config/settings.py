@@ -27,7 +27,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError, from_json
 
 from releasekit.core.config.bump_rules import Bump, BumpRules
-from releasekit.core.config.command_lines import BuildCommand, CommandLine
+from releasekit.core.config.command_lines import BuildCommand, CommandLine, PackageCommands
 from releasekit.core.config.message_templates import (
     DEFAULT_COMMIT_MESSAGE,
     commit_message_problem,
@@ -35,7 +35,7 @@ from releasekit.core.config.message_templates import (
 )
 from releasekit.core.config.ref_names import is_tag_name
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, did_you_mean
-from releasekit.core.picking import drop, drop_keys
+from releasekit.core.picking import drop, drop_keys, pick, pick_keys
 from releasekit.core.toml_lines import excerpt_of
 from releasekit.core.user_patterns import read_pattern
 
@@ -697,6 +697,12 @@ class Settings(BaseModel):
         description="Commands that run before the release commit, without a shell (texts or lists of words); the "
         "commit contains what they change",
     )
+    pre_build: tuple[CommandLine, ...] = Field(
+        (),
+        description="Commands that run in the directory of a package before each build of it, without a shell; the "
+        "build finds what they write, and the release commit does not contain it. {root} stands for the root of the "
+        "workspace",
+    )
     hooks: bool = Field(
         default=False, description="Run the repository's git hooks on the release commit"
     )
@@ -744,7 +750,9 @@ class Settings(BaseModel):
         "follow each other sooner",
     )
     build_timeout: float = Field(
-        1800, gt=0, description="Maximum seconds for one build or `pre_release` command"
+        1800,
+        gt=0,
+        description="Maximum seconds for one build, or one `pre_release` or `pre_build` command",
     )
     build_env: tuple[str, ...] = Field(
         (),
@@ -822,6 +830,11 @@ class Settings(BaseModel):
     def commit_templates(self) -> tuple[str, ...]:
         """All messages that release commits have or had; the first one is written."""
         return _as_tuple(self.commit_message)
+
+    @property
+    def package_commands(self) -> PackageCommands:
+        """The commands that build packages, except those of packages with their own."""
+        return PackageCommands(self.build_command, self.pre_build)
 
     @property
     def platform_table(self) -> Mapping[str, Platform]:
@@ -977,6 +990,7 @@ MEMBER_KEYS = (
     "pins",
     "platforms",
     "build_command",
+    "pre_build",
 )
 """The keys that a member can set in its own [tool.releasekit]."""
 
@@ -1001,15 +1015,15 @@ def parse_member_settings(
     return _values_of(settings, table)
 
 
-def build_command_of(
-    root_command: tuple[str, ...], pyproject: Mapping[str, Any], display_path: str, *, is_root: bool
-) -> tuple[str, ...]:
-    """Return the command that builds the wheels of a package: its own, or else the *root_command*; empty for uv's.
+def commands_of(
+    of_root: PackageCommands, pyproject: Mapping[str, Any], display_path: str, *, is_root: bool
+) -> PackageCommands:
+    """Return the commands of a package: its own, and those *of_root* that it does not set itself.
 
     *pyproject* is the package's own; *is_root* says that it is the root's, too. Raises Refusal RK-CONFIG-….
     """
-    own = {} if is_root else parse_member_settings(pyproject, display_path)
-    return own.get("build_command", root_command)
+    own: dict[str, Any] = {} if is_root else parse_member_settings(pyproject, display_path)
+    return replace(of_root, **pick_keys(own, pick(own, ("build_command", "pre_build"))))
 
 
 def merge_member_settings(
@@ -1151,7 +1165,7 @@ ENVIRONMENT_PREFIX = "RELEASEKIT_"
 """The prefix of the variables that set options and settings."""
 
 
-KEYS_OF_FILES = frozenset({"build_command", "bump", "platforms", "publish_to"})
+KEYS_OF_FILES = frozenset({"build_command", "bump", "platforms", "pre_build", "publish_to"})
 """The keys that no variable sets: each package has its own value, or an option with another meaning has their name."""
 
 

@@ -34,7 +34,7 @@ PYPROJECT = "pyproject.toml"
 ADVICE = {
     "allow_zero_version": "The version in your files is the first one; write 1.0.0 there to begin with it.",
     "assets": "The release commit has what releasekit and your `pre_release` commands change.",
-    "build_command": "`uv build` builds each package.",
+    "build_command": "`uv build` builds each package; `pre_build` runs commands before.",
     "changelog": "The form of the changelog is fixed; `changelog_exclude` leaves out commits.",
     "commit_author": "Git's own `user.name` and `user.email` write the release commit.",
     "commit_parser": "Only Conventional Commits decide; other commits need `unconventional` or `--bump`.",

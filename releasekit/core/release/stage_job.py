@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from releasekit.core.config.command_lines import PackageCommands
 from releasekit.core.config.settings import BuildIsolation, PinMode, VerifyWaiver
 from releasekit.core.release.release_manifest import expected_contents
 from releasekit.core.version_numbers import PyVersion
@@ -32,7 +33,7 @@ class StageJob(BaseModel):
     *build_needs* are the siblings that its build installs; *need_sums* are the sha256 of their files. *siblings* are
     the other packages of the workspace, *verify_ignore* the waivers of verification. *has_platforms*: its wheels are
     built for each platform apart, so without *platform* only the sdist is built, and with one only the wheels for it.
-    *build_command* is the command of the root that builds wheels; the package may have its own.
+    *commands* are those of the root that build a package; it may have its own.
 
     The other fields say how and where this machine works. They do not change what is built: *record* is the directory
     of the release record, *storage* the URL of the place through which a worker gets the release commit and gives its
@@ -61,7 +62,7 @@ class StageJob(BaseModel):
     verify_ignore: tuple[VerifyWaiver, ...] = ()
     has_platforms: bool = False
     platform: str = ""
-    build_command: tuple[str, ...] = ()
+    commands: PackageCommands = PackageCommands()
     record: str
     storage: str = ""
     uv: str = ""

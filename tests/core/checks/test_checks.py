@@ -195,7 +195,18 @@ def run():
 SCRIPTS = '[project.scripts]\ncore = "core.app:main"\n'
 HOME = '{{ Home = "https://example.org" }}'
 
+MADE = '[project.scripts]\ncore = "core.made:main"\n'
 FIRES = [
+    Row(
+        "verification",
+        scene(pkg("core", tree=tree(app="main = 1"), rest=MADE, urls=HOME)),
+        [
+            (
+                f"error {CORE}:17 core breaks RK-VERIFY-ENTRY-POINT: the entry point core = core.made:main: "
+                "the module core.made is not in the wheel"
+            )
+        ],
+    ),
     Row(
         "cycles",
         scene(
@@ -639,6 +650,40 @@ dependencies = ["core=={{ version }}"]
 """
 
 SILENT = [
+    Row(
+        "missing_license",
+        scene(pkg("core", lacks="LICENSE"), prepared=frozenset({"core"})),
+        [],
+    ),
+    Row(
+        "missing_readme",
+        scene(pkg("core", lacks="README.md"), prepared=frozenset({"core"})),
+        [],
+    ),
+    Row(
+        "ignored_files",
+        scene(
+            pkg("core", lacks="README.md", ignored=["README.md", "src/core/made.py"]),
+            prepared=frozenset({"core"}),
+        ),
+        [],
+    ),
+    Row(
+        "version_consistency",
+        scene(
+            pkg("core", texts={"src/core/version.py": '__version__ = "0.0.0"\n'}),
+            prepared=frozenset({"core"}),
+        ),
+        [],
+    ),
+    Row(
+        "verification",
+        scene(
+            pkg("core", tree=tree(app="main = 1"), rest=MADE, urls=HOME),
+            prepared=frozenset({"core"}),
+        ),
+        [],
+    ),
     *(
         Row(
             "undeclared_imports",

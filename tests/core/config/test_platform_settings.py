@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from releasekit.core.config.command_lines import wheel_command
+from releasekit.core.config.command_lines import PackageCommands, rooted_commands, wheel_command
 from releasekit.core.config.platforms import refuse_unknown_platforms
-from releasekit.core.config.settings import build_command_of, parse_member_settings, settings_of
+from releasekit.core.config.settings import commands_of, parse_member_settings, settings_of
 from releasekit.core.errors import ErrorCode, Refusal
 
 
@@ -69,13 +69,19 @@ def test_unknown_platform_suggests_names() -> None:
     refuse_unknown_platforms(("all",), (), "packages/core")
 
 
-def test_own_build_command_wins() -> None:
-    """The command of the package comes before that of the root; its placeholders are filled in every word."""
-    root = ("make", "{output}")
+def test_own_commands_win_over_those_of_root() -> None:
+    """Each command of the package comes before that of the root; placeholders are filled in every word."""
+    root = PackageCommands(("make", "{output}"), (("make", "docs"),))
     own = document(build_command=["sh", "-c", "cp x-{platform}.whl {output}/"])
 
-    command = build_command_of(root, own, "core", is_root=False)
+    commands = commands_of(root, own, "core", is_root=False)
 
-    assert wheel_command(command, "/out", "linux") == ("sh", "-c", "cp x-linux.whl /out/")
-    assert build_command_of(root, document(), "core", is_root=False) == root
-    assert build_command_of(root, document(build_command=()), "core", is_root=False) == ()
+    words = wheel_command(commands.build_command, "/out", "linux")
+    assert words == ("sh", "-c", "cp x-linux.whl /out/")
+    assert commands.pre_build == root.pre_build
+    assert commands_of(root, document(), "core", is_root=False) == root
+    assert commands_of(root, document(pre_build=["x"]), "core", is_root=True) == root
+    none = document(build_command=(), pre_build=())
+    assert commands_of(root, none, "core", is_root=False) == PackageCommands()
+    copy = commands_of(root, document(pre_build=["cp {root}/A {root}/B ."]), "core", is_root=False)
+    assert rooted_commands(copy.pre_build, "/w") == (("cp", "/w/A", "/w/B", "."),)
