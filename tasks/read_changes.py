@@ -7,13 +7,18 @@ from dataclasses import replace
 from itertools import chain, product
 from typing import TYPE_CHECKING
 
-from releasekit.core.errors import Refusal
+from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.history.change_files import packages_in, parse_change_file
-from releasekit.core.history.excluded_paths import compile_excluded
+from releasekit.core.history.counted_paths import (
+    IncludedPaths,
+    compile_excluded,
+    compile_included,
+)
 from releasekit.core.history.pending_changes import ReleasedFiles, pending_changes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    import re
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from releasekit.core.history.change_files import ChangeDirectory, FileChange
     from releasekit.core.history.commits import Commit
@@ -57,13 +62,25 @@ class ChangeFilePaths:
         return bool(commit.release) and any(map(self.__contains__, commit.files))
 
 
-class NonPackageFiles(ChangeFilePaths):
-    """The files that are no part of a package: the change files, the lock file, and what `exclude_paths` names."""
+class WorkspaceFiles(ChangeFilePaths):
+    """The files that releases keep up to date for the whole workspace: the change files and the lock file."""
 
     def __init__(self, repo: Repo, project: Project) -> None:
         """Take the directories of *project*, which is somewhere in *repo*."""
         super().__init__(repo, project)
         self._lock_file = f"{self.prefix}{project.uv.lock_name}"
+
+    def __contains__(self, path: object) -> bool:
+        """Return whether *path* is such a file."""
+        return path == self._lock_file or super().__contains__(path)
+
+
+class NonPackageFiles(WorkspaceFiles):
+    """The files that are no part of a package: those of the workspace, and what `exclude_paths` names."""
+
+    def __init__(self, repo: Repo, project: Project) -> None:
+        """Take the directories of *project*, which is somewhere in *repo*."""
+        super().__init__(repo, project)
         own = {
             member.path: project.member_settings.get(member.name, {}).get("exclude_paths", ())
             for member in project.workspace
@@ -72,11 +89,47 @@ class NonPackageFiles(ChangeFilePaths):
 
     def __contains__(self, path: object) -> bool:
         """Return whether *path* is such a file."""
-        return (
-            path == self._lock_file
-            or super().__contains__(path)
-            or bool(self._excluded.fullmatch(str(path).removeprefix(self.prefix)))
+        return super().__contains__(path) or bool(
+            self._excluded.fullmatch(str(path).removeprefix(self.prefix))
         )
+
+
+def read_included(repo: Repo, project: Project) -> IncludedPaths:
+    """Return which files outside of a package count for it, as `include_paths` says.
+
+    Raises Refusal RK-CONFIG-INVALID-VALUE for a path that is nowhere in the repository.
+    """
+    own = project.member_settings
+    stated = {
+        member.path: own.get(member.name, {}).get("include_paths", ())
+        for member in project.workspace.publishable
+    }
+    stated["."] = project.settings.include_paths
+    if not any(stated.values()):
+        return IncludedPaths({}, ())
+    prefix = workspace_prefix(repo, project)
+    files = repo.git("ls-tree", "-r", "-z", "--name-only", "--full-tree", "HEAD").split("\0")[:-1]
+    patterns = {path: list(_compile(prefix, path, texts, files)) for path, texts in stated.items()}
+    of_packages = {
+        member.name: [*patterns["."], *patterns[member.path]]
+        for member in project.workspace.publishable
+    }
+    return IncludedPaths(of_packages, WorkspaceFiles(repo, project))
+
+
+def _compile(
+    prefix: str, path: str, texts: Iterable[str], files: Sequence[str]
+) -> Iterator[re.Pattern[str]]:
+    """Yield what each of *texts* in the pyproject.toml of the member at *path* matches; refuse it if no file does."""
+    for text in texts:
+        pattern = compile_included(f"{prefix}{path}", text)
+        if pattern is None or not any(map(pattern.fullmatch, files)):
+            message = f"{text} in `include_paths` matches no file in git"
+            file = f"{path}/pyproject.toml".removeprefix("./")
+            location = f"{file}, include_paths in [tool.releasekit]"
+            hint = "Paths are relative to the pyproject.toml that names them, such as ../../crates."
+            raise Refusal(ErrorCode.CONFIG_INVALID_VALUE, message, location, hint)
+        yield pattern
 
 
 def workspace_prefix(repo: Repo, project: Project) -> str:

@@ -23,7 +23,12 @@ from releasekit.core.workspace.dynamic_version import table_at
 from releasekit.integrations.filesystem import read_toml
 from releasekit.integrations.version_files import version_location
 from tasks.decorators import flow_task
-from tasks.read_changes import ChangeFilePaths, NonPackageFiles, read_pending_changes
+from tasks.read_changes import (
+    ChangeFilePaths,
+    NonPackageFiles,
+    read_included,
+    read_pending_changes,
+)
 from tasks.read_declarations import DeclarationReader, directory_in_repository, member_directories
 from tasks.read_sources import read_source_changes
 
@@ -307,6 +312,7 @@ def _walk(
         ignored=NonPackageFiles(repo, project),
         layouts=layouts,
         is_consumption=files.is_consumed_by,
+        included_by=read_included(repo, project).packages_of,
     )
 
 

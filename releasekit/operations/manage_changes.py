@@ -18,7 +18,7 @@ from releasekit.core.text import summarize
 from releasekit.integrations.filesystem import make_directory, resolve_inside, write_atomic
 from releasekit.integrations.git import Repo
 from tasks import read_history, read_workspace
-from tasks.read_changes import NonPackageFiles, workspace_prefix
+from tasks.read_changes import NonPackageFiles, read_included, workspace_prefix
 from tasks.read_declarations import directory_in_repository
 
 if TYPE_CHECKING:
@@ -185,7 +185,12 @@ def change_status(options: WorkspaceOptions, since: str = "") -> ChangeStatus:
         directory_in_repository(repo, project.root, member.path): member.name
         for member in project.workspace
     }
-    touched_names = owners_of(sorted(touched_paths), owners, NonPackageFiles(repo, project))
+    touched_names = owners_of(
+        sorted(touched_paths),
+        owners,
+        NonPackageFiles(repo, project),
+        read_included(repo, project).packages_of,
+    )
     files = [file for file in project.change_files if prefix + file.path in touched_paths]
     packages = [
         _changed_package(member.name, member.path, files)

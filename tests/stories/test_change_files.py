@@ -276,3 +276,63 @@ def test_excluded_files_need_no_change_file(tmp_path: Path) -> None:
     assert [row["name"] for row in json.loads(said.out)["packages"]] == ["app"]
     versions = {name: version for name, (version, _) in plan_of(world).items()}
     assert versions == {"app": "0.1.1", "core": None, "lone": None}
+
+
+@pytest.mark.usefixtures("unrecorded")
+def test_included_files_release_their_packages(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+    """Files in `include_paths` count for each package that names them, also files of another package.
+
+    What a release itself writes there does not count, whatever the title of its commit is.
+    """
+    keys = (
+        'unconventional = "patch"\ncommit_message = "Release {release}"\ninclude_paths = ["proto"]'
+    )
+    world = make_world(tmp_path, "app: core; core; lone", keys)
+    path = "packages/core/pyproject.toml"
+    own = '\n[tool.releasekit]\ninclude_paths = ["../../crates/*.rs", "../lone"]\n'
+    shared = {"crates/fast.rs": "", "crates/fast.md": "", "proto/a.proto": ""}
+    world.commit("Set", {path: (world.root / path).read_text() + own, **shared})
+    world.git("push", "--quiet", "origin", "main")
+    assert published(world, "--allow-new", "all").keys() == {"app", "core", "lone"}
+    world.git("switch", "--quiet", "--create", "faster")
+    world.commit("feat: faster", {"crates/fast.rs": "fn a() {}"})
+    world.commit("feat: describe", {"crates/fast.md": "# Fast", "crates/slow.txt": ""})
+
+    said = world.releasekit("change", "status", "--since", "main", "--format", "json")
+
+    assert [row["name"] for row in json.loads(said.out)["packages"]] == ["core"]
+    versions = {name: version for name, (version, _) in plan_of(world).items()}
+    assert versions == {"app": None, "core": "0.2.0", "lone": None}
+    explained = world.releasekit("version", "core", "--explain").out
+    assert "feat: faster" in explained
+    assert "feat: describe" not in explained
+    world.git("switch", "--quiet", "main")
+    world.git("merge", "--quiet", "--ff-only", "faster")
+    world.commit("fix: lone", {"packages/lone/b.py": ""})
+    world.git("push", "--quiet", "origin", "main")
+    assert published(world, "-p", "lone") == {"lone": "0.1.1"}
+    assert plan_of(world)["core"][0] == "0.2.0", "its changes, also those of lone"
+    assert published(world) == {"core": "0.2.0"}
+    assert {version for version, _ in plan_of(world).values()} == {None}
+    world.commit("fix: protocol", {"proto/a.proto": "message A {}"})
+    versions = {name: version for name, (version, _) in plan_of(world).items()}
+    assert versions == {"app": "0.1.1", "core": "0.2.1", "lone": "0.1.2"}
+    assert own_index.requests()
+
+
+def test_included_path_must_exist(tmp_path: Path) -> None:
+    """A path that matches nothing would never release the package: the error names it and its file."""
+    world = make_world(tmp_path, "core; lone")
+    path = "packages/core/pyproject.toml"
+    text = (world.root / path).read_text()
+    for wrong in ("../crates", "../../../other", "../../*.rs"):
+        world.commit("Set", {path: f'{text}\n[tool.releasekit]\ninclude_paths = ["{wrong}"]\n'})
+
+        said = world.releasekit("plan", "--offline")
+
+        assert said.code == 2
+        assert (
+            f"RK-CONFIG-INVALID-VALUE: {wrong} in `include_paths` matches no file in git"
+            in said.err
+        )
+        assert "packages/core/pyproject.toml, include_paths in [tool.releasekit]" in said.err

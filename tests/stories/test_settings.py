@@ -1174,6 +1174,7 @@ KEYS: dict[str, Proof | str] = {
     "prerelease_numbering": "tests/core/versioning/test_versions.py::test_dates_number_the_prereleases",
     "unconventional": "tests/stories/test_prerelease.py::test_maintainer_releases_untyped_commits",
     "exclude_paths": "tests/stories/test_change_files.py::test_excluded_files_need_no_change_file",
+    "include_paths": "tests/stories/test_change_files.py::test_included_files_release_their_packages",
     "first_version": "tests/stories/test_dynamic.py::test_first_version_starts_tag_versions",
     "bump": "tests/stories/test_dynamic.py::test_bump_is_checked_first",
     "changelog": "tests/stories/test_changelogs.py::test_changelog_false_writes_no_file",

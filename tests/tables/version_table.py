@@ -255,6 +255,16 @@ def excluded_alone(world: World) -> None:
     change(world, "fix: measure app", "packages/app/bench/run.py")
 
 
+def included_alone(world: World) -> None:
+    """Change files outside of all packages: core includes some, the root includes others for all packages."""
+    change(world, "feat: shared", "crates/shared/lib.rs")
+    change(world, "feat: nobody's", "crates/other/lib.rs")
+    path = "packages/core/pyproject.toml"
+    own = '\n[tool.releasekit]\ninclude_paths = ["../../crates/shared"]\n'
+    world.commit("chore: set", {path: (world.root / path).read_text() + own})
+    change(world, "fix: protocol", "proto/api/a.proto")
+
+
 def excluded_beside(world: World) -> None:
     """Change a file that does not count and another one, in one commit."""
     world.commit(
@@ -489,6 +499,8 @@ ROWS = (
         settings='exclude_paths = ["*/tests", "docs"]', others={"app": "1.2.4"}),
     Row("such a file and another one", "the commit counts", "1.2.4", excluded_beside,
         settings='exclude_paths = ["*/tests", "docs"]'),
+    Row("files elsewhere, in `include_paths` of the package", "count, and those of the root count for all packages",
+        "1.3.0", included_alone, settings='include_paths = ["proto/*.proto"]', others={"app": "1.2.4"}),
     Row("an updated submodule in the package (after 1.2.4)", "counts like any other change", "1.2.5", submodule),
     Row("2.0.0 on another branch, while the files say 1.2.3", "does not count here", "1.2.4", other_branch),
     Row("1.3.0 on a branch that is never merged, while the files say 1.4.0.dev0", "is the last release", "1.4.0",

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, replace
 from datetime import date, time
 from fnmatch import fnmatchcase
+from itertools import dropwhile
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast, get_args, get_origin
 
@@ -115,7 +116,15 @@ def _excluded_path(path: str) -> str:
     return str(inside)
 
 
+def _included_path(path: str) -> str:
+    """Return the pattern *path* as one of a file. Only at its start it may leave the directory of its file."""
+    below = "/".join(dropwhile("..".__eq__, PurePosixPath(path).parts))
+    _path_inside(below or (path and "."), "repository")
+    return PurePosixPath(path).as_posix()
+
+
 ExcludedPath = Annotated[str, AfterValidator(_excluded_path)]
+IncludedPath = Annotated[str, AfterValidator(_included_path)]
 
 
 def _path_in_workspace(path: str) -> str:
@@ -524,6 +533,11 @@ class Settings(BaseModel):
         (),
         description="Files and directories whose changes do not count: paths or patterns, relative to the "
         "pyproject.toml that names them",
+    )
+    include_paths: tuple[IncludedPath, ...] = Field(
+        (),
+        description="Files and directories outside of a package whose changes count for it, such as ../../crates: "
+        "paths or patterns, relative to the pyproject.toml that names them; in the root, for all packages",
     )
     first_version: str = Field(
         "", description="The first version of packages whose version comes from tags only"
@@ -977,6 +991,7 @@ MEMBER_KEYS = (
     "types",
     "unconventional",
     "exclude_paths",
+    "include_paths",
     "versioning_scheme",
     "major_on_zero",
     "prerelease",

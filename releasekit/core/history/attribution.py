@@ -51,20 +51,22 @@ def attribute_commits(
     ignored: Container[str] = frozenset(),
     layouts: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
     is_consumption: Callable[[Commit], bool] = lambda _: False,
+    included_by: Callable[[str], Iterable[str]] = lambda _: (),
 ) -> Attribution:
     """Return for each package the commits that its last release does not contain.
 
     *walk* has every commit that is reachable from *head* or from a commit in *since* or *latest*, children before
     parents. *since* maps a package to the commit of its last release, *latest* to the commit of a later prerelease.
     *owner_of* maps directories (relative to the root of the repository, "" for the root itself) to packages. A file
-    belongs to the deepest directory that *owner_of* names; files in *ignored* belong to none. *layouts* maps commits
-    to owners, for the commit and its ancestors up to the next one. *is_consumption*: which use up change files.
+    belongs to the deepest directory that *owner_of* names; files in *ignored* belong to none. Each file counts for the
+    packages *included_by* too. *layouts* maps commits to owners, for the commit and its ancestors up to the next one.
+    *is_consumption*: which use up change files.
 
     The walk computes reachability as a set of bits, one for *head* and one for each release commit. A commit has the
     bits of all its children, so git needs no query besides the walk.
     """
     releases = _ReleaseBits(since, latest)
-    owners = _DirectoryHistory(owner_of, layouts, ignored)
+    owners = _DirectoryHistory(owner_of, layouts, ignored, included_by)
     collector = _Collector(releases, owners, packages=owner_of.values(), prereleased=latest)
     bits = {head: _HEAD}
     for commit in walk:
@@ -79,10 +81,13 @@ def attribute_commits(
 
 
 def owners_of(
-    files: Sequence[str], owner_of: Mapping[str, str], ignored: Container[str]
+    files: Sequence[str],
+    owner_of: Mapping[str, str],
+    ignored: Container[str],
+    included_by: Callable[[str], Iterable[str]],
 ) -> set[str]:
-    """Return the packages that *files* belong to; *owner_of* and *ignored* are as `attribute_commits` has them."""
-    return _Owners(owner_of, ignored).of(files)
+    """Return the packages for which *files* count; the other parameters are as `attribute_commits` has them."""
+    return _Owners(owner_of, ignored, included_by).of(files)
 
 
 _HEAD = 1
@@ -204,9 +209,11 @@ class _DirectoryHistory:
         now: Mapping[str, str],
         layouts: Mapping[str, Mapping[str, str]],
         ignored: Container[str],
+        included_by: Callable[[str], Iterable[str]],
     ) -> None:
-        self._now = _Owners(now, ignored)
+        self._now = _Owners(now, ignored, included_by)
         self._ignored = ignored
+        self._included_by = included_by
         self._layouts = layouts
         self._cache: dict[int, _Owners] = {}
         self._of: dict[str, _Owners] = {}
@@ -246,7 +253,7 @@ class _DirectoryHistory:
             return otherwise
         layout = self._layouts[sha]
         if id(layout) not in self._cache:
-            self._cache[id(layout)] = _Owners(layout, self._ignored)
+            self._cache[id(layout)] = _Owners(layout, self._ignored, self._included_by)
         return self._cache[id(layout)]
 
 
@@ -267,18 +274,24 @@ def is_documentation(path: str) -> bool:
 
 
 class _Owners:
-    """Looks up the package of a file; computes each directory only once."""
+    """Looks up the packages of a file; computes each directory only once."""
 
-    def __init__(self, owner_of: Mapping[str, str], ignored: Container[str]) -> None:
+    def __init__(
+        self,
+        owner_of: Mapping[str, str],
+        ignored: Container[str],
+        included_by: Callable[[str], Iterable[str]],
+    ) -> None:
         self._named = owner_of
         self._ignored = ignored
+        self._included_by = included_by
         self._cache: dict[str, str] = dict(owner_of)
         self._cache.setdefault("", "")
 
     def of(self, files: Sequence[str]) -> set[str]:
         owners = {self._of_file(file) for file in files if file not in self._ignored}
         owners.discard("")
-        return owners
+        return owners.union(*map(self._included_by, files))
 
     def of_code(self, files: Sequence[str]) -> set[str]:
         """Return the owners of those of *files* that are not documentation."""

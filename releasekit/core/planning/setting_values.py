@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from releasekit.core.config.settings import variable
 from releasekit.core.errors import ErrorCode, Excerpt, Refusal
-from releasekit.core.history.excluded_paths import compile_excluded
+from releasekit.core.history.counted_paths import compile_excluded
 from releasekit.core.history.tags import TagScheme, formats_of
 from releasekit.core.picking import drop, drop_keys, true_keys
 from releasekit.core.planning.first_releases import ALL

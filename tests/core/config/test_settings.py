@@ -339,6 +339,21 @@ class TestMistakes:
                 'exclude_paths.0 = "./": this excludes every file; to publish nothing, use `exclude`',
                 5,
             ),
+            (
+                'include_paths = ["../docs/../a"]',
+                'include_paths.0 = "../docs/../a": the path must be inside the repository',
+                5,
+            ),
+            (
+                'include_paths = ["/srv"]',
+                'include_paths.0 = "/srv": the path must be inside the repository',
+                5,
+            ),
+            (
+                'include_paths = [""]',
+                'include_paths.0 = "": the path must be inside the repository',
+                5,
+            ),
             ('commit_message = ""', 'commit_message = "": the title is empty', 5),
             ('pre_release = [""]', 'pre_release.0 = "": the command is empty', 5),
             ("pre_release = [[]]", "pre_release.0 = []: the command is empty", 5),

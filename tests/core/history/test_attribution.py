@@ -122,6 +122,25 @@ class TestLayouts:
 
         assert (found.by_package["root"], found.by_package["web"]) == (["b"], ["a"])
 
+    def test_included_files_count_for_more_packages(self) -> None:
+        """A file counts for the package around it, unless it is ignored, and for those that include it."""
+        walk = line_of(d="crates/a.rs", c="crates/b.rs", b="web/a.py", a="docs/a.md")
+        included = {"crates/a.rs": {"web", "core"}, "web/a.py": {"core"}, "docs/a.md": {"core"}}
+
+        found = attribute_commits(
+            walk,
+            "d",
+            {},
+            OWNERS,
+            ignored=frozenset(["crates/a.rs"]),
+            included_by=lambda path: included.get(path, ()),
+        )
+
+        assert found.by_package["root"] == ["c", "a"]
+        assert found.by_package["web"] == ["d", "b"]
+        assert found.by_package["core"] == ["d", "b", "a"]
+        assert found.documents == {"root": {"a"}, "core": {"a"}}
+
     def test_submodule_path_belongs_to_package(self) -> None:
         """A package that is a submodule is one path to git."""
         assert touching(line_of(a="packages/core")) == {"core": "a"}
