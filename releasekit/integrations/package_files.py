@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from releasekit.core.artifacts.package_facts import files_to_pack
 from releasekit.core.checks.contents import modules_of
-from releasekit.core.checks.facts import Package
+from releasekit.core.checks.facts import CRATE, Package
 from releasekit.core.checks.metadata import readme_file
 from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.version_numbers import VERSION_MODULES
@@ -111,13 +111,14 @@ def _names_in(directory: Path) -> frozenset[str]:
 
 
 def _with_texts(package: Package, directory: Path, *, render: bool) -> Package:
-    """Return *package* with the texts of its README and of its `VERSION_MODULES`, and how its README renders."""
+    """Return *package* with the texts of the files that checks read, and how its README renders."""
     readme = readme_file(package)
     modules = product(modules_of(package.files), VERSION_MODULES)
-    version_modules = package.files.intersection(map("/".join, modules))
+    version_modules = map("/".join, modules)
+    to_read = package.files.intersection([readme, CRATE, *version_modules])
+    texts = _read_texts(directory, to_read)
     if readme not in package.files:
-        return replace(package, texts=_read_texts(directory, version_modules))
-    texts = _read_texts(directory, [readme, *version_modules])
+        return replace(package, texts=texts)
     rendering = _readme_problem(texts.get(readme), readme, render=render)
     return replace(package, texts=texts, rendering=rendering)
 

@@ -45,7 +45,7 @@ LISTED = """\
    packages/app/pyproject.toml:2: app lacks description, urls, authors
    packages/core/pyproject.toml:2: core lacks description, urls, authors
    = help: Add what is missing to [project].
-2 packages, 23 checks: 4 errors, 2 warnings; --fix fixes 2
+2 packages, 24 checks: 4 errors, 2 warnings; --fix fixes 2
 """
 
 

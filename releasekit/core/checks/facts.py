@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from releasekit.core.workspace.workspace import Member, Workspace
 
 
+CRATE = "Cargo.toml"
+"""The manifest of a crate in Rust beside a pyproject.toml."""
+
+
 class Severity(StrEnum):
     """How severe a finding is: ERROR breaks a release or makes it useless, WARNING affects users, NOTE informs."""
 
@@ -57,9 +61,9 @@ class Package:
     *text* and *document* are its pyproject.toml, as text and parsed. *files* are the files that git tracks or would
     track, *ignored* the paths that git ignores (whole directories end with "/"), *built* the files in `dist/`. All of
     them are relative to the package, and none belongs to another member. *texts* maps paths to the texts that were
-    read: the README and the `VERSION_MODULES` of each top-level import package. *rendering* is the error of PyPI's
-    README renderer; empty if there is none, None if the renderer did not run. *tree* has those *files* that a build
-    packs, with their contents; None if they were not read.
+    read: the README, the `CRATE`, and the `VERSION_MODULES` of each top-level import package. *rendering* is the error
+    of PyPI's README renderer; empty if there is none, None if the renderer did not run. *tree* has those *files* that a
+    build packs, with their contents; None if they were not read.
     """
 
     member: Member

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from releasekit.core.checks import contents, dependencies, imports, metadata, source_verification
+from releasekit.core.checks import (
+    contents,
+    dependencies,
+    imports,
+    metadata,
+    outside_sources,
+    source_verification,
+)
 from releasekit.core.checks.facts import Check, Finding, Severity
 from releasekit.core.errors import ErrorCode, Refusal, did_you_mean
 
@@ -19,6 +26,7 @@ CHECKS: Mapping[str, Check] = {
         *imports.CHECKS,
         *metadata.CHECKS,
         *contents.CHECKS,
+        *outside_sources.CHECKS,
         *source_verification.CHECKS,
     )
 }  # fmt: skip

@@ -195,8 +195,42 @@ def run():
 SCRIPTS = '[project.scripts]\ncore = "core.app:main"\n'
 HOME = '{{ Home = "https://example.org" }}'
 
+OUTSIDE = """\
+[tool.hatch.build.targets.wheel.force-include]
+"../../shared" = "core/shared"
+"data" = "core/data"
+[tool.maturin]
+manifest-path = "../../rust/Cargo.toml"
+"""
+CARGO = (
+    '[dependencies]\nfast = { path = "../../crates/fast" }\nown = { path = "own" }\nserde = "1"\n'
+)
+HATCH_LICENSE = (
+    '[tool.hatch.build.force-include]\n"../../LICENSE" = "LICENSE"\n"../../docs/a.md" = "a.md"\n'
+)
 MADE = '[project.scripts]\ncore = "core.made:main"\n'
+UNRELEASED = "whose changes do not release it"
+
 FIRES = [
+    Row(
+        "outside_sources",
+        scene(
+            pkg("core", rest=OUTSIDE, texts={"Cargo.toml": CARGO}),
+            pkg("app", rest='[tool.setuptools.package-dir]\n"" = "../lib"\n'),
+            table={
+                "pre_build": [["cp", "-r", "{root}/proto/api", "."]],
+                "include_paths": ["crate"],
+            },
+        ),
+        [
+            f"note {APP}:2 app is built with ../../proto/api, {UNRELEASED}",
+            f"note {APP}:17 app is built with ../lib, {UNRELEASED}",
+            f"note {CORE}:2 core is built with ../../crates/fast, {UNRELEASED}",
+            f"note {CORE}:2 core is built with ../../proto/api, {UNRELEASED}",
+            f"note {CORE}:17 core is built with ../../shared, {UNRELEASED}",
+            f"note {CORE}:21 core is built with ../../rust/Cargo.toml, {UNRELEASED}",
+        ],
+    ),
     Row(
         "verification",
         scene(pkg("core", tree=tree(app="main = 1"), rest=MADE, urls=HOME)),
@@ -650,6 +684,27 @@ dependencies = ["core=={{ version }}"]
 """
 
 SILENT = [
+    Row(
+        "outside_sources",
+        scene(
+            pkg(
+                "core",
+                rest=OUTSIDE
+                + '[tool.releasekit]\ninclude_paths = ["../../shared", "../../crates/*"]\n',
+                texts={"Cargo.toml": CARGO},
+            ),
+            table={"include_paths": ["rust/Cargo.toml"]},
+        ),
+        [],
+    ),
+    Row(
+        "outside_sources",
+        scene(
+            pkg("core", rest=HATCH_LICENSE, texts={"Cargo.toml": "not TOML"}),
+            table={"pre_build": [["cp", "{root}/LICENSE", "{root}/docs/index.md", "."]]},
+        ),
+        [],
+    ),
     Row(
         "missing_license",
         scene(pkg("core", lacks="LICENSE"), prepared=frozenset({"core"})),
