@@ -71,6 +71,8 @@ _BUMPS = {
     "minor_types": "minor",
 }
 """The bump that each list of types in `commit_parser_options` stands for."""
+_GLOB_OF_ALL = re.compile(r"(/\*{0,2})+$")
+"""The end of a pattern that stands for all in a directory."""
 _PLAIN_BRANCH = re.compile(r"[^\\\[\]*+?.()]+")
 
 
@@ -95,7 +97,8 @@ def read_semantic_release(texts: Mapping[str, str], places: Places) -> ForeignSe
         if is_shared:
             root_keys += [*rules, one_version_key("python-semantic-release")]
         else:
-            own_keys |= dict.fromkeys(table.names, rules)
+            paths = stated_keys(_path_keys(table.options))
+            own_keys |= dict.fromkeys(table.names, (*rules, *paths))
     root_keys += [_branch_key(table.options) for table in tables[:1]]
     left_out = chain.from_iterable(map(_leftovers, tables))
     return ForeignSetup(
@@ -163,6 +166,18 @@ def _rules(options: Table) -> Iterator[ForeignKey]:
     for key, bump in _BUMPS.items():
         types |= dict.fromkeys(texts_in(parser_options.get(key)), bump)
     yield ForeignKey("types", value=types, comment="The types of `commit_parser_options`.")
+
+
+def _path_keys(options: Table) -> Iterator[ForeignKey]:
+    """Yield the keys for the `path_filters` of a package: files elsewhere that count, and own ones that do not."""
+    filters = texts_in(table_at(options, "commit_parser_options").get("path_filters"))
+    paths = [_GLOB_OF_ALL.sub("", text) for text in filters]
+    elsewhere = [path for path in paths if path.startswith("../") and not path.endswith("/uv.lock")]
+    excluded = [path.removeprefix("!") for path in paths if path.startswith("!")]
+    own = [path for path in excluded if not path.startswith("..")]
+    comment = "The `path_filters` of python-semantic-release."
+    yield ForeignKey("include_paths", value=elsewhere, comment=comment)
+    yield ForeignKey("exclude_paths", value=own, comment=comment)
 
 
 def _branch_key(options: Table) -> ForeignKey:

@@ -148,6 +148,7 @@ def test_semantic_release_tables_of_packages() -> None:
     table = '[tool.semantic_release]\ntag_format = "shop-core-v{version}"\nmajor_on_zero = false\n'
     table += 'version_toml = ["pyproject.toml:project.version"]\nversion_variables = ["src/a.py:__version__"]\n'
     table += '[tool.semantic_release.commit_parser_options]\nminor_tags = ["feat"]\npatch_tags = ["fix", "perf"]\n'
+    table += 'path_filters = [".", "!tests/**", "!../web", "../../proto/**/*", "../shared/*.py", "../../uv.lock"]\n'
     table += '[tool.semantic_release.branches.main]\nmatch = "(main|master)"\n'
     table += '[tool.semantic_release.branches.next]\nmatch = "next"\nprerelease = true\n'
     other = '[tool.semantic_release]\ntag_format = "web@{version}"\nallow_zero_version = false\n'
@@ -160,7 +161,11 @@ def test_semantic_release_tables_of_packages() -> None:
         "allow_branches": ["main", "master"],
     }
     assert {name: values(keys) for name, keys in setup.member_keys.items()} == {
-        "shop-core": {"types": {"perf": "patch", "fix": "patch", "feat": "minor"}},
+        "shop-core": {
+            "types": {"perf": "patch", "fix": "patch", "feat": "minor"},
+            "include_paths": ["../../proto", "../shared/*.py"],
+            "exclude_paths": ["tests"],
+        },
         "shop-web": {"tag_format": "web@{version}", "major_on_zero": True},
     }
     assert leftovers(setup) == {
