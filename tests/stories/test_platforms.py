@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 import sysconfig
+import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -207,3 +208,37 @@ def merge(
     """Put the *parts* of a release together."""
     where = ("--publish-url", index.publish_url, "--check-url", index.simple_url)
     return world.releasekit("merge", *map(str, parts), "--output", str(output), *where, *waiver)
+
+
+@needs_compiler
+def test_commands_run_before_each_platform_builds(tmp_path: Path, faulty: FaultIndex) -> None:
+    """A header that no commit has is written where the sdist is built, and again for the wheel of a platform."""
+    world = make_native(tmp_path)
+    path = "packages/core/pyproject.toml"
+    text = (world.root / path).read_text()
+    header = "open('src/core/answer.h', 'w').write('#define ANSWER 42')"
+    command = json.dumps([[sys.executable, "-c", header]])
+    source = C_SOURCE.replace("#include <", '#include "answer.h"\n#include <').replace(
+        "42", "ANSWER"
+    )
+    files = {
+        path: f"{text}pre_build = {command}\n",
+        "packages/core/src/core/fast.c": source,
+        "packages/core/MANIFEST.in": "include src/core/answer.h\n",
+    }
+    world.commit("feat: a header", files)
+    world.git("push", "--quiet", "origin", "main")
+    base, part = tmp_path / "base", tmp_path / HERE
+
+    staged = stage(world, faulty, "--output", str(base))
+    assert staged.code == 0, staged.err
+    clone = another_clone(world, tmp_path / "clone")
+    said = stage(clone, faulty, "--platform", HERE, *given(base), "--output", str(part))
+
+    assert said.code == 0, said.err
+    assert "answer.h" not in world.git("ls-files")
+    (sdist,) = base.glob("dist/core/*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        packed = {name.partition("/")[2] for name in archive.getnames()}
+    assert "src/core/answer.h" in packed
+    assert [wheel.name for wheel in part.glob("dist/core/*.whl")]
