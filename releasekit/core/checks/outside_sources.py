@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import posixpath
 import re
-from itertools import chain, product, starmap
-from operator import attrgetter
+from functools import partial
+from itertools import chain, filterfalse, product, starmap
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from releasekit.core.checks.facts import CRATE, Check, Severity
 from releasekit.core.checks.metadata import LICENSES, matches_any
 from releasekit.core.config.command_lines import ROOT
 from releasekit.core.history.attribution import is_documentation
-from releasekit.core.history.counted_paths import compile_included
+from releasekit.core.history.counted_paths import IncludedPaths, compile_included
 from releasekit.core.workspace.declarations import parse_document
 from releasekit.core.workspace.dynamic_version import table_at, texts_in
 
@@ -23,11 +23,8 @@ if TYPE_CHECKING:
     from releasekit.core.checks.facts import Found, Package, WorkspaceFacts
 
 
-class _Outside(NamedTuple):
-    """A *path* outside of the directory of a package, relative to it, and the *key* that names it."""
-
-    path: str
-    key: tuple[str, ...]
+Named = tuple[str, tuple[str, ...]]
+"""A path, relative to the directory of a package, and the key of pyproject.toml that names it."""
 
 
 def outside_sources(facts: WorkspaceFacts) -> Iterator[Found]:
@@ -36,24 +33,23 @@ def outside_sources(facts: WorkspaceFacts) -> Iterator[Found]:
     Licenses and documentation do not count: their changes need no release.
     """
     for package in facts.presented:
-        is_counted = _included_paths(package, facts).fullmatch
-        for outside in dict.fromkeys(_outside_paths(package, facts)):
-            path, key = outside
-            if not is_counted(_from_far_above(package, path)):
-                message = f"{package.name} is built with {path}, whose changes do not release it"
-                hint = f'Let them: add "{path}" to `include_paths` in its [tool.releasekit].'
-                yield package.found(message, *key, hint=hint)
+        outside = dict.fromkeys(_outside_paths(package, facts))
+        for path, key in filterfalse(partial(_is_included, package, facts), outside):
+            message = f"{package.name} is built with {path}, whose changes do not release it"
+            hint = f'Let them: add "{path}" to `include_paths` in its [tool.releasekit].'
+            yield package.found(message, *key, hint=hint)
 
 
-def _included_paths(package: Package, facts: WorkspaceFacts) -> re.Pattern[str]:
-    """Return what matches the `include_paths` of *package* and of the root."""
+def _is_included(package: Package, facts: WorkspaceFacts, named: Named) -> bool:
+    """Return whether `include_paths` of *package* or of the root has the path *named*."""
     own = texts_in(_own_settings(package).get("include_paths", []))
     places = chain(
         product([_FAR_ABOVE], facts.settings.include_paths),
         product([_FAR_ABOVE + package.member.path], own),
     )
     compiled = filter(None, starmap(compile_included, places))
-    return re.compile("|".join(["(?!)", *map(attrgetter("pattern"), compiled)]))
+    path = posixpath.normpath(f"{_FAR_ABOVE}{package.member.path}/{named[0]}")
+    return bool(IncludedPaths({package.name: compiled}, ()).packages_of(path))
 
 
 def _own_settings(package: Package) -> Mapping[str, Any]:
@@ -64,11 +60,7 @@ _FAR_ABOVE: str = "above/" * 32
 """The path of a workspace in its repository: how deep it lies does not matter here."""
 
 
-def _from_far_above(package: Package, path: str) -> str:
-    return posixpath.normpath(f"{_FAR_ABOVE}{package.member.path}/{path}")
-
-
-def _outside_paths(package: Package, facts: WorkspaceFacts) -> Iterator[_Outside]:
+def _outside_paths(package: Package, facts: WorkspaceFacts) -> Iterator[Named]:
     """Yield what settings of build backends, and `pre_build` commands, name outside of the directory of *package*."""
     named = chain(
         _paths_of_backend(package), _paths_of_crate(package), _copied_paths(package, facts)
@@ -76,15 +68,11 @@ def _outside_paths(package: Package, facts: WorkspaceFacts) -> Iterator[_Outside
     for path, key in named:
         normal = posixpath.normpath(path)
         if normal.startswith("../") and not _is_document(PurePosixPath(normal).name):
-            yield _Outside(normal, key)
+            yield normal, key
 
 
 def _is_document(name: str) -> bool:
     return is_documentation(name) or matches_any(name.upper(), LICENSES)
-
-
-Named = tuple[str, tuple[str, ...]]
-"""A path, and the key of pyproject.toml that names it."""
 
 
 def _paths_of_backend(package: Package) -> Iterator[Named]:
