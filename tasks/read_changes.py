@@ -81,11 +81,7 @@ class NonPackageFiles(WorkspaceFiles):
     def __init__(self, repo: Repo, project: Project) -> None:
         """Take the directories of *project*, which is somewhere in *repo*."""
         super().__init__(repo, project)
-        own = {
-            member.path: project.member_settings.get(member.name, {}).get("exclude_paths", ())
-            for member in project.workspace
-        }
-        self._excluded = compile_excluded({**own, ".": project.settings.exclude_paths})
+        self._excluded = compile_excluded(_stated_paths(project, "exclude_paths"))
 
     def __contains__(self, path: object) -> bool:
         """Return whether *path* is such a file."""
@@ -99,22 +95,26 @@ def read_included(repo: Repo, project: Project) -> IncludedPaths:
 
     Raises Refusal RK-CONFIG-INVALID-VALUE for a path that is nowhere in the repository.
     """
-    own = project.member_settings
-    stated = {
-        member.path: own.get(member.name, {}).get("include_paths", ())
-        for member in project.workspace.publishable
-    }
-    stated["."] = project.settings.include_paths
+    stated = _stated_paths(project, "include_paths")
     if not any(stated.values()):
         return IncludedPaths({}, ())
     prefix = workspace_prefix(repo, project)
     files = repo.git("ls-tree", "-r", "-z", "--name-only", "--full-tree", "HEAD").split("\0")[:-1]
-    patterns = {path: list(_compile(prefix, path, texts, files)) for path, texts in stated.items()}
-    of_packages = {
-        member.name: [*patterns["."], *patterns[member.path]]
+    of_root = list(_compile(prefix, ".", stated["."], files))
+    patterns = {
+        member.name: [*of_root, *_compile(prefix, member.path, stated[member.path], files)]
         for member in project.workspace.publishable
     }
-    return IncludedPaths(of_packages, WorkspaceFiles(repo, project))
+    return IncludedPaths(patterns, WorkspaceFiles(repo, project))
+
+
+def _stated_paths(project: Project, key: str) -> dict[str, Sequence[str]]:
+    """Return what the setting *key* lists, by the directory of the pyproject.toml that has it."""
+    own = {
+        member.path: project.member_settings.get(member.name, {}).get(key, ())
+        for member in project.workspace
+    }
+    return {**own, ".": getattr(project.settings, key)}
 
 
 def _compile(

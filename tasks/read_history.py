@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from releasekit.core.history.attribution import Attribution
     from releasekit.core.history.baselines import StrayTag
     from releasekit.core.history.commits import Change
+    from releasekit.core.history.counted_paths import IncludedPaths
     from releasekit.core.history.pending_changes import PendingChanges
     from releasekit.core.history.tag_evidence import TagReading
     from releasekit.core.history.tags import Baseline
@@ -108,10 +109,11 @@ def read_history(
     tagged, strays = find_tagged_releases(repo, project, tags, umbrellas, directories, released)
     last = {**tagged, **released}
     owners = {directory: name for name, directory in directories.items()}
-    attribution = _walk(repo, project, last, owners)
+    included = read_included(repo, project)
+    attribution = _walk(repo, project, last, owners, included)
     layouts = package_directories_at(repo, attribution, owners, last)
     if layouts:
-        attribution = _walk(repo, project, last, owners, layouts)
+        attribution = _walk(repo, project, last, owners, included, layouts)
     all_changes = _parse_changes(attribution)
     changes = _since_last_release(all_changes, attribution)
     unreleased = chain.from_iterable(changes.values())
@@ -294,6 +296,7 @@ def _walk(
     project: Project,
     last: Mapping[str, Baseline],
     owners: Mapping[str, str],
+    included: IncludedPaths,
     layouts: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
 ) -> Attribution:
     since = {name: baseline.begin.commit for name, baseline in last.items()}
@@ -312,7 +315,7 @@ def _walk(
         ignored=NonPackageFiles(repo, project),
         layouts=layouts,
         is_consumption=files.is_consumed_by,
-        included_by=read_included(repo, project).packages_of,
+        included_by=included.packages_of,
     )
 
 
