@@ -1156,6 +1156,7 @@ _TABLE = (
         (
             "A script or another archive is in front of the archive, behind it or between its members.",
             "The header of a member contradicts the directory of the archive, or its sizes are behind its content.",
+            "The end of the archive says another number of members than the archive has.",
         ),
         "RK-VERIFY-BYTES: core-1.3.0-py3-none-any.whl: has bytes after its end, which PyPI refuses",
         _VERIFICATION,
@@ -1213,7 +1214,8 @@ _TABLE = (
         (
             "The module or function of a command was renamed, or the module is not in the wheel.",
             "As a warning: the module does not define the function. Only its syntax is read; nothing is imported.",
-            "The name of a command is not the name of a file, or entry_points.txt cannot be read.",
+            "The name of a command has other signs than letters, digits, `.`, `_` and `-`, which PyPI refuses.",
+            "entry_points.txt cannot be read.",
         ),
         (
             "RK-VERIFY-ENTRY-POINT: core-1.3.0-py3-none-any.whl: the entry point shop = core.app:main:\n"
@@ -1270,6 +1272,7 @@ _TABLE = (
         ErrorCode.VERIFY_LICENSE,
         (
             "`license` has free text.",
+            "The metadata has both `License` and `License-Expression`, which PyPI refuses.",
             "`License-File` names a file that the archive does not have.",
             "A path of `license-files` leads out of the package.",
         ),
@@ -1299,7 +1302,7 @@ _TABLE = (
         ErrorCode.VERIFY_METADATA,
         (
             "The summary has more than 512 characters or several lines.",
-            "An address of an author is not an e-mail address.",
+            "PyPI does not accept an e-mail address: it is incomplete, or ends with `.local`, `.test` or `.invalid`.",
             "The backend writes a version of the metadata that PyPI does not know yet.",
             "METADATA, WHEEL or RECORD is not encoded as UTF-8.",
         ),
@@ -1325,7 +1328,7 @@ _TABLE = (
         ErrorCode.VERIFY_NAME,
         (
             "The version comes from git, and the backend does not see the tag or the release.",
-            "The .dist-info directory is named for another project or version.",
+            "The .dist-info directory is named for another project or version, or spells them in another way.",
             "The version has a local part, such as `1.3.0+cuda`.",
             "As a warning: the `__version__` in the code is another one. `releasekit check --fix` adds it to `bump`.",
         ),
@@ -1357,7 +1360,7 @@ _TABLE = (
         ErrorCode.VERIFY_PLATFORM,
         (
             "A wheel for any platform has compiled modules.",
-            "The platform is `linux_x86_64`, which PyPI refuses: it accepts manylinux and musllinux.",
+            "PyPI refuses the platform: `linux_x86_64`, which manylinux replaces, or `macosx_13_3`, not `macosx_13_0`.",
             "As a warning: a wheel for one platform has no compiled code.",
             "As a warning: the wheel is for versions of Python that its Requires-Python excludes.",
         ),
@@ -1497,6 +1500,7 @@ _TABLE = (
             "An address has no scheme, or one such as `javascript:` or `git+ssh:`.",
             "A label is longer than PyPI accepts.",
             "An address has a user name and a password: `https://ada:secret@example.com`.",
+            "An address has `[` or `]` in its path or query.",
         ),
         "RK-VERIFY-URL: core-1.3.0.tar.gz: Project-URL Home, example.com: it is not an address of the web",
         _VERIFICATION,

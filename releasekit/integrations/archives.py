@@ -15,7 +15,7 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from releasekit.core.artifacts.archive_facts import Archive, ArchiveMember, Fault, MemberKind
 from releasekit.core.artifacts.content_rules import has_merge_conflict
@@ -220,8 +220,10 @@ _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 _ENCRYPTED, _DESCRIPTOR, _UTF8 = 0x1 | 0x40 | 0x2000, 0x8, 0x800
 _LOCAL, _LOCAL_MAGIC = struct.Struct("<4s5H3L2H"), b"PK\x03\x04"
 _END, _END_MAGIC = struct.Struct("<4s4H2LH"), b"PK\x05\x06"
-_END_64, _END_64_LOCATOR = 56, 20
-_UNICODE_PATH, _IN_ZIP64 = 0x7075, 0xFFFFFFFF
+_END_64, _LOCATOR_64 = struct.Struct("<4sQ2H2L4Q"), 20
+_ZIP64, _UNICODE_PATH, _IN_ZIP64 = 0x0001, 0x7075, 0xFFFFFFFF
+_SIZE, _ZIP64_LENGTHS = 8, {8, 16, 24, 28}
+_END_OF_ZIP64 = re.compile(rb"(?s)(PK\x06\x06.{52})PK\x06\x07.{16}\Z")
 
 
 _MAX_DIRECTORY = 64 << 20
@@ -248,7 +250,18 @@ def _directory_size(file: BinaryIO, size: int) -> int:
     tail = file.read()
     start = tail.rfind(_END_MAGIC)
     end = tail[start : start + _END.size]
-    return _END.unpack(end)[5] if start >= 0 and len(end) == _END.size else 0
+    if start < 0 or len(end) < _END.size:
+        return 0
+    return (_end_64(tail[:start]) or _END.unpack(end)[3:6])[2]
+
+
+def _end_64(before_end: bytes) -> tuple[int, int, int] | None:
+    """Return the numbers of members on this disk and in all, and the size of the directory, of an archive in ZIP64.
+
+    Its record stands just before the usual one (APPNOTE.TXT 4.3.14); None if there is none.
+    """
+    record = _END_OF_ZIP64.search(before_end)
+    return _END_64.unpack(record[1])[6:9] if record else None
 
 
 def _record_algorithms(archive: zipfile.ZipFile) -> tuple[str, ...]:
@@ -335,34 +348,58 @@ def _local_end(file: BinaryIO, info: zipfile.ZipInfo) -> tuple[int, str]:
     """Return where the member of *info* ends, and what is wrong with its local header."""
     file.seek(info.header_offset)
     fields = _LOCAL.unpack(file.read(_LOCAL.size))
-    magic, flags, method, sizes = fields[0], fields[2], fields[3], fields[7:9]
-    name, extra = file.read(fields[9]), file.read(fields[10])
+    magic, flags, method = fields[0], fields[2], fields[3]
+    name = file.read(fields[9])
+    extra = _extra_fields(file.read(fields[10]))
     encoding = "utf-8" if info.flag_bits & _UTF8 else "cp437"
     end = file.tell() + info.compress_size
     if magic != _LOCAL_MAGIC:
         return end, "it has no header"
     if flags & _DESCRIPTOR:
         return end, "its sizes are behind its content, which PyPI refuses"
-    expected = (info.compress_size, info.file_size)
-    has_same_sizes = sizes == expected or _IN_ZIP64 in sizes
-    is_same = (
-        name.decode(encoding, "replace") == info.orig_filename
-        and method == info.compress_type
-        and has_same_sizes
+    if extra is None:
+        return end, "its extra fields are cut off or repeated, which PyPI refuses"
+    described = (
+        name.decode(encoding, "replace"),
+        method,
+        _local_sizes(method, fields[7:9], extra.get(_ZIP64, b"")),
     )
-    if not is_same:
+    sizes = (info.compress_size, info.file_size)
+    if described != (info.orig_filename, info.compress_type, sizes):
         return end, "its header says something else than the directory of the archive"
-    has_other_name = _UNICODE_PATH in _extra_ids(extra) | _extra_ids(info.extra)
+    has_other_name = _UNICODE_PATH in extra | (_extra_fields(info.extra) or {})
     return end, "it has a second name" if has_other_name else ""
 
 
-def _extra_ids(extra: bytes) -> set[int]:
-    ids: set[int] = set()
-    while len(extra) >= 4:  # noqa: PLR2004  two numbers of two bytes
-        kind, length = struct.unpack("<HH", extra[:4])
-        ids.add(kind)
-        extra = extra[4 + length :]
-    return ids
+def _extra_fields(extra: bytes) -> dict[int, bytes] | None:
+    """Return the data of each extra field by its kind (APPNOTE.TXT 4.5.1).
+
+    None if one is cut off, or if one that has sizes or a name occurs twice.
+    """
+    found: dict[int, bytes] = {}
+    while extra:
+        kind, length = struct.unpack("<HH", extra[:4].ljust(4, b"\xff"))
+        end = 4 + length
+        if end > len(extra) or kind in {_ZIP64, _UNICODE_PATH}.intersection(found):
+            return None
+        found[kind] = extra[4:end]
+        extra = extra[end:]
+    return found
+
+
+def _local_sizes(method: int, sizes: tuple[int, int], zip64: bytes) -> tuple[int, int] | None:
+    """Return both sizes that a local header means, the packed one first; None if it is not valid.
+
+    *zip64* is its extra field for large files (APPNOTE.TXT 4.5.3), which has both sizes, the packed one second. One is
+    enough for a file that is not compressed. PyPI reads them in this way.
+    """
+    if not zip64:
+        return sizes
+    is_single = len(zip64) == _SIZE
+    if len(zip64) not in _ZIP64_LENGTHS or (is_single and method != zipfile.ZIP_STORED):
+        return None
+    unpacked, packed = struct.unpack("<2Q", (zip64 * 2)[: 2 * _SIZE])
+    return packed, unpacked if sizes[1] == _IN_ZIP64 else sizes[1]
 
 
 def _directory_faults(
@@ -383,9 +420,24 @@ def _directory_faults(
     if not is_last or _END.unpack(end)[7] != len(comment):
         yield Fault(ErrorCode.VERIFY_BYTES, "has bytes after its end, which PyPI refuses")
         return
-    directory_size = _END.unpack(end)[5]
-    gap = size - _END.size - len(comment) - archive.start_dir - directory_size
-    if gap not in {0, _END_64 + _END_64_LOCATOR} and directory_size != _IN_ZIP64:
+    yield from _end_faults(file, archive, size - _END.size - len(comment), _END.unpack(end))
+
+
+def _end_faults(
+    file: BinaryIO, archive: zipfile.ZipFile, end: int, numbers: tuple[Any, ...]
+) -> Iterator[Fault]:
+    """Yield where the *numbers* of the record at *end*, or of the one for large archives before it, are wrong."""
+    file.seek(max(end - _END_64.size - _LOCATOR_64, 0))
+    end_64 = _end_64(file.read(end - file.tell()))
+    *counts, directory_size = end_64 or numbers[3:6]
+    if end_64:
+        end -= _END_64.size + _LOCATOR_64
+    if set(counts) != {len(archive.infolist())}:
+        message = (
+            "its end says another number of members than its directory has, which PyPI refuses"
+        )
+        yield Fault(ErrorCode.VERIFY_BYTES, message)
+    if end - archive.start_dir != directory_size:
         yield Fault(ErrorCode.VERIFY_BYTES, "has bytes after its directory, which PyPI refuses")
 
 

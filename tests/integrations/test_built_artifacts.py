@@ -14,6 +14,7 @@ import struct
 import sys
 import tarfile
 import zipfile
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -195,9 +196,82 @@ def renamed_member(raw: bytes) -> bytes:
     return raw.replace(b"shop_core/__init__.py", b"shop_core/__exit__.py", 1)
 
 
+def end_record(on_disk: int, in_all: int) -> Callable[[bytes], bytes]:
+    """Return what adds to the numbers of members that the end of a wheel says."""
+
+    def add(raw: bytes) -> bytes:
+        data, start = bytearray(raw), raw.rindex(b"PK\5\6")
+        numbers = struct.unpack_from("<2H", raw, start + 8)
+        struct.pack_into("<2H", data, start + 8, numbers[0] + on_disk, numbers[1] + in_all)
+        return bytes(data)
+
+    return add
+
+
+def large_zip(raw: bytes, more: int = 0) -> bytes:
+    """Return the wheel *raw* with the end that archives beyond 4 GiB have, which says *more* members than there are."""
+    start = raw.rindex(b"PK\5\6")
+    count, _, size, offset = struct.unpack_from("<2H2L", raw, start + 8)
+    record = struct.pack(
+        "<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, count + more, count + more, size, offset
+    )
+    locator = struct.pack("<4sLQL", b"PK\6\7", 0, start, 1)
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+    return raw[:start] + record + locator + end
+
+
+def in_zip64(*which: Literal["packed", "unpacked"]) -> Callable[[dict[str, int]], bytes]:
+    """Return what makes the extra field of a large file from the sizes of a member."""
+    return lambda sizes: struct.pack(
+        f"<2H{len(which)}Q", 1, 8 * len(which), *(sizes[name] for name in which)
+    )
+
+
+def local_extra(
+    make: Callable[[dict[str, int]], bytes], times: int = 1
+) -> Callable[[bytes], bytes]:
+    """Return what puts an extra field into the first local header; if it is one for large files, it has the sizes."""
+
+    def add(raw: bytes) -> bytes:
+        packed, unpacked, name_length = struct.unpack_from("<2LH", raw, 18)
+        extra = make({"packed": packed, "unpacked": unpacked}) * times
+        data = bytearray(raw)
+        struct.pack_into("<H", data, 28, len(extra))
+        if extra.startswith(b"\1\0"):
+            struct.pack_into("<2L", data, 18, 0xFFFFFFFF, 0xFFFFFFFF)
+        data[30 + name_length : 30 + name_length] = extra
+        return moved(bytes(data), len(extra))
+
+    return add
+
+
+def moved(raw: bytes, length: int) -> bytes:
+    """Return the wheel *raw* with offsets that count the *length* bytes which the first member has more."""
+    data, end = bytearray(raw), raw.rindex(b"PK\5\6")
+    size, offset = struct.unpack_from("<2L", raw, end + 12)
+    struct.pack_into("<L", data, end + 16, offset + length)
+    position = offset + length
+    while position < offset + length + size:
+        lengths = struct.unpack_from("<3H", raw, position + 28)
+        (start,) = struct.unpack_from("<L", raw, position + 42)
+        struct.pack_into("<L", data, position + 42, start + length if start else 0)
+        position += 46 + sum(lengths)
+    return bytes(data)
+
+
 LINE = "v" * 300
 ELF = b"\x7fELF\2\1\1" + bytes(9) + b"\3\0\x3e\0" + bytes(44)  # for x86_64
 ENCODED_KEY = base64.b64encode(pem("EC"))
+ACCEPTED_PLATFORMS = (
+    "macosx_10_9_x86_64",
+    "macosx_11_0_arm64",
+    "macosx_26_0_arm64",
+    "macosx_15_0_universal2",
+)
+REFUSED_PLATFORMS = (
+    "macosx_11_1_arm64", "macosx_13_3_arm64", "macosx_16_0_arm64", "macosx_10_9_fat32", "manylinux1_aarch64",
+    "manylinux2014_riscv64", "manylinux_2_36_loongarch64", "pyodide_2024_0_wasm32",
+)  # fmt: skip
 ROWS = [
     Row("good", "accept", "", lambda _: None),
     # the container
@@ -218,6 +292,19 @@ ROWS = [
     Row("two names", "refuse", "RK-VERIFY-BYTES", change(raw_wheel=renamed_member)),
     Row("streamed", "refuse", "RK-VERIFY-BYTES", change(raw_wheel=streamed_zip)),
     Row("comment", "accept", "", change(comment=b"built by hand")),
+    Row("large zip", "accept", "", change(raw_wheel=large_zip)),
+    Row("large zip with another count", "refuse", "RK-VERIFY-BYTES", change(raw_wheel=partial(large_zip, more=1))),
+    Row("other count", "refuse", "RK-VERIFY-BYTES", change(raw_wheel=end_record(1, 1))),
+    Row("other count on this disk", "refuse", "RK-VERIFY-BYTES", change(raw_wheel=end_record(1, 0))),
+    Row("large member", "accept", "", change(raw_wheel=local_extra(in_zip64("unpacked", "packed")))),
+    Row("large member of another size", "refuse", "RK-VERIFY-BYTES", change(raw_wheel=local_extra(in_zip64("unpacked", "unpacked")))),
+    Row("large member with one size", "refuse", "RK-VERIFY-BYTES", change(raw_wheel=local_extra(in_zip64("unpacked")))),
+    Row("large member twice", "refuse", "RK-VERIFY-BYTES", change(raw_wheel=local_extra(in_zip64("unpacked", "packed"), 2))),
+    Row("large member without sizes", "refuse", "RK-VERIFY-BYTES", change(raw_wheel=local_extra(in_zip64()))),
+    Row("large member with half a size", "refuse", "RK-VERIFY-BYTES", change(raw_wheel=local_extra(lambda _: b"\1\0\4\0" + bytes(4)))),
+    Row("extra field", "accept", "", change(raw_wheel=local_extra(lambda _: struct.pack("<HHBL", 0x5455, 5, 1, 0)))),
+    Row("extra field cut off", "refuse", "RK-VERIFY-BYTES", change(raw_wheel=local_extra(lambda _: b"UT\x09\0ab"))),
+    Row("half an extra field", "refuse", "RK-VERIFY-BYTES", change(raw_wheel=local_extra(lambda _: b"U"))),
     Row("directory with content", "refuse", "RK-VERIFY-ARCHIVE", both(file("shop_core/a/"), change(record=lambda rows: [row for row in rows if row[0][-1] != "/"]))),
     Row("zip bomb", "refuse", "RK-VERIFY-SIZE", change(raw_wheel=zip_bomb)),
     Row("gzip bomb", "refuse", "RK-VERIFY-SIZE", change(raw_sdist=lambda _: gzip.compress(bytes(65 << 20), 1))),
@@ -309,6 +396,8 @@ ROWS = [
     Row("no pyproject.toml", "refuse", "RK-VERIFY-MISSING", change(without={"pyproject.toml"})),
     Row("two dist-infos", "refuse", "RK-VERIFY-MISSING", file("other-1.0.dist-info/METADATA")),
     Row("dist-info of another", "refuse", "RK-VERIFY-NAME", change(info="other-1.2.0.dist-info")),
+    Row("dist-info in capitals", "refuse", "RK-VERIFY-NAME", change(info="Shop_Core-1.2.0.dist-info")),
+    Row("dist-info with hyphen", "refuse", "RK-VERIFY-NAME", change(info="shop-core-1.2.0.dist-info")),
     Row("dist-info version", "refuse", "RK-VERIFY-NAME", change(info="shop_core-1.3.0.dist-info")),
     Row("name", "refuse", "RK-VERIFY-NAME", header("Name", "other")),
     Row("raw name", "accept", "", header("Name", "Shop.Core")),
@@ -331,6 +420,8 @@ ROWS = [
     Row("unknown scheme", "refuse", "RK-VERIFY-WHEEL", file("shop_core-1.2.0.data/etc/x")),
     Row("data of another", "warn", "RK-VERIFY-WHEEL", file("other-1.2.0.data/scripts/x")),
     Row("platform", "warn", "RK-VERIFY-PLATFORM", tags("cp311-cp311-manylinux_2_17_x86_64")),
+    *(Row(f"{platform} on PyPI", "accept", "", both(tags(f"cp311-abi3-{platform}"), file("shop_core/a.abi3.so"))) for platform in ACCEPTED_PLATFORMS),
+    *(Row(f"{platform} not on PyPI", "refuse", "RK-VERIFY-PLATFORM", both(tags(f"cp311-abi3-{platform}"), file("shop_core/a.abi3.so"))) for platform in REFUSED_PLATFORMS),
     Row("linux", "refuse", "RK-VERIFY-PLATFORM", both(tags("py3-none-linux_x86_64"), file("shop_core/a.so", b"\x7fELF"))),
     Row("extension", "refuse", "RK-VERIFY-PLATFORM", file("shop_core/a.cpython-311-x86_64-linux-gnu.so", b"\x7fELF")),
     Row("library", "warn", "RK-VERIFY-PLATFORM", file("shop_core/libz.so", b"\x7fELF")),
@@ -363,6 +454,14 @@ ROWS = [
     Row("folded summary", "refuse", "RK-VERIFY-METADATA", header("Summary", "a\n  b")),
     Row("two summaries", "refuse", "RK-VERIFY-METADATA", header("Summary", "a", "b")),
     Row("address", "refuse", "RK-VERIFY-METADATA", header("Author-email", "Ada <nobody>")),
+    Row("address in a local network", "refuse", "RK-VERIFY-METADATA", header("Author-email", "Ada <ada@build.local>")),
+    Row("address for tests", "refuse", "RK-VERIFY-METADATA", header("Maintainer-email", "ada@example.test")),
+    Row("address with two dots", "refuse", "RK-VERIFY-METADATA", header("Author-email", "ada..b@example.org")),
+    Row("address with number", "refuse", "RK-VERIFY-METADATA", header("Author-email", "ada@127.0.0.1")),
+    Row("address with umlaut", "accept", "", header("Author-email", "Ada <ada@bücher.example.org>")),
+    Row("address of nobody", "accept", "", header("Author-email", "Ada <>")),
+    Row("dynamic field", "accept", "", header("Dynamic", "License-File")),
+    Row("dynamic dynamic", "refuse", "RK-VERIFY-METADATA", header("Dynamic", "Dynamic")),
     Row("two addresses", "accept", "", header("Author-email", '"Ada, B." <ada@example.org>, bob@example.org')),
     Row("python", "refuse", "RK-VERIFY-METADATA", header("Requires-Python", "three")),
     Row("extra", "refuse", "RK-VERIFY-METADATA", header("Provides-Extra", "b@d")),
@@ -385,6 +484,9 @@ ROWS = [
     Row("private", "refuse", "RK-VERIFY-CLASSIFIER", header("Classifier", "Private :: Do Not Upload")),
     Row("license classifier", "warn", "RK-VERIFY-CLASSIFIER", header("Classifier", "License :: OSI Approved :: MIT License")),
     Row("script address", "refuse", "RK-VERIFY-URL", header("Project-URL", "Home, javascript:alert(1)")),
+    Row("address with brackets", "refuse", "RK-VERIFY-URL", header("Project-URL", "Home, https://example.org/a/[id]")),
+    Row("query with brackets", "refuse", "RK-VERIFY-URL", header("Project-URL", "Home, https://example.org/?a[]=1")),
+    Row("address with signs", "accept", "", header("Project-URL", "Home, https://example.org/{a}/ü/%5Bid%5D?a=b|c#[d]")),
     Row("no address", "refuse", "RK-VERIFY-URL", header("Project-URL", "Home")),
     Row("no label", "refuse", "RK-VERIFY-URL", header("Project-URL", ", https://example.org")),
     Row("no scheme", "refuse", "RK-VERIFY-URL", header("Project-URL", "Home, example.org")),
@@ -404,8 +506,9 @@ ROWS = [
     Row("provides nothing", "refuse", "RK-VERIFY-REQUIREMENT", header("Provides-Dist", "??")),
     Row("license", "refuse", "RK-VERIFY-LICENSE", header("License-Expression", "My Own!!")),
     Row("unknown license", "refuse", "RK-VERIFY-LICENSE", header("License-Expression", "MIT-5")),
+    Row("license of another kind", "accept", "", both(header("License-Expression"), header("License", "MIT"))),
     Row("own license", "accept", "", header("License-Expression", "LicenseRef-Own OR MIT")),
-    Row("two licenses", "warn", "RK-VERIFY-LICENSE", header("License", "MIT")),
+    Row("two licenses", "refuse", "RK-VERIFY-LICENSE", header("License", "MIT")),
     Row("license file up", "refuse", "RK-VERIFY-LICENSE", header("License-File", "../LICENSE")),
     Row("license file at root", "refuse", "RK-VERIFY-LICENSE", header("License-File", "/etc/passwd")),
     Row("no license file", "refuse", "RK-VERIFY-LICENSE", change(without={"licenses/LICENSE"})),
@@ -521,7 +624,11 @@ ROWS = [
     Row("command of Python", "accept", "", both(header("Requires-Dist"), scripts("[console_scripts]\nshop = json.tool:main\n"))),
     Row("command of a module", "refuse", "RK-VERIFY-ENTRY-POINT", scripts("[console_scripts]\nshop = shop_core.app\n")),
     Row("command with path", "refuse", "RK-VERIFY-ENTRY-POINT", scripts("[console_scripts]\n../shop = shop_core.app:main\n")),
-    Row("command of two words", "warn", "RK-VERIFY-ENTRY-POINT", scripts("[console_scripts]\na b = shop_core.app:main\n")),
+    Row("command of two words", "refuse", "RK-VERIFY-ENTRY-POINT", scripts("[console_scripts]\na b = shop_core.app:main\n")),
+    Row("command with plus", "refuse", "RK-VERIFY-ENTRY-POINT", scripts("[console_scripts]\na+ = shop_core.app:main\n")),
+    Row("command with at", "refuse", "RK-VERIFY-ENTRY-POINT", scripts("[gui_scripts]\na@2 = shop_core.app:main\n")),
+    Row("command with umlaut", "warn", "RK-VERIFY-ENTRY-POINT", scripts("[console_scripts]\nmüll = shop_core.app:main\n")),
+    Row("plug-in of two words", "accept", "", scripts("[shop.plugins]\na b = shop_core.app:main\n")),
     Row("command of dots", "refuse", "RK-VERIFY-ENTRY-POINT", scripts("[console_scripts]\n.. = shop_core.app:main\n")),
     Row("window with path", "refuse", "RK-VERIFY-ENTRY-POINT", scripts("[gui_scripts]\na\\b = shop_core.app:main\n")),
     Row("command with code", "refuse", "RK-VERIFY-ENTRY-POINT", scripts("[console_scripts]\nshop = shop_core.app:main()\n")),

@@ -157,7 +157,8 @@ def _is_aside(path: str) -> bool:
 _REFERENCE = re.compile(
     r"(?P<module>[\w.]+)\s*(?::\s*(?P<attr>[\w.]+))?\s*(?:\[(?P<extras>[^\]]*)\])?"
 )
-_SCRIPT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]*")
+_SCRIPT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_NAME_THAT_PYPI_ACCEPTS = re.compile(r"[\w.-]*[\w-][\w.-]*")
 
 
 def entry_points(built: BuiltArtifacts) -> Iterator[Problem]:
@@ -177,10 +178,14 @@ def entry_points(built: BuiltArtifacts) -> Iterator[Problem]:
 def _entry_problems(entry: EntryPoint, wheel: Archive) -> Iterator[Problem]:
     shown = f"the entry point {printable(entry.name)} = {printable(entry.value)}"
     is_script = entry.is_script
-    if is_script and not _SCRIPT_NAME.fullmatch(entry.name):
-        is_path = re.search(r"[/\\:]|[^ -~]", entry.name) is not None or not entry.name.strip(". ")
-        severity = None if is_path else RuleSeverity.WARNING
-        yield Problem(wheel.name, f"{shown}: this name is not a usual name of a file", severity)
+    if is_script and not _NAME_THAT_PYPI_ACCEPTS.fullmatch(entry.name):
+        message = (
+            f"{shown}: PyPI accepts letters, digits, '.', '_' and '-' in the name of a command"
+        )
+        yield Problem(wheel.name, message)
+    elif is_script and not _SCRIPT_NAME.fullmatch(entry.name):
+        message = f"{shown}: this name is not a usual name of a file"
+        yield Problem(wheel.name, message, RuleSeverity.WARNING)
     match = _REFERENCE.fullmatch(entry.value.strip())
     if match is None or not are_identifiers(match["module"]) or (is_script and not match["attr"]):
         yield Problem(wheel.name, f"{shown}: it must refer to module:function")

@@ -96,9 +96,7 @@ def _code_version_problems(archive: Archive, built: BuiltArtifacts) -> Iterator[
 
 def _info_directory_problems(archive: Archive, built: BuiltArtifacts) -> Iterator[Problem]:
     for directory in archive.info_directories if archive.is_wheel else ():
-        name, _, version = directory.removesuffix(".dist-info").rpartition("-")
-        is_expected = canonicalize_name(name) == built.project and version == str(built.version)
-        if not is_expected:
+        if directory != f"{built.file_stem}.dist-info":  # PyPI looks for no other spelling
             yield Problem(
                 archive.name, f"{printable(directory)} must be {built.file_stem}.dist-info"
             )

@@ -57,19 +57,23 @@ def _metadata_problems(archive: Archive) -> Iterator[str]:
     if len(summary) > _MAX_SUMMARY:
         yield f"Summary has {len(summary)} characters, and PyPI accepts {_MAX_SUMMARY}"
     for field in ("Author-email", "Maintainer-email"):
-        addresses = (address for _, address in getaddresses(archive.values(field)))
-        yield from (
-            f"{field} {printable(address)!r} is not an address"
-            for address in addresses
-            if _is_odd(address)
-        )
+        addresses = [address for _, address in getaddresses(archive.values(field)) if address]
+        faults = zip(addresses, map(_mail_fault, addresses), strict=True)
+        for address, fault in filter(itemgetter(1), faults):
+            yield f"{field} {printable(address)!r} is not an address that PyPI accepts: {printable(fault)}"
+    if "dynamic" in map(str.lower, archive.values("Dynamic")):
+        yield "Dynamic is no field that may be dynamic (PEP 643)"
 
 
-_ADDRESS = re.compile(r"[^@\s<>\"(),:;\[\]\\]+@[^@\s.]+(\.[^@\s.]+)+")
+def _mail_fault(address: str) -> str:
+    """Return why PyPI refuses *address* as that of a person, by the library that PyPI uses; empty if it does not."""
+    from email_validator import EmailNotValidError, validate_email
 
-
-def _is_odd(address: str) -> bool:
-    return bool(address) and not _ADDRESS.fullmatch(address)
+    try:
+        validate_email(address, check_deliverability=False)
+    except EmailNotValidError as error:
+        return str(error)
+    return ""
 
 
 def hidden_text(archive: Archive) -> Iterator[Problem]:
@@ -178,7 +182,10 @@ def _address_problem(url: str) -> str:
         return "the address has a password"
     has_space = re.search(r"\s", url.strip()) is not None
     is_of_web = parts.scheme.lower() in {"http", "https"} and bool(parts.hostname)
-    return "" if is_of_web and not has_space else "it is not an address of the web"
+    if not is_of_web or has_space:
+        return "it is not an address of the web"
+    has_bracket = re.search(r"[][]", f"{parts.path}{parts.query}") is not None
+    return "PyPI refuses it: write [ as %5B and ] as %5D (RFC 3986)" if has_bracket else ""
 
 
 def requirements(built: BuiltArtifacts) -> Iterator[Problem]:
@@ -232,8 +239,9 @@ def licenses(archive: Archive) -> Iterator[Problem]:
     if "license-expression" in errors:
         yield Problem(archive.name, printable(errors["license-expression"]))
     if archive.value("License-Expression") and archive.value("License"):
-        message = "License-Expression replaces the field License (PEP 639)"
-        yield Problem(archive.name, message, RuleSeverity.WARNING)
+        yield Problem(
+            archive.name, "it has both License and License-Expression, which PyPI refuses"
+        )
     files = archive.values("License-File")
     leading_out = list(filter(_is_outside, files))
     yield from list_problem(archive.name, "License-File leads out", leading_out)

@@ -150,12 +150,13 @@ def _data_directory_problems(wheel: Archive) -> Iterator[Problem]:
     )
 
 
+# macOS 15 is followed by 26. Of each version since 11, PyPI accepts the first one only, such as macosx_11_0.
 _PLATFORMS = re.compile(
-    r"""(?x) any | win32 | win_(amd64|arm64|ia64) | linux_armv[67]l | pyodide_20\d\d_\d+_wasm32
-    | pyemscripten_20\d\d_\d+_wasm32
-    | manylinux(1|2010|2014|_\d+_\d+)_(x86_64|i686|aarch64|armv7l|ppc64|ppc64le|s390x|riscv64|loongarch64)
-    | musllinux_\d+_\d+_(x86_64|i686|aarch64|armv7l|ppc64le|s390x|riscv64|loongarch64)
-    | macosx_\d+_\d+_(ppc|ppc64|i386|x86_64|arm64|intel|fat|fat3|fat32|fat64|universal|universal2)
+    r"""(?x) any | win32 | win_(amd64|arm64|ia64) | linux_armv[67]l | pyemscripten_\d+_\d+_wasm32
+    | manylinux(1|2010)_(x86_64|i686) | manylinux2014_(x86_64|i686|aarch64|armv7l|ppc64|ppc64le|s390x)
+    | manylinux_\d+_\d+_(x86_64|i686|aarch64|armv7l|ppc64|ppc64le|s390x|riscv64)
+    | musllinux_\d+_\d+_(x86_64|i686|aarch64|armv7l|ppc64le|s390x|riscv64)
+    | macosx_(10_\d+|(1[1-5]|2[6-9]|[3-9]\d)_0)_(ppc|ppc64|i386|x86_64|arm64|intel|fat|fat3|fat64|universal|universal2)
     | ios_\d+_\d+_(arm64|x86_64)_iphone(os|simulator) | android_\d+_(arm64_v8a|armeabi_v7a|x86|x86_64)
     """
 )
