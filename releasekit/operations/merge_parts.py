@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from releasekit.core.config.settings import VerifyWaiver
 from releasekit.core.errors import ErrorCode, Refusal, as_refusal
 from releasekit.core.picking import by_name
 from releasekit.core.release.platform_parts import StagedPart, merge_parts
@@ -54,7 +55,10 @@ def _manifest_in(directory: Path) -> Path:
 
 
 def _verify_files(bundle: ReleaseBundle) -> None:
-    """Open all files of *bundle* and compare them with its plan; raises ReleaseError RK-VERIFY-FAILED."""
+    """Open all files of *bundle* and compare them with its plan, by the waivers that were valid when it was staged.
+
+    Raises ReleaseError RK-VERIFY-FAILED.
+    """
     steps = by_name(bundle.plan.steps)
     for package in bundle.manifest.packages:
         step = steps[package.name]
@@ -62,7 +66,13 @@ def _verify_files(bundle: ReleaseBundle) -> None:
         contents = expected_contents(
             is_part=bool(bundle.manifest.platform), is_native=bool(step.platforms)
         )
-        verified_package(package, bundle.plan.pins_of(step), paths, contents)
+        waivers = [
+            VerifyWaiver(rule=finding.rule, package=package.name, reason=finding.waived)
+            for finding in package.findings
+            if finding.waived
+        ]
+        pins = bundle.plan.pins_of(step)
+        verified_package(package, pins, paths, contents, waivers=waivers)
 
 
 async def _compare_with_last_release(options: MergeOptions, manifest: ReleaseManifest) -> None:

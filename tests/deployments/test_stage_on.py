@@ -14,8 +14,10 @@ from tests.stories.test_platforms import (
     HERE,
     PYTHON,
     REPAIR,
+    WAIVER,
     make_native,
     needs_compiler,
+    with_dead_plugin,
 )
 
 if TYPE_CHECKING:
@@ -53,13 +55,14 @@ def make_two_native(directory: Path, storage_url: str, gate: Path) -> World:
     """Make a workspace with two native packages; a build of core waits while *gate* says "wait"."""
     world = make_native(
         directory,
-        f'stage_storage = "{storage_url}"\n',
+        f'stage_storage = "{storage_url}"\n{WAIVER}\n',
         build_first=f"import pathlib, time\nwhile pathlib.Path({str(gate)!r}).read_text() == 'wait': time.sleep(0.1)\n",
     )
     core = (world.root / "packages/core/pyproject.toml").read_text()
     world.write(
         {
-            "packages/gear/pyproject.toml": GEAR + core.partition("[tool.releasekit]\n")[2],
+            "packages/gear/pyproject.toml": with_dead_plugin(GEAR, "gear")
+            + core.partition("[tool.releasekit]\n")[2],
             "packages/gear/meson.build": MESON,
             "packages/gear/gear/__init__.py": "from gear.fast import answer\n",
             "packages/gear/fast.c": (world.root / "packages/core/src/core/fast.c").read_text(),

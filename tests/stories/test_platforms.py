@@ -52,6 +52,7 @@ ext-modules = [{ name = "core.fast", sources = ["src/core/fast.c"] }]
 
 [tool.releasekit]
 """
+WAIVER = 'verify_ignore = [{ rule = "entry-point", package = "*", reason = "written at runtime" }]'
 # What cibuildwheel and auditwheel do: a wheel for many machines, with a name that says so.
 REPAIR = """\
 import subprocess, sys
@@ -96,6 +97,12 @@ def make_native(directory: Path, keys: str = "", *, build_first: str = "") -> Wo
     return world
 
 
+def with_dead_plugin(project: str, package: str) -> str:
+    """Return the pyproject.toml *project* of *package* with an entry point of a module that does not exist."""
+    table = f'\n[project.entry-points.shop]\na = "{package}.gone"\n'
+    return project.replace("\n[build-system]", f"{table}\n[build-system]")
+
+
 def stage(world: World, index: FaultIndex, *argv: str) -> Said:
     """Stage a release, or a part of one."""
     where = ("--publish-url", index.publish_url, "--check-url", index.simple_url)
@@ -119,7 +126,12 @@ def test_platforms_are_merged_and_published(
     tmp_path: Path, faulty: FaultIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each clone builds its part of one release commit; the index gets exactly what the merged manifest says."""
-    world, base, merged = make_native(tmp_path), tmp_path / "base", tmp_path / "merged"
+    world, base, merged = make_native(tmp_path, WAIVER), tmp_path / "base", tmp_path / "merged"
+    core = (world.root / "packages/core/pyproject.toml").read_text()
+    world.commit(
+        "fix: add a plug-in", {"packages/core/pyproject.toml": with_dead_plugin(core, "core")}
+    )
+    world.git("push", "--quiet", "origin", "main")
     where = ("--publish-url", faulty.publish_url, "--check-url", faulty.simple_url)
     alone = world.releasekit("publish", "--yes", "--allow-new", "all", *where, *ALONE)
     assert (alone.code, "wheels are missing: core (linux-x86_64, macos-arm64)" in alone.err) == (
