@@ -250,7 +250,7 @@ _TABLE = (
     ),
     ErrorInfo(
         ErrorCode.WORKSPACE_NOT_FOUND,
-        "No pyproject.toml is in this directory or above it, or uv does not manage that project.",
+        "No pyproject.toml with a project or a workspace is in this directory or above it, or uv does not manage it.",
         "Go to the workspace, or name it: --workspace PATH.",
     ),
     ErrorInfo(

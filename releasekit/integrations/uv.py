@@ -42,7 +42,9 @@ if TYPE_CHECKING:
 
 _ERROR_PATTERNS = (
     (
-        re.compile(r"No `pyproject\.toml` found|The project is marked as unmanaged"),
+        re.compile(
+            r"No `(?:pyproject\.toml` found|project` table found)|The project is marked as unmanaged"
+        ),
         ErrorCode.WORKSPACE_NOT_FOUND,
     ),
     (re.compile(r"are both named"), ErrorCode.WORKSPACE_DUPLICATE),

@@ -743,7 +743,12 @@ def test_missing_workspace_is_explained(tmp_path: Path) -> None:
 
     assert said.code == 2
     assert "RK-WORKSPACE-NOT-FOUND" in said.err
-    assert '[tool.uv.workspace] and members = ["packages/*"], and run `uv lock`' in said.err
+    advice = 'write [tool.uv.workspace] with members = ["packages/*"] into'
+    assert f"{advice} a new pyproject.toml there, and run `uv lock`" in said.err
+    world.commit("build: settings", {"pyproject.toml": "[tool.ruff]\nline-length = 100\n"})
+    said = world.releasekit("plan", "--offline")
+    assert "RK-WORKSPACE-NOT-FOUND" in said.err
+    assert f"{advice} its pyproject.toml, and run `uv lock`" in said.err
     world.commit(
         "build: move", {"pyproject.toml": '[tool.uv.workspace]\nmembers = ["packages/*"]\n'}
     )

@@ -84,9 +84,10 @@ def workspace_hint(manifests: Mapping[str, Table], patterns: Sequence[str]) -> s
     roots = sorted(true_keys(map_values(_has_workspace, manifests)))
     outside = find_outside(manifests)
     if len(outside) > 1 and not roots:
+        place = "its pyproject.toml" if "." in manifests else "a new pyproject.toml there"
         return (
-            f"{len(outside)} packages below it are in no workspace. To release them together, create a pyproject.toml "
-            f"there with [tool.uv.workspace] and {_members_line(patterns)}, and run `uv lock`. "
+            f"{len(outside)} packages below it are in no workspace. To release them together, write "
+            f"[tool.uv.workspace] with {_members_line(patterns)} into {place}, and run `uv lock`. "
             "For another workspace: --workspace PATH."
         )
     places = roots or outside

@@ -22,9 +22,8 @@ VIRTUAL = {**PACKAGE, "tool": {"uv": {"package": False}}}
 ROOT = {"tool": {"uv": {"workspace": {"members": ["libs/*"], "exclude": ["old/*"]}}}}
 
 NEW_WORKSPACE = (
-    "2 packages below it are in no workspace. To release them together, create a pyproject.toml there with "
-    '[tool.uv.workspace] and members = ["a", "b"], and run `uv lock`. '
-    "For another workspace: --workspace PATH."
+    "2 packages below it are in no workspace. To release them together, write [tool.uv.workspace] with "
+    'members = ["a", "b"] into a new pyproject.toml there, and run `uv lock`. For another workspace: --workspace PATH.'
 )
 
 
@@ -84,6 +83,10 @@ def test_patterns_match_packages_only(directories: list[str], patterns: list[str
         (
             {"a": PACKAGE, "b": PACKAGE},
             NEW_WORKSPACE,
+        ),
+        (
+            {".": {"tool": {"ruff": {}}}, "a": PACKAGE, "b": PACKAGE},
+            NEW_WORKSPACE.replace("a new pyproject.toml there", "its pyproject.toml"),
         ),
     ],
 )
