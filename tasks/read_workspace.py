@@ -20,11 +20,12 @@ from releasekit.core.config.settings import (
     settings_of,
 )
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseWarning
-from releasekit.core.history.tags import TagScheme
+from releasekit.core.history.tags import TagScheme, in_directory, uses_directory
 from releasekit.core.picking import drop, drop_empty, drop_keys, pick, true_keys
 from releasekit.core.planning.first_releases import ALL
 from releasekit.core.planning.setting_values import (
     choose_indexes,
+    refuse_equal_directories,
     refuse_excluded_members,
     refuse_mixed_changelog,
     refuse_unknown_names,
@@ -96,6 +97,7 @@ def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
         own = dict(_own_settings(settings, overrides, documents, stated | formats))
         refuse_unreadable_tags(settings, own, overrides)
         workspace = choose_publishable(workspace, settings)
+        refuse_equal_directories(workspace, settings, own)
         refuse_excluded_members(workspace, settings, own, overrides)
         refuse_mixed_changelog(workspace, settings, own)
     except Refusal as error:
@@ -181,8 +183,13 @@ def _own_settings(
     *documents* and *stated*, the keys of the members and their groups, are by path.
     """
     for path, document in documents.items():
-        keys = _with_build_tags(stated[path], document, settings)
+        name = _name_of(document)
+        usual = in_directory(settings.tag_format, path, name)
+        keys = _with_build_tags(stated[path], document, usual, settings.label)
         member_settings = drop_keys(keys, overrides)
+        tag_format = member_settings.get("tag_format", settings.tag_format)
+        if uses_directory(tag_format):
+            member_settings["tag_format"] = in_directory(tag_format, path, name)
         if member_settings:
             yield path, member_settings
 
@@ -227,20 +234,23 @@ def _stated_keys(
 
 
 def _with_build_tags(
-    own: Mapping[str, Any], document: Mapping[str, Any], settings: Settings
+    own: Mapping[str, Any], document: Mapping[str, Any], usual: tuple[str, ...], label: str
 ) -> Mapping[str, Any]:
-    """Return the keys that a package sets, with the tag format that its build reads, if `tag_format` does not fit it.
+    """Return the keys that a package sets, with the tag format that its build reads, if the *usual* do not fit it.
 
     A build with uv-dynamic-versioning finds its version only in tags with its `pattern-prefix`.
     """
     prefix = build_tag_prefix(document)
     if not prefix or "tag_format" in own:
         return own
-    name = canonicalize_name(str(document["project"].get("name", "")))
-    example = TagScheme(settings.tag_format, settings.label).tag(name, Version("1.0"))
+    example = TagScheme(usual, label).tag(_name_of(document), Version("1.0"))
     version = example.removeprefix(prefix)
     is_read = version != example and version.lstrip("v") == "1.0"
     return own if is_read else {**own, "tag_format": f"{prefix}v{{version}}"}
+
+
+def _name_of(document: Mapping[str, Any]) -> str:
+    return canonicalize_name(str(document.get("project", {}).get("name", "")))
 
 
 def _with_position(

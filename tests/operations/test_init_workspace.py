@@ -87,6 +87,31 @@ def test_init_finds_the_tag_formats(
     assert (again["diffs"], again["written"]) == ({}, False)
 
 
+def test_init_names_directories_in_tags(tmp_path: Path) -> None:
+    """If most packages are tagged with the names of their directories, one format is for all, and the next one too."""
+    world = make_world(tmp_path, "shop-core; shop-web; shop-api; shop-cli")
+    names = ("core", "web", "api", "cli")
+    for name in names:
+        world.git("mv", f"packages/shop-{name}", f"packages/{name}")
+    (world.root / "uv.lock").unlink()
+    world.commit("refactor: short names", {})
+    world.lock()
+    old_tags = [f"cli-{version}" for version in ("0.0.8", "0.0.9")]
+    for tag in [*(f"py/{name}/v0.1.0" for name in names), *old_tags]:
+        world.git("tag", tag)
+
+    found = init(world, "--offline", "--yes")
+
+    own = {"shop-cli": ["py/cli/v{version}", "cli-{version}"]}
+    assert (found["tag_format"], found["label"]) == (["py/{directory}/v{version}"], "")
+    assert found["own_tag_formats"] in ({}, own)
+    assert 'tag_format = "py/{directory}/v{version}"' in root(world)
+    assert {row["baseline"] for row in found["packages"]} == {"tag"}
+    assert set(statuses(world).values()) == {"skipped"}
+    again = init(world, "--offline", "--yes")
+    assert (again["diffs"], again["written"]) == ({}, False)
+
+
 def set_version(world: World, name: str, version: str) -> None:
     """Commit another version of a package."""
     path = f"packages/{name}/pyproject.toml"

@@ -162,12 +162,71 @@ def test_tag_format_names_package_tags(scene: Scene) -> None:
     assert scene.plan('tag_format = "{name}@{version}"', key="tag")["core"] == "core@0.1.0"
 
 
+def published(name: str, version: str) -> str:
+    """Return the pyproject.toml of a package that is released."""
+    build_system = '[build-system]\nrequires = ["uv_build"]\nbuild-backend = "uv_build"\n'
+    return f"{project(name, version)}\n{build_system}"
+
+
+def test_tag_format_names_directories(scene: Scene) -> None:
+    """The directory of a package can stand for its name, also in a list and in a group; its own format wins."""
+    keys = [
+        'tag_format = ["py/{directory}-v{version}", "{name}@{version}"]',
+        'groups.api = { packages = ["api"], tag_format = "group/{directory}-v{version}" }',
+    ]
+    world = scene.world("core; app; web; api", "\n".join(keys))
+    world.git("mv", "packages/core", "packages/shop_core")
+    (world.root / "uv.lock").unlink()
+    own = (world.root / "packages/web/pyproject.toml").read_text()
+    world.commit(
+        "refactor: move core",
+        {
+            "packages/web/pyproject.toml": f'{own}\n[tool.releasekit]\ntag_format = "web/{{directory}}/{{version}}"\n'
+        },
+    )
+    for tag in (
+        "py/shop_core-v0.1.0",
+        "app@0.1.0",
+        "web/web/0.1.0",
+        "group/api-v0.1.0",
+        "py/core-v9.0",
+    ):
+        world.git("tag", tag)
+    changes = ("shop_core", "app", "web", "api")
+    world.commit("fix: all", {f"packages/{directory}/a.py": "" for directory in changes})
+    world.lock()
+
+    rows = json.loads(world.releasekit("plan", "--offline", "--format", "json").out)["packages"]
+
+    assert {row["name"]: (row["current"], row["tag"]) for row in rows} == {
+        "core": ("0.1.0", "py/shop_core-v0.1.1"),
+        "app": ("0.1.0", "py/app-v0.1.1"),
+        "web": ("0.1.0", "web/web/0.1.1"),
+        "api": ("0.1.0", "group/api-v0.1.1"),
+    }
+    world.git("mv", "packages/app", "packages/more")
+    world.write(
+        {
+            "packages/app/core/pyproject.toml": published("other", "1.0"),
+            "packages/app/core/x.py": "",
+        }
+    )
+    text = (
+        (world.root / "pyproject.toml")
+        .read_text()
+        .replace('"packages/*"', '"packages/*/core", "packages/core", "packages/api"')
+    )
+    world.git("mv", "packages/shop_core", "packages/core")
+    world.commit("refactor: two directories of one name", {"pyproject.toml": text})
+    said = world.releasekit("plan", "--offline")
+    assert said.code == 2
+    message = "core and other would have the same tags, because their directories have one name"
+    assert f"{ErrorCode.TAG_INVALID}: {message}" in said.err
+
+
 def test_root_tag_format_is_for_the_root(scene: Scene) -> None:
     """The package at the root has tags of its own form; those of the members stay."""
-    root = (
-        project("top", "2.0.0")
-        + '\n[build-system]\nrequires = ["uv_build"]\nbuild-backend = "uv_build"\n'
-    )
+    root = published("top", "2.0.0")
     world = scene.world("core")
     text = (world.root / "pyproject.toml").read_text()
     world.commit(

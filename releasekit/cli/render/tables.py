@@ -13,6 +13,7 @@ from rich.text import Text
 from releasekit.cli.render.diagnostics import Diagnostic
 from releasekit.cli.render.sheet import Indented, ResponsiveTable
 from releasekit.core.errors import warning_hints
+from releasekit.core.history.tags import in_directory
 from releasekit.core.picking import drop, group_by, names_of, true_keys
 from releasekit.core.planning.model import Status
 from releasekit.core.release.report import PackageOutcome
@@ -326,9 +327,8 @@ def _baseline_source(row: AdoptedPackage, adoption: Adoption) -> str:
     baseline_text, _ = _BASELINE_STYLES[row.baseline]
     if not row.commit:
         return baseline_text
-    usual_tag = adoption.tag_format[0].format(
-        label=adoption.label, name=row.name, version=row.version
-    )
+    usual_format, *_ = in_directory(adoption.tag_format, row.path, row.name)
+    usual_tag = usual_format.format(label=adoption.label, name=row.name, version=row.version)
     tag = row.tag or baseline_text
     if row.tag == usual_tag:
         tag = "tag"

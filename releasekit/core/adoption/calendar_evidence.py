@@ -53,7 +53,8 @@ def find_calendar_scheme(evidence: Iterable[FormEvidence], tagging: Tagging) -> 
 
     All tags in the forms that *tagging* writes must follow it.
     """
-    written = {tagging.patterns[0], *map(itemgetter(0), tagging.own.values())}
+    own = {**tagging.usual, **tagging.own}
+    written = {tagging.patterns[0], *map(itemgetter(0), own.values())}
     tags = [
         tag
         for weighed in evidence

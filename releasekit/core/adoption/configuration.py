@@ -11,9 +11,10 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
 from releasekit.core.adoption.internal_packages import describe_internal, exclude_patterns
-from releasekit.core.adoption.tagging import DEFAULT_TAG_FORMAT, uses_label
+from releasekit.core.adoption.tagging import uses_label
 from releasekit.core.config.settings import parse_member_settings, settings_of
 from releasekit.core.errors import ErrorCode, Refusal
+from releasekit.core.history.tags import DEFAULT_TAG_FORMAT
 from releasekit.core.picking import drop_keys, names_of
 from releasekit.core.workspace.graph import graph_of, offers_of, order
 from releasekit.core.workspace.toml_edits import edit_toml, line_end, parses_to

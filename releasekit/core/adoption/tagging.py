@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from itertools import chain, filterfalse
+from operator import methodcaller
 from typing import TYPE_CHECKING, NamedTuple
 
 from releasekit.core.adoption.findings import UnreadTags
 from releasekit.core.adoption.form_evidence import last_by_package
 from releasekit.core.adoption.tag_forms import with_literal_label
-from releasekit.core.history.tags import TagScheme, formats_of
+from releasekit.core.history.tags import (
+    DEFAULT_TAG_FORMAT,
+    TagScheme,
+    common_formats,
+    formats_of,
+    in_directory,
+)
 from releasekit.core.picking import drop, group_by
 
 if TYPE_CHECKING:
@@ -22,7 +29,6 @@ if TYPE_CHECKING:
     from releasekit.core.config.settings import Settings
     from releasekit.core.workspace.workspace import Member
 
-DEFAULT_TAG_FORMAT = "{name}-v{version}"
 _MIN_LOCKSTEP_RELEASES = 2
 
 
@@ -30,20 +36,22 @@ _MIN_LOCKSTEP_RELEASES = 2
 class Tagging:
     """The tag formats of a workspace: the first of *patterns* is written, all are read.
 
-    *own* are the formats of single packages, by name. *lockstep* are packages that share one version; *is_fixed* says
+    *own* are the formats of single packages, by name. *usual* are those that *patterns* mean for each package, by name,
+    if they contain its directory. *lockstep* are packages that share one version; *is_fixed* says
     that these are all packages. *why_lockstep* is the reason for either.
     """
 
     patterns: tuple[str, ...] = (DEFAULT_TAG_FORMAT,)
     label: str = ""
     own: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, "tuple[str, ...]"])
+    usual: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, "tuple[str, ...]"])
     lockstep: tuple[str, ...] = ()
     is_fixed: bool = False
     why_lockstep: str = ""
 
     def own_formats(self, name: str) -> tuple[str, ...]:
         """Return the formats of the package *name* that only it has."""
-        return self.own.get(name, ())
+        return self.own.get(name, self.usual.get(name, ()))
 
 
 class _TagFacts(NamedTuple):
@@ -108,15 +116,50 @@ def choose_tagging(
     own = _own_formats(choice, common)
     if is_configured:
         patterns = formats_of(settings.tag_format)
-        scheme = TagScheme(patterns, label)
+        scheme = TagScheme(common_formats(patterns), label)
         own = {
             name: formats for name, formats in own.items() if not _reads(scheme, *choice.last[name])
         }
     else:
         patterns = _common_formats(choice, common, own)
     written_label = label if uses_label(patterns) else settings.label
-    tagging = Tagging(patterns, written_label, own)
-    return _with_lockstep(tagging, choice, shared)
+    tagging = _with_lockstep(Tagging(patterns, written_label, own), choice, shared)
+    return tagging if is_configured else _with_directories(tagging, choice, members)
+
+
+def _with_directories(tagging: Tagging, choice: _TagFacts, members: Sequence[Member]) -> Tagging:
+    """Return *tagging* with one format for all, if most packages are tagged with the names of their directories."""
+    template, count = _directory_format(tagging, members)
+    usual = {member.name: in_directory(template, member.path, member.name) for member in members}
+    conditions = (
+        not tagging.lockstep,
+        not tagging.is_fixed,
+        count >= _MIN_DIRECTORIES,
+        count * 2 > len(choice.last),
+        len(set(usual.values())) == len(usual),
+    )
+    if not all(conditions):
+        return tagging
+    former = tuple(map(methodcaller("replace", "{label}", tagging.label), tagging.patterns))
+    own = {**dict.fromkeys(choice.last, former), **tagging.own}
+    unusual = sorted(own.items() - usual.items())
+    return Tagging((template,), own=dict(unusual), usual=usual)
+
+
+def _directory_format(tagging: Tagging, members: Iterable[Member]) -> tuple[str, int]:
+    """Return the format that, with the names of their directories, most *members* have, and how many these are."""
+    templates: Counter[str] = Counter()
+    for member in members:
+        directory, *_ = in_directory("{directory}", member.path, member.name)
+        newest, *_ = tagging.own.get(member.name, ("",))
+        literal, version, rest = newest.partition("{version}")
+        if literal.count(directory) == 1:
+            templates[literal.replace(directory, "{directory}") + version + rest] += 1
+    return next(iter(templates.most_common(1)), ("", 0))
+
+
+_MIN_DIRECTORIES = 3
+"""How many packages must be tagged with the name of their directory, so that this is the usual format."""
 
 
 def _without_removed_packages(evidence: Sequence[FormEvidence]) -> list[FormEvidence]:
@@ -298,7 +341,7 @@ def _is_read(weighed: FormEvidence, tagging: Tagging) -> bool:
     if form.pattern in own_formats:
         return True
     newest = form.tags[0]
-    scheme = TagScheme(tagging.patterns, tagging.label)
+    scheme = TagScheme(common_formats(tagging.patterns), tagging.label)
     return _reads(scheme, weighed, newest)
 
 
@@ -314,7 +357,7 @@ def _describe_unread(
         reason = newest.objection
         if form.pattern in tagging.patterns:
             advice = ""
-    elif not form.fits_label(tagging.label):
+    elif not (tagging.usual or form.fits_label(tagging.label)):
         reason = "their prefix is not `label`"
         if tagging.label:
             reason = f"most tags have the prefix {tagging.label}"

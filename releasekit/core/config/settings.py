@@ -490,7 +490,8 @@ class Settings(BaseModel):
     )
     tag_format: str | tuple[str, ...] = Field(
         "{name}-v{version}",
-        description="The tag of a package; in a list, new tags use the first format, and tags of all formats are read",
+        description="The tag of a package, with {version} and perhaps {name}, {directory} and {label}; in a list, new "
+        "tags use the first format, and tags of all formats are read",
     )
     root_tag_format: str | tuple[str, ...] = Field(
         "",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from releasekit.core.history.tag_evidence import TagReading
 from releasekit.core.history.tags import Baseline
-from releasekit.core.picking import map_values
+from releasekit.core.picking import drop, map_values, pick
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -109,20 +109,23 @@ def package_tags(
     """
     all_schemes = (schemes.common, *schemes.own.values())
     readings = {scheme: _read_tags(tags, scheme, umbrellas) for scheme in all_schemes}
+    of_all_packages = frozenset(readings[schemes.common].get("", ()))
     by_name: dict[str, PackageTags] = {}
     for name, limit in declared.items():
         scheme = schemes.of(name)
         named = readings[scheme].get(name, ())
         nameless = readings[scheme].get("", ())
-        if name in schemes.own:  # no other package has this form, so its tags need no name
-            renamed = [reading._replace(name=name) for reading in nameless]
+        has_own_scheme = name in schemes.own
+        if has_own_scheme:  # its tags need no name, unless all packages have their form, too
+            shared = tuple(pick(nameless, of_all_packages))
+            renamed = [reading._replace(name=name) for reading in drop(nameless, shared)]
             named = _highest_first((*named, *renamed))
-            nameless = ()
+            nameless = shared
         by_name[name] = PackageTags(
             name=name,
             own=named,
             nameless=nameless,
-            is_shared=not scheme.names_packages,
+            is_shared=not any((scheme.names_packages, has_own_scheme)),
             limit=limit,
         )
     return by_name

@@ -7,6 +7,8 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
+from operator import methodcaller
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
     from releasekit.core.config.settings import Settings
 
+DEFAULT_TAG_FORMAT = "{name}-v{version}"
+_DIRECTORY = "{directory}"
 _PLACEHOLDER = re.compile(r"\{(name|version|label)\}")
 # Tags that may mark a release as a whole, and tags that name a package and a version.
 _DATED_TAG = re.compile(r"release-\d{4}\.\d\d\.\d\d(\.\d+)?")
@@ -52,9 +56,7 @@ class TagScheme:
         text = _PLACEHOLDER.sub("", pattern)
         has_other_braces = re.search("[{}]", text) is not None
         if has_other_braces or placeholders.count("version") != 1 or placeholders.count("name") > 1:
-            message = (
-                f"{pattern!r} must contain {{version}}, and may contain {{name}} and {{label}}"
-            )
+            message = f"{pattern!r} must contain {{version}}, and may contain {{name}}, {{directory}} and {{label}}"
             raise Refusal(ErrorCode.TAG_INVALID, message)
         self._check_readable(pattern)
 
@@ -189,9 +191,34 @@ def formats_of(tag_format: str | Sequence[str]) -> tuple[str, ...]:
     return (tag_format,) if isinstance(tag_format, str) else tuple(tag_format)
 
 
-def schemes_of(settings: Settings, own: Mapping[str, Mapping[str, Any]]) -> TagSchemes:
-    """Return the tag schemes of the *settings*, and of members that set `tag_format` in *own*, settings by name.
+def in_directory(tag_format: str | Sequence[str], path: str, name: str) -> tuple[str, ...]:
+    """Return the formats in the value of a key `tag_format` for the package *name* in the directory *path*.
 
+    At the root, the name of the package stands for the directory, which has another name in each clone.
+    """
+    directory = PurePosixPath(path).name or name
+    return tuple(map(methodcaller("replace", _DIRECTORY, directory), formats_of(tag_format)))
+
+
+def uses_directory(tag_format: str | Sequence[str]) -> bool:
+    """Return whether a format in the value of a key `tag_format` contains the directory of the package."""
+    return _DIRECTORY in "".join(formats_of(tag_format))
+
+
+def common_formats(tag_format: str | Sequence[str]) -> tuple[str, ...]:
+    """Return the formats that are valid without a package, with the default for those that contain its directory."""
+    formats = dict.fromkeys(map(_without_directory, formats_of(tag_format)))
+    return tuple(formats)
+
+
+def _without_directory(pattern: str) -> str:
+    return DEFAULT_TAG_FORMAT if _DIRECTORY in pattern else pattern
+
+
+def schemes_of(settings: Settings, own: Mapping[str, Mapping[str, Any]]) -> TagSchemes:
+    """Return the tag schemes of the *settings*, and of members that have a `tag_format` in *own*, settings by name.
+
+    If the format of the *settings* contains the directory of a package, each member has its own.
     Raises Refusal RK-TAG-INVALID for an invalid format.
     """
     own_schemes: dict[str, TagScheme] = {}
@@ -203,7 +230,8 @@ def schemes_of(settings: Settings, own: Mapping[str, Mapping[str, Any]]) -> TagS
         except Refusal as error:
             location = f"[tool.releasekit] of {name}"
             raise Refusal(error.code, error.message, location) from None
-    return TagSchemes(TagScheme(settings.tag_format, settings.label), own_schemes)
+    common = TagScheme(common_formats(settings.tag_format), settings.label)
+    return TagSchemes(common, own_schemes)
 
 
 def _read(regex: re.Pattern[str], tag: str) -> tuple[str, Version] | None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from releasekit.core.config.settings import variable
 from releasekit.core.errors import ErrorCode, Excerpt, Refusal
 from releasekit.core.history.counted_paths import compile_excluded
-from releasekit.core.history.tags import TagScheme, formats_of
-from releasekit.core.picking import drop, drop_keys, true_keys
+from releasekit.core.history.tags import TagScheme, formats_of, in_directory, uses_directory
+from releasekit.core.picking import drop, drop_keys, group_by, true_keys
 from releasekit.core.planning.first_releases import ALL
 from releasekit.core.text import summarize
 
@@ -96,9 +96,32 @@ def refuse_unreadable_tags(
     for file, key, value in formats:
         for pattern in formats_of(value):
             is_used = pattern or key.rpartition(".")[2] == "tag_format"
+            is_of_package = key != "umbrella_tag_format"
             with _place_of_refusals(file, key, pattern, overrides):
                 if is_used:
-                    TagScheme(pattern, settings.label)
+                    in_one = in_directory(pattern, "directory", "") if is_of_package else pattern
+                    TagScheme(in_one, settings.label)
+
+
+def refuse_equal_directories(
+    workspace: Workspace, settings: Settings, own: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Refuse a `tag_format` with {directory} that gives two packages the same tags.
+
+    *own* is as for `refuse_unreadable_tags`. Raises Refusal RK-TAG-INVALID.
+    """
+    written, *_ = formats_of(settings.tag_format)
+    if not uses_directory(written):
+        return
+    paths = {member.name: member.path for member in workspace.publishable}
+    formats = {name: formats_of(own[path]["tag_format"])[0] for name, path in paths.items()}
+    usual = {name: in_directory(written, path, name)[0] for name, path in paths.items()}
+    by_directory = dict(sorted(formats.items() & usual.items()))
+    for names in group_by(by_directory, by_directory.__getitem__).values():
+        if len(names) > 1 and "{name}" not in written:
+            message = f"{' and '.join(names)} would have the same tags, because their directories have one name"
+            hint = f"Set `tag_format` in {paths[names[-1]]}/pyproject.toml."
+            raise Refusal(ErrorCode.TAG_INVALID, message, "pyproject.toml, tag_format", hint)
 
 
 def refuse_excluded_members(

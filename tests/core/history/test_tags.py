@@ -16,7 +16,9 @@ from releasekit.core.history.tags import (
     TagScheme,
     TagSchemes,
     baseline_on_index,
+    common_formats,
     dated_umbrellas,
+    in_directory,
     push_batches,
     umbrella_candidates,
     umbrella_tag,
@@ -123,7 +125,8 @@ def test_only_exact_tags_are_read(pattern: str, tag: str, expected: tuple[str, s
 def test_tag_format_needs_one_version(pattern: str) -> None:
     """A format must hold the version once, may hold name and label, and nothing else in braces."""
     with pytest.raises(
-        Refusal, match=r"must contain \{version\}, and may contain \{name\} and \{label\}"
+        Refusal,
+        match=r"must contain \{version\}, and may contain \{name\}, \{directory\} and \{label\}",
     ) as caught:
         TagScheme(pattern)
 
@@ -274,6 +277,23 @@ class TestBaselines:
 
         assert {name: last.tag for name, last in found.items()} == {
             "core": "core-v1.0",
+            "web": "v2.0",
+        }
+
+    def test_shared_tags_come_before_directories(self) -> None:
+        """Where each package has the format with its directory, tags without a name are from the time before."""
+        formats = ("py/{directory}-v{version}", "v{version}")
+        own = {
+            name: TagScheme(in_directory(formats, f"libs/{name}", name)) for name in ("core", "web")
+        }
+        schemes = TagSchemes(TagScheme(common_formats(formats)), own)
+        tags: dict[str, str] = dict.fromkeys(("py/core-v1.0", "v2.0"), "c0ffee")
+        declared: dict[str, Version | None] = dict.fromkeys(("core", "web"), Version("9.0"))
+
+        found = last_releases(tags, schemes, declared)
+
+        assert {name: last.tag for name, last in found.items()} == {
+            "core": "py/core-v1.0",
             "web": "v2.0",
         }
 

@@ -64,6 +64,14 @@ def test_unreadable_tag_format_has_place(key: str) -> None:
     assert caught.value.excerpt == Excerpt("pyproject.toml", 0, "{nam}-{version}")
 
 
+def test_directory_is_for_tags_of_packages() -> None:
+    """A tag of a release of several packages has no directory."""
+    refuse_unreadable_tags(settings_of(tag_format="{directory}/{version}"), {})
+
+    with pytest.raises(Refusal, match="must contain"):
+        refuse_unreadable_tags(settings_of(umbrella_tag_format="{directory}/{version}"), {})
+
+
 def test_tag_format_of_group_has_place() -> None:
     """So it does in a group, also if the packages of the group have inherited it."""
     settings = settings_of(
