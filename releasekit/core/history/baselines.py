@@ -6,14 +6,17 @@ its commit. So the search begins with the highest version, and names the tags th
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from releasekit.core.history.tag_evidence import TagReading
 from releasekit.core.history.tags import Baseline
-from releasekit.core.picking import drop, map_values, pick
+from releasekit.core.picking import drop, map_values, pick, pick_keys
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -107,8 +110,12 @@ def package_tags(
 
     *umbrellas* are tags of releases as a whole. They belong to a package only if its format names no package.
     """
-    all_schemes = (schemes.common, *schemes.own.values())
-    readings = {scheme: _read_tags(tags, scheme, umbrellas) for scheme in all_schemes}
+    ordered = sorted(tags)
+    readings: dict[TagScheme, dict[str, tuple[TagReading, ...]]] = {}
+    for scheme in (schemes.common, *schemes.own.values()):
+        # A workspace can have hundreds of schemes, and each reads a few of many thousand tags.
+        begun = chain.from_iterable(map(partial(_tags_with, ordered), scheme.prefixes))
+        readings[scheme] = _read_tags(pick_keys(tags, begun), scheme, umbrellas)
     of_all_packages = frozenset(readings[schemes.common].get("", ()))
     by_name: dict[str, PackageTags] = {}
     for name, limit in declared.items():
@@ -129,6 +136,11 @@ def package_tags(
             limit=limit,
         )
     return by_name
+
+
+def _tags_with(ordered: Sequence[str], prefix: str) -> Sequence[str]:
+    """Return those of the *ordered* tags that begin with *prefix*."""
+    return ordered[bisect_left(ordered, prefix) : bisect_right(ordered, f"{prefix}\U0010ffff")]
 
 
 def _read_tags(

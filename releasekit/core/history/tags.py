@@ -115,6 +115,12 @@ class TagScheme:
             )
         return tag
 
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """How the tags of each format begin: the text before the name or the version."""
+        labelled = (pattern.replace("{label}", self.label) for pattern in self.patterns)
+        return tuple(pattern.partition("{")[0] for pattern in labelled)
+
     @cached_property
     def _regexes(self) -> tuple[re.Pattern[str], ...]:
         return tuple(map(self._regex, self.patterns))
