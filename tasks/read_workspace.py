@@ -9,7 +9,6 @@ from functools import partial
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any
 
-from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from releasekit.core.config.settings import (
@@ -36,6 +35,7 @@ from releasekit.core.release.target import PYPI, Target
 from releasekit.core.text import summarize
 from releasekit.core.toml_lines import locate_excerpt
 from releasekit.core.versioning.groups import package_values
+from releasekit.core.workspace.declarations import declared_name
 from releasekit.core.workspace.dynamic_version import build_tag_prefix, version_environment
 from releasekit.core.workspace.workspace import choose_publishable, parse_workspace
 from releasekit.integrations.filesystem import read_toml
@@ -183,7 +183,7 @@ def _own_settings(
     *documents* and *stated*, the keys of the members and their groups, are by path.
     """
     for path, document in documents.items():
-        name = _name_of(document)
+        name = declared_name(document, {})
         usual = in_directory(settings.tag_format, path, name)
         keys = _with_build_tags(stated[path], document, usual, settings.label)
         member_settings = drop_keys(keys, overrides)
@@ -243,14 +243,10 @@ def _with_build_tags(
     prefix = build_tag_prefix(document)
     if not prefix or "tag_format" in own:
         return own
-    example = TagScheme(usual, label).tag(_name_of(document), Version("1.0"))
+    example = TagScheme(usual, label).tag(declared_name(document, {}), Version("1.0"))
     version = example.removeprefix(prefix)
     is_read = version != example and version.lstrip("v") == "1.0"
     return own if is_read else {**own, "tag_format": f"{prefix}v{{version}}"}
-
-
-def _name_of(document: Mapping[str, Any]) -> str:
-    return canonicalize_name(str(document.get("project", {}).get("name", "")))
 
 
 def _with_position(

@@ -15,7 +15,7 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from releasekit.core.artifacts.archive_facts import Archive, ArchiveMember, Fault, MemberKind
 from releasekit.core.artifacts.content_rules import has_merge_conflict
@@ -420,16 +420,19 @@ def _directory_faults(
     if not is_last or _END.unpack(end)[7] != len(comment):
         yield Fault(ErrorCode.VERIFY_BYTES, "has bytes after its end, which PyPI refuses")
         return
-    yield from _end_faults(file, archive, size - _END.size - len(comment), _END.unpack(end))
+    yield from _end_faults(file, archive, size - _END.size - len(comment), _END.unpack(end)[3:6])
 
 
 def _end_faults(
-    file: BinaryIO, archive: zipfile.ZipFile, end: int, numbers: tuple[Any, ...]
+    file: BinaryIO, archive: zipfile.ZipFile, end: int, numbers: tuple[int, int, int]
 ) -> Iterator[Fault]:
-    """Yield where the *numbers* of the record at *end*, or of the one for large archives before it, are wrong."""
+    """Yield where the *numbers* of the record at *end*, or of the one for large archives before it, are wrong.
+
+    They are those that `_end_64` returns.
+    """
     file.seek(max(end - _END_64.size - _LOCATOR_64, 0))
     end_64 = _end_64(file.read(end - file.tell()))
-    *counts, directory_size = end_64 or numbers[3:6]
+    *counts, directory_size = end_64 or numbers
     if end_64:
         end -= _END_64.size + _LOCATOR_64
     if set(counts) != {len(archive.infolist())}:

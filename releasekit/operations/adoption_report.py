@@ -45,7 +45,7 @@ def apply_keys(
     """Return *project* as if the *keys* of the root were set, with the *tagging* and without packages *excluded*."""
     update = {key.name: key.value for key in keys if key.name != "exclude"}
     settings = Settings.model_validate(project.settings.model_dump() | update)
-    formats = {name: {"tag_format": own} for name, own in {**tagging.usual, **tagging.own}.items()}
+    formats = {name: {"tag_format": own} for name, own in tagging.formats_by_package.items()}
     published = frozenset(project.workspace.publishable_names).difference(excluded)
     return replace(
         project,

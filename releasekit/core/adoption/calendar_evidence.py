@@ -53,8 +53,7 @@ def find_calendar_scheme(evidence: Iterable[FormEvidence], tagging: Tagging) -> 
 
     All tags in the forms that *tagging* writes must follow it.
     """
-    own = {**tagging.usual, **tagging.own}
-    written = {tagging.patterns[0], *map(itemgetter(0), own.values())}
+    written = {tagging.patterns[0], *map(itemgetter(0), tagging.formats_by_package.values())}
     tags = [
         tag
         for weighed in evidence

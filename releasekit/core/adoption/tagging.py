@@ -51,7 +51,12 @@ class Tagging:
 
     def own_formats(self, name: str) -> tuple[str, ...]:
         """Return the formats of the package *name* that only it has."""
-        return self.own.get(name, self.usual.get(name, ()))
+        return self.formats_by_package.get(name, ())
+
+    @property
+    def formats_by_package(self) -> dict[str, tuple[str, ...]]:
+        """The formats that only one package has, by its name."""
+        return {**self.usual, **self.own}
 
 
 class _TagFacts(NamedTuple):

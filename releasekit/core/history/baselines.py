@@ -124,10 +124,10 @@ def package_tags(
         nameless = readings[scheme].get("", ())
         has_own_scheme = name in schemes.own
         if has_own_scheme:  # its tags need no name, unless all packages have their form, too
-            shared = tuple(pick(nameless, of_all_packages))
-            renamed = [reading._replace(name=name) for reading in drop(nameless, shared)]
+            own = drop(nameless, of_all_packages)
+            renamed = [reading._replace(name=name) for reading in own]
             named = _highest_first((*named, *renamed))
-            nameless = shared
+            nameless = tuple(pick(nameless, of_all_packages))
         by_name[name] = PackageTags(
             name=name,
             own=named,

@@ -111,14 +111,14 @@ def refuse_equal_directories(
     *own* is as for `refuse_unreadable_tags`. Raises Refusal RK-TAG-INVALID.
     """
     written, *_ = formats_of(settings.tag_format)
-    if not uses_directory(written):
+    if "{name}" in written or not uses_directory(written):
         return
     paths = {member.name: member.path for member in workspace.publishable}
     formats = {name: formats_of(own[path]["tag_format"])[0] for name, path in paths.items()}
     usual = {name: in_directory(written, path, name)[0] for name, path in paths.items()}
     by_directory = dict(sorted(formats.items() & usual.items()))
     for names in group_by(by_directory, by_directory.__getitem__).values():
-        if len(names) > 1 and "{name}" not in written:
+        if len(names) > 1:
             message = f"{' and '.join(names)} would have the same tags, because their directories have one name"
             hint = f"Set `tag_format` in {paths[names[-1]]}/pyproject.toml."
             raise Refusal(ErrorCode.TAG_INVALID, message, "pyproject.toml, tag_format", hint)
